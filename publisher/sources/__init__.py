@@ -1,0 +1,26 @@
+"""Where snapshots come from. A source fetches bytes; what they say is `snapshot`'s business."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a source answered: a body of JSON that is complete, but not yet looked at.
+
+    `bare_list`: the body may be a bare list of categories as well as the API's envelope.
+    """
+
+    body: bytes
+    bare_list: bool
+
+
+class Source(Protocol):
+    """One catalog's way to its snapshots."""
+
+    async def fetch(self) -> Answer:
+        """Ask for the complete list, once, retries included.
+
+        Raises SourceError or TokenError, whose text is fit for the log and the status.
+        """
+        ...
