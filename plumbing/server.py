@@ -4,8 +4,8 @@ Today one machine (TCP, TLS or Unix socket); Sentinel and Cluster will be furthe
 client in `Server.client`, and nothing else has to know.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -63,6 +63,14 @@ class Server:
             lib_name=None,
             lib_version=None,
         )
+
+    @contextmanager
+    def errors_explained(self) -> Iterator[None]:
+        """Raise redis-py's errors as a RedisError that names the server and what to do."""
+        try:
+            yield
+        except redis.exceptions.RedisError as error:
+            raise self.error(error) from error
 
     def error(self, error: redis.exceptions.RedisError | OSError) -> RedisError:
         """Return `error` as ours: what happened, at which server, what to do."""

@@ -66,5 +66,21 @@ class NoHold(Error):
     """There is no hold to approve."""
 
 
+class NoState(Error):
+    """The catalog has no state that could be shown."""
+
+
+class SchemasDiffer(Error):
+    """The files under schemas/ are not what `category-publisher schemas` writes."""
+
+
+class CopyDiffers(Error):
+    """The demo's SQLite copy does not reach, or does not equal, the state."""
+
+
 class WrongType(Error):
     """A key of the catalog holds a value of another type than the contract's."""
+
+
+class UnknownContract(Error):
+    """The catalog's meta was written by a publisher of another contract."""

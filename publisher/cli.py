@@ -1,0 +1,298 @@
+"""The command `category-publisher` (contract, 7): options, output and exit codes, nothing else.
+
+Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 a snapshot is held.
+"""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import aiohttp
+import orjson
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from plumbing import command
+from plumbing.command import CatalogArgument, ConfigOption, settings_of
+from plumbing.config import Settings, check_catalog_name
+from plumbing.embedded import Stay
+from plumbing.errors import ConfigError, Error
+from plumbing.server import opened
+from plumbing.terminal import harmless
+from publisher import daemon, export, poll, record, schemas, show
+from publisher.app import App, configured, opened_app
+from publisher.demo.cli import demo
+from publisher.poll import Polled
+from publisher.sandbox.cli import sandbox
+from publisher.sources.authorize import Authorized, authorize
+from publisher.store import Store, all_catalogs
+
+HELD = 3
+SHOWN_CHANGES = 50
+DIGEST = re.compile("[0-9a-f]{16}")
+
+app = typer.Typer(
+    name="category-publisher",
+    help="Keeps TikTok Shop's category tree in Redis and publishes every change of it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command()(sandbox)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+AcceptOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-origin",
+        help="Take over a catalog whose origin (source, locale, category version, …) has changed.",
+    ),
+]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    command.main(app)
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run the daemon: poll every configured catalog at its interval, until stopped."""
+    settings = settings_of(config)
+    command.run(command.until_stopped(_run(settings)))
+
+
+async def _run(settings: Settings) -> int:
+    async with opened_app(settings, configured(settings), Stay.KEEP) as opened_:
+        structlog.get_logger().info(
+            "running", catalogs=sorted(opened_.catalogs), redis=opened_.server.address
+        )
+        await daemon.run(opened_.catalogs.values(), opened_.server)
+
+
+@app.command()
+def sync(
+    catalogs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CATALOG]...", help="Catalogs to poll; all, if none is named."),
+    ] = None,
+    accept_origin: AcceptOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Poll once and exit, for cron: 0 done or unchanged, 1 failed, 3 a snapshot is held."""
+    settings = settings_of(config)
+    if accept_origin and not catalogs:
+        raise ConfigError("--accept-origin wants the catalog's name beside it")
+    command.run(_sync(settings, configured(settings, catalogs or ()), accept=accept_origin))
+
+
+async def _sync(settings: Settings, names: list[str], *, accept: bool) -> int:
+    async with opened_app(settings, names) as opened_:
+        codes = await asyncio.gather(*(_sync_one(opened_, name, accept=accept) for name in names))
+    return 1 if 1 in codes else max(codes)
+
+
+async def _sync_one(opened_: App, name: str, *, accept: bool) -> int:
+    try:
+        polled = await record.poll(opened_.catalogs[name], opened_.server, accept_origin=accept)
+    except Error as error:
+        _complain(name, error)
+        return error.exit_code
+    _warn(name, polled)
+    sys.stdout.write(f"{name}: {_told(name, polled)}\n")
+    return HELD if polled.outcome == "held" else 0
+
+
+@app.command()
+def diff(
+    catalog: CatalogArgument,
+    json: JsonOption = False,
+    accept_origin: AcceptOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what a poll would publish, and write nothing: 0, or 3 if it would be held."""
+    settings = settings_of(config)
+    names = configured(settings, [catalog])
+    command.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
+
+
+async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -> int:
+    async with opened_app(settings, [name]) as opened_:
+        with opened_.server.errors_explained():
+            found = await poll.look(opened_.catalogs[name], accept_origin=accept)
+    if as_json:
+        for change in found.changes:
+            event = {"type": f"category.{change.type}", "data": poll.data(change)}
+            sys.stdout.write(orjson.dumps(event).decode() + "\n")
+    else:
+        console = Console(highlight=False)
+        console.print(show.changes_table(found.changes, SHOWN_CHANGES), soft_wrap=True)
+        console.print(f"{name}: {show.counted(found.counts)}")
+    for objection in found.objections:
+        sys.stderr.write(f"{name}: would be held: {objection}\n")
+    return HELD if found.objections else 0
+
+
+@app.command()
+def status(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show every catalog: last poll, size, position, what is held, and who follows it."""
+    command.run(_status(settings_of(config), as_json=json))
+
+
+async def _status(settings: Settings, *, as_json: bool) -> int:
+    async with opened(settings, Stay.BORROW) as server, server.client() as client:
+        with server.errors_explained():
+            names = sorted({*settings.catalogs, *await all_catalogs(client)})
+            catalogs = [await Store(client, name).overview() for name in names]
+    if as_json:
+        text = orjson.dumps({"catalogs": catalogs}, option=orjson.OPT_INDENT_2).decode()
+        sys.stdout.write(text + "\n")
+    else:
+        show.overview(Console(highlight=False), catalogs)
+    return 0
+
+
+@app.command()
+def approve(
+    catalog: CatalogArgument,
+    digest: Annotated[
+        str, typer.Argument(metavar="DIGEST", help="The held snapshot's, as `status` shows it.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Publish a held snapshot: 0 done, 1 nothing is held, 3 the source gives another one now."""
+    settings = settings_of(config)
+    if not DIGEST.fullmatch(digest):
+        raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
+    names = configured(settings, [catalog])
+    command.run(_approve(settings, names[0], digest))
+
+
+async def _approve(settings: Settings, name: str, digest: str) -> int:
+    async with opened_app(settings, [name]) as opened_:
+        polled = await record.approve(opened_.catalogs[name], opened_.server, digest)
+    _warn(name, polled)
+    sys.stdout.write(f"{name}: approved: {_told(name, polled)}\n")
+    return 0
+
+
+@app.command("authorize")
+def authorize_(
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CODE]",
+            help="The authorization code, or the whole address that the seller was sent back to. "
+            "Asked for if left out, since a command line is public.",
+            show_default=False,
+        ),
+    ] = None,
+    catalog: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CATALOG",
+            help="Use what this catalog overrides of [tiktok_shop].",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Exchange a seller's authorization code for tokens, keep them, and list the shops."""
+    settings = settings_of(config)
+    shop = settings.tiktok_shop_of(catalog) if catalog else settings.tiktok_shop
+    answered = code or typer.prompt("Authorization code", err=True)
+
+    async def exchange() -> int:
+        async with aiohttp.ClientSession() as session:
+            _show_authorized(await authorize(answered, shop, session))
+        return 0
+
+    command.run(exchange())
+
+
+@app.command("export")
+def export_(
+    catalog: CatalogArgument,
+    form: Annotated[
+        str, typer.Option("--format", metavar="json|csv", help="A list in JSON, or CSV.")
+    ] = "json",
+    config: ConfigOption = None,
+) -> None:
+    """Write a catalog's state to standard output; the `file` source reads the JSON back."""
+    if form not in {"json", "csv"}:
+        raise ConfigError(f"--format {form!r}: json and csv are known")
+    command.run(_export(settings_of(config), check_catalog_name(catalog), form))
+
+
+async def _export(settings: Settings, name: str, form: str) -> int:
+    async with opened(settings, Stay.BORROW) as server, server.client() as client:
+        with server.errors_explained():
+            pieces = await export.exported(Store(client, name), form)
+    sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+    sys.stdout.writelines(pieces)
+    return 0
+
+
+@app.command("schemas")
+def schemas_(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; 1 if they differ.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where they are.")] = Path(
+        "schemas"
+    ),
+) -> None:
+    """Write the JSON Schemas of categories, meta and events, with examples, or check them."""
+    if check:
+        schemas.check(folder)
+        return
+    for path in schemas.write(folder):
+        sys.stdout.write(f"written: {path}\n")
+
+
+def _told(name: str, polled: Polled) -> str:
+    if polled.outcome == "held" and polled.hold is not None:
+        return (
+            f"held: {'; '.join(polled.hold['reasons'])}. Look at it with `category-publisher diff "
+            f"{name}`, then `category-publisher approve {name} {polled.hold['digest']}`"
+        )
+    place = f"sequence {polled.place.sequence}" if polled.place else "no state"
+    if polled.outcome == "unchanged":
+        return f"unchanged ({place})"
+    return f"{show.counted(polled.counts)} ({place})"
+
+
+def _warn(name: str, polled: Polled) -> None:
+    if polled.repaired:
+        sys.stderr.write(f"warning: {name}: the state was damaged; its history begins anew\n")
+    for warning in polled.warnings:
+        sys.stderr.write(f"warning: {name}: {warning}\n")
+
+
+def _complain(name: str, error: Error) -> None:
+    text = str(error)
+    lead = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
+    sys.stderr.write(f"error: {lead}{text}\n")
+
+
+def _show_authorized(authorized: Authorized) -> None:
+    console = Console(highlight=False)
+    console.print(Text(f"Authorized by {harmless(authorized.seller_name)}. The tokens are kept."))
+    table = Table("name", "region", "id", "code", "type", "shop_cipher", box=None, pad_edge=False)
+    for shop in authorized.shops:
+        cells: list[Any] = [
+            shop.name,
+            shop.region,
+            shop.id,
+            shop.code,
+            shop.seller_type,
+            shop.cipher,
+        ]
+        table.add_row(*(Text(harmless(cell), overflow="fold") for cell in cells))
+    console.print(table)

@@ -1,0 +1,39 @@
+"""The options of `category-publisher demo`."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plumbing import command, logs
+from plumbing.config import Settings
+from publisher.demo.story import Story, tell
+
+
+def demo(
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="End after N rounds of changes; exit code 0 only if the copy equals the state.",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[
+        float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="Time between rounds.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the tree and its changes.")] = 1,
+) -> None:
+    """Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.
+
+    Needs no account, no Redis and no configuration. Runs until Ctrl-C; everything it starts ends
+    with it, and everything it writes lies in a temporary folder.
+    """
+    logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
+    with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
+        story = Story(Path(folder), rounds=rounds, every=every, seed=seed)
+        code = asyncio.run(command.until_stopped(tell(story)))
+    raise typer.Exit(code)

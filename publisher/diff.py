@@ -1,0 +1,42 @@
+"""From a state to a snapshot, as changes in an order that never breaks the tree. Pure.
+
+Added and updated categories come top-down by their depth in the snapshot, then removed ones
+bottom-up by their depth in the state; ties by id, by code point (contract, 5.5). So at every
+moment whatever was touched hangs on parents that are final already, and nothing is removed
+before its children: every prefix is a forest, moves that swap parent and child included.
+"""
+
+import sys
+from collections.abc import Iterator
+
+from publisher.model import Category, Change, Tree, depths
+
+
+def diff(state: Tree, snapshot: Tree) -> list[Change]:
+    """Return the changes that lead from `state` to `snapshot`; the same trees, the same list.
+
+    `snapshot` is a forest. A damaged `state` need not be one (contract, 5.2): categories of it
+    that hang on no root count as deepest.
+    """
+    if state == snapshot:
+        return []
+    return [*_added_and_updated(state, snapshot), *_removed(state, snapshot)]
+
+
+def _added_and_updated(state: Tree, snapshot: Tree) -> Iterator[Change]:
+    touched = [new for new in snapshot.values() if state.get(new.id) != new]
+    depth = depths(snapshot) if touched else {}
+    for new in sorted(touched, key=lambda category: (depth[category.id], category.id)):
+        old = state.get(new.id)
+        yield Change("added", new) if old is None else Change("updated", new, old)
+
+
+def _removed(state: Tree, snapshot: Tree) -> Iterator[Change]:
+    gone = [old for old in state.values() if old.id not in snapshot]
+    depth = depths(state) if gone else {}
+
+    def deepest_first(category: Category) -> tuple[int, str]:
+        return -depth.get(category.id, sys.maxsize), category.id
+
+    for old in sorted(gone, key=deepest_first):
+        yield Change("removed", old)

@@ -1,0 +1,90 @@
+"""A poll as it is recorded: races tried again, and its outcome in the catalog's status."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import redis.exceptions
+import stamina
+import structlog
+
+from plumbing import clock
+from plumbing.errors import Error
+from plumbing.server import Server
+from publisher import poll as rounds
+from publisher.errors import Held, NoHold, RaceLost, SourceError
+from publisher.model import Counts
+from publisher.poll import Catalog, Polled
+
+log = structlog.get_logger(__name__)
+
+POLLS_OF_A_LOSER: Final = 4
+"""Who loses a race polls again, three times (contract, 7)."""
+
+
+async def poll(catalog: Catalog, server: Server, *, accept_origin: bool = False) -> Polled:
+    """Poll `catalog` once and record what came of it. Raises Error."""
+    return await _recorded(
+        catalog, server, lambda: rounds.poll_once(catalog, accept_origin=accept_origin)
+    )
+
+
+async def approve(catalog: Catalog, server: Server, digest: str) -> Polled:
+    """Approve what is held, and record that as the poll that it is. Raises Error."""
+    return await _recorded(catalog, server, lambda: rounds.approve(catalog, digest))
+
+
+def pause(catalog: Catalog, error: Error | None) -> timedelta:
+    """Return how long after a poll's beginning the next is due, given what it failed of."""
+    not_before = error.not_before if isinstance(error, SourceError) else 0.0
+    return max(catalog.poll_every, timedelta(seconds=not_before))
+
+
+async def _recorded(
+    catalog: Catalog, server: Server, once: Callable[[], Awaitable[Polled]]
+) -> Polled:
+    begun, begin = clock.now(), time.monotonic()
+    try:
+        with server.errors_explained():
+            polled = await _without_races(once)
+    except (Held, NoHold):
+        raise  # an approval that came too late writes nothing but the hold (contract, 6)
+    except Error as error:
+        status = _status("failed", Counts(), str(error))
+        await _tell(catalog, status | _times(catalog, begun, begin, error))
+        raise
+    status = _status(polled.outcome, polled.counts, "")
+    if polled.outcome != "held":
+        status["succeeded_at"] = clock.rfc3339(begun)
+    await _tell(catalog, status | _times(catalog, begun, begin, None))
+    return polled
+
+
+async def _without_races(once: Callable[[], Awaitable[Polled]]) -> Polled:
+    async for attempt in stamina.retry_context(
+        on=RaceLost, attempts=POLLS_OF_A_LOSER, timeout=None, wait_max=1.0, wait_jitter=0.5
+    ):
+        with attempt:
+            polled = await once()
+    return polled
+
+
+def _status(outcome: str, counts: Counts, error: str) -> dict[str, str]:
+    changes = {name: str(number) for name, number in counts._asdict().items()}
+    return {"outcome": outcome, "error": error, **changes}
+
+
+def _times(catalog: Catalog, begun: datetime, begin: float, error: Error | None) -> dict[str, str]:
+    return {
+        "polled_at": clock.rfc3339(begun),
+        "duration_ms": str(round((time.monotonic() - begin) * 1000)),
+        "next_poll_at": clock.rfc3339(begun + pause(catalog, error)),
+    }
+
+
+async def _tell(catalog: Catalog, status: dict[str, str]) -> None:
+    try:
+        await catalog.store.tell(status)
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.warning("status was not written", catalog=catalog.name, error=str(error))

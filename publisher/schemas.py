@@ -1,0 +1,237 @@
+"""The JSON Schemas (2020-12) under schemas/, and examples beside them: made here, never by hand.
+
+They describe what a consumer may rely on: a category, the meta hash, the three events. Unknown
+fields are allowed everywhere, since a field may be added without a new `dataschema` (contract, 3).
+An event's `dataschema` is the `$id` of what stands under its `data`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from plumbing import clock
+from publisher import digest as digests
+from publisher.errors import SchemasDiffer
+from publisher.event import DATASCHEMA, Place, encode, row
+from publisher.model import Category, Change
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+NO_NUL: Final = r"^[^\u0000]*$"
+
+Epoch = Annotated[
+    str, Field(pattern="^[0-9a-f]{8}$", description="Name of one unbroken history of sequences.")
+]
+Digest = Annotated[
+    str, Field(pattern="^[0-9a-f]{16}$", description="Fingerprint of a whole state (contract, 4).")
+]
+Time = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+        description="RFC 3339, UTC, milliseconds.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+Decimal = Annotated[str, Field(pattern="^(0|[1-9][0-9]*)$")]
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class CategoryModel(_Open):
+    """One node of the tree, its values as the source sent them, blanks included."""
+
+    model_config = ConfigDict(title="Category")
+
+    id: Annotated[str, Field(min_length=1, pattern=NO_NUL, description='Never "0".')]
+    parent_id: Annotated[
+        str, Field(min_length=1, pattern=NO_NUL, description="The parent's id; a root's is \"0\".")
+    ]
+    local_name: Annotated[
+        str, Field(min_length=1, pattern=NO_NUL, description="In the catalog's locale; no key.")
+    ]
+    is_leaf: Annotated[bool, Field(description="Whether products can be listed in it.")]
+
+
+class MetaModel(_Open):
+    """The fields of the Redis hash `catalog:{NAME}:meta`, all of them text."""
+
+    model_config = ConfigDict(title="Meta")
+
+    contract: Annotated[Literal["1"], Field(description="The contract's version.")]
+    origin: Annotated[
+        str,
+        Field(
+            description="JSON of source, locale, category_version, listing_platform and "
+            "include_prohibited_categories; null where unset.",
+            json_schema_extra={"contentMediaType": "application/json"},
+        ),
+    ]
+    epoch: Epoch
+    sequence: Annotated[Decimal, Field(description="That of the state's last event.")]
+    offset: Annotated[
+        str,
+        Field(pattern="^[0-9]+-[0-9]+$", description="Stream entry id to read on from; opaque."),
+    ]
+    digest: Digest
+    count: Annotated[Decimal, Field(description="Number of categories.")]
+    committed_at: Time
+
+
+NOT_UPDATED: Final = ConfigDict(
+    json_schema_extra={"not": {"anyOf": [{"required": ["before"]}, {"required": ["changed"]}]}}
+)
+
+
+class _Data(_Open):
+    category: CategoryModel
+    digest: Annotated[Digest, Field(description="The state's digest after this event.")]
+
+
+class Added(_Data):
+    """A category is there that was not."""
+
+    model_config = NOT_UPDATED
+
+
+class Updated(_Data):
+    """A category has another parent, name or leaf flag."""
+
+    before: Annotated[CategoryModel, Field(description="The category until now.")]
+    changed: Annotated[
+        list[Literal["parent_id", "local_name", "is_leaf"]],
+        Field(
+            min_length=1,
+            description="The fields that differ, in the order of the row.",
+            json_schema_extra={"uniqueItems": True},
+        ),
+    ]
+
+
+class Removed(_Data):
+    """A category has gone; `category` is the last known state."""
+
+    model_config = NOT_UPDATED
+
+
+DATA: Final[dict[str, type[_Data]]] = {"added": Added, "updated": Updated, "removed": Removed}
+
+
+def write(folder: Path) -> list[Path]:
+    """Write all schemas and examples below `folder`; return the files that were new or differed."""
+    written = []
+    for path, content in _files(folder):
+        if not _holds(path, content):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            written.append(path)
+    return written
+
+
+def check(folder: Path) -> None:
+    """Raise SchemasDiffer, naming the files, unless `folder` holds what `write` would write."""
+    different = [str(path) for path, content in _files(folder) if not _holds(path, content)]
+    if different:
+        raise SchemasDiffer(
+            f"not what the code says: {', '.join(different)}: run `category-publisher schemas`"
+        )
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for name, schema in _schemas().items():
+        yield folder / f"{name}.schema.json", _pretty(schema)
+    for name, example in _examples().items():
+        yield folder / "examples" / f"{name}.json", _pretty(example)
+
+
+def _pretty(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _schemas() -> dict[str, Any]:
+    return {
+        "category": _identified("urn:category-publisher:category:1", CategoryModel),
+        "meta": _identified("urn:category-publisher:meta:1", MetaModel),
+        **{f"category.{change}": _event(change) for change in DATA},
+    }
+
+
+def _identified(urn: str, model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="serialization")
+    return {"$schema": DIALECT, "$id": urn, **schema}
+
+
+def _event(change: str) -> dict[str, Any]:
+    event_type = f"category.{change}"
+    dataschema = DATASCHEMA.format(type=event_type)
+    fields = {
+        "specversion": {"const": "1.0"},
+        "id": {
+            "type": "string",
+            "pattern": "^[0-9a-f]{8}-[1-9][0-9]*-[0-9a-f]{16}$",
+            "description": "Epoch, sequence without zeros and digest; drop doubles by it.",
+        },
+        "source": {"type": "string", "pattern": "^/catalogs/[a-z0-9][a-z0-9-]{0,62}$"},
+        "type": {"const": event_type},
+        "subject": {"type": "string", "minLength": 1, "description": "The category's id."},
+        "time": {**_field(Time), "description": "When the commit was made: RFC 3339, UTC."},
+        "datacontenttype": {"const": "application/json"},
+        "dataschema": {"const": dataschema},
+        "epoch": _field(Epoch),
+        "sequence": {
+            "type": "string",
+            "pattern": "^[0-9]{20}$",
+            "description": "20 digits, +1 per event of the epoch; sorts as text.",
+        },
+        "data": _identified(dataschema, DATA[change]),
+    }
+    return {
+        "$schema": DIALECT,
+        "$id": f"urn:category-publisher:event:{event_type}:1",
+        "title": event_type,
+        "description": "A CloudEvents 1.0 JSON object in structured mode, one stream entry.",
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+    }
+
+
+def _field(annotation: Any) -> dict[str, Any]:
+    return TypeAdapter(annotation).json_schema()
+
+
+def _examples() -> dict[str, Any]:
+    home = Category("600001", "0", "Home", is_leaf=False)
+    supplies = home._replace(local_name="Home Supplies")
+    towels = Category("600002", "600001", "Towels", is_leaf=True)
+    changes = [
+        Change("added", towels),
+        Change("updated", supplies, home),
+        Change("removed", towels),
+    ]
+    start = Place("9f3c1a2b", 104, digests.of_category(home))
+    time = clock.rfc3339(datetime(2026, 11, 23, 9, 40, 3, 569_000, tzinfo=UTC))
+    encoded = encode("us", start, time, changes)
+    meta = {
+        "contract": "1",
+        "origin": '{"source":"tiktok_shop","locale":"en-US","category_version":"v2",'
+        '"listing_platform":null,"include_prohibited_categories":null}',
+        "epoch": encoded.place.epoch,
+        "sequence": str(encoded.place.sequence),
+        "offset": "1795426803569-2",
+        "digest": digests.text(encoded.place.digest),
+        "count": "1",
+        "committed_at": time,
+    }
+    events = [orjson.loads(event) for event in encoded.events]
+    named = {event["type"]: event for event in events}
+    return {"category": orjson.loads(row(supplies)), "meta": meta, **named}

@@ -1,0 +1,300 @@
+"""The one module of the publisher that knows Redis keys (contract, 2): read, commit, tell.
+
+The state is read whole and checked against `meta`; it is changed only by `commit.lua`.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import orjson
+import redis.asyncio
+import redis.exceptions
+
+from publisher import digest as digests
+from publisher.errors import RaceLost, UnknownContract, WrongType
+from publisher.event import Place
+from publisher.model import Category
+
+CONTRACT: Final = "1"
+CATALOGS: Final = "catalogs"
+COMMIT_SCRIPT: Final = files("publisher").joinpath("commit.lua").read_text("utf-8")
+TYPES: Final = {
+    "categories": "hash",
+    "meta": "hash",
+    "events": "stream",
+    "status": "hash",
+    "hold": "string",
+    "consumers": "hash",
+}
+
+
+META_FORMS: Final = {
+    "contract": re.compile(CONTRACT),
+    "epoch": re.compile(r"[0-9a-f]{8}"),
+    "sequence": re.compile(r"0|[1-9][0-9]*"),
+    "offset": re.compile(r"[0-9]+-[0-9]+"),
+    "digest": re.compile(r"[0-9a-f]{16}"),
+    "count": re.compile(r"0|[1-9][0-9]*"),
+    "committed_at": re.compile(r".+"),
+}
+"""What each field of a whole meta looks like (contract, 2); `origin` is an object besides."""
+
+ROW_FORM: Final = {"id": str, "parent_id": str, "local_name": str, "is_leaf": bool}
+
+
+class Position(NamedTuple):
+    """What a commit expects to find: epoch and sequence as they stand in meta, b"" if absent."""
+
+    epoch: bytes
+    sequence: bytes
+
+
+class Noted(NamedTuple):
+    """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
+
+    position: Position
+    origin: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class State:
+    """A catalog's rows and its meta, as they stood at one moment."""
+
+    position: Position
+    tree: dict[str, Category]
+    rubbish: list[bytes]
+    """Fields of the hash that hold no row of the contract."""
+    meta: dict[str, str]
+
+    @cached_property
+    def place(self) -> Place | None:
+        """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
+
+        Damaged: meta is not whole, or has not the digest and the count of the rows.
+        """
+        if not _is_whole(self.meta) or self.rubbish or int(self.meta["count"]) != len(self.tree):
+            return None
+        place = Place(self.meta["epoch"], int(self.meta["sequence"]), int(self.meta["digest"], 16))
+        return place if place.digest == digests.of(self.tree.values()) else None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there is something, but no state that consumers could take."""
+        return self.place is None and bool(self.meta or self.tree or self.rubbish)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Everything that one commit writes."""
+
+    expected: Position
+    place: Place
+    count: int
+    origin: Mapping[str, Any]
+    committed_at: str
+    events: list[bytes]
+    rows: list[tuple[bytes, bytes]]
+    """(id, row) of each category that was added or updated."""
+    removed: list[bytes]
+    keep_ms: int
+    keep_events: int
+
+
+class Store:
+    """One catalog's keys."""
+
+    def __init__(self, client: redis.asyncio.Redis, catalog: str) -> None:
+        self.catalog = catalog
+        self._client = client
+        self._script = client.register_script(COMMIT_SCRIPT)
+
+    def key(self, name: str) -> str:
+        """Return the catalog's key called `name`; the braces put all into one cluster slot."""
+        return f"catalog:{{{self.catalog}}}:{name}"
+
+    async def register(self) -> None:
+        """Add the catalog's name to the set of all catalogs."""
+        await self._client.sadd(CATALOGS, self.catalog)
+
+    async def note(self) -> Noted:
+        """Return the position and the origin that a poll starts from.
+
+        Raises WrongType, UnknownContract.
+        """
+        fields = ["epoch", "sequence", "origin", "contract"]
+        try:
+            values = await self._client.hmget(self.key("meta"), fields)
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+        epoch, sequence, origin, contract = (_bytes(value) for value in values)
+        if contract not in {b"", CONTRACT.encode()}:
+            raise UnknownContract(
+                f"{self.key('meta')} says contract {_text(contract)!r}, but this publisher writes "
+                f"contract {CONTRACT}: update it"
+            )
+        return Noted(Position(epoch, sequence), _object(origin))
+
+    async def load(self) -> State:
+        """Return all rows together with meta, read at one moment. Raises WrongType."""
+        try:
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(self.key("categories"))
+                pipe.hgetall(self.key("meta"))
+                rows, raw_meta = await pipe.execute()
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+        position = Position(raw_meta.get(b"epoch", b""), raw_meta.get(b"sequence", b""))
+        tree: dict[str, Category] = {}
+        rubbish = []
+        for field, value in rows.items():
+            category = _category(field, value)
+            if category is None:
+                rubbish.append(field)
+            else:
+                tree[category.id] = category
+        return State(position, tree, rubbish, _texts(raw_meta))
+
+    async def commit(self, commit: Commit) -> None:
+        """Write `commit` in one step, or nothing of it.
+
+        Raises RaceLost if the catalog is not at the expected position any more, WrongType.
+        """
+        keys = [self.key(name) for name in ("categories", "meta", "events", "hold")]
+        reply = await self._script(keys=keys, args=_script_arguments(commit))
+        verdict, *details = (_text(word) for word in reply)
+        if verdict == "lost":
+            raise RaceLost(
+                f"catalog {self.catalog}: another publisher has committed meanwhile (epoch and "
+                f"sequence are {':'.join(details)}, not {_text(b':'.join(commit.expected))})"
+            )
+        if verdict == "wrongtype":
+            raise _wrong_type(*details)
+
+    async def hold(self) -> dict[str, Any] | None:
+        """Return the hold, or None."""
+        try:
+            value = await self._client.get(self.key("hold"))
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+        return _object(value)
+
+    async def set_hold(self, hold: Mapping[str, Any]) -> None:
+        """Write the hold."""
+        await self._client.set(self.key("hold"), orjson.dumps(hold))
+
+    async def clear_hold(self) -> None:
+        """Delete the hold."""
+        await self._client.delete(self.key("hold"))
+
+    async def tell(self, status: Mapping[str, str]) -> None:
+        """Write the fields of the last poll's status; those not given keep their value, or ""."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(self.key("status"), items=[word for pair in status.items() for word in pair])
+            pipe.hsetnx(self.key("status"), "succeeded_at", "")
+            await pipe.execute()
+
+    async def overview(self) -> dict[str, Any]:
+        """Return meta, status, hold and consumers, as they stand, at one moment."""
+        try:
+            async with self._client.pipeline(transaction=True) as pipe:
+                for name in ("meta", "status", "consumers"):
+                    pipe.hgetall(self.key(name))
+                pipe.get(self.key("hold"))
+                meta, status, consumers, hold = await pipe.execute()
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+        return {
+            "catalog": self.catalog,
+            "meta": _texts(meta),
+            "status": _texts(status),
+            "hold": _object(hold),
+            "consumers": {_text(name): _object(value) for name, value in consumers.items()},
+        }
+
+    async def _explained(self, error: redis.exceptions.ResponseError) -> Exception:
+        """Return a WrongType that names the key where that is what `error` means."""
+        if "WRONGTYPE" in str(error):
+            for name, wanted in TYPES.items():
+                found = _text(await self._client.type(self.key(name)))
+                if found not in {"none", wanted}:
+                    return _wrong_type(self.key(name), found, wanted)
+        return error
+
+
+async def all_catalogs(client: redis.asyncio.Redis) -> list[str]:
+    """Return the names of all catalogs that were ever polled, sorted."""
+    return sorted(_text(name) for name in await client.smembers(CATALOGS))
+
+
+def _script_arguments(commit: Commit) -> list[str | bytes | int]:
+    meta: dict[str, str] = {
+        "contract": CONTRACT,
+        "origin": orjson.dumps(commit.origin).decode(),
+        "epoch": commit.place.epoch,
+        "sequence": str(commit.place.sequence),
+        "digest": digests.text(commit.place.digest),
+        "count": str(commit.count),
+        "committed_at": commit.committed_at,
+    }
+    parts: list[Sequence[str] | Sequence[bytes]] = [
+        [word for pair in meta.items() for word in pair],
+        commit.events,
+        [word for row in commit.rows for word in row],
+        commit.removed,
+    ]
+    return [
+        *commit.expected,
+        commit.keep_ms,
+        commit.keep_events,
+        *(len(part) for part in parts),
+        *(word for part in parts for word in part),
+    ]
+
+
+def _wrong_type(key: str, found: str, wanted: str) -> WrongType:
+    return WrongType(
+        f"Redis key {key} holds a {found} where the contract has a {wanted}: something else "
+        "writes there; rename or delete that key"
+    )
+
+
+def _category(field: bytes, value: bytes) -> Category | None:
+    row = _object(value)
+    if row is None or any(type(row.get(name)) is not kind for name, kind in ROW_FORM.items()):
+        return None
+    category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
+    return category if category.id.encode() == field else None
+
+
+def _is_whole(meta: Mapping[str, str]) -> bool:
+    forms = (form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
+    return all(forms) and _object(meta.get("origin")) is not None
+
+
+def _object(value: bytes | str | None) -> dict[str, Any] | None:
+    """Return the JSON object in `value`; None where there is none."""
+    if value is None:
+        return None
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _bytes(value: bytes | str | None) -> bytes:
+    if value is None:
+        return b""
+    return value.encode() if isinstance(value, str) else value
+
+
+def _text(value: bytes | str | None) -> str:
+    return _bytes(value).decode(errors="replace")
+
+
+def _texts(fields: Mapping[Any, Any]) -> dict[str, str]:
+    return {_text(field): _text(value) for field, value in fields.items()}

@@ -1,0 +1,82 @@
+"""Fixtures of all tests: real servers on loopback, fakeredis beside them, and the real trees."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import fakeredis
+import pytest
+import redis.asyncio
+import stamina
+from hypothesis import HealthCheck, settings
+
+from tests.valkey import Valkey
+
+settings.register_profile(
+    "project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("project")
+
+REAL_TREES = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the environment of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("CATEGORY_PUBLISHER_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _retries_do_not_wait() -> Iterator[None]:
+    """Retries happen, at once."""
+    with stamina.set_testing(True, attempts=5, cap=True):
+        yield
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Give a new folder with a path short enough for a Unix socket."""
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def real_trees() -> Path:
+    """Give the folder of real trees; CI has it, elsewhere its tests skip."""
+    if not REAL_TREES.is_dir():
+        pytest.skip("the folder ../shared/data with the real trees is not here")
+    return REAL_TREES
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """Give a running Valkey that all tests of this process share."""
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with Valkey(path) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(params=["fakeredis", "valkey"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.Redis]:
+    """Give a client of an empty store: fakeredis, then a real Valkey."""
+    if request.param == "fakeredis":
+        made: redis.asyncio.Redis = fakeredis.FakeAsyncRedis()
+    else:
+        made = request.getfixturevalue("valkey").client()
+    await made.flushall()
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+async def real_client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
+    """Give a client of an empty real Valkey."""
+    made = valkey.client()
+    await made.flushall()
+    yield made
+    await made.aclose()

