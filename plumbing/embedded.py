@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import enum
 import os
-import subprocess
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -73,7 +73,7 @@ class _Guest:
         self._dir = data_dir
         self._socket = data_dir / SOCKET
         self._port = port
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: int | None = None  # the server's process, if it was started here
         if len(os.fsencode(self._socket)) > LONGEST_SOCKET_PATH:
             raise EmbeddedServerError(
                 f"data_dir is too long for a Unix socket ({self._socket} has more than "
@@ -109,8 +109,6 @@ class _Guest:
                 if await self._is_alone():
                     await self._stop()
         await self._presence.aclose()
-        if self._child is not None:
-            self._child.poll()
 
     async def keep_up(self) -> None:
         """Start the server again whenever it is gone, until cancelled."""
@@ -147,27 +145,34 @@ class _Guest:
                 return True
 
     async def _start(self) -> None:
-        with (self._dir / LOG).open("ab") as output:
-            begin = output.tell()
-            self._child = subprocess.Popen(  # noqa: ASYNC220  returns at once
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=self._dir,
-                start_new_session=True,
-            )
+        self._reap()
+        begin = log_file.stat().st_size if (log_file := self._dir / LOG).exists() else 0
+        self._child = self._spawn(log_file)
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self._listens():
-                    self._check_child(begin)
+                    self._check_child(log_file, begin)
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except TimeoutError:
-            self._child.kill()
+            os.kill(self._child, signal.SIGKILL)
             raise EmbeddedServerError(
-                f"the embedded server did not answer within {START_SECONDS:.0f} s: "
-                f"see {self._dir / LOG}"
+                f"the embedded server did not answer within {START_SECONDS:.0f} s: see {log_file}"
             ) from None
+
+    def _spawn(self, log_file: Path) -> int:
+        """Start the process and return its id. No Popen object: it may well outlive this one."""
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        return os.posix_spawn(
+            get_binary_path(),
+            self._command(),
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log_file, append, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
 
     def _command(self) -> list[str]:
         options: dict[str, Any] = {
@@ -177,6 +182,7 @@ class _Guest:
             "unixsocketperm": 700,
             "dir": self._dir,
             "daemonize": "no",
+            "loglevel": "warning",
             "save": "",
             "appendonly": "yes",
             "appendfsync": "everysec",
@@ -186,16 +192,27 @@ class _Guest:
             *(word for key, value in options.items() for word in (f"--{key}", str(value))),
         ]
 
-    def _check_child(self, begin: int) -> None:
-        if self._child is None or self._child.poll() is None:
+    def _check_child(self, log_file: Path, begin: int) -> None:
+        code = self._reap()
+        if code is None:
             return
-        with (self._dir / LOG).open("rb") as output:
+        with log_file.open("rb") as output:
             output.seek(begin)
             lines = output.read().decode(errors="replace").strip().splitlines()
         raise EmbeddedServerError(
-            f"the embedded server ended with exit code {self._child.returncode}: "
-            f"{lines[-1] if lines else 'it said nothing'} (more in {self._dir / LOG})"
+            f"the embedded server ended with exit code {code}: "
+            f"{lines[-1] if lines else 'it said nothing'} (more in {log_file})"
         )
+
+    def _reap(self) -> int | None:
+        """Return the exit code of the server that was started here, once it has ended."""
+        if self._child is None:
+            return None
+        ended, status = os.waitpid(self._child, os.WNOHANG)
+        if not ended:
+            return None
+        self._child = None
+        return os.waitstatus_to_exitcode(status)
 
     async def _is_alone(self) -> bool:
         try:
@@ -210,5 +227,5 @@ class _Guest:
             await self._presence.shutdown(nosave=True)
         while self._socket.exists() and await self._listens():
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        if self._child is not None:
-            await asyncio.to_thread(self._child.wait, START_SECONDS)
+        while self._child is not None and self._reap() is None:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)

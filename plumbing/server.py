@@ -60,8 +60,7 @@ class Server:
             socket_timeout=timeout,
             socket_connect_timeout=CONNECT_TIMEOUT,
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
-            lib_name=None,
-            lib_version=None,
+            driver_info=None,
         )
 
     @contextmanager

@@ -42,6 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    add_completion=False,
 )
 app.command()(demo)
 app.command()(sandbox)
@@ -63,7 +64,10 @@ def main() -> NoReturn:
 
 @app.command()
 def run(config: ConfigOption = None) -> None:
-    """Run the daemon: poll every configured catalog at its interval, until stopped."""
+    """Run the daemon: poll each catalog at its interval.
+
+    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
+    """
     settings = settings_of(config)
     command.run(command.until_stopped(_run(settings)))
 
@@ -80,12 +84,15 @@ async def _run(settings: Settings) -> int:
 def sync(
     catalogs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CATALOG]...", help="Catalogs to poll; all, if none is named."),
+        typer.Argument(metavar="CATALOG", help="Catalogs to poll; all, if none is named."),
     ] = None,
     accept_origin: AcceptOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Poll once and exit, for cron: 0 done or unchanged, 1 failed, 3 a snapshot is held."""
+    """Poll once and exit, for cron.
+
+    Exit codes: 0 done or unchanged, 1 failed, 3 a snapshot is held; of several catalogs 1 wins.
+    """
     settings = settings_of(config)
     if accept_origin and not catalogs:
         raise ConfigError("--accept-origin wants the catalog's name beside it")
@@ -116,7 +123,10 @@ def diff(
     accept_origin: AcceptOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what a poll would publish, and write nothing: 0, or 3 if it would be held."""
+    """Show what a poll would publish; write nothing.
+
+    Exit codes: 0 whatever it finds, 3 if it would be held, 1 failed.
+    """
     settings = settings_of(config)
     names = configured(settings, [catalog])
     command.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
@@ -141,7 +151,7 @@ async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -
 
 @app.command()
 def status(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show every catalog: last poll, size, position, what is held, and who follows it."""
+    """Show every catalog: polls, size, holds, consumers."""
     command.run(_status(settings_of(config), as_json=json))
 
 
@@ -166,7 +176,11 @@ def approve(
     ],
     config: ConfigOption = None,
 ) -> None:
-    """Publish a held snapshot: 0 done, 1 nothing is held, 3 the source gives another one now."""
+    """Publish a snapshot that is held.
+
+    The source is asked again: only if it still gives the snapshot with DIGEST is that published.
+    Exit codes: 0 done, 1 nothing is held or failed, 3 the source gives another snapshot now.
+    """
     settings = settings_of(config)
     if not DIGEST.fullmatch(digest):
         raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
@@ -203,7 +217,10 @@ def authorize_(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Exchange a seller's authorization code for tokens, keep them, and list the shops."""
+    """Turn a seller's authorization code into tokens.
+
+    The tokens are kept in `data_dir`, and the seller's shops are listed with their ciphers.
+    """
     settings = settings_of(config)
     shop = settings.tiktok_shop_of(catalog) if catalog else settings.tiktok_shop
     answered = code or typer.prompt("Authorization code", err=True)
@@ -224,7 +241,10 @@ def export_(
     ] = "json",
     config: ConfigOption = None,
 ) -> None:
-    """Write a catalog's state to standard output; the `file` source reads the JSON back."""
+    """Write a catalog's categories to standard output.
+
+    The `file` source reads the JSON back.
+    """
     if form not in {"json", "csv"}:
         raise ConfigError(f"--format {form!r}: json and csv are known")
     command.run(_export(settings_of(config), check_catalog_name(catalog), form))
@@ -248,7 +268,10 @@ def schemas_(
         "schemas"
     ),
 ) -> None:
-    """Write the JSON Schemas of categories, meta and events, with examples, or check them."""
+    """Write the JSON Schemas of what is published.
+
+    Of a category, the meta hash and the three events, with examples beside them.
+    """
     if check:
         schemas.check(folder)
         return

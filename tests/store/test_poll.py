@@ -253,7 +253,7 @@ async def test_hold_and_approval(
     before = await dump(client)
     source.says(wide(50))
     held = await poll_once(catalog)
-    hold = orjson.loads(await client.get(f"{KEYS}hold"))
+    hold = orjson.loads((await dump(client))[b"hold"])
     wanted = {id_: category._asdict() for id_, category in wide(50).items()}
     assert held.outcome == "held"
     assert hold["digest"] == digest_of(wanted)
@@ -433,7 +433,7 @@ async def test_a_commit_that_is_not_permitted_writes_nothing(
         "narrow", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-xtrim"]
     )
     try:
-        await real_client.execute_command("AUTH", "narrow", "x")
+        await real_client.auth("x", "narrow")
         catalog = Catalog("us", {}, source, Store(real_client, "us"))
         source.says(SMALL)
         with pytest.raises(redis.exceptions.ResponseError, match="may not run XTRIM"):

@@ -1,0 +1,46 @@
+# Needs python3 (3.11 or newer), pip and make; everything else comes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint schemas lock clean
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(READY) ## Watch it work: sandbox shop, publisher, SQLite copy; Ctrl-C ends it
+	@$(BIN)/category-publisher demo
+
+test: $(READY) lint ## Lint, type-check and run all tests but the slow ones
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-slow: $(READY) ## Run the tests that take minutes
+	$(BIN)/pytest -m slow
+
+lint: $(READY) ## Check style, types, imports and the committed schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/category-publisher schemas --check
+
+schemas: $(READY) ## Write schemas/ anew
+	$(BIN)/category-publisher schemas
+
+lock: ## Lock the dependencies anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  pyproject.toml -o requirements.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  pyproject.toml --group dev -o requirements-dev.txt
+
+clean: ## Remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(READY): requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
