@@ -31,13 +31,13 @@ def encode(catalog: str, place: Place, time: str, changes: Iterable[Change]) -> 
     events = []
     for change in changes:
         place = Place(place.epoch, place.sequence + 1, digests.after(place.digest, change))
-        events.append(orjson.dumps(_event(catalog, place, time, change)))
+        events.append(_json(_event(catalog, place, time, change)))
     return Encoded(events, place)
 
 
 def row(category: Category) -> bytes:
     """Return the category's JSON as it stands in the state (contract, 2)."""
-    return orjson.dumps(_object(category))
+    return _json(_object(category))
 
 
 def _event(catalog: str, place: Place, time: str, change: Change) -> dict[str, Any]:
@@ -68,3 +68,12 @@ def data(change: Change) -> dict[str, Any]:
 
 def _object(category: Category) -> dict[str, Any]:
     return dict(zip(FIELDS, category, strict=True))
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    """Return `value` as compact JSON, in memory of its own size.
+
+    What `orjson.dumps` gives keeps the buffer in which it was made: 4 kB for a row of 100 bytes,
+    400 MB for the rows of 100,000 categories, where copies of them take 15.
+    """
+    return bytes(memoryview(orjson.dumps(value)))

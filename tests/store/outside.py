@@ -11,6 +11,9 @@ from publisher.model import Category
 from tests.schemas import assert_valid_category, assert_valid_event, assert_valid_meta
 from tests.trees import is_forest
 
+SMALL = 200
+"""Trees up to here are looked at whole after every event."""
+
 
 class Seen(NamedTuple):
     """What stands in Redis: rows by id, meta, and the events with their entry ids."""
@@ -48,17 +51,21 @@ def _digest_of_row(row: dict[str, Any]) -> int:
 def replayed(rows: dict[str, dict[str, Any]], events: list[dict[str, Any]]) -> dict[str, Any]:
     """Return `rows` after `events`, checking each as a strict consumer would."""
     rows = dict(rows)
+    digest = int(digest_of(rows), 16)
     for event in events:
         assert_valid_event(event)
         category, before = event["data"]["category"], event["data"].get("before")
         if event["type"] == "category.added":
             assert category["id"] not in rows
         else:
-            assert rows.pop(category["id"]) == (before or category)
+            assert rows[category["id"]] == (before or category)
+            digest ^= _digest_of_row(rows.pop(category["id"]))
         if event["type"] != "category.removed":
             rows[category["id"]] = category
-        assert event["data"]["digest"] == digest_of(rows)
-        assert is_forest({id_: Category(**row) for id_, row in rows.items()})
+            digest ^= _digest_of_row(category)
+        assert event["data"]["digest"] == f"{digest:016x}"
+        if len(rows) <= SMALL:
+            assert is_forest({id_: Category(**row) for id_, row in rows.items()})
     return rows
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks, run by hand: ratios against a floor in one run."""
