@@ -1,0 +1,129 @@
+"""TikTok Shop's answers: the envelope, and every documented refusal with its words and status.
+
+The messages are TikTok's own (its page "Common errors") where that page has one: clients have to
+branch on them, since 36009004 means several things (fact sheet, Errors).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from publisher.sandbox.body import Piece
+
+JSON: Final = "application/json; charset=utf-8"
+
+BAD_CODE: Final = 36004004
+REFRESH_EXPIRED: Final = 36004001
+TOO_MANY: Final = 36009002
+INVALID: Final = 36009004
+NO_PATH: Final = 36009009
+NO_METHOD: Final = 36009010
+OLD_VERSION: Final = 36009014
+OTHER_SHOP: Final = 101000
+EXPIRED: Final = 105002
+NO_SCOPE: Final = 105005
+BAD_SIGN: Final = 106001
+NO_CIPHER: Final = 106013
+NEEDS_V2: Final = 12052217
+
+
+class Words(NamedTuple):
+    """How a code is answered: its message and its HTTP status."""
+
+    message: str
+    status: int = 200
+
+
+WORDS: Final[Mapping[int, Words]] = {
+    BAD_CODE: Words("Invalid auth code."),
+    REFRESH_EXPIRED: Words("rt has expired"),
+    36004005: Words("can not find related auth record"),
+    TOO_MANY: Words(
+        "Too many requests. You've made too many requests in a short period of time.", 429
+    ),
+    36009003: Words("Internal error. Please try again later.", 500),
+    36009007: Words("Request timeout. The request to the endpoint timed out.", 504),
+    INVALID: Words("Invalid request. A query parameter or header is invalid.", 400),
+    NO_PATH: Words("Invalid path. The specified path does not match any available endpoint.", 404),
+    NO_METHOD: Words(
+        "Invalid method. The HTTP method used is not supported by this endpoint.", 405
+    ),
+    OLD_VERSION: Words("Invalid API version. The `version` value is invalid or unsupported.", 400),
+    36009033: Words(
+        "Access denied. Your IP address is not in the IP allow list configured for this app.", 403
+    ),
+    36009037: Words("Too many requests. The hourly limit of a development shop is reached."),
+    36009043: Words("Access denied. The shop is inactive.", 403),
+    36009044: Words("Access denied. The seller is inactive.", 403),
+    OTHER_SHOP: Words(
+        "Invalid query or header. The `shop_cipher` query parameter or `x-tts-access-token` "
+        "header is invalid.",
+        401,
+    ),
+    EXPIRED: Words(
+        "Expired credentials. The `access_token` or `x-tts-access-token` header has expired.", 401
+    ),
+    NO_SCOPE: Words(
+        "Access denied. The app is not authorized to access the endpoint because the access "
+        "scopes granted for the app or the access token do not contain the required access scope "
+        "for the endpoint.",
+        403,
+    ),
+    BAD_SIGN: Words("Invalid credentials. The `sign` query parameter is invalid.", 401),
+    NO_CIPHER: Words(
+        "Missing identifier. The `shop_cipher` query parameter is required to identify the "
+        "target shop.",
+        400,
+    ),
+    NEEDS_V2: Words(
+        "All region shops must use V2 categories. Check the documentation for further details."
+    ),
+}
+UNKNOWN: Final = Words("The sandbox was told to answer with this code.")
+
+
+class Refused(Exception):
+    """A request is answered with an envelope whose `code` is not 0.
+
+    `message` and `status` default to those of the code. Never put a value of the request into
+    the message: it may be a secret.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        words = WORDS.get(code, UNKNOWN)
+        self.code = code
+        self.message = words.message if message is None else message
+        self.status = words.status if status is None else status
+        self.headers = dict(headers or {})
+        super().__init__(f"{code}: {self.message}")
+
+
+def envelope(request_id: str, *data: Piece) -> list[Piece]:
+    """Return the successful answer around the JSON in the pieces `data`."""
+    head = orjson.dumps({"code": 0, "message": "Success", "request_id": request_id})
+    return [Piece(head[:-1] + b',"data":'), *data, Piece(b"}")]
+
+
+def success(request_id: str, data: Any) -> bytes:
+    """Return the successful answer with `data`."""
+    return b"".join(piece.raw for piece in envelope(request_id, Piece(orjson.dumps(data))))
+
+
+def refusal(request_id: str, refused: Refused) -> bytes:
+    """Return the envelope of `refused`."""
+    return orjson.dumps(
+        {
+            "code": refused.code,
+            "message": refused.message,
+            "request_id": request_id,
+            "data": None,
+        }
+    )

@@ -1,0 +1,131 @@
+"""A caller of the sandbox for its own tests: signs as the sandbox wants it, or wrongly on demand."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import orjson
+
+from publisher.sandbox import Sandbox, SandboxOptions
+from publisher.sandbox.signature import expected
+
+CATEGORIES = "/product/202309/categories"
+SHOPS = "/authorization/202309/shops"
+NOW = 1_795_000_000.0
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        """Return Unix seconds."""
+        return self.now
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return orjson.loads(self.body)
+
+    @property
+    def code(self) -> int:
+        """The envelope's code."""
+        return int(self.json["code"])
+
+    @property
+    def message(self) -> str:
+        """The envelope's message."""
+        return str(self.json["message"])
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, bool]]:
+        """The categories, without their `permission_statuses`."""
+        fields = ("id", "parent_id", "local_name", "is_leaf")
+        return [
+            (row[fields[0]], row[fields[1]], row[fields[2]], row[fields[3]])
+            for row in self.json["data"]["categories"]
+        ]
+
+
+@dataclass
+class Caller:
+    sandbox: Sandbox
+    session: aiohttp.ClientSession
+    timeout: float = 30.0
+    """Seconds for one request."""
+
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+    ) -> Reply:
+        """Send a request as it is given."""
+        timeout = aiohttp.ClientTimeout(self.timeout)
+        async with self.session.request(
+            method,
+            self.sandbox.url + path,
+            params=query,
+            headers=headers,
+            allow_redirects=False,
+            timeout=timeout,
+        ) as answer:
+            return Reply(answer.status, answer.headers, await answer.read())
+
+    async def signed(
+        self,
+        path: str = CATEGORIES,
+        query: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        secret: str | None = None,
+    ) -> Reply:
+        """Send a signed request; in `query` and `headers` None takes something away."""
+        parameters = {
+            "app_key": self.sandbox.app_key,
+            "timestamp": str(int(self.sandbox.options.clock())),
+            "category_version": "v2",
+            "shop_cipher": self.sandbox.shop_cipher,
+        }
+        if path == SHOPS:
+            parameters = {key: parameters[key] for key in ("app_key", "timestamp")}
+        sent = _without_none({**parameters, **(query or {})})
+        sign = expected(secret or self.sandbox.app_secret, path, sent)
+        head = {
+            "content-type": "application/json",
+            "x-tts-access-token": self.sandbox.access_token,
+        }
+        return await self.get(
+            path, {"sign": sign, **sent}, _without_none({**head, **(headers or {})})
+        )
+
+    async def tokens(self, kind: str, **query: str) -> Reply:
+        """Ask for tokens: `kind` is get or refresh; `query` replaces parameters."""
+        right = {"app_key": self.sandbox.app_key, "app_secret": self.sandbox.app_secret}
+        if kind == "get":
+            right |= {"auth_code": self.sandbox.auth_code, "grant_type": "authorized_code"}
+        else:
+            right |= {"refresh_token": self.sandbox.refresh_token, "grant_type": "refresh_token"}
+        return await self.get(f"/api/v2/token/{kind}", {**right, **query})
+
+
+@asynccontextmanager
+async def calling(options: SandboxOptions | None = None) -> AsyncIterator[Caller]:
+    """Open a sandbox and a caller of it."""
+    async with Sandbox(options) as sandbox, aiohttp.ClientSession() as session:
+        yield Caller(sandbox, session)
+
+
+def _without_none(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in values.items() if value is not None}
