@@ -11,6 +11,7 @@ import fakeredis
 import pytest
 import redis.asyncio
 import stamina
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.valkey import Valkey
@@ -35,6 +36,12 @@ def _retries_do_not_wait() -> Iterator[None]:
     """Retries happen, at once."""
     with stamina.set_testing(True, attempts=5, cap=True):
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_warnings_are_logged() -> None:
+    """A failing test shows what was odd, not all that went well."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
 
 
 @pytest.fixture

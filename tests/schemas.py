@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from jsonschema import Draft202012Validator, FormatChecker
+from referencing import Registry, Resource
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 
@@ -15,7 +16,8 @@ def validator(name: str) -> Draft202012Validator:
     """Return a validator of schemas/`name`.schema.json, formats checked."""
     schema = orjson.loads((SCHEMAS / f"{name}.schema.json").read_bytes())
     Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema, format_checker=FormatChecker())
+    registry: Registry[Any] = (Resource.from_contents(schema) @ Registry()).crawl()
+    return Draft202012Validator(schema, registry=registry, format_checker=FormatChecker())
 
 
 def assert_valid_event(event: dict[str, Any]) -> None:
