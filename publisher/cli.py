@@ -24,7 +24,7 @@ from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
 from plumbing.server import opened
 from plumbing.terminal import harmless
-from publisher import daemon, export, poll, record, schemas, show
+from publisher import daemon, event, export, poll, record, schemas, show
 from publisher.app import App, configured, opened_app
 from publisher.demo.cli import demo
 from publisher.poll import Polled
@@ -138,8 +138,8 @@ async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -
             found = await poll.look(opened_.catalogs[name], accept_origin=accept)
     if as_json:
         for change in found.changes:
-            event = {"type": f"category.{change.type}", "data": poll.data(change)}
-            sys.stdout.write(orjson.dumps(event).decode() + "\n")
+            told = {"type": f"category.{change.type}", "data": event.data(change)}
+            sys.stdout.write(orjson.dumps(told).decode() + "\n")
     else:
         console = Console(highlight=False)
         console.print(show.changes_table(found.changes, SHOWN_CHANGES), soft_wrap=True)

@@ -3,6 +3,7 @@
 plumbing.errors.Error
 ├── SourceError         the source gave no answer; the next poll comes at its normal time
 │   ├── Transient       worth another try within this poll (may say how long to wait)
+│   │   └── Unreachable no connection came about, so nothing was sent
 │   └── TokenExpired    worth one refresh of the token and one more try
 ├── TokenError          there is no usable token, and nothing here can get one
 ├── BadSnapshot         an answer that is refused whole (contract, 6)
@@ -34,6 +35,10 @@ class Transient(SourceError):
 
     `not_before` is what the source asked us to wait (`Retry-After`), 0 if it did not say.
     """
+
+
+class Unreachable(Transient):
+    """No connection came about, so the request was not sent."""
 
 
 class TokenExpired(SourceError):

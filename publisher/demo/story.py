@@ -29,7 +29,7 @@ from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sources import Answer, Source
 
 CATALOG: Final = "demo"
-SHOWN_CHANGES: Final = 12
+SHOWN_CHANGES: Final = 24
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ async def tell(story: Story) -> int:
         opened_app(_settings(sandbox, data_dir), [CATALOG]) as app,
         _consumer(story.folder) as copy,
     ):
-        _introduce(console, sandbox, port, copy)
+        _introduce(console, sandbox, port, copy, endless=story.rounds is None)
         await _first_import(console, app, copy)
         await _live(console, story, app, copy)
         return await _conclude(console, copy)
@@ -88,11 +88,11 @@ def _settings(sandbox: Sandbox, data_dir: Path) -> Settings:
     )
 
 
-def _introduce(console: Console, sandbox: Sandbox, port: int, copy: Copy) -> None:
+def _introduce(console: Console, sandbox: Sandbox, port: int, copy: Copy, *, endless: bool) -> None:
     console.print(f"[bold]Sandbox TikTok Shop API[/]  {sandbox.url}")
     console.print(f"[bold]Valkey (embedded)[/]        redis://127.0.0.1:{port}")
     console.print(f"[bold]SQLite copy[/]              {copy.file}", soft_wrap=True)
-    console.print("Ctrl-C ends it.\n", style="dim")
+    console.print("Ctrl-C ends it.\n" if endless else "", style="dim")
 
 
 async def _first_import(console: Console, app: App, copy: Copy) -> None:
@@ -149,14 +149,15 @@ def _proof(polled: Polled) -> str:
     return f"[green]both digests are {digest}[/]"
 
 
-async def _offset(app: App) -> bytes:
+async def _offset(app: App) -> Any:
     key = app.catalogs[CATALOG].store.key("meta")
     return (await app.client.hmget(key, ["offset"]))[0] or b"0-0"
 
 
-async def _events(app: App, after: bytes) -> AsyncIterator[dict[str, Any]]:
+async def _events(app: App, after: Any) -> AsyncIterator[dict[str, Any]]:
     key = app.catalogs[CATALOG].store.key("events")
-    for _, fields in await app.client.xrange(key, min=b"(" + after):
+    entries: Any = await app.client.xrange(key, min=b"(" + after)
+    for _, fields in entries:
         yield orjson.loads(fields[b"event"])
 
 

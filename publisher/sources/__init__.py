@@ -21,6 +21,7 @@ class Source(Protocol):
     async def fetch(self) -> Answer:
         """Ask for the complete list, once, retries included.
 
-        Raises SourceError or TokenError, whose text is fit for the log and the status.
+        Raises SourceError, TokenError or, for a body over the limit, BadSnapshot, whose texts are
+        fit for the log and the status.
         """
         ...

@@ -75,12 +75,14 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End as an operator would: one good poll, and every copy equals the state."""
-        self.poll()
-        self.consume()
-        assert self.copied == self.last.rows
-        self.do(self.client.aclose())
-        self.runner.close()
-        self.folder.cleanup()
+        try:
+            self.poll()
+            self.consume()
+            assert self.copied == self.last.rows
+        finally:
+            self.do(self.client.aclose())
+            self.runner.close()
+            self.folder.cleanup()
 
     def do(self, work: Any) -> Any:
         """Run a coroutine."""
@@ -130,8 +132,9 @@ class Machine(RuleBasedStateMachine):
             position = self.do(self.client.hget(f"{KEY}meta", "committed_at")) or b""
             if position.decode() != self.last.meta.get("committed_at", ""):
                 self.damaged = False  # it died after its commit
+        finally:
+            self.do(client.aclose())
         self.observe()
-        self.do(client.aclose())
 
     @rule(kept=st.integers(0, 3))
     def trim(self, kept: int) -> None:

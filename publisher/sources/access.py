@@ -1,0 +1,33 @@
+"""Where a catalog's access tokens come from."""
+
+import shlex
+from functools import partial
+from typing import Protocol
+
+from plumbing.config import TikTokShopSettings
+from publisher.sources.api import Api
+from publisher.sources.other_tokens import OtherTokens, from_command, from_file
+from publisher.sources.own_tokens import OwnTokens
+
+
+class Access(Protocol):
+    """Gives access tokens. Raises TokenError if there is none, SourceError if not now."""
+
+    async def current(self) -> str:
+        """Return the access token to try first."""
+        ...
+
+    async def renewed(self, refused: str) -> str:
+        """Return another one than `refused`, which TikTok Shop takes no more."""
+        ...
+
+
+def access_of(settings: TikTokShopSettings, api: Api) -> Access:
+    """Return the way to tokens that `settings` choose (contract, 7)."""
+    if settings.access_token_file is not None:
+        path = settings.access_token_file
+        return OtherTokens(f"access_token_file {path}", partial(from_file, path))
+    if settings.access_token_command is not None:
+        words = shlex.split(settings.access_token_command)
+        return OtherTokens(f"access_token_command {words[0]}", partial(from_command, words))
+    return OwnTokens(settings, api)

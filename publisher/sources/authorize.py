@@ -1,0 +1,125 @@
+"""From an authorization code to stored tokens and the shops that they open (fact sheet)."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+
+from plumbing.config import TikTokShopSettings
+from plumbing.errors import ConfigError
+from publisher.errors import SourceError, TokenError
+from publisher.sources.api import Api
+from publisher.sources.own_tokens import unbroken
+from publisher.sources.patience import patiently
+from publisher.sources.tokens import TokenFile, TokenPair
+
+SHOPS: Final = "/authorization/202309/shops"
+SELLER: Final = 0
+"""The `user_type` whose tokens open shops."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop that the tokens open; `cipher` is what a catalog's `shop_cipher` wants."""
+
+    id: str
+    name: str
+    region: str
+    seller_type: str
+    cipher: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Authorized:
+    """Who has authorized the app, for what, and their shops. Holds no token."""
+
+    seller_name: str
+    region: str
+    scopes: tuple[str, ...]
+    shops: tuple[Shop, ...]
+
+
+async def authorize(
+    code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession
+) -> Authorized:
+    """Exchange an authorization code, store the pair in `token_file`, and list the shops.
+
+    `code` is the code itself, or the whole address that the seller was sent back to. Raises
+    ConfigError if there is none in it, if the app's key or secret is missing or if another system
+    owns the tokens; TokenError if the code is not accepted or not a seller's, which stores
+    nothing; SourceError if TikTok Shop does not answer.
+    """
+    _refuse_other_owner(settings)
+    api = Api(settings, session, section="the catalog's section of publisher.toml")
+    file = TokenFile(settings.token_file)
+    found = code_of(code)
+
+    async def exchange() -> tuple[Any, TokenPair]:
+        async with file.locked():
+            return await unbroken(_exchange_and_store(found, api, file))
+
+    data, pair = await patiently(exchange)
+    return Authorized(
+        seller_name=_text(data, "seller_name"),
+        region=_text(data, "seller_base_region"),
+        scopes=tuple(str(scope) for scope in data.get("granted_scopes") or ()),
+        shops=await _shops(api, pair, file),
+    )
+
+
+def code_of(text: str) -> str:
+    """Return the authorization code in `text`, which it is, or an address whose query has it."""
+    text = text.strip()
+    if "://" in text:
+        query = parse_qs(urlsplit(text).query)
+        text = (query.get("code") or query.get("auth_code") or [""])[0]
+    if not text:
+        raise ConfigError(
+            "there is no authorization code: expected the code, or the whole address that the "
+            "seller was sent back to, with code=… in it"
+        )
+    return text
+
+
+async def _exchange_and_store(code: str, api: Api, file: TokenFile) -> tuple[Any, TokenPair]:
+    await asyncio.to_thread(file.rehearse)
+    data = await api.tokens_of_code(code)
+    pair = TokenPair.of_answer(data, api.clock())
+    if data.get("user_type", SELLER) != SELLER:
+        raise TokenError(
+            f"this authorization is of user type {data['user_type']!r}, not of a seller "
+            f"({SELLER}): nothing was stored; let the shop's seller authorize the app"
+        )
+    await asyncio.to_thread(file.store, pair)
+    return data, pair
+
+
+async def _shops(api: Api, pair: TokenPair, file: TokenFile) -> tuple[Shop, ...]:
+    try:
+        data = await patiently(lambda: api.get_data(SHOPS, {}, pair.access_token))
+    except (SourceError, TokenError) as error:
+        raise SourceError(
+            f"the tokens are stored in {file.path}, but the shops cannot be listed: {error}"
+        ) from error
+    rows = data.get("shops") if isinstance(data, dict) else None
+    return tuple(
+        Shop(**{field: _text(row, field) for field in Shop.__dataclass_fields__})
+        for row in rows or ()
+    )
+
+
+def _text(row: Any, field: str) -> str:
+    value = row.get(field) if isinstance(row, dict) else None
+    return "" if value is None else str(value)
+
+
+def _refuse_other_owner(settings: TikTokShopSettings) -> None:
+    for name in ("access_token_file", "access_token_command"):
+        if getattr(settings, name) is not None:
+            raise ConfigError(
+                f"{name} is set: another system owns the tokens, and stored ones would not be "
+                f"used; remove {name} to authorize here"
+            )

@@ -1,0 +1,18 @@
+"""TikTok Shop's request signature (fact sheet, Signature). Pure."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+
+UNSIGNED: Final = frozenset({"sign", "access_token"})
+
+
+def sign(secret: str, path: str, query: Mapping[str, str], body: bytes = b"") -> str:
+    """Return the query parameter `sign`: 64 lower-case hex digits.
+
+    `path` is the URL's path, `query` its parameters before any percent-encoding; `sign` and
+    `access_token` among them do not count. `body` is the raw body, empty for GET.
+    """
+    pairs = "".join(f"{key}{query[key]}" for key in sorted(query.keys() - UNSIGNED))
+    text = f"{secret}{path}{pairs}".encode() + body + secret.encode()
+    return hmac.digest(secret.encode(), text, "sha256").hex()
