@@ -24,6 +24,17 @@ ConfigOption = Annotated[
     ),
 ]
 
+UnusedConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Only checked: this command needs no configuration.",
+        show_default=False,
+    ),
+]
+"""Of commands that need no configuration: `--config` stands after the name of any (contract, 7)."""
+
 CatalogArgument = Annotated[
     str, typer.Argument(metavar="CATALOG", help="The catalog's name, such as us or uk-en.")
 ]
@@ -49,6 +60,12 @@ def settings_of(file: Path | None) -> Settings:
     settings = config.load(file)
     logs.configure(settings)
     return settings
+
+
+def check_named(file: Path | None) -> None:
+    """Check the configuration that a command was given, though it needs none."""
+    if file is not None:
+        config.load(file)
 
 
 def run(main_: Coroutine[Any, Any, int]) -> NoReturn:

@@ -37,7 +37,7 @@ async def opened_app(
     async with (
         opened(settings, stay) as server,
         server.client() as client,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         catalogs = {
             name: _catalog(settings, name, client, open_source(name, settings, session))

@@ -7,18 +7,16 @@ import asyncio
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import aiohttp
 import orjson
 import structlog
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from plumbing import command
-from plumbing.command import CatalogArgument, ConfigOption, settings_of
+from plumbing.command import CatalogArgument, ConfigOption, UnusedConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
 from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
@@ -230,7 +228,7 @@ def authorize_(
             _show_authorized(await authorize(answered, shop, session))
         return 0
 
-    command.run(exchange())
+    command.run(command.until_stopped(exchange()))
 
 
 @app.command("export")
@@ -267,11 +265,13 @@ def schemas_(
     folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where they are.")] = Path(
         "schemas"
     ),
+    config: UnusedConfigOption = None,
 ) -> None:
     """Write the JSON Schemas of what is published.
 
     Of a category, the meta hash and the three events, with examples beside them.
     """
+    command.check_named(config)
     if check:
         schemas.check(folder)
         return
@@ -305,17 +305,8 @@ def _complain(name: str, error: Error) -> None:
 
 
 def _show_authorized(authorized: Authorized) -> None:
-    console = Console(highlight=False)
-    console.print(Text(f"Authorized by {harmless(authorized.seller_name)}. The tokens are kept."))
-    table = Table("name", "region", "id", "code", "type", "shop_cipher", box=None, pad_edge=False)
+    sys.stdout.write(f"Authorized by {harmless(authorized.seller_name)}; the tokens are kept.\n")
     for shop in authorized.shops:
-        cells: list[Any] = [
-            shop.name,
-            shop.region,
-            shop.id,
-            shop.code,
-            shop.seller_type,
-            shop.cipher,
-        ]
-        table.add_row(*(Text(harmless(cell), overflow="fold") for cell in cells))
-    console.print(table)
+        about = ", ".join((shop.region, shop.seller_type, f"id {shop.id}", f"code {shop.code}"))
+        sys.stdout.write(f"{harmless(f'{shop.name} ({about})')}:\n")
+        sys.stdout.write(f'  shop_cipher = "{harmless(shop.cipher)}"\n')

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from plumbing import command, logs
+from plumbing.command import UnusedConfigOption
 from plumbing.config import Settings
 from publisher.demo.story import Story, tell
 
@@ -26,12 +27,14 @@ def demo(
         float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="Time between rounds.")
     ] = 2.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the tree and its changes.")] = 1,
+    config: UnusedConfigOption = None,
 ) -> None:
     """Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.
 
     Needs no account, no Redis and no configuration. Runs until Ctrl-C; everything it starts ends
     with it, and everything it writes lies in a temporary folder.
     """
+    command.check_named(config)
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
         story = Story(Path(folder), rounds=rounds, every=every, seed=seed)

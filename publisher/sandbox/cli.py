@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from plumbing import command
+from plumbing.command import UnusedConfigOption
 from publisher.sandbox.errors import BadOption
 from publisher.sandbox.faults import KINDS, Fault
 from publisher.sandbox.options import SandboxOptions
@@ -81,12 +82,14 @@ def sandbox(
             help="Refuse requests without category_version=v2, as the US do, or take any.",
         ),
     ] = True,
+    config: UnusedConfigOption = None,
 ) -> None:
     """Run a TikTok Shop API on this machine, to try the publisher without an account.
 
     It says what to paste into publisher.toml, and runs until Ctrl-C. Signatures and tokens are
     checked as strictly as by the real API; the categories are made up, or yours (--tree).
     """
+    command.check_named(config)
     options = SandboxOptions(
         port=port,
         trees=tuple(read_tree(path) for path in _files(tree or [], more or [])),
