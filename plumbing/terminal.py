@@ -7,11 +7,15 @@ def harmless(text: str) -> str:
     r"""Return `text` with whatever could steer a terminal, or not be seen, as an escape.
 
     Line ends, no-break spaces, control characters and marks that turn the direction of writing
-    are told (`\n`, `\xa0`, `\x1b`, `\u202e`), the rest stays.
+    are told (`\n`, `\xa0`, `\x1b`, `\u202e`), and so is a blank at either end (`\x20`); the rest
+    stays.
     """
-    return "".join(
+    told = "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
+    inside = told.strip(" ")
+    before, after = told.find(inside), len(told.rstrip(" "))
+    return "\\x20" * before + inside + "\\x20" * (len(told) - after if inside else len(told))
 
 
 def ago(span: timedelta) -> str:

@@ -114,7 +114,11 @@ def _held_change(change: Mapping[str, Any]) -> Text:
 
 def _differences(change: Change) -> str:
     before = change.before._asdict() if change.before else {}
-    return "; ".join(f"{field} was {harmless(str(before[field]))}" for field in change.changed)
+    return "; ".join(f"{field} was {_value(before[field])}" for field in change.changed)
+
+
+def _value(value: str | bool) -> str:  # noqa: FBT001  a field of a category
+    return str(value).lower() if isinstance(value, bool) else harmless(value)
 
 
 def _since(moment: str | None) -> str:

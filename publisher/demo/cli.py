@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from plumbing import command, logs
 from plumbing.command import UnusedConfigOption
@@ -38,5 +39,5 @@ def demo(
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
         story = Story(Path(folder), rounds=rounds, every=every, seed=seed)
-        code = asyncio.run(command.until_stopped(tell(story)))
+        code = asyncio.run(command.until_stopped(tell(story, Console(highlight=False))))
     raise typer.Exit(code)

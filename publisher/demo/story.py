@@ -42,9 +42,8 @@ class Story:
     seed: int
 
 
-async def tell(story: Story) -> int:
-    """Run the demo. Returns 0 if at the end the copy equals the state; raises CopyDiffers."""
-    console = Console(highlight=False)
+async def tell(story: Story, console: Console) -> int:
+    """Run the demo on `console`. Returns 0 if the copy equals the state; raises CopyDiffers."""
     data_dir = story.folder / "data"
     port = _free_port()
     async with (

@@ -27,7 +27,7 @@ def test_stopping_leaves_no_process(folder: Path, number: signal.Signals) -> Non
     """Ctrl-C, a kill or a closed terminal ends server, consumer and sandbox; exit code 0."""
     process = start(PUBLISHER, "demo", cwd=folder)
     me = psutil.Process(process.pid)
-    started = eventually_now(lambda: _names(me) if len(me.children(recursive=True)) > 1 else None)
+    started = eventually_now(lambda: _all_of(me))
     process.send_signal(number)
     process.communicate(timeout=30)
     assert process.returncode == 0
@@ -42,5 +42,7 @@ def test_the_users_settings_do_not_get_in(folder: Path) -> None:
     assert call(PUBLISHER, *words, cwd=folder, **redis_of_the_user).returncode == 0
 
 
-def _names(process: psutil.Process) -> list[int]:
-    return [child.pid for child in process.children(recursive=True)]
+def _all_of(process: psutil.Process) -> list[int]:
+    """Return the ids of server and consumer once both run."""
+    children = [child.pid for child in process.children(recursive=True)]
+    return children if len(children) > 1 else []

@@ -1,0 +1,34 @@
+"""Draws docs/demo.svg, the README's picture: what two rounds of the demo really printed.
+
+.venv/bin/python docs/picture.py
+"""
+
+import asyncio
+import io
+import re
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from plumbing import logs
+from plumbing.config import Settings
+from publisher.demo.story import Story, tell
+
+WIDTH = 100
+FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""Of rich's template: fonts from another host, which a picture of ours does not ask for."""
+
+
+def main() -> None:
+    """Run the demo and write the picture."""
+    logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
+    with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
+        asyncio.run(tell(Story(Path(folder), rounds=2, every=1.0, seed=1), console))
+    picture = console.export_svg(title="make demo")
+    (Path(__file__).parent / "demo.svg").write_text(FONT.sub("", picture), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
