@@ -35,6 +35,8 @@ lock: ## Lock the dependencies anew (needs uv)
 	  pyproject.toml -o requirements.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  pyproject.toml --group dev -o requirements-dev.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  --group build -c requirements-dev.txt -o requirements-build.txt
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

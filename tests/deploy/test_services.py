@@ -1,0 +1,120 @@
+"""The commands and health checks of docker-compose.yml, run here as processes.
+
+What the containers add (their network, the folder /data) is put in its place; all else is taken
+from the file as it stands.
+"""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from publisher.sandbox import Sandbox
+from tests.commands.process import CONSUMER, PUBLISHER, call, start
+from tests.deploy.files import ROOT, final_stage, services
+from tests.valkey import Valkey
+from tests.waiting import eventually
+
+MODULES = {"category-publisher": PUBLISHER, "category-consumer": CONSUMER}
+STOP_SECONDS = 20.0
+
+
+class Place:
+    """Where they run: `folder` stands for the volumes, the others for Valkey and TikTok Shop."""
+
+    def __init__(self, folder: Path, valkey: Valkey, sandbox: Sandbox) -> None:
+        self._folder = folder
+        self._secrets = secrets_of(sandbox)
+        self._settings = {
+            "CATEGORY_PUBLISHER_TIKTOK_SHOP__API_URL": sandbox.url,
+            "CATEGORY_PUBLISHER_TIKTOK_SHOP__AUTH_URL": sandbox.url,
+            "CATEGORY_PUBLISHER_REDIS_URL": valkey.url,
+            "CATEGORY_PUBLISHER_DATA_DIR": str(folder),
+        }
+
+    def start(self, name: str) -> subprocess.Popen[str]:
+        """Start a service's process."""
+        service = services()[name]
+        entrypoint = service.get("entrypoint", final_stage()["ENTRYPOINT"].words)
+        module, *words = self._here([*entrypoint, *service["command"]])
+        return start(module, *words, cwd=ROOT / "deploy", **self._variables(service))
+
+    async def health(self, name: str) -> int:
+        """Return the exit code of a service's health check."""
+        service = services()[name]
+        module, *words = self._here(service["healthcheck"]["test"][1:])
+        variables = self._variables(service)
+        done = await asyncio.to_thread(call, module, *words, cwd=ROOT / "deploy", **variables)
+        return done.returncode
+
+    async def is_healthy(self, name: str) -> bool:
+        """Tell whether the check says that all is well."""
+        return await self.health(name) == 0
+
+    def _here(self, words: list[str]) -> list[str]:
+        return [
+            MODULES[words[0]],
+            *(word.replace("/data", str(self._folder)) for word in words[1:]),
+        ]
+
+    def _variables(self, service: dict[str, Any]) -> dict[str, str]:
+        handed_on = service.get("environment", {}).keys() & self._secrets.keys()
+        return {**self._settings, **{name: self._secrets[name] for name in handed_on}}
+
+
+@asynccontextmanager
+async def running(process: subprocess.Popen[str]) -> AsyncIterator[subprocess.Popen[str]]:
+    """Keep `process` for as long as the context lasts; a test that fails shows what it said."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        _, said = await asyncio.to_thread(process.communicate)
+        sys.stderr.write(said)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as serving:
+        yield serving
+
+
+def secrets_of(sandbox: Sandbox) -> dict[str, str]:
+    """Return what a user writes into .env."""
+    shop = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"
+    return {
+        f"{shop}APP_KEY": sandbox.app_key,
+        f"{shop}APP_SECRET": sandbox.app_secret,
+        f"{shop}ACCESS_TOKEN": sandbox.access_token,
+        f"{shop}REFRESH_TOKEN": sandbox.refresh_token,
+        "CATEGORY_PUBLISHER_CATALOGS__US__SHOP_CIPHER": sandbox.shop_cipher,
+    }
+
+
+async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> None:
+    """A tree arrives in the copy; each check tells how it is; each service ends with 0."""
+    (redis_folder := folder / "redis").mkdir()
+    options = services()["valkey"]["command"][1:]
+    async with AsyncExitStack() as stack:
+        valkey = stack.enter_context(Valkey(redis_folder, *options))
+        place = Place(folder, valkey, sandbox)
+        assert await place.health("mirror") == 2
+        started = [
+            await stack.enter_async_context(running(place.start(name)))
+            for name in ("publisher", "mirror")
+        ]
+        await eventually(lambda: place.is_healthy("mirror"), within=60)
+        assert await place.health("publisher") == 0
+        valkey.kill()
+        assert await place.health("publisher") == 1
+        assert await place.health("mirror") == 2
+        for process in started:
+            assert process.poll() is None
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, STOP_SECONDS) == 0
