@@ -4,9 +4,10 @@ One slow or failing catalog never delays another: each has a task of its own.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import structlog
 
@@ -16,6 +17,8 @@ from publisher import record
 from publisher.poll import Catalog, Polled
 
 log = structlog.get_logger(__name__)
+
+WITH_DIGITS: Final = re.compile(r"\S*\d\S*")
 
 
 async def run(catalogs: Iterable[Catalog], server: Server) -> NoReturn:
@@ -58,10 +61,14 @@ class Teller:
         self._warnings: tuple[str, ...] = ()
 
     def failed(self, error: str) -> None:
-        """Tell that a poll failed, unless the last one failed of the same."""
-        if error != self._error:
+        """Tell that a poll failed, unless the last one failed of the same.
+
+        A request's id, a count or a clock may differ: the same is what has the same words.
+        """
+        same = WITH_DIGITS.sub("", error)
+        if same != self._error:
             self._log.error("poll failed", error=error)
-        self._error = error
+        self._error = same
 
     def polled(self, polled: Polled) -> None:
         """Tell what is new about a poll that came through."""

@@ -40,7 +40,7 @@ def _retries_do_not_wait() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _only_warnings_are_logged() -> None:
-    """A failing test shows what was odd, not all that went well."""
+    """Let a failing test show what was odd, not all that went well."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
 
 
@@ -69,13 +69,25 @@ def valkey() -> Iterator[Valkey]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(params=["fakeredis", "valkey"])
+@pytest.fixture(scope="session")
+def oldest_redis() -> Iterator[Valkey]:
+    """Give a running Redis 7.0, the oldest that is supported, from Debian's package."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("Redis is not here: install the system package redis-server")
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with Valkey(path, binary=binary) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(params=["fakeredis", "valkey", "oldest_redis"])
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.Redis]:
-    """Give a client of an empty store: fakeredis, then a real Valkey."""
+    """Give a client of an empty store: fakeredis, then a real Valkey, then a real Redis."""
     if request.param == "fakeredis":
         made: redis.asyncio.Redis = fakeredis.FakeAsyncRedis()
     else:
-        made = request.getfixturevalue("valkey").client()
+        made = request.getfixturevalue(request.param).client()
     await made.flushall()
     yield made
     await made.aclose()

@@ -1,4 +1,4 @@
-"""A real Valkey for tests, that can be killed, stopped and started again on its data."""
+"""A real Valkey (or Redis) for tests, that can be killed, stopped and started again on its data."""
 
 import os
 import signal
@@ -20,8 +20,9 @@ START_SECONDS = 20.0
 class Valkey:
     """A server on the Unix socket `folder`/s and a free port of loopback, append-only file on."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, binary: str | Path | None = None) -> None:
         self.folder = folder
+        self._binary = str(binary or get_binary_path())
         self.socket = folder / "s"
         self.port = free_port()
         self.url = f"unix://{quote(str(self.socket))}"
@@ -46,7 +47,7 @@ class Valkey:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1"),
+                    *(self._binary, "--port", str(self.port), "--bind", "127.0.0.1"),
                     *("--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""),
                     *("--appendonly", "yes", "--appendfsync", "no", *self._options),
                 ],
