@@ -2,22 +2,20 @@
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import redis.asyncio
-from pydantic import SecretStr
 
-from plumbing.config import CatalogSettings, Settings, TikTokShopSettings
 from publisher import record
-from publisher.app import App, opened_app
+from publisher.app import App
 from publisher.model import Counts
 from publisher.sandbox import Sandbox, SandboxOptions, read_tree
 from tests.commands.process import CONSUMER, call
+from tests.shop.published import published
 from tests.store.outside import check_whole, replayed, seen
 from tests.valkey import Valkey
 
@@ -39,29 +37,9 @@ HISTORIES = {
 }
 """What ../shared/data/README.md says of each version; the first is the import."""
 
+COPY = "copy.sqlite"
+
 WRITES = re.compile(r"cmdstat_(?!auth|client|ping|info|hmget|hgetall|get|type|multi|exec|select)")
-
-
-@asynccontextmanager
-async def published(sandbox: Sandbox, valkey: Valkey, folder: Path) -> AsyncIterator[App]:
-    """Open a publisher of the sandbox's tree as catalog `us`."""
-    shop = TikTokShopSettings(
-        api_url=sandbox.url,
-        auth_url=sandbox.url,
-        app_key=sandbox.app_key,
-        app_secret=SecretStr(sandbox.app_secret),
-        access_token=SecretStr(sandbox.access_token),
-        refresh_token=SecretStr(sandbox.refresh_token),
-        token_file=folder / "tokens.json",
-    )
-    catalog = CatalogSettings(
-        source="tiktok_shop", category_version="v2", shop_cipher=sandbox.shop_cipher
-    )
-    settings = Settings.model_construct(
-        redis_url=SecretStr(valkey.url), catalogs={"us": catalog}, tiktok_shop=shop
-    )
-    async with opened_app(settings, ["us"]) as app:
-        yield app
 
 
 @pytest.mark.parametrize("name", list(HISTORIES))
@@ -86,6 +64,8 @@ async def test_a_real_history(
             await check_second_poll(app, real_client)
             check_copy(folder, found.rows)
             sandbox.next()
+    verified = call(CONSUMER, "verify", "us", "--to", f"sqlite:///{folder / COPY}", cwd=folder)
+    assert verified.returncode == 0, verified.stderr
 
 
 async def check_second_poll(app: App, client: redis.asyncio.Redis) -> None:
@@ -104,12 +84,12 @@ async def check_second_poll(app: App, client: redis.asyncio.Redis) -> None:
 
 
 def check_copy(folder: Path, rows: dict[str, Any]) -> None:
-    """Assert that the consumer's SQLite copy equals `rows`, and that `verify` agrees."""
-    to = f"sqlite:///{folder / 'copy.sqlite'}"
-    for command in (["mirror", "us", "--to", to, "--once"], ["verify", "us", "--to", to]):
-        done = call(CONSUMER, *command, cwd=folder)
-        assert done.returncode == 0, done.stderr
-    with closing(sqlite3.connect(folder / "copy.sqlite")) as copy:
+    """Assert that the consumer's SQLite copy equals `rows` once it has caught up."""
+    done = call(
+        CONSUMER, "mirror", "us", "--to", f"sqlite:///{folder / COPY}", "--once", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(folder / COPY)) as copy:
         copied = copy.execute("SELECT id, parent_id, local_name, is_leaf FROM categories")
         assert {row[0]: row for row in copied} == {
             id_: (id_, row["parent_id"], row["local_name"], row["is_leaf"])
