@@ -1,0 +1,5 @@
+"""`python -m consumers` is `category-consumer`."""
+
+from consumers.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""Decodes events and the categories in them (contract, 3). Pure.
+
+Whatever is not the contract's is refused; fields that the contract does not name are ignored.
+`changed` is not looked at, since it follows from `before` and `category`.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, get_args
+
+import orjson
+
+from consumers.errors import BadEntry
+from consumers.model import Category, Event, EventType
+
+ID: Final = re.compile(r"([0-9a-f]{8})-([1-9][0-9]{0,19})-([0-9a-f]{16})")
+"""Epoch, sequence and digest make an event's id."""
+TYPES: Final[dict[str, tuple[EventType, str]]] = {
+    f"category.{type_}": (type_, f"urn:category-publisher:category.{type_}:1")
+    for type_ in get_args(EventType)
+}
+"""By the event's `type`: what happened, and the `dataschema` of it that is known here."""
+ROOT: Final = "0"
+MALFORMED: Final = (ValueError, LookupError, TypeError)
+"""What looking for a field raises where JSON has another shape."""
+
+
+class Entry(NamedTuple):
+    """One entry of the stream: its id, and its field `event` (None if it has none)."""
+
+    offset: str
+    event: bytes | None
+
+
+def decode(entry: Entry, catalog: str) -> Event:
+    """Return the event in `entry` of the stream of `catalog`; BadEntry if there is none."""
+    if entry.event is None:
+        raise BadEntry(f"entry {entry.offset} has no field event")
+    try:
+        return _event(orjson.loads(entry.event), entry.offset, catalog)
+    except MALFORMED as error:
+        raise BadEntry(f"entry {entry.offset} is no event of the contract: {error!r}") from error
+
+
+def decode_all(entries: Iterable[Entry], catalog: str) -> tuple[list[Event], str | None]:
+    """Return the events in `entries` up to the first that is none, and why it is none."""
+    events: list[Event] = []
+    try:
+        for entry in entries:
+            events.append(decode(entry, catalog))  # noqa: PERF401  what was decoded is wanted
+    except BadEntry as error:
+        return events, str(error)
+    return events, None
+
+
+def decode_category(row: Any) -> Category:
+    """Return the category that `row`, parsed JSON, is; raises one of MALFORMED if it is none."""
+    id_, parent_id = row["id"], row["parent_id"]
+    local_name, is_leaf = row["local_name"], row["is_leaf"]
+    if not type(id_) is type(parent_id) is type(local_name) is str or type(is_leaf) is not bool:
+        raise TypeError("a field of a category has another type")
+    if not (id_ and parent_id and local_name) or id_ == ROOT:
+        raise ValueError("a field of a category is empty, or its id is that of no category")
+    if "\0" in id_ or "\0" in parent_id or "\0" in local_name:
+        raise ValueError("a field of a category holds NUL")
+    return Category(id_, parent_id, local_name, is_leaf)
+
+
+def _event(document: Any, offset: str, catalog: str) -> Event:
+    data, time = document["data"], document["time"]
+    type_, dataschema = TYPES[document["type"]]
+    category = decode_category(data["category"])
+    before = decode_category(data["before"]) if type_ == "updated" else None
+    if (
+        document["specversion"] != "1.0"
+        or document["source"] != f"/catalogs/{catalog}"
+        or document["dataschema"] != dataschema
+        or document["subject"] != category.id
+        or type(time) is not str
+    ):
+        raise ValueError("specversion, source, dataschema, subject or time is another one")
+    if ("before" in data) != (before is not None) or (before and before.id != category.id):
+        raise ValueError("before is there where it must not be, or of another category")
+    epoch, sequence, digest = _place(document, data)
+    return Event(type_, category, before, epoch, sequence, digest, time, offset)
+
+
+def _place(document: Any, data: Any) -> tuple[str, int, str]:
+    match = ID.fullmatch(document["id"])
+    if match is None:
+        raise ValueError("id is not epoch, sequence and digest")
+    epoch, sequence, digest = match.groups()
+    if (
+        document["epoch"] != epoch
+        or document["sequence"] != sequence.zfill(20)
+        or data["digest"] != digest
+    ):
+        raise ValueError("id does not fit epoch, sequence and digest")
+    return epoch, int(sequence), digest

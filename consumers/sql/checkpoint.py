@@ -1,0 +1,88 @@
+"""A projection's checkpoint, which moves in the transaction that moves its data (contract, 5.8).
+
+A transaction goes through only if the stored checkpoint is still the one that this process
+started from. So two consumers that write to one copy cannot mix their work: the second one ends.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import sqlalchemy.exc
+from sqlalchemy import and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consumers.errors import StoreTaken
+from consumers.model import Checkpoint
+from consumers.sql.database import Database
+from consumers.sql.tables import checkpoints, metadata
+from plumbing.clock import now, rfc3339
+
+STORED: Final = (
+    checkpoints.c.epoch,
+    checkpoints.c.sequence,
+    checkpoints.c.stream_offset,
+    checkpoints.c.digest,
+)
+"""A Checkpoint's fields, in its order."""
+
+
+class CheckpointRow:
+    """The checkpoint of `projection` (a kind, such as `mirror`) of `catalog` in `database`.
+
+    It belongs to the kind and not to a consumer's name: two mirrors of one catalog write to the
+    same rows, so they have to meet in the same checkpoint.
+    """
+
+    def __init__(self, database: Database, projection: str, catalog: str) -> None:
+        self._database = database
+        self._key = {"projection": projection, "catalog": catalog}
+        self._is_ours = and_(
+            checkpoints.c.projection == projection, checkpoints.c.catalog == catalog
+        )
+        self._stored: Checkpoint | None = None
+
+    async def prepare(self) -> None:
+        """Create the tables that are not there."""
+        async with self._database.writing() as connection:
+            await connection.run_sync(metadata.create_all)
+
+    async def load(self, connection: AsyncConnection) -> Checkpoint | None:
+        """Read the stored checkpoint, from which this process starts; None if there is none."""
+        row = (await connection.execute(select(*STORED).where(self._is_ours))).one_or_none()
+        self._stored = Checkpoint(*row) if row is not None else None
+        return self._stored
+
+    @asynccontextmanager
+    async def moving(self, checkpoint: Checkpoint) -> AsyncIterator[AsyncConnection]:
+        """Give the transaction in which data and checkpoint become those of `checkpoint`.
+
+        Raises StoreTaken if the stored one is not that of the last `load` or `moving`, and
+        StoreError if the database refuses; either way nothing was changed.
+        """
+        async with self._database.writing() as connection:
+            if not await self._swap(connection, checkpoint):
+                raise StoreTaken(
+                    f"{self._database.address}: another consumer writes to this store's "
+                    f"{self._key['projection']} of catalog {self._key['catalog']}: "
+                    "end one of the two"
+                )
+            yield connection
+        self._stored = checkpoint
+
+    async def _swap(self, connection: AsyncConnection, checkpoint: Checkpoint) -> bool:
+        new: dict[str, Any] = dict(zip((column.name for column in STORED), checkpoint, strict=True))
+        new["updated_at"] = rfc3339(now())
+        if self._stored is not None:
+            is_the_same = (
+                column == value for column, value in zip(STORED, self._stored, strict=True)
+            )
+            moved = await connection.execute(
+                update(checkpoints).where(self._is_ours, *is_the_same).values(new)
+            )
+            return moved.rowcount == 1
+        try:
+            await connection.execute(insert(checkpoints).values(**self._key, **new))
+        except sqlalchemy.exc.IntegrityError:
+            return False
+        return True

@@ -1,0 +1,240 @@
+"""A catalog in Redis as a consumer sees it: the one module here that knows keys (contract, 2).
+
+Its questions are asked until Redis answers (`patience`), except for the one thing that a consumer
+writes, which is best effort. There are two clients because redis-py's time-out belongs to a
+client, and a blocking read takes longer than any other command may.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import orjson
+import redis.asyncio
+import redis.exceptions
+import structlog
+from redis.asyncio.client import Pipeline
+
+from consumers.errors import BadEntry, NoState
+from consumers.event import Entry
+from consumers.model import Checkpoint, Snapshot
+from consumers.patience import Patience
+from consumers.state import Meta, decode_meta, decode_rows
+from plumbing.clock import now, rfc3339
+from plumbing.server import Server
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+BATCH: Final = 1000
+"""Entries of one read: some 400 kB and one transaction."""
+START: Final = "0-0"
+"""Before the first entry of any stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patiently one looks, in seconds."""
+
+    block: float = 2.0
+    """How long a read waits for events, and so how long a lost history can go unnoticed."""
+    answer: float = 10.0
+    """What such a read may take beyond that before the connection counts as lost."""
+    look: float = 0.5
+    """Between two looks at `meta` where there is no state."""
+    look_hard: float = 10.0
+    """Between two looks at damaged rows under the same `meta`: they may be many."""
+
+
+PACE: Final = Pace()
+
+
+@asynccontextmanager
+async def opened(
+    server: Server, catalog: str, *, once: bool, pace: Pace = PACE
+) -> AsyncIterator["Stream"]:
+    """Follow `catalog` on `server` for as long as the context lasts.
+
+    With `once` an outage or a missing state is an error; without, it is waited for.
+    """
+    client = server.client()
+    blocking = server.client(timeout=pace.block + pace.answer)
+    try:
+        patience = Patience(server, once=once)
+        yield Stream(catalog, patience, client, blocking, pace, once=once)
+    finally:
+        await client.aclose()
+        await blocking.aclose()
+
+
+class Stream:
+    """One catalog's events and state. Get one with `opened`.
+
+    `read` and `look` raise NoState where there is no state; `snapshot` and `last` wait for it, or
+    with `once` raise that too. All raise RedisError where Redis refuses, or with `once` cannot be
+    reached.
+    """
+
+    def __init__(
+        self,
+        catalog: str,
+        patience: Patience,
+        client: redis.asyncio.Redis,
+        blocking: redis.asyncio.Redis,
+        pace: Pace,
+        *,
+        once: bool,
+    ) -> None:
+        self.catalog = catalog
+        self._once = once
+        self._patience = patience
+        self._client = client
+        self._blocking = blocking
+        self._pace = pace
+        self._is_mute = False
+        self._categories, self._meta, self._events, self._consumers = (
+            f"catalog:{{{catalog}}}:{key}" for key in ("categories", "meta", "events", "consumers")
+        )
+
+    async def read(self, offset: str, *, wait: bool) -> list[Entry]:
+        """Return up to BATCH entries behind `offset`; `wait` a while for the first one, or not."""
+        block_ms = round(self._pace.block * 1000) if wait else None
+
+        async def question() -> Any:
+            with self._right_types():
+                return await self._blocking.xread({self._events: offset}, BATCH, block_ms)
+
+        return _entries_of_read(await self._patience.ask(question))
+
+    async def look(self, offset: str) -> tuple[list[Entry], Meta]:
+        """Return up to BATCH entries behind `offset`, and `meta` at the same moment."""
+        read, meta = await self._at_once(
+            lambda pipeline: pipeline.xread({self._events: offset}, BATCH),
+            lambda pipeline: pipeline.hgetall(self._meta),
+        )
+        return _entries_of_read(read), self._decode(meta)
+
+    async def last(self, count: int) -> tuple[list[Entry], Meta]:
+        """Return the last `count` (at least 1) entries, oldest first, and `meta` with them."""
+
+        async def question() -> tuple[list[Entry], Meta]:
+            newest_first, meta = await self._at_once(
+                lambda pipeline: pipeline.xrevrange(self._events, count=count),
+                lambda pipeline: pipeline.hgetall(self._meta),
+            )
+            return _entries(reversed(newest_first)), self._decode(meta)
+
+        return await self._when_there(question)
+
+    async def snapshot(self) -> tuple[Snapshot, Checkpoint]:
+        """Return the whole state, intact, and the checkpoint of who has it.
+
+        One reads on behind the stream's last entry: what is in the stream at the moment of the
+        snapshot is in the snapshot too, or is no event.
+        """
+        return await self._when_there(self._snapshot)
+
+    async def _snapshot(self) -> tuple[Snapshot, Checkpoint]:
+        self._decode(await self._read_meta())  # if that fails, the rows need not be read
+        raw, rows, newest = await self._at_once(
+            lambda pipeline: pipeline.hgetall(self._meta),
+            lambda pipeline: pipeline.hgetall(self._categories),
+            lambda pipeline: pipeline.xrevrange(self._events, count=1),
+        )
+        meta = self._decode(raw)
+        offset = newest[0][0].decode() if newest else meta.offset
+        checkpoint = Checkpoint(meta.epoch, meta.sequence, offset, meta.digest)
+        try:
+            return decode_rows(rows, meta), checkpoint
+        except BadEntry as error:
+            raise NoState(f"the state of catalog {self.catalog} is damaged: {error}", raw) from None
+
+    async def _when_there(self, question: Callable[[], Awaitable[T]]) -> T:
+        waits = False
+        while True:
+            try:
+                return await question()
+            except NoState as error:
+                if self._once:
+                    raise
+                if not waits:
+                    log.warning("waiting for a state", catalog=self.catalog, reason=str(error))
+                waits = True
+                await self._change(error.meta)
+
+    async def _change(self, meta: Mapping[bytes, bytes]) -> None:
+        """Wait until `meta` is another one, or long enough for another look at the rows."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.look_hard):
+                while await self._is_still(meta):
+                    await asyncio.sleep(self._pace.look)
+
+    async def _is_still(self, meta: Mapping[bytes, bytes]) -> bool:
+        try:
+            return await self._read_meta() == meta
+        except NoState:
+            return not meta  # no hash, and neither was there one before
+
+    async def publish(self, name: str, checkpoint: Checkpoint) -> None:
+        """Show how far consumer `name` is, if Redis lets it (contract, 2)."""
+        value = {**checkpoint._asdict(), "updated_at": rfc3339(now())}
+        try:
+            await self._client.hset(self._consumers, name, orjson.dumps(value).decode())
+        except (redis.exceptions.RedisError, OSError) as error:
+            if not self._is_mute:
+                log.warning("redis does not take the checkpoint, going on", error=str(error))
+            self._is_mute = True
+        else:
+            if self._is_mute:
+                log.info("redis takes the checkpoint again")
+            self._is_mute = False
+
+    async def _read_meta(self) -> dict[bytes, bytes]:
+        (meta,) = await self._at_once(lambda pipeline: pipeline.hgetall(self._meta))
+        return dict(meta)
+
+    async def _at_once(self, *commands: Callable[[Pipeline], object]) -> list[Any]:
+        """Return the replies to `commands`, all of the same moment (MULTI/EXEC)."""
+
+        async def question() -> list[Any]:
+            with self._right_types():
+                async with self._client.pipeline(transaction=True) as pipeline:
+                    for command in commands:
+                        command(pipeline)
+                    return await pipeline.execute()
+
+        return await self._patience.ask(question)
+
+    @contextmanager
+    def _right_types(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.exceptions.ResponseError as error:
+            if "WRONGTYPE" not in str(error):
+                raise
+            raise NoState(
+                f"{self._categories}, {self._meta} or {self._events} holds a value of another "
+                "type: something else writes to this catalog's keys"
+            ) from error
+
+    def _decode(self, meta: Mapping[bytes, bytes]) -> Meta:
+        if not meta:
+            raise NoState(
+                f"catalog {self.catalog} is not in Redis: has a publisher polled it yet?", meta
+            )
+        try:
+            return decode_meta(meta)
+        except BadEntry as error:
+            raise NoState(f"{self._meta}: {error}", meta) from None
+
+
+def _entries_of_read(reply: Any) -> list[Entry]:
+    return _entries(reply[0][1]) if reply else []
+
+
+def _entries(pairs: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[Entry]:
+    return [Entry(offset.decode(), fields.get(b"event")) for offset, fields in pairs]

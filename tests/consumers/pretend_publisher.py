@@ -1,0 +1,170 @@
+"""A publisher in a few lines, written from the contract (2 to 5), to test consumers with.
+
+`tests/consumers` never imports `publisher`: what is tested is that a consumer knows the contract.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+TIME = "2026-11-23T09:40:03.569Z"
+
+Row: TypeAlias = dict[str, Any]
+Tree: TypeAlias = Mapping[str, Row]
+
+
+def row(id_: str, local_name: str, parent_id: str = "0", *, is_leaf: bool = True) -> Row:
+    return {"id": id_, "parent_id": parent_id, "local_name": local_name, "is_leaf": is_leaf}
+
+
+def tree(*rows: Row) -> dict[str, Row]:
+    return {each["id"]: each for each in rows}
+
+
+def numbered(count: int, *, first: int = 1) -> dict[str, Row]:
+    """Return a flat tree of `count` roots."""
+    return tree(*(row(str(id_), f"Category {id_}") for id_ in range(first, first + count)))
+
+
+def digest_of(one: Row) -> int:
+    flag = "1" if one["is_leaf"] else "0"
+    text = "\0".join([one["id"], one["parent_id"], one["local_name"], flag])
+    return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)
+
+
+def changes(old: Tree, new: Tree) -> Iterator[tuple[str, Row, Row | None]]:
+    """Yield type, category and before: first what is there, by depth, then what is gone."""
+    for one in sorted(new.values(), key=lambda one: (_depth(new, one), one["id"])):
+        if one["id"] not in old:
+            yield "added", one, None
+        elif old[one["id"]] != one:
+            yield "updated", one, old[one["id"]]
+    gone = [one for one in old.values() if one["id"] not in new]
+    for one in sorted(gone, key=lambda one: (-_depth(old, one), one["id"])):
+        yield "removed", one, None
+
+
+def _depth(where: Tree, one: Row) -> int:
+    depth = 1
+    while one["parent_id"] != "0":
+        one, depth = where[one["parent_id"]], depth + 1
+    return depth
+
+
+class History:
+    """The events of one catalog, one after the other."""
+
+    def __init__(self, catalog: str = "us") -> None:
+        self.catalog = catalog
+        self.epoch = "9f3c1a2b"
+        self.sequence = 0
+        self.digest = 0
+        self.tree: Tree = {}
+
+    @property
+    def position(self) -> str:
+        """Where in history the state is."""
+        return f"{self.epoch}-{self.sequence}-{self.digest:016x}"
+
+    def go_to(self, new: Tree) -> list[dict[str, Any]]:
+        """Make `new` the state and return the events that lead there."""
+        old, self.tree = self.tree, dict(new)
+        return [self._event(*change) for change in changes(old, new)]
+
+    def _event(self, type_: str, one: Row, before: Row | None) -> dict[str, Any]:
+        self.sequence += 1
+        self.digest ^= digest_of(before or one) if type_ != "added" else 0
+        self.digest ^= digest_of(one) if type_ != "removed" else 0
+        data: dict[str, Any] = {"category": one}
+        if before is not None:
+            data |= {"before": before, "changed": [key for key in one if one[key] != before[key]]}
+        return {
+            "specversion": "1.0",
+            "id": self.position,
+            "source": f"/catalogs/{self.catalog}",
+            "type": f"category.{type_}",
+            "subject": one["id"],
+            "time": TIME,
+            "datacontenttype": "application/json",
+            "dataschema": f"urn:category-publisher:category.{type_}:1",
+            "epoch": self.epoch,
+            "sequence": f"{self.sequence:020}",
+            "data": {**data, "digest": f"{self.digest:016x}"},
+        }
+
+
+@dataclass(frozen=True)
+class Backup:
+    """All that Redis held of a catalog at one moment."""
+
+    rows: dict[bytes, bytes]
+    meta: dict[bytes, bytes]
+    entries: list[tuple[bytes, dict[bytes, bytes]]]
+    history: dict[str, Any]
+
+
+class PretendPublisher(History):
+    """Commits trees of one catalog, state, events and meta in one MULTI/EXEC."""
+
+    def __init__(self, client: Any, catalog: str = "us") -> None:
+        super().__init__(catalog)
+        self.client = client
+        self.commits = 0
+        self.categories, self.meta, self.events = (
+            f"catalog:{{{catalog}}}:{name}" for name in ("categories", "meta", "events")
+        )
+
+    async def commit(self, new: Tree) -> None:
+        """Make `new`, which is another tree, the state."""
+        old = self.tree
+        self.commits += 1
+        async with self.client.pipeline(transaction=True) as pipeline:
+            for index, event in enumerate(self.go_to(new)):
+                offset = f"{self.commits}-{index}"
+                pipeline.xadd(self.events, {"event": json.dumps(event)}, id=offset)
+            for one in new.values():
+                pipeline.hset(self.categories, one["id"], json.dumps(one))
+            for id_ in old.keys() - new.keys():
+                pipeline.hdel(self.categories, id_)
+            pipeline.hset(self.meta, mapping=self._meta(offset))
+            await pipeline.execute()
+
+    async def begin_epoch(self, epoch: str, new: Tree) -> None:
+        """Repair (contract, 5.2): from the rows as they are to `new`, under another epoch."""
+        self.epoch, self.sequence = epoch, 0
+        await self.commit(new)
+
+    async def backup(self) -> Backup:
+        """Return everything, to set the catalog back to it."""
+        return Backup(
+            await self.client.hgetall(self.categories),
+            await self.client.hgetall(self.meta),
+            await self.client.xrange(self.events),
+            {name: getattr(self, name) for name in ("epoch", "sequence", "digest", "tree")},
+        )
+
+    async def restore(self, backup: Backup) -> None:
+        """Set the catalog back, as a failover to a replica that was behind does."""
+        async with self.client.pipeline(transaction=True) as pipeline:
+            pipeline.delete(self.categories, self.meta, self.events)
+            pipeline.hset(self.categories, mapping=dict(backup.rows))
+            pipeline.hset(self.meta, mapping=dict(backup.meta))
+            for offset, fields in backup.entries:
+                pipeline.xadd(self.events, dict(fields), id=offset)
+            await pipeline.execute()
+        for name, value in backup.history.items():
+            setattr(self, name, value)
+
+    def _meta(self, offset: str) -> dict[str, str | int]:
+        return {
+            "contract": "1",
+            "origin": "{}",
+            "epoch": self.epoch,
+            "sequence": self.sequence,
+            "offset": offset,
+            "digest": f"{self.digest:016x}",
+            "count": len(self.tree),
+            "committed_at": TIME,
+        }

@@ -1,0 +1,77 @@
+"""What `--to` may be, and what is said of it otherwise."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateTable
+
+from consumers.errors import StoreError
+from consumers.sql import categories, database, tables
+from plumbing.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("categories.db", "not a database URL"),
+        ("", "not a database URL"),
+        ("postgresql://me:hunter2@host:port/db", "not a database URL"),
+        ("sqlite://", "needs a file"),
+        ("sqlite:///", "needs a file"),
+        ("sqlite:///:memory:", "needs a file"),
+        ("sqlite://categories.db", "needs a file"),
+        ("sqlite+pysqlite:///categories.db", "no database of kind sqlite"),
+        ("oracle://me:hunter2@host/db", "no database of kind oracle"),
+        ("postgresql+psycopg2://me:hunter2@host/db", "no database of kind postgresql"),
+    ],
+)
+async def test_what_cannot_be_right(url: str, told: str) -> None:
+    """A mistake in the URL is one of the command line, and its password is not repeated."""
+    with pytest.raises(ConfigError, match=f"^--to: .*{told}") as caught:
+        async with database.opened(url):
+            pass
+    assert caught.value.exit_code == 2
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["nope/copy.sqlite", "."])
+async def test_a_place_where_no_file_can_be(folder: Path, missing: str) -> None:
+    """A folder that is not there, or a folder in the place of the file, is one line."""
+    url = f"sqlite:///{folder / missing}"
+    async with database.opened(url) as opened:
+        with pytest.raises(StoreError, match="unable to open database file .does its folder"):
+            async with opened.writing():
+                pass
+
+
+async def test_a_file_that_has_to_be_there(folder: Path) -> None:
+    """What is only to be read is not created, whatever its name."""
+    for name in ("copy.sqlite", "a%20b?c.sqlite"):
+        with pytest.raises(StoreError, match="there is no such file"):
+            async with database.opened(f"sqlite:///{folder / name}", must_exist=True):
+                pass
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_name_with_blanks_and_percents(folder: Path) -> None:
+    """The path is taken as it is, for writing and for reading."""
+    url = f"sqlite:///{folder / 'my %20 copy #1.sqlite'}"
+    async with database.opened(url) as opened, opened.writing() as connection:
+        await connection.run_sync(tables.metadata.create_all)
+    async with database.opened(url, must_exist=True) as opened, opened.reading() as connection:
+        assert await categories.read(connection, "us") == {}
+    assert (folder / "my %20 copy #1.sqlite").is_file()
+
+
+@pytest.mark.parametrize(
+    "dialect", [sqlite.dialect(), postgresql.dialect(), mysql.dialect()], ids=lambda one: one.name
+)
+def test_the_statements_of_other_databases(dialect: Dialect) -> None:
+    """The tables, the view and the upsert can be said in each dialect that has a driver here."""
+    for table in (tables.categories, tables.checkpoints):
+        assert str(CreateTable(table).compile(dialect=dialect))
+    statement = categories._upsert(dialect)
+    values = statement.partition("VALUES")[2].partition("ON")[0]
+    assert values.count("%") + values.count("?") == 5

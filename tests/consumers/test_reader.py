@@ -1,0 +1,409 @@
+"""A mirror on a stream: it ends equal whatever happens to the stream, or keeps what it has.
+
+Everything on fakeredis and on a real server.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from consumers.errors import NoState
+from plumbing.server import Server
+from tests.consumers.copying import copied, copy_once, copying, equal, execute, position
+from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.waiting import eventually
+
+HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
+
+
+async def test_it_follows(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """Additions, updates, moves and removals arrive, with the checkpoint, batch after batch."""
+    await publisher.commit(tree(HOME))
+    async with copying(server, to):
+        await equal(to, publisher)
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await equal(to, publisher)
+        await publisher.commit(tree(GARDEN | {"parent_id": "0"}, HOME | {"parent_id": "2"}))
+        await equal(to, publisher)
+        await publisher.commit(numbered(2500))
+        await equal(to, publisher)
+
+
+async def test_it_waits_for_the_first_poll(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """A mirror may be there before the catalog is, and says once that it waits."""
+    async with copying(server, to):
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        await publisher.commit(tree(HOME))
+        await equal(to, publisher)
+        await eventually(lambda: saw(logs, "resynced"))
+    assert [log["event"] for log in logs] == ["started", "waiting for a state", "resynced"]
+
+
+async def test_it_goes_on_from_its_checkpoint(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """What was published while no mirror ran is applied from the stream, without a resync."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.commit(tree(HOME, TOYS))
+    logs.clear()
+    await copy_once(server, to)
+    assert [log["event"] for log in logs] == ["started", "caught up"]
+    await equal(to, publisher)
+
+
+async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """Its checkpoint stands in the hash of consumers, under its name."""
+    await publisher.commit(tree(HOME))
+    async with copying(server, to):
+        await equal(to, publisher)
+        await publisher.commit(tree(HOME, GARDEN))
+
+        async def shown() -> bool:
+            value = await publisher.client.hget("catalog:{us}:consumers", "mirror")
+            checkpoint: dict[str, Any] = json.loads(value or "{}")
+            updated_at = checkpoint.pop("updated_at", None)
+            return updated_at is not None and checkpoint == {
+                "epoch": publisher.epoch,
+                "sequence": 2,
+                "offset": "2-0",
+                "digest": f"{publisher.digest:016x}",
+            }
+
+        await eventually(shown)
+
+
+Mishap = Callable[[PretendPublisher], Awaitable[None]]
+
+
+async def _gap(publisher: PretendPublisher) -> None:
+    await publisher.commit(tree(HOME, GARDEN, TOYS))
+    ((offset, _),) = await publisher.client.xrevrange(publisher.events, count=1)
+    await publisher.client.xdel(publisher.events, offset)
+
+
+async def _trimmed(publisher: PretendPublisher) -> None:
+    await publisher.commit(numbered(50))
+    await publisher.client.xtrim(publisher.events, maxlen=3, approximate=False)
+
+
+async def _trimmed_to_nothing(publisher: PretendPublisher) -> None:
+    await publisher.commit(numbered(5))
+    await publisher.client.xtrim(publisher.events, maxlen=0, approximate=False)
+
+
+async def _stream_lost(publisher: PretendPublisher) -> None:
+    await publisher.commit(numbered(5))
+    await publisher.client.delete(publisher.events)
+
+
+async def _wiped(publisher: PretendPublisher) -> None:
+    await publisher.client.flushall()
+    publisher.tree, publisher.digest, publisher.commits = {}, 0, 0
+    await publisher.begin_epoch("00000002", numbered(3))
+
+
+async def _new_epoch(publisher: PretendPublisher) -> None:
+    await publisher.begin_epoch("00000002", tree(HOME, TOYS))
+
+
+async def _forged_event(publisher: PretendPublisher) -> None:
+    await publisher.commit(tree(HOME, GARDEN))
+    ((offset, fields),) = await publisher.client.xrevrange(publisher.events, count=1)
+    forged = fields[b"event"].replace(b"Garden", b"Guarded")
+    entries = await publisher.client.xrange(publisher.events)
+    await publisher.client.delete(publisher.events)
+    for each, kept in entries:
+        value = {b"event": forged} if each == offset else kept
+        await publisher.client.xadd(publisher.events, value, id=each)
+
+
+async def _rubbish_before(publisher: PretendPublisher) -> None:
+    await publisher.client.xadd(publisher.events, {"hello": "world"}, id="1-7")
+    await publisher.commit(tree(HOME, GARDEN))
+
+
+async def _rubbish_behind(publisher: PretendPublisher) -> None:
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.client.xadd(publisher.events, {"event": "{"}, id=f"{publisher.commits}-7")
+
+
+async def _meta_without_events(publisher: PretendPublisher) -> None:
+    publisher.epoch, publisher.sequence = "00000003", 0
+    await publisher.client.hset(publisher.meta, mapping={"epoch": "00000003", "sequence": 0})
+
+
+MISHAPS = [
+    _gap,
+    _trimmed,
+    _trimmed_to_nothing,
+    _stream_lost,
+    _wiped,
+    _new_epoch,
+    _forged_event,
+    _rubbish_before,
+    _rubbish_behind,
+    _meta_without_events,
+]
+
+
+@pytest.mark.parametrize("mishap", MISHAPS)
+@pytest.mark.parametrize("mirror", ["running", "away"])
+async def test_it_ends_equal(
+    server: Server, publisher: PretendPublisher, to: str, mishap: Mishap, mirror: str
+) -> None:
+    """Whatever happens while it runs or is away, the copy becomes equal, and goes on after it."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    if mirror == "away":
+        await mishap(publisher)
+    async with copying(server, to):
+        if mirror == "running":
+            await mishap(publisher)
+        await equal(to, publisher)
+        await publisher.commit(numbered(4, first=7))
+        await equal(to, publisher)
+
+
+async def test_a_batch_applies_as_far_as_it_connects(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Before a gap everything is applied; without a state behind it, that is where it stays."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    await publisher.commit(tree(HOME, GARDEN))
+    reached = publisher.position
+    await publisher.commit(tree(HOME, GARDEN, TOYS))
+    await publisher.commit(tree(HOME, TOYS))
+    await publisher.client.xdel(publisher.events, "3-0")
+    await publisher.client.delete(publisher.meta)
+    with pytest.raises(NoState):
+        await copy_once(server, to)
+    assert (copied(to), position(to)) == (tree(HOME, GARDEN), reached)
+
+
+async def test_rubbish_is_read_once(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """An entry by hand behind the last event costs one resync, not one after the other."""
+    await publisher.commit(tree(HOME))
+    async with copying(server, to):
+        await equal(to, publisher)
+        for index in range(1, 4):
+            await publisher.client.xadd(publisher.events, {"by": "hand"}, id=f"1-{index}")
+            await eventually(lambda: saw(logs, "resynced", times=index + 1))  # noqa: B023
+    await copy_once(server, to)
+    reasons = [log["reason"] for log in logs if log["event"] == "resynced"]
+    assert reasons[1:] == [f"entry 1-{index} has no field event" for index in range(1, 4)]
+
+
+async def test_a_server_set_back(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """A failover that lost commits takes the copy back too, though its sequence was higher."""
+    await publisher.commit(tree(HOME))
+    backup = await publisher.backup()
+    async with copying(server, to):
+        await publisher.commit(tree(HOME, GARDEN))
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await equal(to, publisher)
+        await publisher.restore(backup)
+        await equal(to, publisher)
+
+
+async def test_a_server_set_back_that_went_on(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Same epoch, and the sequence is mine + 1 again, but the history is another one."""
+    await publisher.commit(tree(HOME))
+    backup = await publisher.backup()
+    await publisher.commit(tree(HOME, GARDEN))
+    await copy_once(server, to)
+    await publisher.restore(backup)
+    await publisher.commit(tree(HOME, TOYS))
+    await publisher.commit(tree(TOYS))
+    await copy_once(server, to)
+    await equal(to, publisher)
+
+
+async def test_an_own_row_that_was_changed(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """A row of the copy that somebody edited shows at the next event about it, and is repaired."""
+    await publisher.commit(tree(HOME, TOYS))
+    async with copying(server, to):
+        await equal(to, publisher)
+        execute(to, "UPDATE categories SET local_name = 'mine' WHERE id = '1'")
+        await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS))
+        await equal(to, publisher)
+
+
+async def _delete_meta(publisher: PretendPublisher) -> None:
+    await publisher.client.delete(publisher.meta)
+
+
+async def _flush(publisher: PretendPublisher) -> None:
+    await publisher.client.flushall()
+
+
+async def _change_row(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.categories, "1", json.dumps(HOME | {"local_name": "X"}))
+
+
+async def _break_row(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.categories, "1", "no json")
+
+
+async def _swap_rows(publisher: PretendPublisher) -> None:
+    rows = {"1": json.dumps(GARDEN), "2": json.dumps(HOME)}
+    await publisher.client.hset(publisher.categories, mapping=rows)
+
+
+async def _evict(publisher: PretendPublisher) -> None:
+    await publisher.client.delete(publisher.categories)
+
+
+async def _drop_row(publisher: PretendPublisher) -> None:
+    await publisher.client.hdel(publisher.categories, "2")
+
+
+async def _empty_state(publisher: PretendPublisher) -> None:
+    await publisher.client.delete(publisher.categories)
+    await publisher.client.hset(publisher.meta, mapping={"count": 0, "digest": "0" * 16})
+
+
+async def _other_contract(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.meta, "contract", "2")
+
+
+async def _broken_meta(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.meta, "sequence", "many")
+
+
+async def _meta_of_another_type(publisher: PretendPublisher) -> None:
+    await publisher.client.set(publisher.meta, "text")
+
+
+async def _rows_of_another_type(publisher: PretendPublisher) -> None:
+    await publisher.client.set(publisher.categories, "text")
+
+
+async def _events_of_another_type(publisher: PretendPublisher) -> None:
+    await publisher.client.set(publisher.events, "text")
+
+
+DAMAGES = [
+    _delete_meta,
+    _flush,
+    _change_row,
+    _break_row,
+    _swap_rows,
+    _evict,
+    _drop_row,
+    _empty_state,
+    _other_contract,
+    _broken_meta,
+    _meta_of_another_type,
+    _rows_of_another_type,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_nothing_to_resync_to(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: Mishap
+) -> None:
+    """A state that is not there or not intact changes nothing in a copy.
+
+    With --once that is an error in one line; without, the mirror waits and goes on afterwards.
+    """
+    await check_damage(server, publisher, to, logs, damage)
+
+
+async def test_no_stream_to_read(real_server: Server, to: str, logs: list[Any]) -> None:
+    """The same if the key of the stream holds something else (fakeredis ends with a bug there)."""
+    async with real_server.client() as client:
+        publisher = PretendPublisher(client)
+        await check_damage(real_server, publisher, to, logs, _events_of_another_type)
+
+
+async def check_damage(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: Mishap
+) -> None:
+    await publisher.commit(tree(HOME, GARDEN))
+    await copy_once(server, to)
+    kept, backup = copied(to), await publisher.backup()
+    await damage(publisher)
+    execute(to, "UPDATE checkpoints SET epoch = '00000000'")  # so that it wants to resync
+    with pytest.raises(NoState, match=r"catalog.*us"):
+        await copy_once(server, to)
+    assert copied(to) == kept
+    async with copying(server, to):
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        assert copied(to) == kept
+        await publisher.restore(backup)
+        await publisher.commit(tree(HOME, TOYS))
+        await equal(to, publisher)
+    assert sum(log["event"] == "waiting for a state" for log in logs) == 1
+
+
+async def test_rows_restored_by_hand(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """A damaged state that somebody mends without a commit is noticed too."""
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.client.hdel(publisher.categories, "2")
+    async with copying(server, to):
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        await publisher.client.hset(publisher.categories, "2", json.dumps(GARDEN))
+        await equal(to, publisher)
+
+
+async def test_a_wipe_is_noticed_without_an_event(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """An emptied server empties nobody, though nothing comes that could be read."""
+    await publisher.commit(tree(HOME, GARDEN))
+    async with copying(server, to):
+        await equal(to, publisher)
+        await publisher.client.flushall()
+        await eventually(lambda: saw(logs, "waiting for a state"))
+    assert copied(to) == tree(HOME, GARDEN)
+
+
+async def test_a_checkpoint_that_cannot_be_shown(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """If Redis does not take the checkpoint, that is told once, and the copy goes on."""
+    await publisher.commit(tree(HOME))
+    await publisher.client.set("catalog:{us}:consumers", "text")
+    async with copying(server, to):
+        await equal(to, publisher)
+        await publisher.commit(tree(HOME, GARDEN))
+        await equal(to, publisher)
+        await publisher.client.delete("catalog:{us}:consumers")
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await eventually(lambda: saw(logs, "redis takes the checkpoint again"))
+    assert sum("does not take" in log["event"] for log in logs) == 1
+
+
+async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:
+    """Each has its own rows and its own checkpoint."""
+    async with server.client() as client:
+        us, uk = PretendPublisher(client), PretendPublisher(client, "uk")
+        await us.commit(tree(HOME, GARDEN))
+        await uk.commit(tree(TOYS))
+        async with copying(server, to), copying(server, to, "uk"):
+            await equal(to, us)
+            await equal(to, uk)
+            await us.commit(tree(HOME))
+            await uk.commit(tree(TOYS, HOME))
+            await equal(to, us)
+            await equal(to, uk)
+
+
+async def saw(logs: list[Any], event: str, times: int = 1) -> bool:
+    """Say whether `event` was logged at least so many times."""
+    return [log["event"] for log in logs].count(event) >= times
