@@ -21,7 +21,7 @@ from redis.asyncio.client import Pipeline
 from consumers.errors import BadEntry, NoState
 from consumers.event import Entry
 from consumers.model import Checkpoint, Snapshot
-from consumers.patience import Patience
+from consumers.patience import Patience, is_passing
 from consumers.state import Meta, decode_meta, decode_rows
 from plumbing.clock import now, rfc3339
 from plumbing.server import Server
@@ -185,13 +185,13 @@ class Stream:
         try:
             await self._client.hset(self._consumers, name, orjson.dumps(value).decode())
         except (redis.exceptions.RedisError, OSError) as error:
-            if not self._is_mute:
+            if not self._is_mute and not is_passing(error):  # of an outage the next read tells
+                self._is_mute = True
                 log.warning("redis does not take the checkpoint, going on", error=str(error))
-            self._is_mute = True
         else:
             if self._is_mute:
+                self._is_mute = False
                 log.info("redis takes the checkpoint again")
-            self._is_mute = False
 
     async def _read_meta(self) -> dict[bytes, bytes]:
         (meta,) = await self._at_once(lambda pipeline: pipeline.hgetall(self._meta))

@@ -1,30 +1,24 @@
 """Opening the database that `--to` names, and saying in one line what is wrong with it.
 
-SQLAlchemy's URLs, of which the driver is ours to choose since it has to be an asynchronous one.
-SQLite gets transactions that are real ones: Python's driver would begin them late, and a late
-lock means work thrown away; so it is switched off and `BEGIN` is said here.
+The URLs are SQLAlchemy's, but the driver is ours to choose, since it has to be asynchronous.
 """
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from typing import Final
 
-import sqlalchemy.event
 import sqlalchemy.exc
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from consumers.errors import StoreError
+from consumers.sql import sqlite
 from plumbing.errors import ConfigError
 
 DRIVERS: Final = {"sqlite": "aiosqlite", "postgresql": "asyncpg", "mysql": "asyncmy"}
 EXAMPLE: Final = "sqlite:///categories.db"
-LOCK_SECONDS: Final = 10
-"""How long SQLite waits for another writer; `?timeout=…` in the URL wins."""
 ADVICE: Final = {
     "unable to open database file": "does its folder exist, and may this user write there?",
     "readonly database": "may this user write to the file and its folder?",
@@ -45,36 +39,22 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, address: str) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(begin="BEGIN IMMEDIATE")
+        self._writer = engine.execution_options(**sqlite.WRITING)
         self.address = address
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that reads, all of it at one moment; StoreError if refused."""
-        with self._clear_errors():
+        with _clear_errors(self.address):
             async with self._engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that writes, committed at the end unless something was raised."""
-        with self._clear_errors():
+        with _clear_errors(self.address):
             async with self._writer.begin() as connection:
                 yield connection
-
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlalchemy.exc.DBAPIError as error:
-            raise self._error(error.orig) from error
-        except (sqlite3.Error, OSError) as error:  # of connecting, which SQLAlchemy lets through
-            raise self._error(error) from error
-
-    def _error(self, error: BaseException | None) -> StoreError:
-        message = str(error)
-        advice = [text for part, text in ADVICE.items() if part in message]
-        return StoreError(f"{self.address}: {message}" + (f" ({advice[0]})" if advice else ""))
 
 
 @asynccontextmanager
@@ -84,14 +64,35 @@ async def opened(text: str, *, must_exist: bool = False) -> AsyncIterator[Databa
     Raises ConfigError if the URL cannot be right, StoreError if there is no such database.
     """
     url, address = _parse(text)
-    if url.get_backend_name() == "sqlite":
-        engine = _sqlite(url, address, must_exist=must_exist)
-    else:
-        engine = create_async_engine(url)
+    with _clear_errors(address):
+        engine = await _engine_of(url, must_exist=must_exist)
     try:
         yield Database(engine, address)
     finally:
         await engine.dispose()
+
+
+async def _engine_of(url: URL, *, must_exist: bool) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        return await sqlite.engine_of(url, must_exist=must_exist)
+    return create_async_engine(url)
+
+
+@contextmanager
+def _clear_errors(address: str) -> Iterator[None]:
+    """Raise whatever the database says as a StoreError, without statement and values."""
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        raise _clear(address, error.orig) from error
+    except (sqlite3.Error, OSError) as error:
+        raise _clear(address, error) from error
+
+
+def _clear(address: str, error: BaseException | None) -> StoreError:
+    message = str(error)
+    advice = [text for part, text in ADVICE.items() if part in message]
+    return StoreError(f"{address}: {message}" + (f" ({advice[0]})" if advice else ""))
 
 
 def _parse(text: str) -> tuple[URL, str]:
@@ -121,39 +122,3 @@ def _parse(text: str) -> tuple[URL, str]:
         )
     address = url.set(query={}).render_as_string(hide_password=True)
     return url.set(drivername=f"{backend}+{driver}"), address
-
-
-def _sqlite(url: URL, address: str, *, must_exist: bool) -> AsyncEngine:
-    url = url.set(query={"timeout": str(LOCK_SECONDS), **url.query})
-    if must_exist and "uri" not in url.query:
-        path = Path(url.database or "")
-        if not path.is_file():
-            raise StoreError(f"{address}: there is no such file")
-        url = url.set(database=f"file:{quote(str(path))}")
-        url = url.update_query_dict({"uri": "true", "mode": "rw"})  # not "rwc": creates nothing
-    engine = create_async_engine(url)
-    sqlalchemy.event.listen(engine.sync_engine, "connect", _hold_transactions)
-    if not must_exist:
-        sqlalchemy.event.listen(engine.sync_engine, "connect", _log_ahead)
-    sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
-    return engine
-
-
-def _hold_transactions(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # no BEGIN but ours
-
-
-def _log_ahead(connection: Any, _record: Any) -> None:
-    """Let others read while a mirror writes.
-
-    A power failure may cost the last transactions, checkpoint and all: the reader goes on from
-    there. Data and checkpoint stay together, which is what counts.
-    """
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))

@@ -2,6 +2,8 @@
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +13,8 @@ from plumbing.config import Settings
 from publisher.errors import BadSnapshot, SourceError
 from publisher.sources import Answer
 from publisher.sources.factory import open_source
+
+NOBODY = 65534
 
 
 async def fetch(path: Path | str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
@@ -61,15 +65,27 @@ async def test_what_cannot_be_read_is_told(session: aiohttp.ClientSession, tmp_p
             await fetch(path, session)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 async def test_a_file_without_read_permission_is_told(
-    session: aiohttp.ClientSession, tmp_path: Path
+    session: aiohttp.ClientSession, folder: Path
 ) -> None:
     """The system's reason is given."""
-    path = tmp_path / "tree.json"
+    path = folder / "tree.json"
     path.touch(mode=0o000)
-    with pytest.raises(SourceError, match="cannot be read: Permission denied"):
+    folder.chmod(0o755)
+    with as_nobody(), pytest.raises(SourceError, match="cannot be read: Permission denied"):
         await fetch(path, session)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Be a user without rights where the tests run as root, who may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 async def test_what_is_no_regular_file_is_refused(
