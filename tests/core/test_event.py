@@ -2,6 +2,7 @@
 
 import orjson
 from hypothesis import given
+from hypothesis import strategies as st
 
 from publisher import digest
 from publisher.diff import diff
@@ -50,6 +51,16 @@ def test_a_row_is_compact_utf8() -> None:
     assert row(Category("1", "0", "Käse <b>", is_leaf=True)).decode() == (
         '{"id":"1","parent_id":"0","local_name":"Käse <b>","is_leaf":true}'
     )
+
+
+@given(forests(), forests(), st.data())
+def test_same_input_same_bytes(
+    state: dict[str, Category], snapshot: dict[str, Category], data: st.DataObject
+) -> None:
+    """The same two trees always give the same events, whatever the order of the rows."""
+    shuffled = dict(data.draw(st.permutations(list(snapshot.items()))))
+    first, second = (diff(state, new) for new in (snapshot, shuffled))
+    assert encode("us", START, TIME, first) == encode("us", START, TIME, second)
 
 
 @given(forests(min_size=0), forests())
