@@ -6,7 +6,8 @@ equal, 1 different, 2 could not compare.
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Coroutine
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -55,6 +56,11 @@ def main() -> NoReturn:
     command.main(app)
 
 
+def _run(work: Coroutine[Any, Any, int], *, once: bool) -> NoReturn:
+    """Run `work`; being stopped is success for who runs until then, not for who catches up."""
+    command.run(work if once else command.until_stopped(work))
+
+
 @app.command()
 def mirror(
     catalog: CatalogArgument,
@@ -73,7 +79,7 @@ def mirror(
     if not name:
         raise ConfigError("--name: a consumer's name is not empty")
     settings = settings_of(config)
-    command.run(command.until_stopped(_mirror(settings, catalog, to, name, once=once)))
+    _run(_mirror(settings, catalog, to, name, once=once), once=once)
 
 
 async def _mirror(settings: Settings, catalog: str, to: str, name: str, *, once: bool) -> int:
@@ -105,7 +111,7 @@ def tail(
     check_catalog_name(catalog)
     settings = settings_of(config)
     try:
-        command.run(command.until_stopped(_tail(settings, catalog, lines, json=json, once=once)))
+        _run(_tail(settings, catalog, lines, json=json, once=once), once=once)
     except BrokenPipeError:  # whoever read this has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -18,7 +18,7 @@ from consumers.stream import Stream
 
 log = structlog.get_logger(__name__)
 
-NOTHING_YET: Final = "there is no copy to go on from"
+NOTHING_YET: Final = "there is no intact copy to go on from"
 
 
 class Reader:

@@ -4,6 +4,7 @@ Everything is written as UTF-8 bytes, whatever the locale says, and what comes f
 neither style nor steer the terminal of who looks.
 """
 
+import io
 import sys
 from typing import Final
 
@@ -39,22 +40,31 @@ class JsonScreen(_Screen):
 
 
 class LineScreen(_Screen):
-    """Shows each event on a line, in colours where the terminal has some."""
+    """Shows each event on a line, in colours where standard output is a terminal that has some."""
 
     def __init__(self) -> None:
-        self._console = Console(soft_wrap=True, highlight=False)
+        self._lines = io.StringIO()
+        self._console = Console(
+            file=self._lines, force_terminal=sys.stdout.isatty(), soft_wrap=True, highlight=False
+        )
 
     def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002
         """Show an event."""
-        line = Text.assemble(
-            (harmless(event.time), "dim"),
-            f"  {event.epoch}-{event.sequence}  ",
-            (f"{event.type:7}", COLOURS[event.type]),
-            f"  {harmless(event.category.id)}  {_what(event)}",
+        self._console.print(
+            Text.assemble(
+                (harmless(event.time), "dim"),
+                f"  {event.epoch}-{event.sequence}  ",
+                (f"{event.type:7}", COLOURS[event.type]),
+                f"  {harmless(event.category.id)}  {_what(event)}",
+            )
         )
-        with self._console.capture() as capture:
-            self._console.print(line)
-        sys.stdout.buffer.write(capture.get().encode())
+
+    def flush(self) -> None:
+        """Let everything so far be seen."""
+        sys.stdout.buffer.write(self._lines.getvalue().encode())
+        self._lines.seek(0)
+        self._lines.truncate()
+        super().flush()
 
 
 def _what(event: Event) -> str:

@@ -4,12 +4,15 @@ Everything on fakeredis and on a real server.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import pytest
 
+from consumers import stream
 from consumers.errors import NoState
+from consumers.model import Checkpoint, Event, Snapshot
+from consumers.reader import Reader
 from plumbing.server import Server
 from tests.consumers.copying import copied, copy_once, copying, equal, execute, position
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
@@ -387,6 +390,49 @@ async def test_a_checkpoint_that_cannot_be_shown(
         await publisher.commit(tree(HOME, GARDEN, TOYS))
         await eventually(lambda: saw(logs, "redis takes the checkpoint again"))
     assert sum("does not take" in log["event"] for log in logs) == 1
+
+
+class Diary:
+    """A projection that keeps no rows: what it was told, and its checkpoint."""
+
+    def __init__(self) -> None:
+        self.checkpoint: Checkpoint | None = None
+        self.told: list[str] = []
+
+    async def load(self) -> Checkpoint | None:
+        """Return the checkpoint."""
+        return self.checkpoint
+
+    async def rows(self, ids: Collection[str]) -> None:
+        """Keep none, whatever the `ids`."""
+
+    async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
+        """Note how many categories there are."""
+        self.told.append(f"reset to {len(snapshot)}")
+        self.checkpoint = checkpoint
+
+    async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
+        """Note what happened."""
+        self.told += [f"{event.type} {event.category.id}" for event in events]
+        self.checkpoint = checkpoint
+
+
+async def test_a_projection_without_rows(server: Server, publisher: PretendPublisher) -> None:
+    """It follows by what the events say of the rows before, and resyncs like others."""
+    diary = Diary()
+
+    async def follow() -> None:
+        async with stream.opened(server, "us", once=True) as events:
+            await Reader(events, diary, "diary", once=True).run()
+
+    await publisher.commit(tree(HOME, GARDEN))
+    await follow()
+    await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS))
+    await follow()
+    await publisher.commit(numbered(7))
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    await follow()
+    assert diary.told == ["reset to 2", "updated 1", "added 3", "removed 2", "reset to 7"]
 
 
 async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:

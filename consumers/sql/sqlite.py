@@ -1,0 +1,79 @@
+"""What SQLite needs to be a database like others: transactions that are ones, and readers beside.
+
+Python's driver begins transactions late, and a late lock means work that is thrown away; so its
+own are switched off, and `BEGIN` is said here, `IMMEDIATE` where something will be written.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import sqlalchemy.event
+from sqlalchemy import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+LOCK_SECONDS: Final = 10
+"""How long another writer is waited for; `?timeout=…` in the URL wins."""
+MODE: Final = "sqlite_begin"
+WRITING: Final = {MODE: "BEGIN IMMEDIATE"}
+"""The execution option of a transaction that writes."""
+
+
+async def engine_of(url: URL, *, must_exist: bool) -> AsyncEngine:
+    """Return an engine for the file of `url`, which is created if need be, or has to be there.
+
+    Raises sqlite3.Error or FileNotFoundError if the file cannot be used.
+    """
+    url = url.set(query={"timeout": str(LOCK_SECONDS), **url.query})
+    if must_exist:
+        url = _not_created(url)
+    engine = create_async_engine(url)
+    arguments, options = engine.dialect.create_connect_args(url)
+    await asyncio.to_thread(_try_out, arguments, options, read_only=must_exist)
+    sqlalchemy.event.listen(engine.sync_engine, "connect", _set_up)
+    sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
+    sqlalchemy.event.listen(engine.sync_engine, "invalidate", _roll_back)
+    return engine
+
+
+def _not_created(url: URL) -> URL:
+    path = Path(url.database or "")
+    if not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    url = url.set(database=f"file:{quote(str(path))}")
+    return url.update_query_dict({"uri": "true", "mode": "rw"})  # "rwc" would create it
+
+
+def _try_out(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only: bool) -> None:
+    """Open the file once, here: where aiosqlite fails to, it leaves a thread behind.
+
+    With a write-ahead log, which the file keeps from now on, others can read while a mirror writes.
+    """
+    with closing(sqlite3.connect(*arguments, **options)) as connection:
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _set_up(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # no BEGIN but ours
+    cursor = connection.cursor()
+    # A power failure may cost the last transactions, checkpoint and all: the reader goes on from
+    # there. Data and checkpoint stay together, which is what counts.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(MODE, "BEGIN"))
+
+
+def _roll_back(connection: Any, _record: Any, _error: Any) -> None:
+    """Let go of the lock at once where a transaction was cancelled.
+
+    Closing the connection is not enough: SQLite keeps it until nobody refers to its statements.
+    """
+    connection.rollback()
