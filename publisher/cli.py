@@ -99,16 +99,24 @@ def sync(
 
 async def _sync(settings: Settings, names: list[str], *, accept: bool) -> int:
     async with opened_app(settings, names) as opened_:
-        codes = await asyncio.gather(*(_sync_one(opened_, name, accept=accept) for name in names))
+        polls = (_polled(opened_, name, accept=accept) for name in names)
+        found = await asyncio.gather(*polls)
+    codes = [_tell(name, polled) for name, polled in zip(names, found, strict=True)]
     return 1 if 1 in codes else max(codes)
 
 
-async def _sync_one(opened_: App, name: str, *, accept: bool) -> int:
+async def _polled(opened_: App, name: str, *, accept: bool) -> Polled | Error:
     try:
-        polled = await record.poll(opened_.catalogs[name], opened_.server, accept_origin=accept)
+        return await record.poll(opened_.catalogs[name], opened_.server, accept_origin=accept)
     except Error as error:
-        _complain(name, error)
-        return error.exit_code
+        return error
+
+
+def _tell(name: str, polled: Polled | Error) -> int:
+    """Tell what came of a catalog's poll, and return the exit code that it deserves."""
+    if isinstance(polled, Error):
+        _complain(name, polled)
+        return polled.exit_code
     _warn(name, polled)
     sys.stdout.write(f"{name}: {_told(name, polled)}\n")
     return HELD if polled.outcome == "held" else 0

@@ -56,7 +56,7 @@ def _delete(catalog: str) -> Delete:
     return delete(categories).where(categories.c.catalog == catalog)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)
 def _upsert(dialect: Dialect) -> str:
     """Return the statement that wants a row as (catalog, *Category), positional parameters."""
     names = [column.name for column in FIELDS]

@@ -242,8 +242,9 @@ async def test_two_mirrors_of_one_copy(publisher: PretendPublisher, to: str, cwd
     """One of two processes ends with 1 and says why, the other keeps the copy right."""
     await publisher.commit(tree(HOME))
     words = ("mirror", "us", "--to", to)
+    assert call(CONSUMER, *words, "--once", "--name", "c", cwd=cwd).returncode == 0
     with started(*words, cwd=cwd) as first, started(*words, "--name", "b", cwd=cwd) as second:
-        await eventually(lambda: consumers(publisher, 2))
+        await eventually(lambda: consumers(publisher, 3))
         await publisher.commit(tree(HOME, GARDEN))
 
         async def one_ended() -> bool:

@@ -148,11 +148,12 @@ async def test_a_first_checkpoint_that_is_there(to: str) -> None:
 
 
 async def test_two_mirrors_on_one_file(
-    server: Server, publisher: PretendPublisher, to: str
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
     """One of the two ends with an error as soon as something is published; the copy is right."""
     await publisher.commit(tree(HOME))
     await copy_once(server, to)
+    logs.clear()
     async with contextlib.AsyncExitStack() as stack:
         tasks = []
         for _ in range(2):
@@ -162,7 +163,7 @@ async def test_two_mirrors_on_one_file(
             )
             reader = Reader(events, mirror, "mirror", once=False)
             tasks.append(asyncio.create_task(reader.run()))
-        await eventually(lambda: shown(publisher))
+        await eventually(lambda: began(logs, 2))
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
         assert [type(task.exception()) for task in done] == [StoreTaken]
@@ -174,9 +175,9 @@ async def test_two_mirrors_on_one_file(
         await asyncio.wait(pending)
 
 
-async def shown(publisher: PretendPublisher) -> bool:
-    """Say whether a mirror has shown its checkpoint."""
-    return bool(await publisher.client.hget("catalog:{us}:consumers", "mirror"))
+async def began(logs: list[Any], count: int) -> bool:
+    """Say whether so many mirrors know where they go on from."""
+    return [log["event"] for log in logs].count("started") == count
 
 
 @pytest.mark.parametrize(
