@@ -29,6 +29,7 @@ class Reader:
         self._projection = projection
         self._name = name
         self._once = once
+        self._is_shown = False
         self._log = log.bind(catalog=stream.catalog, consumer=name)
 
     async def run(self) -> None:
@@ -41,7 +42,7 @@ class Reader:
         if checkpoint is None:
             checkpoint = await self._resync(NOTHING_YET)
         else:
-            await self._stream.publish(self._name, checkpoint)
+            await self._show(checkpoint)
         while (break_ := await self._follow(checkpoint)) is not None:
             checkpoint = await self._resync(break_)
 
@@ -64,6 +65,8 @@ class Reader:
                 elif self._once:
                     self._log.info("caught up", position=checkpoint.position)
                     return None
+                elif not self._is_shown:
+                    await self._show(checkpoint)
         except NoState as error:
             return str(error)
 
@@ -76,15 +79,18 @@ class Reader:
         connecting, reached, break_ = strict.follow(checkpoint, events, rows)
         if connecting:
             await self._projection.apply(connecting, reached)
-            await self._stream.publish(self._name, reached)
+            await self._show(reached)
             self._log.debug("applied", events=len(connecting), position=reached.position)
         return reached, break_ or unreadable
 
     async def _resync(self, reason: str) -> Checkpoint:
         snapshot, checkpoint = await self._stream.snapshot()
         await self._projection.reset(snapshot, checkpoint)
-        await self._stream.publish(self._name, checkpoint)
+        await self._show(checkpoint)
         self._log.info(
             "resynced", reason=reason, position=checkpoint.position, categories=len(snapshot)
         )
         return checkpoint
+
+    async def _show(self, checkpoint: Checkpoint) -> None:
+        self._is_shown = await self._stream.publish(self._name, checkpoint)

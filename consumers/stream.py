@@ -2,7 +2,7 @@
 
 Its questions are asked until Redis answers (`patience`), except for the one thing that a consumer
 writes, which is best effort. There are two clients because redis-py's time-out belongs to a
-client, and a blocking read takes longer than any other command may.
+client: a server that hangs should be noticed soon, but a whole state takes its time.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Pace:
     block: float = 2.0
     """How long a read waits for events, and so how long a lost history can go unnoticed."""
     answer: float = 10.0
-    """What such a read may take beyond that before the connection counts as lost."""
+    """What a small answer may take beyond that before the connection counts as lost."""
     look: float = 0.5
     """Between two looks at `meta` where there is no state."""
     look_hard: float = 10.0
@@ -62,13 +62,13 @@ async def opened(
     With `once` an outage or a missing state is an error; without, it is waited for.
     """
     client = server.client()
-    blocking = server.client(timeout=pace.block + pace.answer)
+    quick = server.client(timeout=pace.block + pace.answer)
     try:
         patience = Patience(server, once=once)
-        yield Stream(catalog, patience, client, blocking, pace, once=once)
+        yield Stream(catalog, patience, client, quick, pace, once=once)
     finally:
         await client.aclose()
-        await blocking.aclose()
+        await quick.aclose()
 
 
 class Stream:
@@ -84,7 +84,7 @@ class Stream:
         catalog: str,
         patience: Patience,
         client: redis.asyncio.Redis,
-        blocking: redis.asyncio.Redis,
+        quick: redis.asyncio.Redis,
         pace: Pace,
         *,
         once: bool,
@@ -93,7 +93,7 @@ class Stream:
         self._once = once
         self._patience = patience
         self._client = client
-        self._blocking = blocking
+        self._quick = quick
         self._pace = pace
         self._is_mute = False
         self._categories, self._meta, self._events, self._consumers = (
@@ -106,13 +106,14 @@ class Stream:
 
         async def question() -> Any:
             with self._right_types():
-                return await self._blocking.xread({self._events: offset}, BATCH, block_ms)
+                return await self._quick.xread({self._events: offset}, BATCH, block_ms)
 
         return _entries_of_read(await self._patience.ask(question))
 
     async def look(self, offset: str) -> tuple[list[Entry], Meta]:
         """Return up to BATCH entries behind `offset`, and `meta` at the same moment."""
         read, meta = await self._at_once(
+            self._quick,
             lambda pipeline: pipeline.xread({self._events: offset}, BATCH),
             lambda pipeline: pipeline.hgetall(self._meta),
         )
@@ -123,6 +124,7 @@ class Stream:
 
         async def question() -> tuple[list[Entry], Meta]:
             newest_first, meta = await self._at_once(
+                self._client,
                 lambda pipeline: pipeline.xrevrange(self._events, count=count),
                 lambda pipeline: pipeline.hgetall(self._meta),
             )
@@ -141,6 +143,7 @@ class Stream:
     async def _snapshot(self) -> tuple[Snapshot, Checkpoint]:
         self._decode(await self._read_meta())  # if that fails, the rows need not be read
         raw, rows, newest = await self._at_once(
+            self._client,
             lambda pipeline: pipeline.hgetall(self._meta),
             lambda pipeline: pipeline.hgetall(self._categories),
             lambda pipeline: pipeline.xrevrange(self._events, count=1),
@@ -179,30 +182,33 @@ class Stream:
         except NoState:
             return not meta  # no hash, and neither was there one before
 
-    async def publish(self, name: str, checkpoint: Checkpoint) -> None:
-        """Show how far consumer `name` is, if Redis lets it (contract, 2)."""
+    async def publish(self, name: str, checkpoint: Checkpoint) -> bool:
+        """Show how far consumer `name` is (contract, 2); return whether Redis let it."""
         value = {**checkpoint._asdict(), "updated_at": rfc3339(now())}
         try:
-            await self._client.hset(self._consumers, name, orjson.dumps(value).decode())
+            await self._quick.hset(self._consumers, name, orjson.dumps(value).decode())
         except (redis.exceptions.RedisError, OSError) as error:
             if not self._is_mute and not is_passing(error):  # of an outage the next read tells
                 self._is_mute = True
                 log.warning("redis does not take the checkpoint, going on", error=str(error))
-        else:
-            if self._is_mute:
-                self._is_mute = False
-                log.info("redis takes the checkpoint again")
+            return False
+        if self._is_mute:
+            self._is_mute = False
+            log.info("redis takes the checkpoint again")
+        return True
 
     async def _read_meta(self) -> dict[bytes, bytes]:
-        (meta,) = await self._at_once(lambda pipeline: pipeline.hgetall(self._meta))
+        (meta,) = await self._at_once(self._quick, lambda pipeline: pipeline.hgetall(self._meta))
         return dict(meta)
 
-    async def _at_once(self, *commands: Callable[[Pipeline], object]) -> list[Any]:
+    async def _at_once(
+        self, client: redis.asyncio.Redis, *commands: Callable[[Pipeline], object]
+    ) -> list[Any]:
         """Return the replies to `commands`, all of the same moment (MULTI/EXEC)."""
 
         async def question() -> list[Any]:
             with self._right_types():
-                async with self._client.pipeline(transaction=True) as pipeline:
+                async with client.pipeline(transaction=True) as pipeline:
                     for command in commands:
                         command(pipeline)
                     return await pipeline.execute()

@@ -40,6 +40,13 @@ def start(module: str, *words: str | Path, cwd: Path, **variables: str) -> subpr
     )
 
 
+def replace(file: Path, content: bytes) -> None:
+    """Give `file` new content; a reader sees the old one or the new one."""
+    new = file.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(file)
+
+
 def _command(module: str, words: Any) -> list[str]:
     return [sys.executable, "-m", module, *(str(word) for word in words)]
 

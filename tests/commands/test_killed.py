@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from tests.commands.process import PUBLISHER, call, start
+from tests.commands.process import PUBLISHER, call, replace, start
 from tests.store.outside import check_whole, replayed, seen
 from tests.trees import body, wide
 from tests.valkey import Valkey
@@ -27,9 +27,9 @@ async def test_killed_at_random(
         'poll_every = "10ms"\nguard = { max_removed_share = 1.0, max_updated_share = 1.0 }\n'
     )
     for number in range(KILLS // publishers):
-        write(folder, 400 + 37 * number)
+        replace(folder / "us.json", body(wide(400 + 37 * number)))
         processes = [start(PUBLISHER, "run", cwd=folder) for _ in range(publishers)]
-        writer = threading.Timer(0.9, write, [folder, 401 + 37 * number])
+        writer = threading.Timer(0.9, replace, [folder / "us.json", body(wide(401 + 37 * number))])
         writer.start()
         for process in processes:
             kill_after(process, random.uniform(0.5, 1.2))
@@ -43,12 +43,6 @@ async def test_killed_at_random(
     check_whole(found)
     assert replayed({}, found.events) == found.rows
     assert len({event["id"] for event in found.events}) == len(found.events)
-
-
-def write(folder: Path, count: int) -> None:
-    """Have a tree of `count` categories upstream; a reader sees the old one or the new one."""
-    (folder / "new.json").write_bytes(body(wide(count)))
-    (folder / "new.json").replace(folder / "us.json")
 
 
 def kill_after(process: subprocess.Popen[str], seconds: float) -> None:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import redis
 
-from tests.commands.process import PUBLISHER, call, start
+from tests.commands.process import PUBLISHER, call, replace, start
 from tests.trees import body, tree, wide
 from tests.valkey import Valkey
 from tests.waiting import eventually_now
@@ -156,9 +156,9 @@ def test_run_publishes_until_stopped(place: Path, keys: redis.Redis) -> None:
     """The daemon follows the file, survives bad content, and ends with 0 on SIGTERM."""
     process = start(PUBLISHER, "run", cwd=place, CATEGORY_PUBLISHER_LOG_FORMAT="json")
     eventually_now(lambda: meta(keys).get("count") == "2")
-    (place / "us.json").write_text("{")
+    replace(place / "us.json", b"{")
     eventually_now(lambda: keys.hget("catalog:{us}:status", "outcome") == "failed")
-    (place / "us.json").write_bytes(body(wide(10)))
+    replace(place / "us.json", body(wide(10)))
     eventually_now(lambda: meta(keys).get("count") == "10")
     process.send_signal(signal.SIGTERM)
     _, logs = process.communicate(timeout=20)

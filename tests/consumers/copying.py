@@ -15,7 +15,7 @@ from plumbing.server import Server
 from tests.consumers.pretend_publisher import PretendPublisher, Tree
 from tests.waiting import eventually
 
-QUICK = Pace(block=0.02, answer=0.1, look=0.01, look_hard=0.05)
+QUICK = Pace(block=0.02, answer=0.5, look=0.01, look_hard=0.05)
 
 
 async def copy_once(server: Server, to: str, catalog: str = "us") -> None:
