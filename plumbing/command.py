@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
+import io
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -39,20 +42,55 @@ CatalogArgument = Annotated[
     str, typer.Argument(metavar="CATALOG", help="The catalog's name, such as us or uk-en.")
 ]
 
+OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(app: Callable[[], None]) -> NoReturn:
     """Run `app` and exit: an Error becomes its message on stderr and its exit code."""
+    _prepare_output()
     try:
         app()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
     except Error as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"error: {line}\n")
-        sys.exit(error.exit_code)
+        code = _told(str(error), error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    sys.exit(0)
+        code = 128 + signal.SIGINT
+    except OSError as error:
+        if error.filename is not None or error.errno not in OUTPUT_ERRORS:
+            raise
+        code = _told(f"standard output cannot be written: {error.strerror}", 1)
+    sys.exit(_flushed(code))
+
+
+def _prepare_output() -> None:
+    """Let no name fail to be printed, and no closed output be missed."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  to the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flushed(code: int) -> int:
+    """Return `code` if all output could be written."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  to the end
+        if error.errno == errno.EPIPE:
+            return code or 1  # whoever reads has enough, as `head` does
+        return _told(f"standard output cannot be written: {error.strerror}", code or 1)
+    return code
+
+
+def _told(message: str, code: int) -> int:
+    for line in message.splitlines():
+        sys.stderr.write(f"error: {line}\n")
+    return code
 
 
 def settings_of(file: Path | None) -> Settings:
@@ -69,31 +107,42 @@ def check_named(file: Path | None) -> None:
 
 
 def run(main_: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run one command to its end and exit with the code that it returns."""
-    raise typer.Exit(asyncio.run(main_))
+    """Run one command to its end and exit with the code that it returns.
+
+    A stop signal lets it clean up; the exit code then is the shell's for that signal.
+    """
+    raise typer.Exit(asyncio.run(_until_done_or_stopped(main_, lambda number: 128 + number)))
 
 
 async def until_stopped(work: Awaitable[int]) -> int:
-    """Await `work`; a stop signal cancels it, lets it clean up, and counts as success.
+    """Await `work`, which runs until it is stopped; that counts as success.
 
-    Returns the exit code of `work`, or 0 if it was stopped.
+    Returns the exit code of `work`, or 0 if a stop signal ended it.
     """
+    return await _until_done_or_stopped(work, lambda _number: 0)
+
+
+async def _until_done_or_stopped(
+    work: Awaitable[int], code_of: Callable[[signal.Signals], int]
+) -> int:
+    """Await `work`; the first stop signal cancels it, and it may take its time to clean up."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
+    came: list[signal.Signals] = []
 
-    def stop() -> None:
-        stopped.set()
-        task.cancel()
+    def stop(number: signal.Signals) -> None:
+        came.append(number)
+        if len(came) == 1:
+            task.cancel()
 
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     try:
         return await task
     except asyncio.CancelledError:
-        if not stopped.is_set():
+        if not came:
             raise
-        return 0
+        return code_of(came[0])
     finally:
         for number in STOP_SIGNALS:
             with contextlib.suppress(ValueError):

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import durationpy
 from pydantic import (
@@ -43,6 +43,11 @@ ENV_TO: Final = "CATEGORY_PUBLISHER_TO"
 """Stands for a consumer's `--to` (contract, 7): no setting, so it is passed over here."""
 DEFAULT_FILE: Final = Path("publisher.toml")
 CATALOG_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+LONGEST_DURATION: Final = timedelta(days=3650)
+REDIS_OPTIONS: Final = frozenset({"db", "username", "password", "client_name"})
+"""What may follow the `?` of a redis_url, besides `ssl_…` of a rediss:// one: the rest of what
+redis-py knows would change how this program talks to Redis."""
+SECTIONS: Final = frozenset({"catalogs", "tiktok_shop"})
 SECRET_KEYS: Final = frozenset({"app_secret", "access_token", "refresh_token"})
 URL_KEYS: Final = frozenset({"redis_url", "url"})
 """Settings that may carry a user name and a password."""
@@ -57,8 +62,8 @@ def _duration(value: Any) -> Any:
         duration = durationpy.from_str(value.strip())
     except durationpy.DurationError:
         raise ValueError('not a duration such as "90s", "5m", "1h" or "30d"') from None
-    if duration <= timedelta(0):
-        raise ValueError("a duration must be longer than nothing")
+    if not timedelta(0) < duration <= LONGEST_DURATION:
+        raise ValueError("a duration must be longer than nothing, and at most 3650d")
     return duration
 
 
@@ -81,11 +86,18 @@ def _http_url(value: str) -> str:
 
 def _redis_url(value: SecretStr) -> SecretStr:
     try:
+        parts = urlsplit(value.get_secret_value())
         parse_url(value.get_secret_value())
+        database = parts.path.strip("/") if parts.scheme != "unix" else ""
+        int(database or 0)  # redis-py would take another one than this for 0
     except ValueError:
         raise ValueError(
             "not a Redis address: redis://host:6379/0, rediss://… (TLS) or unix:///path"
         ) from None
+    for option in parse_qs(parts.query, keep_blank_values=True):
+        of_tls = option.startswith("ssl_") and parts.scheme == "rediss"
+        if option not in REDIS_OPTIONS and not of_tls:
+            raise ValueError(f"the option {option} cannot be used here")
     return value
 
 
@@ -119,7 +131,7 @@ class RetentionSettings(_Section):
     """How much of the stream is kept at a commit (contract, 5.9)."""
 
     max_age: Duration = timedelta(days=30)
-    max_events: Annotated[int, Field(ge=1)] = 1_000_000
+    max_events: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
 
 
 class TikTokShopSettings(_Section):
@@ -305,8 +317,8 @@ def _refuse_unknown_variables() -> None:
     for variable in sorted(os.environ):
         if not variable.upper().startswith(ENV_PREFIX) or variable == ENV_TO:
             continue
-        key = variable[len(ENV_PREFIX) :].lower().split("__")[0]
-        if key not in known:
+        key, *inside = variable[len(ENV_PREFIX) :].lower().split("__")
+        if key not in known or (inside and key not in SECTIONS):
             raise ConfigError(f"environment: {variable}: unknown setting{_guess(key, known)}")
 
 
@@ -321,7 +333,7 @@ def _lines(
 def _place(keys: tuple[str, ...], path: Path | None) -> str:
     variable = (ENV_PREFIX + "__".join(keys)).upper()
     for name in os.environ:
-        if name.upper() == variable or name.upper().startswith(f"{variable}__"):
+        if name.upper() == variable or (path is None and name.upper().startswith(f"{variable}__")):
             return f"environment: {name}"
     dotted = ".".join(keys)
     return f"{path}: {dotted}" if path else f"configuration: {dotted}"

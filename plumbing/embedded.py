@@ -11,6 +11,7 @@ import contextlib
 import enum
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,9 +55,10 @@ async def running(data_dir: Path, stay: Stay, *, port: int = 0) -> AsyncIterator
     Raises EmbeddedServerError if it cannot be started.
     """
     guest = _Guest(data_dir, port)
-    await guest.arrive(start=stay is not Stay.WAIT)
-    keeper = asyncio.create_task(guest.keep_up()) if stay is Stay.KEEP else None
+    keeper = None
     try:
+        await guest.arrive(start=stay is not Stay.WAIT)
+        keeper = asyncio.create_task(guest.keep_up()) if stay is Stay.KEEP else None
         yield guest.url
     finally:
         if keeper is not None:
@@ -93,8 +95,9 @@ class _Guest:
         try:
             self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             async with self._door():
-                if not await self._listens():
+                if self._nobody_listens():
                     await self._start()
+                await self._answered()
         except OSError as error:
             raise EmbeddedServerError(
                 f"data_dir {self._dir} cannot be used: {error.strerror or error}"
@@ -102,60 +105,90 @@ class _Guest:
 
     async def leave(self) -> None:
         """Go; the last to leave turns the light off."""
-        with contextlib.suppress(FileNotFoundError):  # a data_dir that somebody removed
+        with contextlib.suppress(OSError):  # a data_dir that cannot be used, or was removed
             async with self._door():
                 if await self._is_alone():
                     await self._stop()
         await self._presence.aclose()
 
     async def keep_up(self) -> None:
-        """Start the server again whenever it is gone, until cancelled."""
+        """Start the server again whenever it is gone, until cancelled.
+
+        Gone is what nobody listens for. A server that is busy, stopped or out of disk space is
+        there all the same, and a second one on its files would tear them.
+        """
+        is_away = False
         while True:
             await asyncio.sleep(KEEP_UP_SECONDS)
-            if await self._listens():
+            if not self._nobody_listens():
+                is_away = False
                 continue
-            log.warning("embedded server is gone, starting it again", data_dir=str(self._dir))
+            if not is_away:
+                log.warning("embedded server is gone, starting it again", data_dir=str(self._dir))
             try:
                 await self.arrive(start=True)
             except EmbeddedServerError as error:
-                log.error("embedded server cannot be started", error=str(error))  # noqa: TRY400
+                if not is_away:
+                    log.error("embedded server cannot be started", error=str(error))  # noqa: TRY400
+                is_away = True
 
     def _door(self) -> filelock.BaseAsyncFileLock:
         return filelock.AsyncFileLock(self._dir / LOCK, mode=0o600)
 
     async def _wait(self) -> None:
-        if await self._listens():
+        if await self._answers():
             return
         log.warning("waiting for the embedded server", socket=str(self._socket))
-        while not await self._listens():
+        while not await self._answers():
             await asyncio.sleep(KEEP_UP_SECONDS)
         log.info("the embedded server is there", socket=str(self._socket))
 
-    async def _listens(self) -> bool:
-        while True:
+    def _nobody_listens(self) -> bool:
+        """Say whether the socket is a dead one, or none; asks the kernel, not the server."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(0)
             try:
-                await self._presence.ping()
-            except redis.exceptions.BusyLoadingError:
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)  # it reads its append-only file
-            except (redis.exceptions.RedisError, OSError):
-                return False
-            else:
+                probe.connect(str(self._socket))
+            except (FileNotFoundError, ConnectionRefusedError):
                 return True
+            except BlockingIOError:
+                return False  # a full queue: it listens, and is slow
+        return False
+
+    async def _answers(self) -> bool:
+        """Say whether it answers; a refusal (BUSY, MISCONF) is an answer, LOADING is not yet."""
+        try:
+            await self._presence.ping()
+        except redis.exceptions.ResponseError:
+            return True
+        except (redis.exceptions.RedisError, OSError):
+            return False
+        return True
+
+    async def _answered(self) -> None:
+        """Return when it answers, be it that it reads its files first, or is busy."""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._answers():
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            raise EmbeddedServerError(
+                f"the embedded server on {self._socket} does not answer within "
+                f"{START_SECONDS:.0f} s: see {self._dir / LOG}"
+            ) from None
 
     async def _start(self) -> None:
         self._reap()
         begin = log_file.stat().st_size if (log_file := self._dir / LOG).exists() else 0
         self._child = self._spawn(log_file)
         try:
-            async with asyncio.timeout(START_SECONDS):
-                while not await self._listens():
-                    self._check_child(log_file, begin)
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        except TimeoutError:
-            os.kill(self._child, signal.SIGKILL)
-            raise EmbeddedServerError(
-                f"the embedded server did not answer within {START_SECONDS:.0f} s: see {log_file}"
-            ) from None
+            while self._nobody_listens():
+                self._check_child(log_file, begin)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except asyncio.CancelledError:
+            os.kill(self._child, signal.SIGKILL)  # nobody has used it yet
+            os.waitpid(self._child, 0)
+            raise
 
     def _spawn(self, log_file: Path) -> int:
         """Start the process and return its id. No Popen object: it may well outlive this one."""
@@ -222,9 +255,17 @@ class _Guest:
         return all(int(client["id"]) == own for client in clients)
 
     async def _stop(self) -> None:
+        """Stop it; EmbeddedServerError if it could not write all that it has to its disk."""
+        about = await self._presence.info("persistence")
+        if about.get("aof_last_write_status") != "ok":
+            raise EmbeddedServerError(
+                f"the embedded server cannot write to its files in {self._dir}: what was written "
+                "last is in its memory only, so it is left running: make room on that disk, "
+                "then run any command again"
+            )
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             await self._presence.shutdown(nosave=True)
-        while self._socket.exists() and await self._listens():
+        while not self._nobody_listens():
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
         while self._child is not None and self._reap() is None:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)

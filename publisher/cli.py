@@ -7,7 +7,7 @@ import asyncio
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import aiohttp
 import orjson
@@ -25,6 +25,7 @@ from plumbing.terminal import harmless
 from publisher import daemon, event, export, poll, record, schemas, show
 from publisher.app import App, configured, opened_app
 from publisher.demo.cli import demo
+from publisher.errors import WrongType
 from publisher.poll import Polled
 from publisher.sandbox.cli import sandbox
 from publisher.sources.authorize import Authorized, authorize
@@ -165,13 +166,28 @@ async def _status(settings: Settings, *, as_json: bool) -> int:
     async with opened(settings, Stay.BORROW) as server, server.client() as client:
         with server.errors_explained():
             names = sorted({*settings.catalogs, *await all_catalogs(client)})
-            catalogs = [await Store(client, name).overview() for name in names]
+            catalogs = [await _overview(Store(client, name)) for name in names]
     if as_json:
         text = orjson.dumps({"catalogs": catalogs}, option=orjson.OPT_INDENT_2).decode()
         sys.stdout.write(text + "\n")
     else:
         show.overview(Console(highlight=False), catalogs)
     return 0
+
+
+async def _overview(store: Store) -> dict[str, Any]:
+    """Return what stands in Redis of one catalog; what cannot be read is told in its place."""
+    try:
+        return await store.overview()
+    except WrongType as error:
+        status = {"outcome": "failed", "error": str(error)}
+        return {
+            "catalog": store.catalog,
+            "meta": {},
+            "status": status,
+            "hold": None,
+            "consumers": {},
+        }
 
 
 @app.command()
@@ -196,7 +212,10 @@ def approve(
 
 async def _approve(settings: Settings, name: str, digest: str) -> int:
     async with opened_app(settings, [name]) as opened_:
-        polled = await record.approve(opened_.catalogs[name], opened_.server, digest)
+        try:
+            polled = await record.approve(opened_.catalogs[name], opened_.server, digest)
+        except Error as error:
+            return _tell(name, error)
     _warn(name, polled)
     sys.stdout.write(f"{name}: approved: {_told(name, polled)}\n")
     return 0
@@ -280,10 +299,11 @@ def schemas_(
     Of a category, the meta hash and the three events, with examples beside them.
     """
     command.check_named(config)
-    if check:
-        schemas.check(folder)
-        return
-    for path in schemas.write(folder):
+    try:
+        written = schemas.check(folder) if check else schemas.write(folder)
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: cannot be used: {error.strerror}") from error
+    for path in written:
         sys.stdout.write(f"written: {path}\n")
 
 
@@ -302,6 +322,11 @@ def _told(name: str, polled: Polled) -> str:
 def _warn(name: str, polled: Polled) -> None:
     if polled.repaired:
         sys.stderr.write(f"warning: {name}: the state was damaged; its history begins anew\n")
+    if polled.damaged:
+        sys.stderr.write(
+            f"warning: {name}: the state is damaged, and its repair is held: consumers wait until "
+            "it is approved\n"
+        )
     for warning in polled.warnings:
         sys.stderr.write(f"warning: {name}: {warning}\n")
 

@@ -81,18 +81,19 @@ local function in_chunks(first, last, command)
   end
 end
 
-local offset
+-- All that is asked for below stands here, before the first write, since a question can be refused.
+local time = redis.call('TIME')
+local oldest = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3])
+local offset = last_id()
+
 for i = event_first, event_last do
   offset = redis.call('XADD', events, '*', 'event', ARGV[i])
 end
 in_chunks(row_first, row_last, 'HSET')
 in_chunks(removed_first, removed_last, 'HDEL')
-offset = offset or last_id()
 redis.call('DEL', meta)
 redis.call('HSET', meta, 'offset', offset, unpack(ARGV, meta_first, meta_last))
 
-local time = redis.call('TIME')
-local oldest = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3])
 redis.call('XTRIM', events, 'MINID', '=', string.format('%.0f', oldest))
 redis.call('XTRIM', events, 'MAXLEN', '=', ARGV[4])
 redis.call('DEL', hold)

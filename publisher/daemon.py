@@ -18,7 +18,8 @@ from publisher.poll import Catalog, Polled
 
 log = structlog.get_logger(__name__)
 
-WITH_DIGITS: Final = re.compile(r"\S*\d\S*")
+WITH_DIGITS: Final = re.compile(r"(?<!\S)(?=\S*\d)\S{8,}")
+"""Long words with digits: a request's id, a count of bytes; an HTTP status or a code is short."""
 
 
 async def run(catalogs: Iterable[Catalog], server: Server) -> NoReturn:
@@ -90,7 +91,12 @@ class Teller:
     def _tell_hold(self, polled: Polled) -> None:
         digest = polled.hold["digest"] if polled.hold else None
         if polled.hold and digest != self._held:
-            self._log.warning("snapshot is held", digest=digest, reasons=polled.hold["reasons"])
+            self._log.warning(
+                "snapshot is held",
+                digest=digest,
+                reasons=polled.hold["reasons"],
+                state="damaged, consumers wait" if polled.damaged else "whole",
+            )
         if self._held and polled.outcome != "held":
             self._log.info("hold has ended")
         self._held = digest

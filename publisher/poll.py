@@ -67,6 +67,8 @@ class Polled(NamedTuple):
     warnings: tuple[str, ...]
     repaired: bool = False
     hold: dict[str, Any] | None = None
+    damaged: bool = False
+    """The state is damaged, and stays so since its repair is held."""
 
 
 async def look(catalog: Catalog, *, accept_origin: bool = False) -> Finding:
@@ -203,4 +205,11 @@ async def _hold(catalog: Catalog, found: Finding) -> Polled:
         hold["since"] = known.get("since", hold["since"])
     if hold != known:
         await catalog.store.set_hold(hold)
-    return Polled("held", found.counts, found.state.place, found.snapshot.warnings, hold=hold)
+    return Polled(
+        "held",
+        found.counts,
+        found.state.place,
+        found.snapshot.warnings,
+        hold=hold,
+        damaged=found.state.damaged,
+    )

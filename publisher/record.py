@@ -10,7 +10,7 @@ import stamina
 import structlog
 
 from plumbing import clock
-from plumbing.errors import Error
+from plumbing.errors import Error, RedisError
 from plumbing.server import Server
 from publisher import poll as rounds
 from publisher.errors import Held, NoHold, RaceLost, SourceError
@@ -52,7 +52,8 @@ async def _recorded(
         raise  # an approval that came too late writes nothing but the hold (contract, 6)
     except Error as error:
         status = _status("failed", Counts(), str(error))
-        await _tell(catalog, status | _times(catalog, begun, begin, error))
+        known = isinstance(error, RedisError)  # then the poll's own failure says it already
+        await _tell(catalog, status | _times(catalog, begun, begin, error), quiet=known)
         raise
     status = _status(polled.outcome, polled.counts, "")
     if polled.outcome != "held":
@@ -83,8 +84,9 @@ def _times(catalog: Catalog, begun: datetime, begin: float, error: Error | None)
     }
 
 
-async def _tell(catalog: Catalog, status: dict[str, str]) -> None:
+async def _tell(catalog: Catalog, status: dict[str, str], *, quiet: bool = False) -> None:
     try:
         await catalog.store.tell(status)
     except (redis.exceptions.RedisError, OSError) as error:
-        log.warning("status was not written", catalog=catalog.name, error=str(error))
+        if not quiet:
+            log.warning("status was not written", catalog=catalog.name, error=str(error))

@@ -133,13 +133,14 @@ def write(folder: Path) -> list[Path]:
     return written
 
 
-def check(folder: Path) -> None:
-    """Raise SchemasDiffer, naming the files, unless `folder` holds what `write` would write."""
+def check(folder: Path) -> list[Path]:
+    """Write nothing; raise SchemasDiffer, naming the files that `write` would write."""
     different = [str(path) for path, content in _files(folder) if not _holds(path, content)]
     if different:
         raise SchemasDiffer(
             f"not what the code says: {', '.join(different)}: run `category-publisher schemas`"
         )
+    return []
 
 
 def _holds(path: Path, content: bytes) -> bool:

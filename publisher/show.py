@@ -65,19 +65,23 @@ def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
     meta, status = catalog["meta"], catalog["status"]
     outcome = status.get("outcome", "")
     return [
-        Text(catalog["catalog"], style="bold"),
+        Text(harmless(catalog["catalog"]), style="bold"),
         Text(_since(status.get("polled_at"))),
-        Text(outcome or "never polled", style=OUTCOME_STYLES.get(outcome, "dim")),
+        Text(harmless(outcome) or "never polled", style=OUTCOME_STYLES.get(outcome, "dim")),
         Text(harmless(meta.get("count", "-"))),
         Text(harmless(meta.get("sequence", "-"))),
-        Text(" ".join(f"{sign}{status.get(name, 0)}" for name, (sign, _) in SIGNS.items())),
+        Text(harmless(_numbers(status))),
         Text("\n".join(_lags(meta, catalog["consumers"])) or "-"),
     ]
 
 
+def _numbers(status: Mapping[str, str]) -> str:
+    return " ".join(f"{sign}{status.get(name, 0)}" for name, (sign, _) in SIGNS.items())
+
+
 def _lags(meta: Mapping[str, str], consumers: Mapping[str, Any]) -> Iterable[str]:
     for name, checkpoint in sorted(consumers.items()):
-        yield f"{harmless(name)}: {_lag(meta, checkpoint or {})}"
+        yield f"{harmless(name)}: {_lag(meta, checkpoint if isinstance(checkpoint, dict) else {})}"
 
 
 def _lag(meta: Mapping[str, str], checkpoint: Mapping[str, Any]) -> str:
@@ -91,24 +95,31 @@ def _lag(meta: Mapping[str, str], checkpoint: Mapping[str, Any]) -> str:
 
 
 def _details(catalog: Mapping[str, Any]) -> Iterable[RenderableType]:
-    name, hold = catalog["catalog"], catalog["hold"]
+    name, hold = harmless(catalog["catalog"]), catalog["hold"]
     if catalog["status"].get("error"):
         yield Text(f"{name}: {harmless(catalog['status']['error'])}", style="red")
     if hold is None:
         return
-    yield Text(f"{name}: a snapshot is held since {hold.get('since')}", style="bold yellow")
-    for reason in hold.get("reasons", ()):
+    since, digest = (harmless(str(hold.get(field))) for field in ("since", "digest"))
+    yield Text(f"{name}: a snapshot is held since {since}", style="bold yellow")
+    for reason in _list(hold.get("reasons")):
         yield Text(f"  {harmless(str(reason))}")
-    for change in hold.get("first", ()):
+    for change in _list(hold.get("first")):
         yield Text("  ").append_text(_held_change(change))
-    yield Text(f"  approve it with: category-publisher approve {name} {hold.get('digest')}")
+    yield Text(f"  approve it with: category-publisher approve {name} {digest}")
 
 
-def _held_change(change: Mapping[str, Any]) -> Text:
-    kind = str(change.get("type", "")).removeprefix("category.")
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _held_change(change: Any) -> Text:
+    told = change if isinstance(change, dict) else {}
+    kind = str(told.get("type", "")).removeprefix("category.")
     sign, style = SIGNS.get(kind, ("?", ""))
-    category = change.get("category", {})
-    line = f"{sign} {category.get('id')} {category.get('local_name')}"
+    category = told.get("category")
+    about = category if isinstance(category, dict) else {}
+    line = f"{sign} {about.get('id')} {about.get('local_name')}"
     return Text(harmless(line), style=style)
 
 
@@ -126,5 +137,5 @@ def _since(moment: str | None) -> str:
         return "-"
     try:
         return f"{ago(datetime.now(UTC) - datetime.fromisoformat(moment))} ago"
-    except ValueError:
+    except (ValueError, TypeError):  # no time, or one without a zone
         return harmless(moment)

@@ -17,7 +17,7 @@ import redis.exceptions
 from publisher import digest as digests
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.event import Place
-from publisher.model import Category
+from publisher.model import ROOT, Category
 
 CONTRACT: Final = "1"
 CATALOGS: Final = "catalogs"
@@ -35,10 +35,10 @@ TYPES: Final = {
 META_FORMS: Final = {
     "contract": re.compile(CONTRACT),
     "epoch": re.compile(r"[0-9a-f]{8}"),
-    "sequence": re.compile(r"0|[1-9][0-9]*"),
+    "sequence": re.compile(r"0|[1-9][0-9]{0,18}"),
     "offset": re.compile(r"[0-9]+-[0-9]+"),
     "digest": re.compile(r"[0-9a-f]{16}"),
-    "count": re.compile(r"0|[1-9][0-9]*"),
+    "count": re.compile(r"0|[1-9][0-9]{0,6}"),
     "committed_at": re.compile(r".+"),
 }
 """What each field of a whole meta looks like (contract, 2); `origin` is an object besides."""
@@ -180,7 +180,7 @@ class Store:
             value = await self._client.get(self.key("hold"))
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        return _object(value)
+        return _hold(value)
 
     async def set_hold(self, hold: Mapping[str, Any]) -> None:
         """Write the hold."""
@@ -211,7 +211,7 @@ class Store:
             "catalog": self.catalog,
             "meta": _texts(meta),
             "status": _texts(status),
-            "hold": _object(hold),
+            "hold": _hold(hold),
             "consumers": {_text(name): _object(value) for name, value in consumers.items()},
         }
 
@@ -267,7 +267,8 @@ def _category(field: bytes, value: bytes) -> Category | None:
     if row is None or any(type(row.get(name)) is not kind for name, kind in ROW_FORM.items()):
         return None
     category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
-    return category if category.id.encode() == field else None
+    is_sound = category.id.encode() == field and category.id not in {"", ROOT}
+    return category if is_sound else None
 
 
 def _is_whole(meta: Mapping[str, str]) -> bool:
@@ -284,6 +285,11 @@ def _object(value: bytes | str | None) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _hold(value: bytes | str | None) -> dict[str, Any] | None:
+    """Return the hold; one that cannot be read is a hold all the same, of nothing known."""
+    return None if value is None else _object(value) or {}
 
 
 def _bytes(value: bytes | str | None) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import aiohttp
 
@@ -74,7 +74,7 @@ def code_of(text: str) -> str:
     """Return the authorization code in `text`, which it is, or an address whose query has it."""
     text = text.strip()
     if "://" in text:
-        query = parse_qs(urlsplit(text).query)
+        query = parse_qs(text.partition("?")[2].partition("#")[0])
         text = (query.get("code") or query.get("auth_code") or [""])[0]
     if not text:
         raise ConfigError(

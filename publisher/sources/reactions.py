@@ -84,7 +84,7 @@ REACTIONS: Final[Mapping[int, Known]] = {
         Reaction.FIX,
         "this market must use category version v2",
         'set category_version = "v2" in {section} (a catalog published before also needs '
-        "`category-publisher sync --accept-origin`)",
+        "`category-publisher sync CATALOG --accept-origin`)",
     ),
     36009014: Known(
         Reaction.FIX,

@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
 import redis
 
@@ -237,3 +240,35 @@ def test_help_of_every_command(place: Path) -> None:
     ]:
         assert name in listed
         assert "--config FILE" in call(PUBLISHER, name, "--help", cwd=place).stdout
+
+
+@pytest.mark.parametrize("command", ["sync", "run"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_early_it_leaves_no_server(
+    folder: Path, command: str, number: signal.Signals
+) -> None:
+    """A signal as soon as the embedded server is there ends that too."""
+    (folder / "publisher.toml").write_text('[catalogs.us]\nsource = "file"\nurl = "us.json"\n')
+    (folder / "us.json").write_bytes(body(wide(20_000)))
+    process = start(PUBLISHER, command, cwd=folder)
+    me = psutil.Process(process.pid)
+    servers = eventually_now(lambda: me.children(recursive=True))
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode in ({0} if command == "run" else {0, 128 + number})
+    assert not [server for server in servers if psutil.pid_exists(server.pid)]
+
+
+def test_output_that_cannot_be_written(place: Path) -> None:
+    """A full disk is told, an ASCII terminal gets escapes, `| head` is no error of ours."""
+    call(PUBLISHER, "sync", "us", cwd=place)
+    ascii_only = call(PUBLISHER, "diff", "uk-en", cwd=place, PYTHONIOENCODING="ascii")
+    assert ascii_only.returncode == 0, ascii_only.stderr
+    assert "K\\xe4se" in ascii_only.stdout
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        words = [sys.executable, "-m", PUBLISHER, "export", "us"]
+        done = subprocess.run(words, cwd=place, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "error: standard output cannot be written: No space left on device\n"
+    )

@@ -95,6 +95,11 @@ def test_a_consumers_target_is_no_setting(file: Path, monkeypatch: pytest.Monkey
     ("text", "line"),
     [
         ("redis_ur = 1", "redis_ur: unknown key (did you mean redis_url?)"),
+        ('redis_url = "redis://h:6391/x"', "redis_url: not a Redis address"),
+        ('redis_url = "redis://h/0?decode_responses=True"', "the option decode_responses cannot"),
+        ('redis_url = "redis://h/0?ssl_ca_certs=/x"', "the option ssl_ca_certs cannot be used"),
+        ('[catalogs.us]\nsource = "tiktok_shop"\nretention = { max_events = 9223372036854775808 }', "max_events: Input should be less"),
+        ('[catalogs.us]\nsource = "tiktok_shop"\npoll_every = "3000000d"', "at most 3650d"),
         ('redis_url = "http://x"', "redis_url: not a Redis address: redis://host:6379/0"),
         ('[catalogs.US]\nsource = "file"\nurl = "x"', "catalogs.US: a catalog's name is 1 to 63"),
         ("[catalogs.us]", "catalogs.us.source: is missing"),
@@ -143,6 +148,7 @@ def test_all_mistakes_are_told_at_once(file: Path) -> None:
     [
         ("CATEGORY_PUBLISHER_REDIS_URL", "localhost", "environment: CATEGORY_PUBLISHER_REDIS_URL: not"),
         ("CATEGORY_PUBLISHER_REDISURL", "x", "REDISURL: unknown setting (did you mean redis_url?)"),
+        ("CATEGORY_PUBLISHER_DATA_DIR__X", "1", "DATA_DIR__X: unknown setting"),
         ("CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY", "5", "CATALOGS__US__POLL_EVERY: not a dur"),
         ("CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KYE", "x", "TIKTOK_SHOP__APP_KYE: unknown key (did"),
         ("CATEGORY_PUBLISHER_CATALOGS", "{", "environment: "),

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -127,3 +128,32 @@ async def test_broken_data_are_told(folder: Path) -> None:
     with pytest.raises(EmbeddedServerError, match=r"exit code 1: .*redis\.log"):
         async with running(folder, Stay.BORROW):
             pass
+
+
+async def test_a_busy_server_is_not_gone(folder: Path) -> None:
+    """A second one on the same files would tear them: who comes waits, who keeps it up does too."""
+    async with running(folder, Stay.KEEP) as url, redis.asyncio.Redis.from_url(url) as client:
+        await client.config_set("busy-reply-threshold", 10)
+        busy: asyncio.Task[Any] = asyncio.create_task(
+            client.eval(
+                "local t = redis.call('TIME')[1] + 3 repeat until redis.call('TIME')[1] + 0 > t", 0
+            )  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(embedded.KEEP_UP_SECONDS * 1.5)
+        server_of(folder)
+        async with running(folder, Stay.BORROW):
+            server_of(folder)
+        await busy
+        assert await client.ping()
+        server_of(folder)
+
+
+async def test_a_stopped_server_is_not_gone(folder: Path) -> None:
+    """Nor is one that does not answer for a while."""
+    async with running(folder, Stay.KEEP) as url, redis.asyncio.Redis.from_url(url) as client:
+        server = server_of(folder)
+        server.suspend()
+        await asyncio.sleep(embedded.KEEP_UP_SECONDS * 2.5)
+        assert server_of(folder) == server
+        server.resume()
+        assert await client.ping()

@@ -158,6 +158,7 @@ async def _commit_of(catalog: Catalog) -> Any:
         ("hset", "categories", "2", '{"id":"3","parent_id":"1","local_name":"x","is_leaf":true}'),
         ("hset", "categories", "2", '{"id":"2","parent_id":"1","local_name":"x"}'),
         ("hset", "categories", b"\xff\x00", b"\xff"),
+        ("hset", "categories", "0", '{"id":"0","parent_id":"0","local_name":"x","is_leaf":false}'),
         ("hdel", "categories", "2"),
         ("delete", "categories"),
         ("delete", "meta"),
@@ -165,6 +166,9 @@ async def _commit_of(catalog: Catalog) -> Any:
         ("hset", "meta", "digest", "rubbish"),
         ("hset", "meta", "count", "7"),
         ("hset", "meta", "sequence", "-1"),
+        ("hset", "meta", "sequence", "9" * 5000),
+        ("hset", "meta", "sequence", "9" * 20),
+        ("hset", "meta", "count", "9" * 5000),
         ("hset", "meta", "epoch", b"\xff\xfe"),
         ("hdel", "meta", "epoch"),
         ("hdel", "meta", "offset"),
@@ -310,6 +314,17 @@ async def test_nothing_to_approve(catalog: Catalog, source: ScriptedSource) -> N
         await approve(catalog, "0" * 16)
 
 
+async def test_a_hold_that_is_rubbish_goes_too(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """With the next plausible poll, changed or not."""
+    source.says(SMALL)
+    await poll_once(catalog)
+    await client.set(f"{KEYS}hold", "garbage")
+    await poll_once(catalog)
+    assert await client.get(f"{KEYS}hold") is None
+
+
 async def test_a_plausible_poll_deletes_the_hold(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
@@ -425,18 +440,19 @@ async def test_the_stream_is_trimmed_by_age(
     assert len((await seen(client)).events) == 3
 
 
+@pytest.mark.parametrize("command", ["xtrim", "time", "exists", "xadd", "hset", "hdel", "del"])
 async def test_a_commit_that_is_not_permitted_writes_nothing(
-    real_client: redis.asyncio.Redis, source: ScriptedSource
+    real_client: redis.asyncio.Redis, source: ScriptedSource, command: str
 ) -> None:
-    """A user who may not trim finds out before the first write, not in the middle."""
+    """A user who may not run one of its commands finds out before the first write."""
     await real_client.acl_setuser(
-        "narrow", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-xtrim"]
+        "narrow", enabled=True, nopass=True, keys=["*"], commands=["+@all", f"-{command}"]
     )
     try:
         await real_client.auth("x", "narrow")
         catalog = Catalog("us", {}, source, Store(real_client, "us"))
         source.says(SMALL)
-        with pytest.raises(redis.exceptions.ResponseError, match="may not run XTRIM"):
+        with pytest.raises(redis.exceptions.ResponseError):
             await poll_once(catalog)
         assert await real_client.keys("catalog:*") == []
     finally:
