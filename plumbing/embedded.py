@@ -187,7 +187,7 @@ class _Guest:
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except asyncio.CancelledError:
             os.kill(self._child, signal.SIGKILL)  # nobody has used it yet
-            os.waitpid(self._child, 0)
+            os.waitpid(self._child, 0)  # noqa: ASYNC222  it is dead
             raise
 
     def _spawn(self, log_file: Path) -> int:
