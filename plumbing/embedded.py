@@ -105,11 +105,13 @@ class _Guest:
 
     async def leave(self) -> None:
         """Go; the last to leave turns the light off."""
-        with contextlib.suppress(OSError):  # a data_dir that cannot be used, or was removed
-            async with self._door():
-                if await self._is_alone():
-                    await self._stop()
-        await self._presence.aclose()
+        try:
+            with contextlib.suppress(OSError):  # a data_dir that cannot be used, or was removed
+                async with self._door():
+                    if await self._is_alone():
+                        await self._stop()
+        finally:
+            await self._presence.aclose()
 
     async def keep_up(self) -> None:
         """Start the server again whenever it is gone, until cancelled.
