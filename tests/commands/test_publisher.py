@@ -163,6 +163,7 @@ def test_run_publishes_until_stopped(place: Path, keys: redis.Redis) -> None:
     eventually_now(lambda: keys.hget("catalog:{us}:status", "outcome") == "failed")
     replace(place / "us.json", body(wide(10)))
     eventually_now(lambda: meta(keys).get("count") == "10")
+    eventually_now(lambda: keys.hget("catalog:{us}:status", "outcome") == "unchanged")
     process.send_signal(signal.SIGTERM)
     _, logs = process.communicate(timeout=20)
     assert process.returncode == 0
