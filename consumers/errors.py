@@ -4,7 +4,8 @@ plumbing.errors.Error
 ├── NoState             there is nothing to resync to: a consumer waits, or with --once fails
 ├── BadEntry            an entry or a row that is not the contract's; leads to a resync or a wait
 ├── StoreError          the database refused; nothing of the batch was written
-│   └── StoreTaken      another consumer writes to the same copy
+│   ├── StoreTaken      another consumer writes to the same copy
+│   └── StoreAway       it is away or busy: a consumer waits, or with --once fails
 └── CannotCompare       verify found nothing to compare; exit code 2
 """
 
@@ -35,6 +36,10 @@ class StoreError(Error):
 
 class StoreTaken(StoreError):
     """The stored checkpoint is not the one that this consumer started from (contract, 5.8)."""
+
+
+class StoreAway(StoreError):
+    """The database is away or too busy, which may pass by itself."""
 
 
 class CannotCompare(Error):

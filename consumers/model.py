@@ -13,8 +13,16 @@ class Category(NamedTuple):
     is_leaf: bool
 
 
-Snapshot: TypeAlias = Mapping[str, Category]
-"""id → category: a complete state at one moment."""
+Rows: TypeAlias = Mapping[str, Category]
+"""id → category."""
+
+
+class Snapshot(NamedTuple):
+    """A complete state, as the commit of `committed_at` (RFC 3339, of the publisher) left it."""
+
+    rows: Rows
+    committed_at: str
+
 
 EventType: TypeAlias = Literal["added", "updated", "removed"]
 

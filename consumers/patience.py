@@ -1,7 +1,7 @@
-"""Asking Redis until it answers: what a consumer does about an outage.
+"""Asking until there is an answer: what a consumer does about an outage.
 
-A reader reads, so a question may be asked again as often as one likes. An outage is one line in
-the log when it starts and one when it ends.
+A consumer's questions change nothing, so they may be asked again as often as one likes. An outage
+is one line in the log when it starts and one when it ends.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ import redis.exceptions
 import stamina
 import structlog
 
-from plumbing.server import UNREACHABLE, Server
+from plumbing.server import UNREACHABLE
 
 log = structlog.get_logger(__name__)
 
@@ -27,25 +27,23 @@ NEVER: Final = (redis.exceptions.AuthenticationError, redis.exceptions.Authoriza
 
 
 class Patience:
-    """Asks `server` again while it is away, or only once (`once`)."""
+    """Asks `whom` at `address` again while `is_passing` says of its errors that they may pass.
 
-    def __init__(self, server: Server, *, once: bool) -> None:
-        self._server = server
+    With `once` it asks only once.
+    """
+
+    def __init__(
+        self, whom: str, address: str, is_passing: Callable[[Exception], bool], *, once: bool
+    ) -> None:
+        self._gone = f"{whom} does not answer, waiting"
+        self._back = f"{whom} answers again"
+        self._address = address
+        self._is_passing = is_passing
         self._once = once
         self._is_away = False
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer; RedisError if the server refuses (or with `once` is away)."""
-        try:
-            answer = await self._ask(question)
-        except (redis.exceptions.RedisError, OSError) as error:
-            raise self._server.error(error) from error
-        if self._is_away:
-            self._is_away = False
-            log.info("redis answers again", address=self._server.address)
-        return answer
-
-    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer; raises the error that is not waited for."""
         async for attempt in stamina.retry_context(
             on=self._waiting_helps,
             attempts=1 if self._once else None,
@@ -54,21 +52,22 @@ class Patience:
             wait_max=LONGEST_WAIT,
         ):
             with attempt:
-                return await question()
-        raise AssertionError("stamina ends with an answer or an error")
+                answer = await question()
+        if self._is_away:
+            self._is_away = False
+            log.info(self._back, address=self._address)
+        return answer
 
     def _waiting_helps(self, error: Exception) -> bool:
-        if not is_passing(error):
+        if not self._is_passing(error):
             return False
         if not self._is_away and not self._once:
             self._is_away = True
-            log.warning(
-                "redis does not answer, waiting", address=self._server.address, error=str(error)
-            )
+            log.warning(self._gone, address=self._address, error=str(error))
         return True
 
 
-def is_passing(error: Exception) -> bool:
+def is_redis_passing(error: Exception) -> bool:
     """Tell whether `error` may go away by itself: restart, network, loading, a long script."""
     if isinstance(error, NEVER):
         return False

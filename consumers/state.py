@@ -9,12 +9,14 @@ import orjson
 
 from consumers import digest
 from consumers.errors import BadEntry
-from consumers.event import MALFORMED, decode_category
-from consumers.model import Category, Snapshot, position
+from consumers.event import MALFORMED, TIME, decode_category
+from consumers.model import Category, Rows, position
 
 CONTRACT: Final = "1"
-FIELDS: Final = ("epoch", "sequence", "digest", "count", "offset")
-FORM: Final = re.compile(r"[0-9a-f]{8}/[0-9]{1,20}/[0-9a-f]{16}/[0-9]{1,7}/[0-9]+-[0-9]+")
+FIELDS: Final = ("epoch", "sequence", "digest", "count", "offset", "committed_at")
+FORM: Final = re.compile(
+    r"[0-9a-f]{8}/[0-9]{1,20}/[0-9a-f]{16}/[0-9]{1,7}/[0-9]+-[0-9]+/" + TIME.pattern
+)
 """How FIELDS have to look, one behind the other."""
 
 
@@ -27,6 +29,7 @@ class Meta:
     digest: str
     count: int
     offset: str
+    committed_at: str
 
     @property
     def position(self) -> str:
@@ -46,21 +49,21 @@ def decode_meta(raw: Mapping[bytes, bytes]) -> Meta:
     values = [texts.get(field, "") for field in FIELDS]
     if not FORM.fullmatch("/".join(values)):
         raise BadEntry(f"one of {', '.join(FIELDS)} is missing or malformed")
-    epoch, sequence, digest_, count, offset = values
+    epoch, sequence, digest_, count, offset, committed_at = values
     if int(count) == 0:
         raise BadEntry("it tells of an empty state, which no publisher commits")
-    return Meta(epoch, int(sequence), digest_, int(count), offset)
+    return Meta(epoch, int(sequence), digest_, int(count), offset, committed_at)
 
 
-def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Snapshot:
-    """Return the state that `rows`, the hash of categories, are; BadEntry if `meta` disagrees."""
-    snapshot = {row.id: row for row in (_row(*item) for item in rows.items())}
-    if len(snapshot) != meta.count:
-        raise BadEntry(f"there are {len(snapshot)} categories, but meta says {meta.count}")
-    found = digest.of_state(snapshot.values())
+def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
+    """Return the categories in `rows`, the hash of them; BadEntry if `meta` disagrees."""
+    decoded = {row.id: row for row in (_row(*item) for item in rows.items())}
+    if len(decoded) != meta.count:
+        raise BadEntry(f"there are {len(decoded)} categories, but meta says {meta.count}")
+    found = digest.of_state(decoded.values())
     if found != meta.digest:
         raise BadEntry(f"the rows have digest {found}, but meta says {meta.digest}")
-    return snapshot
+    return decoded
 
 
 def _row(id_: bytes, row: bytes) -> Category:

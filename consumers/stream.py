@@ -7,8 +7,8 @@ client: a server that hangs should be noticed soon, but a whole state takes its 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -21,7 +21,7 @@ from redis.asyncio.client import Pipeline
 from consumers.errors import BadEntry, NoState
 from consumers.event import Entry
 from consumers.model import Checkpoint, Snapshot
-from consumers.patience import Patience, is_passing
+from consumers.patience import Patience, is_redis_passing
 from consumers.state import Meta, decode_meta, decode_rows
 from plumbing.clock import now, rfc3339
 from plumbing.server import Server
@@ -64,8 +64,7 @@ async def opened(
     client = server.client()
     quick = server.client(timeout=pace.block + pace.answer)
     try:
-        patience = Patience(server, once=once)
-        yield Stream(catalog, patience, client, quick, pace, once=once)
+        yield Stream(catalog, server, client, quick, pace, once=once)
     finally:
         await client.aclose()
         await quick.aclose()
@@ -82,7 +81,7 @@ class Stream:
     def __init__(
         self,
         catalog: str,
-        patience: Patience,
+        server: Server,
         client: redis.asyncio.Redis,
         quick: redis.asyncio.Redis,
         pace: Pace,
@@ -91,7 +90,8 @@ class Stream:
     ) -> None:
         self.catalog = catalog
         self._once = once
-        self._patience = patience
+        self._server = server
+        self._patience = Patience("redis", server.address, is_redis_passing, once=once)
         self._client = client
         self._quick = quick
         self._pace = pace
@@ -105,10 +105,9 @@ class Stream:
         block_ms = round(self._pace.block * 1000) if wait else None
 
         async def question() -> Any:
-            with self._right_types():
-                return await self._quick.xread({self._events: offset}, BATCH, block_ms)
+            return await self._quick.xread({self._events: offset}, BATCH, block_ms)
 
-        return _entries_of_read(await self._patience.ask(question))
+        return _entries_of_read(await self._ask(question))
 
     async def look(self, offset: str) -> tuple[list[Entry], Meta]:
         """Return up to BATCH entries behind `offset`, and `meta` at the same moment."""
@@ -142,7 +141,7 @@ class Stream:
 
     async def _snapshot(self) -> tuple[Snapshot, Checkpoint]:
         self._decode(await self._read_meta())  # if that fails, the rows need not be read
-        raw, rows, newest = await self._at_once(
+        raw, hash_, newest = await self._at_once(
             self._client,
             lambda pipeline: pipeline.hgetall(self._meta),
             lambda pipeline: pipeline.hgetall(self._categories),
@@ -152,9 +151,10 @@ class Stream:
         offset = newest[0][0].decode() if newest else meta.offset
         checkpoint = Checkpoint(meta.epoch, meta.sequence, offset, meta.digest)
         try:
-            return decode_rows(rows, meta), checkpoint
+            rows = decode_rows(hash_, meta)
         except BadEntry as error:
             raise NoState(f"the state of catalog {self.catalog} is damaged: {error}", raw) from None
+        return Snapshot(rows, meta.committed_at), checkpoint
 
     async def _when_there(self, question: Callable[[], Awaitable[T]]) -> T:
         waits = False
@@ -188,7 +188,8 @@ class Stream:
         try:
             await self._quick.hset(self._consumers, name, orjson.dumps(value).decode())
         except (redis.exceptions.RedisError, OSError) as error:
-            if not self._is_mute and not is_passing(error):  # of an outage the next read tells
+            # of an outage the next read tells
+            if not self._is_mute and not is_redis_passing(error):
                 self._is_mute = True
                 log.warning("redis does not take the checkpoint, going on", error=str(error))
             return False
@@ -207,25 +208,23 @@ class Stream:
         """Return the replies to `commands`, all of the same moment (MULTI/EXEC)."""
 
         async def question() -> list[Any]:
-            with self._right_types():
-                async with client.pipeline(transaction=True) as pipeline:
-                    for command in commands:
-                        command(pipeline)
-                    return await pipeline.execute()
+            async with client.pipeline(transaction=True) as pipeline:
+                for command in commands:
+                    command(pipeline)
+                return await pipeline.execute()
 
-        return await self._patience.ask(question)
+        return await self._ask(question)
 
-    @contextmanager
-    def _right_types(self) -> Iterator[None]:
+    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         try:
-            yield
-        except redis.exceptions.ResponseError as error:
-            if "WRONGTYPE" not in str(error):
-                raise
-            raise NoState(
-                f"{self._categories}, {self._meta} or {self._events} holds a value of another "
-                "type: something else writes to this catalog's keys"
-            ) from error
+            return await self._patience.ask(question)
+        except (redis.exceptions.RedisError, OSError) as error:
+            if isinstance(error, redis.exceptions.ResponseError) and "WRONGTYPE" in str(error):
+                raise NoState(
+                    f"{self._categories}, {self._meta} or {self._events} holds a value of another "
+                    "type: something else writes to this catalog's keys"
+                ) from error
+            raise self._server.error(error) from error
 
     def _decode(self, meta: Mapping[bytes, bytes]) -> Meta:
         if not meta:

@@ -14,7 +14,7 @@ from typing import Final
 from consumers import digest
 from consumers.errors import CannotCompare, NoState
 from consumers.mirror import Mirror
-from consumers.model import Category, Checkpoint, Snapshot
+from consumers.model import Category, Checkpoint, Rows
 from consumers.stream import Stream
 from plumbing.terminal import harmless
 
@@ -53,7 +53,7 @@ async def verify(stream: Stream, mirror: Mirror, *, within: float = CATCH_UP_SEC
                 return Verdict(checkpoint.position, len(copy), damage)
             raise
         if (checkpoint.epoch, checkpoint.sequence) == (state.epoch, state.sequence):
-            rows = _shortened(list(_differences(copy, snapshot)))
+            rows = _shortened(list(_differences(copy, snapshot.rows)))
             return Verdict(checkpoint.position, len(copy), damage + rows)
         if damage:
             return Verdict(checkpoint.position, len(copy), damage)
@@ -65,7 +65,7 @@ async def verify(stream: Stream, mirror: Mirror, *, within: float = CATCH_UP_SEC
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
-def _damage(copy: Snapshot, checkpoint: Checkpoint) -> list[str]:
+def _damage(copy: Rows, checkpoint: Checkpoint) -> list[str]:
     found = digest.of_state(copy.values())
     if found == checkpoint.digest:
         return []
@@ -73,7 +73,7 @@ def _damage(copy: Snapshot, checkpoint: Checkpoint) -> list[str]:
     return [f"{told}: something else wrote to it; a mirror makes it anew when it starts"]
 
 
-def _differences(copy: Snapshot, state: Snapshot) -> Iterator[str]:
+def _differences(copy: Rows, state: Rows) -> Iterator[str]:
     for id_ in sorted(copy.keys() | state.keys()):
         mine, its = copy.get(id_), state.get(id_)
         if mine is None and its is not None:

@@ -13,6 +13,7 @@ import stamina
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.databases import MariaDb, Postgres
 from tests.valkey import Valkey
 
 settings.register_profile(
@@ -78,6 +79,35 @@ def oldest_redis() -> Iterator[Valkey]:
     with Valkey(path, binary=binary) as server:
         yield server
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Give a running PostgreSQL that all tests of this process share."""
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with Postgres(path) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """Give a running MariaDB, from Debian's package, that all tests of this process share."""
+    if shutil.which("mariadb-install-db") is None:
+        pytest.skip("MariaDB is not here: install the system package mariadb-server")
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with MariaDb(path) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+async def database_url(request: pytest.FixtureRequest, folder: Path) -> str:
+    """Give the URL of an empty database: SQLite, then PostgreSQL, then MariaDB."""
+    if request.param == "sqlite":
+        return f"sqlite:///{folder / 'copy.sqlite'}"
+    server: Postgres | MariaDb = request.getfixturevalue(request.param)
+    return await server.new()
 
 
 @pytest.fixture(params=["fakeredis", "valkey", "oldest_redis"])

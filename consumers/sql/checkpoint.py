@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import sqlalchemy.exc
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.errors import StoreTaken
 from consumers.model import Checkpoint
 from consumers.sql.database import Database
-from consumers.sql.tables import checkpoints, metadata
+from consumers.sql.tables import checkpoints
 from plumbing.clock import now, rfc3339
 
 STORED: Final = (
@@ -42,16 +42,18 @@ class CheckpointRow:
         )
         self._stored: Checkpoint | None = None
 
-    async def prepare(self) -> None:
-        """Create the tables that are not there."""
-        async with self._database.writing() as connection:
-            await connection.run_sync(metadata.create_all)
-
     async def load(self, connection: AsyncConnection) -> Checkpoint | None:
         """Read the stored checkpoint, from which this process starts; None if there is none."""
-        row = (await connection.execute(select(*STORED).where(self._is_ours))).one_or_none()
-        self._stored = Checkpoint(*row) if row is not None else None
+        self._stored = await self._read(connection, select(*STORED))
         return self._stored
+
+    async def lock(self, connection: AsyncConnection) -> Checkpoint | None:
+        """Read the stored checkpoint, and let nobody move it until the transaction ends."""
+        return await self._read(connection, select(*STORED).with_for_update())
+
+    async def _read(self, connection: AsyncConnection, query: Select[Any]) -> Checkpoint | None:
+        row = (await connection.execute(query.where(self._is_ours))).one_or_none()
+        return Checkpoint(*row) if row is not None else None
 
     @asynccontextmanager
     async def moving(self, checkpoint: Checkpoint) -> AsyncIterator[AsyncConnection]:

@@ -3,100 +3,99 @@
 The URLs are SQLAlchemy's, but the driver is ours to choose, since it has to be asynchronous.
 """
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Final
 
 import sqlalchemy.exc
-from sqlalchemy import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Table, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from consumers.errors import StoreError
-from consumers.sql import sqlite
+from consumers.errors import StoreAway, StoreError
+from consumers.sql.backend import Backend
 from plumbing.errors import ConfigError
 
-DRIVERS: Final = {"sqlite": "aiosqlite", "postgresql": "asyncpg", "mysql": "asyncmy"}
-EXAMPLE: Final = "sqlite:///categories.db"
-ADVICE: Final = {
-    "unable to open database file": "does its folder exist, and may this user write there?",
-    "readonly database": "may this user write to the file and its folder?",
-    "not a database": "name another file",
-    "malformed": "name another file; a new copy is made from the state",
-    "locked": "another program writes to it: end that, or wait",
-    "disk is full": "make room; nothing of the last transaction was written",
-    "disk I/O error": "is there room on the disk, and is it well?",
-    "no such table": "has a mirror ever written to it?",
-    "no such column": "the tables are not this program's: name another database",
-    "has no column": "the tables are not this program's: name another database",
+DIALECTS: Final = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
 }
-"""What to do, by a part of what SQLite says."""
+"""By the name at the beginning of a URL, SQLAlchemy's for it, which is that of its module here too.
+
+That a MySQL is a MariaDB SQLAlchemy learns when it connects.
+"""
+EXAMPLE: Final = "sqlite:///categories.db"
 
 
 class Database:
     """A database that is open. Get one with `opened`; `address` is fit for messages."""
 
-    def __init__(self, engine: AsyncEngine, address: str) -> None:
+    def __init__(self, engine: AsyncEngine, backend: Backend, address: str) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(**sqlite.WRITING)
+        self._reader = engine.execution_options(**backend.reading)
+        self._writer = engine.execution_options(**backend.writing)
+        self._backend = backend
         self.address = address
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that reads, all of it at one moment; StoreError if refused."""
-        with _clear_errors(self.address):
-            async with self._engine.begin() as connection:
+        with _clear_errors(self._backend, self.address):
+            async with self._reader.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that writes, committed at the end unless something was raised."""
-        with _clear_errors(self.address):
+        with _clear_errors(self._backend, self.address):
             async with self._writer.begin() as connection:
                 yield connection
+
+    async def create(self, *tables: Table) -> None:
+        """Create those of `tables` (or views) that are not there."""
+        async with self.writing() as connection, self._backend.creating(connection):
+            await connection.run_sync(tables[0].metadata.create_all, tables=tables)
 
 
 @asynccontextmanager
 async def opened(text: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
-    """Open the database of URL `text`, which is created if need be (SQLite), or must be there.
+    """Open the database of URL `text`: a file is created if need be, or with `must_exist` not.
 
-    Raises ConfigError if the URL cannot be right, StoreError if there is no such database.
+    A server is not asked before the first transaction. Raises ConfigError if the URL cannot be
+    right, StoreError if there is no such file.
     """
-    url, address = _parse(text)
-    with _clear_errors(address):
-        engine = await _engine_of(url, must_exist=must_exist)
+    url, backend, address = _parse(text)
+    with _clear_errors(backend, address):
+        engine = await backend.engine_of(url, must_exist)
     try:
-        yield Database(engine, address)
+        yield Database(engine, backend, address)
     finally:
         await engine.dispose()
 
 
-async def _engine_of(url: URL, *, must_exist: bool) -> AsyncEngine:
-    if url.get_backend_name() == "sqlite":
-        return await sqlite.engine_of(url, must_exist=must_exist)
-    return create_async_engine(url)
-
-
 @contextmanager
-def _clear_errors(address: str) -> Iterator[None]:
+def _clear_errors(backend: Backend, address: str) -> Iterator[None]:
     """Raise whatever the database says as a StoreError, without statement and values."""
     try:
         yield
     except sqlalchemy.exc.DBAPIError as error:
-        raise _clear(address, error.orig) from error
-    except (sqlite3.Error, OSError) as error:
-        raise _clear(address, error) from error
+        cause = error.orig if error.orig is not None else error
+        raise _clear(backend, address, cause, lost=error.connection_invalidated) from error
+    except backend.errors as error:
+        raise _clear(backend, address, error, lost=False) from error
 
 
-def _clear(address: str, error: BaseException | None) -> StoreError:
-    message = str(error)
-    advice = [text for part, text in ADVICE.items() if part in message]
-    return StoreError(f"{address}: {message}" + (f" ({advice[0]})" if advice else ""))
+def _clear(backend: Backend, address: str, error: BaseException, *, lost: bool) -> StoreError:
+    message = " ".join(backend.text_of(error).split())
+    advice = [what for part, what in backend.advice.items() if part in message]
+    told = f"{address}: {message}" + (f" ({advice[0]})" if advice else "")
+    return StoreAway(told) if lost or backend.may_pass(error) else StoreError(told)
 
 
-def _parse(text: str) -> tuple[URL, str]:
-    """Return `text` as a URL with our driver, and as messages may show it.
+def _parse(text: str) -> tuple[URL, Backend, str]:
+    """Return `text` as a URL with our driver, its backend, and how messages may show it.
 
     A text that is no URL is not repeated: who knows where the password stands in it.
     """
@@ -104,21 +103,32 @@ def _parse(text: str) -> tuple[URL, str]:
         url = make_url(text)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise ConfigError(f"--to: not a database URL such as {EXAMPLE}") from None
-    backend = url.get_backend_name()
-    driver = DRIVERS.get(backend)
-    if driver is None or url.drivername not in {backend, f"{backend}+{driver}"}:
+    name = url.drivername.partition("+")[0]
+    backend = _backend(DIALECTS[name]) if name in DIALECTS else None
+    if backend is None or url.drivername not in {name, f"{name}+{backend.driver}"}:
         raise ConfigError(
             f"--to: no database of kind {url.drivername} can be written: "
             "take sqlite:///path, postgresql://… or mysql://…"
         )
-    if find_spec(driver) is None:
-        raise ConfigError(
-            f"--to: {backend} needs the Python package {driver}, which is not installed"
-        )
-    if backend == "sqlite" and (url.host or url.database in {None, "", ":memory:"}):
+    _check(url, name, backend)
+    address = url.set(query={}).render_as_string(hide_password=True)
+    return url.set(drivername=f"{DIALECTS[name]}+{backend.driver}"), backend, address
+
+
+def _backend(dialect: str) -> Backend:
+    """Import the one backend that is wanted: the drivers of the others take their time."""
+    backend: Backend = import_module(f"consumers.sql.{dialect}").BACKEND
+    return backend
+
+
+def _check(url: URL, name: str, backend: Backend) -> None:
+    if name == "sqlite" and (url.host or url.database in {None, "", ":memory:"}):
         raise ConfigError(
             "--to: sqlite needs a file: sqlite:///path relative to this folder, "
             "sqlite:////path from the root"
         )
-    address = url.set(query={}).render_as_string(hide_password=True)
-    return url.set(drivername=f"{backend}+{driver}"), address
+    if not url.database:
+        raise ConfigError(f"--to: which database? {name}://user@host/database")
+    if unknown := sorted(set(url.query) - backend.options):
+        known = ", ".join(sorted(backend.options))
+        raise ConfigError(f"--to: {name} has no option {unknown[0]} here, but: {known}")

@@ -6,24 +6,24 @@ own are switched off, and `BEGIN` is said here, `IMMEDIATE` where something will
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import sqlalchemy.event
 from sqlalchemy import URL, Connection
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from consumers.sql.backend import Backend
 
 LOCK_SECONDS: Final = 10
 """How long another writer is waited for; `?timeout=…` in the URL wins."""
 MODE: Final = "sqlite_begin"
-WRITING: Final = {MODE: "BEGIN IMMEDIATE"}
-"""The execution option of a transaction that writes."""
 
 
-async def engine_of(url: URL, *, must_exist: bool) -> AsyncEngine:
+async def _engine_of(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
     """Return an engine for the file of `url`, which is created if need be, or has to be there.
 
     Raises sqlite3.Error or FileNotFoundError if the file cannot be used.
@@ -77,3 +77,38 @@ def _roll_back(connection: Any, _record: Any, _error: Any) -> None:
     Closing the connection is not enough: SQLite keeps it until nobody refers to its statements.
     """
     connection.rollback()
+
+
+@asynccontextmanager
+async def _creating(_connection: AsyncConnection) -> AsyncIterator[None]:
+    """Do nothing more: BEGIN IMMEDIATE keeps others out."""
+    yield
+
+
+def _may_pass(error: BaseException) -> bool:
+    return "locked" in str(error)
+
+
+BACKEND: Final = Backend(
+    driver="aiosqlite",
+    options=frozenset({"timeout", "uri", "mode", "cache", "immutable", "nolock", "psow", "vfs"}),
+    engine_of=_engine_of,
+    reading={},
+    writing={MODE: "BEGIN IMMEDIATE"},
+    creating=_creating,
+    errors=(OSError, sqlite3.Error),
+    may_pass=_may_pass,
+    text_of=str,
+    advice={
+        "unable to open database file": "does its folder exist, and may this user write there?",
+        "readonly database": "may this user write to the file and its folder?",
+        "not a database": "name another file",
+        "malformed": "name another file; a new copy is made from the state",
+        "locked": "another program writes to it: end that, or wait",
+        "disk is full": "make room; nothing of the last transaction was written",
+        "disk I/O error": "is there room on the disk, and is it well?",
+        "no such table": "has a projection ever written to it?",
+        "no such column": "the tables are not this program's: name another database",
+        "has no column": "the tables are not this program's: name another database",
+    },
+)

@@ -1,10 +1,10 @@
-"""The tables and the view of the SQL projections (contract, 8).
+"""The tables and views of the mirror, and the checkpoints of all SQL projections (contract, 8).
 
 No foreign keys: within one transaction a child may well come before its parent, and that the
 whole is a forest is the publisher's promise (contract, 5.5).
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -13,39 +13,57 @@ from sqlalchemy import (
     Index,
     MetaData,
     Select,
-    String,
     Table,
-    Text,
     and_,
     literal,
     select,
 )
 from sqlalchemy.sql.ddl import CreateView
 
+from consumers.sql.types import Exact
+
 metadata: Final = MetaData()
 
-categories: Final = Table(
-    "categories",
-    metadata,
-    Column("catalog", String(63), primary_key=True),
-    Column("id", String(255), primary_key=True),
-    Column("parent_id", String(255), nullable=False),
-    Column("local_name", Text, nullable=False),
-    Column("is_leaf", Boolean, nullable=False),
+NAME: Final = 63
+"""Characters of a catalog's name at most (contract, 1)."""
+ID: Final = 255
+"""Characters of an id at most, in MySQL; TikTok's have 19 digits at most."""
+
+
+def rows_table(name: str) -> Table:
+    """Return a new table that can hold the rows of catalogs, as `categories` does."""
+    table = Table(
+        name,
+        metadata,
+        Column("catalog", Exact(NAME), primary_key=True),
+        Column("id", Exact(ID), primary_key=True),
+        Column("parent_id", Exact(ID), nullable=False),
+        Column("local_name", Exact(), nullable=False),
+        Column("is_leaf", Boolean, nullable=False),
+    )
+    # Without it SQLite reads the whole table once for each row of category_paths.
+    Index(f"{name}_by_parent", table.c.catalog, table.c.parent_id)
+    return table
+
+
+categories: Final = rows_table("categories")
+Index(
+    "categories_by_name",
+    categories.c.local_name,
+    mysql_length={"local_name": 191},
+    postgresql_using="spgist",  # a B-tree would refuse a name of more than 2.6 kB
 )
-# Without it SQLite reads the whole table once for each row of category_paths.
-Index("categories_by_parent", categories.c.catalog, categories.c.parent_id)
 
 checkpoints: Final = Table(
     "checkpoints",
     metadata,
-    Column("projection", String(63), primary_key=True),
-    Column("catalog", String(63), primary_key=True),
-    Column("epoch", String(8), nullable=False),
+    Column("projection", Exact(63), primary_key=True),
+    Column("catalog", Exact(NAME), primary_key=True),
+    Column("epoch", Exact(8), nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("stream_offset", String(63), nullable=False),
-    Column("digest", String(16), nullable=False),
-    Column("updated_at", String(24), nullable=False),  # RFC 3339
+    Column("stream_offset", Exact(63), nullable=False),
+    Column("digest", Exact(16), nullable=False),
+    Column("updated_at", Exact(24), nullable=False),  # RFC 3339
 )
 
 
@@ -70,3 +88,40 @@ def _paths() -> Select[tuple[str, str, int, str]]:
 
 category_paths: Final = CreateView(_paths(), "category_paths", metadata=metadata).table
 """`catalog`, `id`, `depth` from 1, `path` joined with ` > `."""
+
+
+def _breadcrumbs() -> Select[Any]:
+    """Go up from each category to its root, and look up what stands there."""
+    own, parent, ancestor = categories, categories.alias("parent"), categories.alias("ancestor")
+    upwards = select(
+        own.c.catalog, own.c.id, own.c.id.label("ancestor_id"), own.c.parent_id.label("next_id")
+    ).cte("upwards", recursive=True)
+    upwards = upwards.union_all(
+        select(upwards.c.catalog, upwards.c.id, parent.c.id, parent.c.parent_id).join(
+            parent,
+            and_(parent.c.catalog == upwards.c.catalog, parent.c.id == upwards.c.next_id),
+        )
+    )
+    path = category_paths
+    is_ancestor = and_(
+        ancestor.c.catalog == upwards.c.catalog, ancestor.c.id == upwards.c.ancestor_id
+    )
+    has_path = and_(path.c.catalog == upwards.c.catalog, path.c.id == upwards.c.ancestor_id)
+    return (
+        select(
+            upwards.c.catalog,
+            upwards.c.id,
+            path.c.depth,
+            upwards.c.ancestor_id,
+            ancestor.c.local_name.label("ancestor_name"),
+        )
+        .join(ancestor, is_ancestor)
+        .join(path, has_path)
+    )
+
+
+category_breadcrumbs: Final = CreateView(
+    _breadcrumbs(), "category_breadcrumbs", metadata=metadata
+).table
+"""For each category one row for each of its ancestors, from the root (`depth` 1) to itself:
+`catalog`, `id`, `depth`, `ancestor_id`, `ancestor_name`."""

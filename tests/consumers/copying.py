@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
 from consumers import stream
+from consumers.keep import keep
 from consumers.mirror import Mirror
 from consumers.reader import Reader
 from consumers.sql import database
@@ -24,7 +25,7 @@ async def copy_once(server: Server, to: str, catalog: str = "us") -> None:
         opened_mirror(to, catalog) as mirror,
         stream.opened(server, catalog, once=True) as events,
     ):
-        await Reader(events, mirror, "mirror", once=True).run()
+        await keep(mirror, Reader(events, "mirror", once=True), address=to)
 
 
 @asynccontextmanager
@@ -43,7 +44,7 @@ async def copying(
         opened_mirror(to, catalog) as mirror,
         stream.opened(server, catalog, once=False, pace=QUICK) as events,
     ):
-        task = asyncio.create_task(Reader(events, mirror, "mirror", once=False).run())
+        task = asyncio.create_task(keep(mirror, Reader(events, "mirror"), address=to))
         try:
             yield task
         finally:

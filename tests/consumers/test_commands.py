@@ -141,7 +141,7 @@ async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd
     execute(to, "CREATE TABLE other (id INTEGER)")
     done = call(CONSUMER, *verify, cwd=cwd)
     assert done.returncode == 2
-    assert "has a mirror ever written to it?" in done.stderr
+    assert "has a projection ever written to it?" in done.stderr
     assert call(CONSUMER, "mirror", "us", "--to", to, "--once", cwd=cwd).returncode == 0
     await publisher.client.flushall()
     assert call(CONSUMER, *verify, cwd=cwd).returncode == 2
@@ -161,7 +161,7 @@ async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd
         (["mirror", "us"], "CATEGORY_PUBLISHER_TO"),
         (["mirror", "us", "--to", "sqlite:///x", "--name", ""], "error: --name"),
         (["mirror", "us", "--to", "x"], "error: --to: not a database URL"),
-        (["mirror", "us", "--to", "postgresql://me:hunter2@h/d"], "error: --to: postgresql needs"),
+        (["mirror", "us", "--to", "postgresql://me:hunter2@h"], "error: --to: which database?"),
         (["tail", "us", "--lines", "-1"], "--lines"),
         (["tail", "us", "--config", "nope.toml"], "error: nope.toml: no such file"),
         (["dance"], "No such command"),

@@ -7,7 +7,8 @@ from sqlalchemy import make_url
 from sqlalchemy.schema import CreateTable
 
 from consumers.errors import StoreError
-from consumers.sql import categories, database, tables
+from consumers.sql import database, rows, tables
+from consumers.sql.rows import RowsTable
 from plumbing.errors import ConfigError
 
 
@@ -27,6 +28,9 @@ def names(folder: Path) -> list[str]:
         ("sqlite:///:memory:", "needs a file"),
         ("sqlite://categories.db", "needs a file"),
         ("sqlite+pysqlite:///categories.db", "no database of kind sqlite"),
+        ("postgresql://me:hunter2@host", "which database"),
+        ("postgresql://me:hunter2@host/db?sslmod=hunter2", "no option sslmod here, but: host"),
+        ("sqlite:///a.db?moode=ro", "sqlite has no option moode"),
         ("oracle://me:hunter2@host/db", "no database of kind oracle"),
         ("postgresql+psycopg2://me:hunter2@host/db", "no database of kind postgresql"),
     ],
@@ -60,10 +64,10 @@ async def test_a_file_that_has_to_be_there(folder: Path) -> None:
 async def test_a_name_with_odd_characters(folder: Path) -> None:
     """In a URL they are written with percents, for writing and for reading."""
     url = f"sqlite:///{folder}/my%20copy%20%25%231%3F.sqlite"
-    async with database.opened(url) as opened, opened.writing() as connection:
-        await connection.run_sync(tables.metadata.create_all)
+    async with database.opened(url) as opened:
+        await opened.create(tables.categories)
     async with database.opened(url, must_exist=True) as opened, opened.reading() as connection:
-        assert await categories.read(connection, "us") == {}
+        assert await RowsTable(tables.categories, "us").read(connection) == {}
     assert "my copy %#1?.sqlite" in names(folder)
 
 
@@ -73,6 +77,6 @@ def test_the_statements_of_other_databases(name: str) -> None:
     dialect = make_url(f"{name}://").get_dialect()()
     for table in (tables.categories, tables.checkpoints):
         assert str(CreateTable(table).compile(dialect=dialect))
-    statement = categories._upsert(dialect)
+    statement = rows._upsert(tables.categories, dialect)
     values = statement.partition("VALUES")[2].partition("ON")[0]
     assert values.count("%") + values.count("?") == 5

@@ -14,6 +14,7 @@ import sqlalchemy.event
 
 from consumers import digest, stream
 from consumers.errors import StoreError, StoreTaken
+from consumers.keep import keep
 from consumers.mirror import Mirror
 from consumers.model import Category, Checkpoint, Snapshot
 from consumers.reader import Reader
@@ -30,21 +31,22 @@ from tests.consumers.copying import (
     opened_mirror,
     position,
 )
-from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.consumers.pretend_publisher import TIME, PretendPublisher, numbered, row, tree
 from tests.consumers.trees import BEGIN, small_history
 from tests.waiting import eventually
 
+NOTHING = Snapshot({}, TIME)
 HOME, GARDEN, ROSES = row("1", "Home"), row("2", "Garden", "1"), row("3", "Roses", "2")
 
 
 def snapshot(*rows: dict[str, Any]) -> Snapshot:
     """Return the snapshot of `rows`."""
-    return {one["id"]: Category(**one) for one in rows}
+    return Snapshot({one["id"]: Category(**one) for one in rows}, TIME)
 
 
 def checkpoint_of(state: Snapshot, sequence: int = 7) -> Checkpoint:
     """Return a checkpoint at which `state` is right."""
-    return Checkpoint("9f3c1a2b", sequence, f"{sequence}-0", digest.of_state(state.values()))
+    return Checkpoint("9f3c1a2b", sequence, f"{sequence}-0", digest.of_state(state.rows.values()))
 
 
 async def test_what_a_batch_comes_to(to: str) -> None:
@@ -52,7 +54,7 @@ async def test_what_a_batch_comes_to(to: str) -> None:
     events = small_history()
     async with opened_mirror(to) as mirror:
         assert await mirror.load() is None
-        await mirror.reset({}, BEGIN)
+        await mirror.reset(NOTHING, BEGIN)
         await mirror.apply(events[:3], events[2].checkpoint)
         assert copied(to) == tree(row("2", "Other"), row("1", "Home & Garden"))
         await mirror.apply(events[3:], events[3].checkpoint)
@@ -75,9 +77,9 @@ async def test_names_come_through(to: str) -> None:
     async with opened_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
-        assert (await mirror.read())[1] == state
-        assert await mirror.rows(["2", "4", "99"]) == {id_: state[id_] for id_ in ("2", "4")}
-    assert copied(to) == {id_: category._asdict() for id_, category in state.items()}
+        assert (await mirror.read())[1] == state.rows
+        assert await mirror.rows(["2", "4", "99"]) == {id_: state.rows[id_] for id_ in ("2", "4")}
+    assert copied(to) == {id_: category._asdict() for id_, category in state.rows.items()}
 
 
 async def test_paths(to: str) -> None:
@@ -111,7 +113,7 @@ async def test_the_time_of_the_checkpoint(to: str) -> None:
     """It is RFC 3339, UTC, with milliseconds."""
     async with opened_mirror(to) as mirror:
         await mirror.load()
-        await mirror.reset({}, BEGIN)
+        await mirror.reset(NOTHING, BEGIN)
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
         projection, updated_at = file.execute(
             "SELECT projection, updated_at FROM checkpoints"
@@ -126,7 +128,7 @@ async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
     events = small_history()
     async with opened_mirror(to) as mirror:
         await mirror.load()
-        await mirror.reset({}, BEGIN)
+        await mirror.reset(NOTHING, BEGIN)
         execute(to, f"UPDATE checkpoints SET {field} = '12345678'")  # noqa: S608  of the test's
         with pytest.raises(StoreTaken, match="another consumer writes to this store's mirror"):
             await mirror.apply(events, events[-1].checkpoint)
@@ -161,8 +163,7 @@ async def test_two_mirrors_on_one_file(
             events = await stack.enter_async_context(
                 stream.opened(server, "us", once=False, pace=QUICK)
             )
-            reader = Reader(events, mirror, "mirror", once=False)
-            tasks.append(asyncio.create_task(reader.run()))
+            tasks.append(asyncio.create_task(keep(mirror, Reader(events, "mirror"), address=to)))
         await eventually(lambda: began(logs, 2))
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
@@ -198,6 +199,7 @@ async def test_a_copy_that_was_changed(
     await publisher.commit(tree(HOME, GARDEN))
     await copy_once(server, to)
     if statement.startswith("DROP"):
+        execute(to, "DROP VIEW category_breadcrumbs")
         execute(to, "DROP VIEW category_paths")
     execute(to, statement)
     await copy_once(server, to)
@@ -251,8 +253,8 @@ async def test_a_locked_file(to: str) -> None:
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(StoreError, match=r"copy\.sqlite: database is locked \(another"):
-                await mirror.reset({}, BEGIN)
-        await mirror.reset({}, BEGIN)
+                await mirror.reset(NOTHING, BEGIN)
+        await mirror.reset(NOTHING, BEGIN)
     assert copied(to) == {}
 
 
@@ -262,7 +264,7 @@ async def test_a_lock_that_is_let_go(to: str) -> None:
         await mirror.load()
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
             other.execute("BEGIN EXCLUSIVE")
-            writing = asyncio.create_task(mirror.reset({}, BEGIN))
+            writing = asyncio.create_task(mirror.reset(NOTHING, BEGIN))
             done, _ = await asyncio.wait([writing], timeout=0.1)
             assert not done
             other.execute("ROLLBACK")
@@ -279,7 +281,7 @@ async def test_a_reader_does_not_stop_a_mirror(to: str) -> None:
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
             other.execute("BEGIN")
             assert other.execute("SELECT count(*) FROM categories").fetchone() == (1,)
-            await mirror.reset({}, BEGIN)
+            await mirror.reset(NOTHING, BEGIN)
             assert other.execute("SELECT count(*) FROM categories").fetchone() == (1,)
     assert copied(to) == {}
 
@@ -317,7 +319,8 @@ async def test_cancelled_in_the_middle(to: str, moment: int) -> None:
         await asyncio.wait([writing])
     async with opened_mirror(to) as mirror:
         checkpoint, rows = await mirror.read()
-        assert (checkpoint, rows) in [(checkpoint_of(old), old), (checkpoint_of(new), new)]
+        wanted = [(checkpoint_of(each), each.rows) for each in (old, new)]
+        assert (checkpoint, rows) in wanted
         assert await mirror.load() == checkpoint
 
 

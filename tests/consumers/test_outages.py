@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis.exceptions
 
-from consumers.patience import Patience, is_passing
+from consumers.patience import Patience, is_redis_passing
 from plumbing.errors import RedisError
 from plumbing.server import Server
 from tests.consumers.copying import copy_once, copying, equal
@@ -127,7 +127,7 @@ async def refused(server: Server, to: str) -> None:
 )
 def test_what_passes(error: Exception, passing: bool) -> None:  # noqa: FBT001
     """What has to do with the server's health may pass, what it refuses will not."""
-    assert is_passing(error) is passing
+    assert is_redis_passing(error) is passing
 
 
 async def test_each_outage_is_told(logs: list[Any]) -> None:
@@ -139,7 +139,9 @@ async def test_each_outage_is_told(logs: list[Any]) -> None:
             raise errors.pop()
         return "answer"
 
-    patience = Patience(Server("redis://user:hunter2@example.com/0"), once=False)
+    patience = Patience(
+        "redis", Server("redis://user:hunter2@example.com/0").address, is_redis_passing, once=False
+    )
     for _ in range(2):
         assert await patience.ask(question) == "answer"
     errors += [redis.exceptions.BusyLoadingError("again")]

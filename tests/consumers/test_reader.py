@@ -4,14 +4,16 @@ Everything on fakeredis and on a real server.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from consumers import stream
 from consumers.errors import NoState
+from consumers.keep import keep
 from consumers.model import Checkpoint, Event, Snapshot
+from consumers.projection import Projection
 from consumers.reader import Reader
 from plumbing.server import Server
 from tests.consumers.copying import copied, copy_once, copying, equal, execute, position
@@ -394,7 +396,7 @@ async def test_a_checkpoint_that_cannot_be_shown(
     assert sum("does not take" in log["event"] for log in logs) == 1
 
 
-class Diary:
+class Diary(Projection):
     """A projection that keeps no rows: what it was told, and its checkpoint."""
 
     def __init__(self) -> None:
@@ -405,12 +407,9 @@ class Diary:
         """Return the checkpoint."""
         return self.checkpoint
 
-    async def rows(self, ids: Collection[str]) -> None:
-        """Keep none, whatever the `ids`."""
-
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
         """Note how many categories there are."""
-        self.told.append(f"reset to {len(snapshot)}")
+        self.told.append(f"reset to {len(snapshot.rows)}")
         self.checkpoint = checkpoint
 
     async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
@@ -425,7 +424,7 @@ async def test_a_projection_without_rows(server: Server, publisher: PretendPubli
 
     async def follow() -> None:
         async with stream.opened(server, "us", once=True) as events:
-            await Reader(events, diary, "diary", once=True).run()
+            await keep(diary, Reader(events, "diary", once=True), address="")
 
     await publisher.commit(tree(HOME, GARDEN))
     await follow()

@@ -27,8 +27,8 @@ from hypothesis.stateful import (
 )
 
 from consumers.errors import NoState
+from consumers.keep import keep
 from consumers.mirror import Mirror
-from consumers.patience import Patience
 from consumers.reader import Reader
 from consumers.sql import database
 from consumers.stream import Pace, Stream
@@ -241,11 +241,11 @@ class Machine(RuleBasedStateMachine):
 
     async def mirrored(self) -> bool:
         """Run the mirror until it has caught up; False if there is nothing to catch up to."""
-        patience = Patience(Server("redis://test"), once=True)
-        stream = Stream("us", patience, self.client, self.client, Pace(), once=True)
+        server = Server("redis://test")
+        stream = Stream("us", server, self.client, self.client, Pace(), once=True)
         async with database.opened(self.copy) as opened:
             try:
-                await Reader(stream, Mirror(opened, "us"), "mirror", once=True).run()
+                await keep(Mirror(opened, "us"), Reader(stream, "mirror", once=True), address="")
             except NoState:
                 return False
         return True

@@ -1,0 +1,24 @@
+"""`category-consumer mirror`."""
+
+from typing import Annotated
+
+import typer
+
+from consumers.commands.following import follow
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption
+from consumers.mirror import Mirror
+from plumbing.command import CatalogArgument, ConfigOption
+
+
+def mirror(
+    catalog: CatalogArgument,
+    to: ToOption,
+    name: Annotated[str, typer.Option("--name", help=NAME_HELP)] = Mirror.kind,
+    once: OnceOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Keep a copy of a catalog in a database, in the tables of the contract.
+
+    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
+    """
+    follow(Mirror, catalog, to, name, config, once=once)
