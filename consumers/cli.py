@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import typer
 
+from consumers.commands import map as map_
+from consumers.commands.history import history
 from consumers.commands.mirror import mirror
 from consumers.commands.tail import tail
 from consumers.commands.verify import verify
@@ -21,8 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
 )
-for each in (mirror, tail, verify):
+for each in (mirror, history, tail, verify):
     app.command()(each)
+app.add_typer(map_.app, name="map")
 
 
 def main() -> NoReturn:

@@ -6,13 +6,18 @@ plumbing.errors.Error
 ├── StoreError          the database refused; nothing of the batch was written
 │   ├── StoreTaken      another consumer writes to the same copy
 │   └── StoreAway       it is away or busy: a consumer waits, or with --once fails
+├── NotRecorded         the history in the database does not reach to where one asks
+├── MapRefused          the user's mappings cannot be changed so; nothing was written
 └── CannotCompare       verify found nothing to compare; exit code 2
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
 from plumbing.errors import Error
+
+MOST_PROBLEMS: Final = 20
+"""How many are told one by one."""
 
 
 class NoState(Error):
@@ -40,6 +45,19 @@ class StoreTaken(StoreError):
 
 class StoreAway(StoreError):
     """The database is away or too busy, which may pass by itself."""
+
+
+class NotRecorded(Error):
+    """A moment of which the history has no record, or a catalog of which there is no history."""
+
+
+class MapRefused(Error):
+    """What the user asked for their mappings cannot be: `outcome`, and all that is against it."""
+
+    def __init__(self, outcome: str, problems: Sequence[str]) -> None:
+        more = len(problems) - MOST_PROBLEMS
+        rest = [f"and {more} more"] if more > 0 else []
+        super().__init__("\n".join([f"{outcome}:", *problems[:MOST_PROBLEMS], *rest]))
 
 
 class CannotCompare(Error):

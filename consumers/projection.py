@@ -14,6 +14,9 @@ class Projection(ABC):
     the former the reader starts again from `load`. Cancelling them is safe at any moment.
     """
 
+    address: str = "its own store"
+    """Where the data are, as messages say it."""
+
     @abstractmethod
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
         """Become what `snapshot` says, whatever there was before."""

@@ -73,9 +73,9 @@ async def opened(
 class Stream:
     """One catalog's events and state. Get one with `opened`.
 
-    `read` and `look` raise NoState where there is no state; `snapshot` and `last` wait for it, or
-    with `once` raise that too. All raise RedisError where Redis refuses, or with `once` cannot be
-    reached.
+    `read`, `before` and `look` raise NoState where there is no state; `snapshot` and `last` wait
+    for it, or with `once` raise that too. All raise RedisError where Redis refuses, or with `once`
+    cannot be reached.
     """
 
     def __init__(
@@ -130,6 +130,14 @@ class Stream:
             return _entries(reversed(newest_first)), self._decode(meta)
 
         return await self._when_there(question)
+
+    async def before(self, offset: str, count: int) -> list[Entry]:
+        """Return the last `count` (at least 1) entries before `offset`, oldest first."""
+
+        async def question() -> Any:
+            return await self._quick.xrevrange(self._events, max=f"({offset}", count=count)
+
+        return _entries(reversed(await self._ask(question)))
 
     async def snapshot(self) -> tuple[Snapshot, Checkpoint]:
         """Return the whole state, intact, and the checkpoint of who has it.

@@ -2,16 +2,16 @@
 
 It keeps no checkpoint and no rows, so it takes the events' word for what there was before. A
 break in the history (another epoch, a gap, a digest that does not come out) is told, and it goes
-on behind it.
+on behind it; so also among events of types that are not shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from consumers import strict
 from consumers.errors import BadEntry, NoState
 from consumers.event import Entry, decode
-from consumers.model import Checkpoint, Event
+from consumers.model import Checkpoint, Event, EventType
 from consumers.state import Meta
 from consumers.stream import START, Stream
 
@@ -30,23 +30,24 @@ class Screen(Protocol):
 
 
 class Tail:
-    """Follows `stream` and shows its events on `screen`."""
+    """Follows `stream` and shows its events of `types` on `screen`."""
 
-    def __init__(self, stream: Stream, screen: Screen, *, once: bool) -> None:
+    def __init__(
+        self, stream: Stream, screen: Screen, types: Collection[EventType], *, once: bool
+    ) -> None:
         self._stream = stream
         self._screen = screen
+        self._types = types
         self._once = once
         self._at: Checkpoint | None = None
         self._offset = START
 
-    async def run(self, lines: int) -> None:
-        """Show the last `lines` events, then new ones until cancelled, or with `once` end.
+    async def run(self, offset: str) -> None:
+        """Show the events behind `offset`, until cancelled, or with `once` all that there are.
 
         Raises RedisError, and with `once` NoState.
         """
-        entries, meta = await self._stream.last(max(lines, 1))
-        self._show(entries[-lines:] if lines else [])
-        self._go_to(entries, meta)
+        self._offset = offset
         while True:
             entries = await self._next()
             self._show(entries)
@@ -59,13 +60,20 @@ class Tail:
             if entries:
                 return entries
             entries, meta = await self._stream.look(self._offset)
-            if not entries and self._at and self._at.position != meta.position:
-                self._go_to(*await self._stream.last(1))
+            if not entries:
+                await self._check(meta)
         except NoState as error:
             self._screen.complain(str(error))
             self._go_to(*await self._stream.last(1))
             return []
         return entries
+
+    async def _check(self, meta: Meta) -> None:
+        """See to it that one stands where `meta` does when there is nothing more to read."""
+        if self._at is None:
+            self._at = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
+        elif self._at.position != meta.position:
+            self._go_to(*await self._stream.last(1))
 
     def _show(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -78,7 +86,8 @@ class Tail:
             break_ = strict.follow(self._at, [event], None).break_ if self._at else None
             if break_ is not None:
                 self._screen.complain(f"the history breaks: {break_}")
-            self._screen.show(entry, event)
+            if event.type in self._types:
+                self._screen.show(entry, event)
             self._at = event.checkpoint
         self._screen.flush()
 

@@ -1,4 +1,4 @@
-"""Holds a copy against the state, and tells in which rows they differ.
+"""Holds a projection's copy against the state, tells in which rows they differ, and repairs it.
 
 Both may move meanwhile, so they are compared where they stand at the same place in history, and
 a copy that is behind gets some time to come there. Three digests have to agree: that of the
@@ -7,34 +7,50 @@ copy's rows, that of its checkpoint, and that of the state.
 
 import asyncio
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
+
 from consumers import digest
-from consumers.errors import CannotCompare, NoState
-from consumers.mirror import Mirror
+from consumers.errors import CannotCompare, NoState, StoreTaken
 from consumers.model import Category, Checkpoint, Rows
+from consumers.sql.projection import SqlProjection
 from consumers.stream import Stream
 from plumbing.terminal import harmless
+
+log = structlog.get_logger(__name__)
 
 CATCH_UP_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 0.5
 MOST_ROWS: Final = 20
 """How many rows that differ are told one by one."""
+REPAIRS: Final = 3
+"""How often a repair begins anew where a consumer moves the copy meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came out for a copy at `position`: they are equal if there is no difference to tell."""
+    """What came out for a copy at `position`; once it is repaired, what the differences were."""
 
     position: str
     categories: int
-    differences: list[str]
+    differences: Sequence[str]
+    is_repaired: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """Say it in a word: `different`, `repaired` (and equal now) or `equal`."""
+        if self.is_repaired:
+            return "repaired"
+        return "different" if self.differences else "equal"
 
 
-async def verify(stream: Stream, mirror: Mirror, *, within: float = CATCH_UP_SECONDS) -> Verdict:
-    """Compare the copy of `mirror` with the state, giving it `within` seconds to catch up.
+async def verify(
+    stream: Stream, projection: SqlProjection, *, within: float = CATCH_UP_SECONDS
+) -> Verdict:
+    """Compare the copy of `projection` with the state, giving it `within` seconds to catch up.
 
     A copy that does not have the digest of its own checkpoint is different at once. Raises
     CannotCompare if there is no copy, or if it does not come to where the state is; and NoState,
@@ -42,9 +58,7 @@ async def verify(stream: Stream, mirror: Mirror, *, within: float = CATCH_UP_SEC
     """
     end = time.monotonic() + within
     while True:
-        checkpoint, copy = await mirror.read()
-        if checkpoint is None:
-            raise CannotCompare("the database has no checkpoint: has a mirror ever written to it?")
+        checkpoint, copy = await _read(projection)
         damage = _damage(copy, checkpoint)
         try:
             snapshot, state = await stream.snapshot()
@@ -52,17 +66,63 @@ async def verify(stream: Stream, mirror: Mirror, *, within: float = CATCH_UP_SEC
             if damage:
                 return Verdict(checkpoint.position, len(copy), damage)
             raise
-        if (checkpoint.epoch, checkpoint.sequence) == (state.epoch, state.sequence):
-            rows = _shortened(list(_differences(copy, snapshot.rows)))
-            return Verdict(checkpoint.position, len(copy), damage + rows)
-        if damage:
-            return Verdict(checkpoint.position, len(copy), damage)
+        is_comparable = (checkpoint.epoch, checkpoint.sequence) == (state.epoch, state.sequence)
+        if is_comparable or damage:
+            rows = _differences(copy, snapshot.rows) if is_comparable else ()
+            return Verdict(checkpoint.position, len(copy), damage + _shortened(list(rows)))
         if time.monotonic() > end:
             raise CannotCompare(
                 f"the copy is at {checkpoint.position}, the state at {state.position}: "
-                "does the mirror run?"
+                "does its consumer run?"
             )
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def repair(
+    stream: Stream,
+    projection: SqlProjection,
+    found: Verdict,
+    *,
+    within: float = CATCH_UP_SECONDS,
+) -> Verdict:
+    """Reset `projection`, of which `verify` has `found` that it differs, and compare again.
+
+    Raises what `verify` does.
+    """
+    for _ in range(REPAIRS):
+        try:
+            await _reset(stream, projection, within=within)
+        except StoreTaken as error:
+            log.warning("the copy was moved meanwhile, looking again", reason=str(error))
+        verdict = await verify(stream, projection, within=within)
+        if not verdict.differences:
+            return replace(verdict, differences=found.differences, is_repaired=True)
+    return verdict
+
+
+async def _reset(stream: Stream, projection: SqlProjection, *, within: float) -> None:
+    """Reset `projection` from the state, once the two are at the same place or time is up.
+
+    At the same place the checkpoint stays as it is, and a consumer that runs goes on from it. A
+    consumer that did not come there `within` seconds would find its store taken, and end.
+    """
+    end = time.monotonic() + within
+    while True:
+        async with projection.database.reading() as connection:
+            own = await projection.checkpoint.load(connection)
+        snapshot, state = await stream.snapshot()
+        if own is not None and own.position == state.position:
+            return await projection.reset(snapshot, own)
+        if time.monotonic() > end:
+            return await projection.reset(snapshot, state)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+async def _read(projection: SqlProjection) -> tuple[Checkpoint, Rows]:
+    checkpoint, copy = await projection.read()
+    if checkpoint is None:
+        raise CannotCompare("the database has no checkpoint of it: has a consumer ever written it?")
+    return checkpoint, copy
 
 
 def _damage(copy: Rows, checkpoint: Checkpoint) -> list[str]:
@@ -70,7 +130,8 @@ def _damage(copy: Rows, checkpoint: Checkpoint) -> list[str]:
     if found == checkpoint.digest:
         return []
     told = f"the copy's rows have digest {found}, its checkpoint says {checkpoint.digest}"
-    return [f"{told}: something else wrote to it; a mirror makes it anew when it starts"]
+    advice = "something else wrote to it; its consumer makes it anew when it starts, or --repair"
+    return [f"{told}: {advice}"]
 
 
 def _differences(copy: Rows, state: Rows) -> Iterator[str]:

@@ -4,13 +4,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn
 
-from consumers import stream
+from consumers import keep
 from consumers.commands.options import check_name
-from consumers.keep import keep
-from consumers.reader import Reader
 from consumers.sql import database
 from consumers.sql.projection import SqlProjection
-from plumbing import command, server
+from plumbing import command
 from plumbing.command import settings_of
 from plumbing.config import Settings, check_catalog_name
 from plumbing.embedded import Stay
@@ -39,11 +37,6 @@ def follow(
 async def _follow(
     kind: type[SqlProjection], settings: Settings, catalog: str, to: str, name: str, *, once: bool
 ) -> int:
-    async with (
-        database.opened(to) as store,
-        server.opened(settings, stay_of(once=once)) as redis,
-        stream.opened(redis, catalog, once=once) as events,
-    ):
-        reader = Reader(events, name, once=once)
-        await keep(kind(store, catalog), reader, address=store.address)
+    async with database.opened(to) as store:
+        await keep.follow(kind(store, catalog), catalog, settings, name=name, once=once)
     return 0

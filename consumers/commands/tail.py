@@ -1,19 +1,25 @@
 """`category-consumer tail`."""
 
-import os
-import sys
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Final
 
 import typer
 
-from consumers import stream
+from consumers import beginning, moment, stream
 from consumers.commands.following import run, stay_of
 from consumers.commands.options import OnceOption
+from consumers.commands.output import enough_is_enough
+from consumers.event import TYPES
+from consumers.model import EventType
+from consumers.moment import Moment
 from consumers.screen import JsonScreen, LineScreen
-from consumers.tail import Tail
+from consumers.tail import Screen, Tail
 from plumbing import server
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
+from plumbing.errors import ConfigError
+
+LINES: Final = 10
 
 
 def tail(
@@ -21,29 +27,82 @@ def tail(
     json: Annotated[
         bool, typer.Option("--json", help="Print each event's JSON, one a line.")
     ] = False,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="added|updated|removed",
+            help="Show events of this type only; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="MOMENT",
+            help="Begin with the first event at or after a time (2026-11-23, "
+            "2026-11-23T09:40:03Z; UTC if it names no offset), a sequence (105, of the present "
+            "epoch) or an event's id (9f3c1a2b-105).",
+            show_default=False,
+        ),
+    ] = None,
     lines: Annotated[
-        int, typer.Option("--lines", metavar="N", min=0, help="Begin with the last N events.")
-    ] = 10,
+        int | None,
+        typer.Option(
+            "--lines",
+            metavar="N",
+            min=0,
+            help=f"Begin with the last N events. Default: {LINES}.",
+            show_default=False,
+        ),
+    ] = None,
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show a catalog's last events, then each new one.
+    """Show a catalog's last events, or those since a moment, then each new one.
+
+    What is wrong with the history is told on standard error, whatever types are shown. Colours
+    are for terminals; the environment variable NO_COLOR switches them off.
 
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
     """
     check_catalog_name(catalog)
+    if since is not None and lines is not None:
+        raise ConfigError("--since, --lines: a tail has one beginning: take one of the two")
+    start = (LINES if lines is None else lines) if since is None else moment.parse(since)
+    chosen = _types(types or [])
     settings = settings_of(config)
-    try:
-        run(_tail(settings, catalog, lines, json=json, once=once), once=once)
-    except BrokenPipeError:  # whoever read this has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-async def _tail(settings: Settings, catalog: str, lines: int, *, json: bool, once: bool) -> int:
     screen = JsonScreen() if json else LineScreen()
+    with enough_is_enough():
+        run(_tail(settings, catalog, screen, chosen, start, once=once), once=once)
+
+
+def _types(words: Collection[str]) -> Collection[EventType]:
+    """Return the types of events that `words` name, in their short form or in full; of none all."""
+    known = {name.removeprefix("category."): type_ for name, (type_, _) in TYPES.items()}
+    chosen = [word.removeprefix("category.") for word in words]
+    if unknown := [word for word in chosen if word not in known]:
+        raise ConfigError(f"--type: there is no type {unknown[0]!r}, but: {', '.join(known)}")
+    return {known[word] for word in chosen or known}
+
+
+async def _tail(
+    settings: Settings,
+    catalog: str,
+    screen: Screen,
+    types: Collection[EventType],
+    start: Moment | int,
+    *,
+    once: bool,
+) -> int:
     async with (
         server.opened(settings, stay_of(once=once)) as redis,
         stream.opened(redis, catalog, once=once) as events,
     ):
-        await Tail(events, screen, once=once).run(lines)
+        if isinstance(start, int):
+            offset = await beginning.last(events, start, types)
+        else:
+            offset = await beginning.since(events, start, screen.complain)
+        await Tail(events, screen, types, once=once).run(offset)
     return 0

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncmy.errors
-from sqlalchemy import URL, text
+import sqlalchemy.event
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from consumers.sql.backend import Backend
@@ -14,17 +15,26 @@ CONNECT_SECONDS: Final = 10
 CREATING: Final = "category-publisher"
 """The lock of who creates our tables; here CREATE ends a transaction, so it is no part of one."""
 CREATING_SECONDS: Final = 60
+MODE: Final = "mysql_level"
 PASSING: Final = frozenset({1040, 1053, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055})
 """Too many connections, stopping, locked, deadlock, read-only, killed, away, lost. Source: MySQL
 error reference."""
 
 
 async def _engine_of(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
-    return create_async_engine(
+    engine = create_async_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         isolation_level="REPEATABLE READ",
         connect_args={"connect_timeout": CONNECT_SECONDS},
     )
+    sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    """Set the level here: where SQLAlchemy sets it, a cancellation leaves a connection behind."""
+    if level := connection.get_execution_options().get(MODE):
+        connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {level}")
 
 
 @asynccontextmanager
@@ -53,7 +63,7 @@ BACKEND: Final = Backend(
     options=frozenset({"unix_socket", "charset", "ssl_ca", "ssl_cert", "ssl_key"}),
     engine_of=_engine_of,
     reading={},
-    writing={},
+    writing={MODE: "READ COMMITTED"},
     creating=_creating,
     errors=(OSError, asyncmy.errors.Error),
     may_pass=_may_pass,
@@ -68,4 +78,6 @@ BACKEND: Final = Backend(
         "Can't connect": "does it run, and is the address right?",
     },
 )
-"""An UPDATE sees what others have committed in any case (InnoDB, locking reads)."""
+"""An UPDATE sees what others have committed in any case (InnoDB, locking reads). But only under
+READ COMMITTED does InnoDB not lock the gaps between rows too, in which consumers of different
+catalogs that write to empty tables would otherwise end in a deadlock."""

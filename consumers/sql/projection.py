@@ -32,6 +32,7 @@ class SqlProjection(Projection):
 
     def __init__(self, database: Database, catalog: str) -> None:
         self.database = database
+        self.address = database.address
         self.catalog = catalog
         self.checkpoint = CheckpointRow(database, self.kind, catalog)
 

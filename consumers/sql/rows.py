@@ -33,7 +33,7 @@ class RowsTable:
         """
         if rows:
             values = [(self._catalog, *row) for row in rows]
-            await connection.exec_driver_sql(_upsert(self._table, connection.dialect), values)
+            await connection.exec_driver_sql(upsert(self._table, connection.dialect), values)
 
     async def remove(self, connection: AsyncConnection, ids: Collection[str]) -> None:
         """Delete the rows of `ids`."""
@@ -55,9 +55,13 @@ class RowsTable:
 
 
 @functools.lru_cache(maxsize=8)
-def _upsert(table: Table, dialect: Dialect) -> str:
-    """Return the statement that wants a row as (catalog, *Category), positional parameters."""
-    changing = [name for name in Category._fields if name != "id"]
+def upsert(table: Table, dialect: Dialect) -> str:
+    """Return the statement that inserts a row of `table`, or replaces the one with its key.
+
+    It wants all of the table's columns, in their order, as positional parameters.
+    """
+    changing = [column.name for column in table.columns if not column.primary_key]
+    key = [column.name for column in table.primary_key]
     statement: Insert
     if dialect.name == "mysql":
         new = mysql.insert(table)
@@ -65,7 +69,6 @@ def _upsert(table: Table, dialect: Dialect) -> str:
     else:
         into = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
         statement = into.on_conflict_do_update(
-            index_elements=["catalog", "id"], set_={name: into.excluded[name] for name in changing}
+            index_elements=key, set_={name: into.excluded[name] for name in changing}
         )
-    names = ["catalog", *Category._fields]
-    return str(statement.compile(dialect=dialect, column_keys=names))
+    return str(statement.compile(dialect=dialect, column_keys=table.columns.keys()))

@@ -6,6 +6,7 @@ own are switched off, and `BEGIN` is said here, `IMMEDIATE` where something will
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -20,6 +21,7 @@ from consumers.sql.backend import Backend
 
 LOCK_SECONDS: Final = 10
 """How long another writer is waited for; `?timeout=…` in the URL wins."""
+SWITCH_AGAIN_SECONDS: Final = 0.01
 MODE: Final = "sqlite_begin"
 
 
@@ -55,7 +57,20 @@ def _try_out(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only:
     """
     with closing(sqlite3.connect(*arguments, **options)) as connection:
         if not read_only:
+            _keep_log(connection, time.monotonic() + options["timeout"])
+
+
+def _keep_log(connection: sqlite3.Connection, end: float) -> None:
+    """Switch to the log; of several who do that to a new file at once, SQLite lets none wait."""
+    while True:
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _may_pass(error) or time.monotonic() > end:
+                raise
+            time.sleep(SWITCH_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _set_up(connection: Any, _record: Any) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing
 from consumers import stream
 from consumers.keep import keep
 from consumers.mirror import Mirror
+from consumers.projections import KINDS
 from consumers.reader import Reader
 from consumers.sql import database
 from consumers.stream import Pace
@@ -26,6 +27,15 @@ async def copy_once(server: Server, to: str, catalog: str = "us") -> None:
         stream.opened(server, catalog, once=True) as events,
     ):
         await keep(mirror, Reader(events, "mirror", once=True), address=to)
+
+
+async def build(server: Server, to: str, kind: str = "mirror") -> None:
+    """Do what the consumer of the projection `kind` does with `--once`."""
+    async with (
+        database.opened(to) as opened,
+        stream.opened(server, "us", once=True) as events,
+    ):
+        await keep(KINDS[kind](opened, "us"), Reader(events, kind, once=True))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -62,6 +62,7 @@ class History:
         self.sequence = 0
         self.digest = 0
         self.tree: Tree = {}
+        self.time = TIME
 
     @property
     def position(self) -> str:
@@ -86,7 +87,7 @@ class History:
             "source": f"/catalogs/{self.catalog}",
             "type": f"category.{type_}",
             "subject": one["id"],
-            "time": TIME,
+            "time": self.time,
             "datacontenttype": "application/json",
             "dataschema": f"urn:category-publisher:category.{type_}:1",
             "epoch": self.epoch,
@@ -112,6 +113,7 @@ class PretendPublisher(History):
         super().__init__(catalog)
         self.client = client
         self.commits = 0
+        self.encode: Callable[[dict[str, Any]], str] = json.dumps
         self.categories, self.meta, self.events = (
             f"catalog:{{{catalog}}}:{name}" for name in ("categories", "meta", "events")
         )
@@ -123,7 +125,7 @@ class PretendPublisher(History):
         async with self.client.pipeline(transaction=True) as pipeline:
             for index, event in enumerate(self.go_to(new)):
                 offset = f"{self.commits}-{index}"
-                pipeline.xadd(self.events, {"event": json.dumps(event)}, id=offset)
+                pipeline.xadd(self.events, {"event": self.encode(event)}, id=offset)
             for one in new.values():
                 pipeline.hset(self.categories, one["id"], json.dumps(one))
             for id_ in old.keys() - new.keys():
@@ -166,5 +168,5 @@ class PretendPublisher(History):
             "offset": offset,
             "digest": f"{self.digest:016x}",
             "count": len(self.tree),
-            "committed_at": TIME,
+            "committed_at": self.time,
         }

@@ -1,5 +1,7 @@
 """`category-consumer` as a process: exit codes, signals, and SIGKILL at any moment."""
 
+import os
+import pty
 import random
 import signal
 import sqlite3
@@ -12,9 +14,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumers.projections import KINDS
 from plumbing.server import Server
 from tests.commands.process import CONSUMER, call, start
-from tests.consumers.copying import copied, equal, execute, position
+from tests.consumers.copying import build, copied, equal, execute, position
 from tests.consumers.pretend_publisher import PretendPublisher, digest_of, numbered, row, tree
 from tests.valkey import Valkey
 from tests.waiting import eventually
@@ -55,14 +58,19 @@ async def test_mirror_once_and_verify(publisher: PretendPublisher, to: str, cwd:
     assert call(CONSUMER, *mirror, cwd=cwd).returncode == 0
     done = call(CONSUMER, *verify, cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"us: equal: 1 categories at {publisher.position}\n"
+    assert done.stdout == f"us: mirror: equal: 1 categories at {publisher.position}\n"
     await publisher.commit(tree(HOME, GARDEN))
     assert call(CONSUMER, *mirror, cwd=cwd).returncode == 0
     execute(to, "DELETE FROM categories WHERE id = '1'")
     done = call(CONSUMER, *verify, cwd=cwd)
     assert done.returncode == 1
-    assert "us: different: 1 categories" in done.stdout
+    assert "us: mirror: different: 1 categories" in done.stdout
     assert "missing: 1 'Home'" in done.stdout
+    done = call(CONSUMER, *verify, "--repair", cwd=cwd)
+    assert (done.returncode, done.stderr) == (0, "")
+    repaired, *differences = done.stdout.splitlines()
+    assert repaired == f"us: mirror: repaired: 2 categories at {publisher.position}"
+    assert differences[1:] == ["missing: 1 'Home'"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -151,6 +159,64 @@ async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd
     assert done.stderr.count("\n") == 1
 
 
+async def test_verify_of_several_projections(
+    real_server: Server, publisher: PretendPublisher, to: str, cwd: Path
+) -> None:
+    """Each has its line; 1 wins over 2, and a projection of someone else's is left alone."""
+    await publisher.commit(tree(HOME))
+    for kind in ("history", "mirror"):
+        await build(real_server, to, kind)
+    at = publisher.position
+    execute(to, "UPDATE categories SET is_leaf = 0")
+    all_ = (word for kind in KINDS for word in ("--projection", kind))
+    done = call(CONSUMER, "verify", "us", "--to", to, "--json", *all_, cwd=cwd)
+    assert done.returncode == 1
+    mirror, history, map_ = (orjson.loads(line) for line in done.stdout.splitlines())
+    assert mirror.pop("differences")[1] == "different: 1: is_leaf False is True in the state"
+    both: dict[str, object] = {"catalog": "us", "categories": 1, "position": at, "error": None}
+    assert mirror == both | {"projection": "mirror", "outcome": "different"}
+    assert history == both | {"projection": "history", "outcome": "equal", "differences": []}
+    assert (map_["projection"], map_["outcome"]) == ("map", "not compared")
+    assert done.stderr == f"error: us: map: {map_['error']}\n"
+    execute(to, "INSERT INTO checkpoints VALUES ('own', 'us', '9f3c1a2b', 1, '1-0', 'x', 'x')")
+    done = call(CONSUMER, "verify", "us", "--to", to, "--repair", cwd=cwd)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"us: mirror: repaired: 1 categories at {at}"
+    assert lines[-1] == f"us: history: equal: 1 categories at {at}"
+    assert orjson.loads(done.stderr)["projection"] == "own"
+
+
+async def test_verify_of_what_is_not_there(
+    real_server: Server, publisher: PretendPublisher, to: str, cwd: Path
+) -> None:
+    """A projection that was never written, or none at all, is exit 2."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, to)
+    verify = ("verify", "us", "--to", to)
+    done = call(CONSUMER, *verify, "--projection", "map", cwd=cwd)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: us: map: ")
+    execute(to, "DELETE FROM checkpoints")
+    done = call(CONSUMER, *verify, cwd=cwd)
+    assert done.returncode == 2
+    assert "has no projection of catalog us" in done.stderr
+
+
+async def test_nothing_to_repair_from(
+    real_server: Server, publisher: PretendPublisher, to: str, cwd: Path
+) -> None:
+    """A damaged copy is different, and why it stays so is told."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, to)
+    execute(to, "DELETE FROM categories")
+    await publisher.client.flushall()
+    done = call(CONSUMER, "verify", "us", "--to", to, "--repair", cwd=cwd)
+    assert done.returncode == 1
+    assert done.stdout.startswith("us: mirror: different: 0 categories")
+    assert done.stderr.splitlines()[-1].startswith("error: us: mirror: catalog us is not in Redis")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -163,6 +229,13 @@ async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd
         (["mirror", "us", "--to", "x"], "error: --to: not a database URL"),
         (["mirror", "us", "--to", "postgresql://me:hunter2@h"], "error: --to: which database?"),
         (["tail", "us", "--lines", "-1"], "--lines"),
+        (["tail", "us", "--lines", "1", "--since", "1"], "error: --since, --lines: "),
+        (["tail", "us", "--since", "soon"], "error: 'soon' is no moment"),
+        (
+            ["tail", "us", "--type", "moved"],
+            "error: --type: there is no type 'moved', but: added, ",
+        ),
+        (["verify", "us", "--to", "sqlite:///x", "--projection", "y"], "error: --projection: "),
         (["tail", "us", "--config", "nope.toml"], "error: nope.toml: no such file"),
         (["dance"], "No such command"),
     ],
@@ -191,6 +264,57 @@ async def test_tail(publisher: PretendPublisher, cwd: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=20) == ("", "")
         assert process.returncode == 0
+
+
+async def test_tail_since_and_types(publisher: PretendPublisher, cwd: Path) -> None:
+    """Events of some types from a moment on; what is odd is told on standard error."""
+    await publisher.commit(tree(HOME, GARDEN, TOYS))
+    await publisher.commit(tree(HOME, TOYS))
+    await publisher.commit(tree(HOME, TOYS | {"local_name": "Games"}))
+    words = ("tail", "us", "--once", "--type", "category.updated", "--type", "removed")
+    done = call(CONSUMER, *words, "--since", "2", cwd=cwd)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[2] for line in done.stdout.splitlines()] == ["removed", "updated"]
+    done = call(CONSUMER, *words, "--since", "2030-01-01", cwd=cwd)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("the stream has no event at or after 2030-01-01T00:00:00.000Z: ")
+
+
+@pytest.mark.parametrize(
+    ("variables", "has_colours"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, False),
+    ],
+)
+async def test_tail_on_a_terminal(
+    publisher: PretendPublisher, cwd: Path, variables: dict[str, str], *, has_colours: bool
+) -> None:
+    """There it has colours, unless they are not wanted."""
+    await publisher.commit(tree(HOME))
+    shown = on_a_terminal("tail", "us", "--once", cwd=cwd, **variables)
+    assert "added" in shown
+    assert ("\x1b[32m" in shown) is has_colours
+    assert ("\x1b[" in shown) is has_colours
+
+
+def on_a_terminal(*words: str, cwd: Path, **variables: str) -> str:
+    """Run a command with a terminal as its standard output and return what it shows there."""
+    terminal, theirs = pty.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-m", CONSUMER, *words],
+            cwd=cwd,
+            env={"PATH": os.environ["PATH"], **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            timeout=60,
+            check=True,
+        )
+        return os.read(terminal, 10_000).decode()
+    finally:
+        os.close(theirs)
+        os.close(terminal)
 
 
 async def test_tail_into_a_pipe_that_ends(publisher: PretendPublisher, cwd: Path) -> None:

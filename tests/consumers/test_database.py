@@ -77,6 +77,6 @@ def test_the_statements_of_other_databases(name: str) -> None:
     dialect = make_url(f"{name}://").get_dialect()()
     for table in (tables.categories, tables.checkpoints):
         assert str(CreateTable(table).compile(dialect=dialect))
-    statement = rows._upsert(tables.categories, dialect)
+    statement = rows.upsert(tables.categories, dialect)
     values = statement.partition("VALUES")[2].partition("ON")[0]
     assert values.count("%") + values.count("?") == 5

@@ -4,7 +4,7 @@ Everything on fakeredis and on a real server.
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from consumers.projection import Projection
 from consumers.reader import Reader
 from plumbing.server import Server
 from tests.consumers.copying import copied, copy_once, copying, equal, execute, position
+from tests.consumers.mishaps import MISHAPS, Mishap
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.waiting import eventually
 
@@ -81,80 +82,6 @@ async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublishe
             }
 
         await eventually(shown)
-
-
-Mishap = Callable[[PretendPublisher], Awaitable[None]]
-
-
-async def _gap(publisher: PretendPublisher) -> None:
-    await publisher.commit(tree(HOME, GARDEN, TOYS))
-    ((offset, _),) = await publisher.client.xrevrange(publisher.events, count=1)
-    await publisher.client.xdel(publisher.events, offset)
-
-
-async def _trimmed(publisher: PretendPublisher) -> None:
-    await publisher.commit(numbered(50))
-    await publisher.client.xtrim(publisher.events, maxlen=3, approximate=False)
-
-
-async def _trimmed_to_nothing(publisher: PretendPublisher) -> None:
-    await publisher.commit(numbered(5))
-    await publisher.client.xtrim(publisher.events, maxlen=0, approximate=False)
-
-
-async def _stream_lost(publisher: PretendPublisher) -> None:
-    await publisher.commit(numbered(5))
-    await publisher.client.delete(publisher.events)
-
-
-async def _wiped(publisher: PretendPublisher) -> None:
-    await publisher.client.flushall()
-    publisher.tree, publisher.digest, publisher.commits = {}, 0, 0
-    await publisher.begin_epoch("00000002", numbered(3))
-
-
-async def _new_epoch(publisher: PretendPublisher) -> None:
-    await publisher.begin_epoch("00000002", tree(HOME, TOYS))
-
-
-async def _forged_event(publisher: PretendPublisher) -> None:
-    await publisher.commit(tree(HOME, GARDEN))
-    ((offset, fields),) = await publisher.client.xrevrange(publisher.events, count=1)
-    forged = fields[b"event"].replace(b"Garden", b"Guarded")
-    entries = await publisher.client.xrange(publisher.events)
-    await publisher.client.delete(publisher.events)
-    for each, kept in entries:
-        value = {b"event": forged} if each == offset else kept
-        await publisher.client.xadd(publisher.events, value, id=each)
-
-
-async def _rubbish_before(publisher: PretendPublisher) -> None:
-    await publisher.client.xadd(publisher.events, {"hello": "world"}, id="1-7")
-    await publisher.commit(tree(HOME, GARDEN))
-
-
-async def _rubbish_behind(publisher: PretendPublisher) -> None:
-    await publisher.commit(tree(HOME, GARDEN))
-    await publisher.client.xadd(publisher.events, {"event": "{"}, id=f"{publisher.commits}-7")
-
-
-async def _meta_without_events(publisher: PretendPublisher) -> None:
-    publisher.epoch, publisher.sequence = "00000003", 0
-    await publisher.client.hset(publisher.meta, mapping={"epoch": "00000003", "sequence": 0})
-
-
-MISHAPS = [
-    _gap,
-    _trimmed,
-    _trimmed_to_nothing,
-    _stream_lost,
-    _wiped,
-    _new_epoch,
-    _forged_event,
-    _rubbish_before,
-    _rubbish_behind,
-    _meta_without_events,
-]
 
 
 @pytest.mark.parametrize("mishap", MISHAPS)

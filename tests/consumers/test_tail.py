@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from consumers import stream
+from consumers import beginning, stream
 from consumers.errors import NoState
 from consumers.event import Entry
-from consumers.model import Event
+from consumers.model import Event, EventType
+from consumers.moment import parse
 from consumers.screen import JsonScreen, LineScreen
 from consumers.stream import Stream
 from consumers.tail import Tail
@@ -31,6 +32,7 @@ from tests.consumers.trees import decoded
 from tests.waiting import eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
+ALL: Collection[EventType] = get_args(EventType)
 
 
 class Notes:
@@ -57,26 +59,46 @@ class Notes:
         return [each for each in self.seen if isinstance(each, str)]
 
 
-async def tail_once(server: Server, lines: int = 10) -> list[int | str]:
+async def tail_once(
+    server: Server, lines: int = 10, types: Collection[EventType] = ALL
+) -> list[int | str]:
     """Return what `tail --once` shows."""
     notes = Notes()
     async with stream.opened(server, "us", once=True) as events:
-        await Tail(events, notes, once=True).run(lines)
+        offset = await beginning.last(events, lines, types)
+        await Tail(events, notes, types, once=True).run(offset)
+    return notes.seen
+
+
+async def tail_since(server: Server, moment: str) -> list[int | str]:
+    """Return what `tail --once --since` shows."""
+    notes = Notes()
+    async with stream.opened(server, "us", once=True) as events:
+        offset = await beginning.since(events, parse(moment), notes.complain)
+        await Tail(events, notes, ALL, once=True).run(offset)
     return notes.seen
 
 
 @asynccontextmanager
-async def tailing(server: Server, lines: int = 10) -> AsyncIterator[Notes]:
+async def tailing(
+    server: Server, lines: int = 10, types: Collection[EventType] = ALL
+) -> AsyncIterator[Notes]:
     """Have a tail running, and give what it shows."""
     notes = Notes()
     async with stream.opened(server, "us", once=False, pace=QUICK) as events:
-        task = asyncio.create_task(Tail(events, notes, once=False).run(lines))
+        task = asyncio.create_task(follow(events, notes, lines, types))
         try:
             yield notes
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+async def follow(events: Stream, notes: Notes, lines: int, types: Collection[EventType]) -> None:
+    """Do what `tail` does."""
+    offset = await beginning.last(events, lines, types)
+    await Tail(events, notes, types, once=False).run(offset)
 
 
 async def complained(notes: Notes, *parts: str) -> bool:
@@ -97,6 +119,7 @@ async def test_the_last_lines(server: Server, publisher: PretendPublisher) -> No
     await publisher.commit(numbered(1500))
     assert await tail_once(server, 4) == [1497, 1498, 1499, 1500]
     assert await tail_once(server, 0) == []
+    assert await tail_once(server, 1499) == list(range(2, 1501))
     assert await tail_once(server, 5000) == list(range(1, 1501))
 
 
@@ -137,8 +160,159 @@ async def test_nothing_is_missed_at_the_beginning(
     notes = Notes()
     async with stream.opened(server, "us", once=True) as events:
         meanwhile: Any = Meanwhile(events, publisher, tree(HOME, GARDEN))
-        await Tail(meanwhile, notes, once=True).run(0)
+        offset = await beginning.last(meanwhile, 0, ALL)
+        await Tail(events, notes, ALL, once=True).run(offset)
     assert notes.seen == [2]
+
+
+async def test_types(server: Server, publisher: PretendPublisher) -> None:
+    """So many of these types, however far back they are, and then the new ones of them."""
+    await publisher.commit(tree(HOME, TOYS))
+    await publisher.commit(tree(HOME))
+    await publisher.commit(tree(HOME | {"local_name": "House"}))
+    await publisher.commit(tree(HOME | {"local_name": "House"}) | numbered(1200, first=2))
+    assert await tail_once(server, 1, ["removed"]) == [3]
+    assert await tail_once(server, 2, ["removed", "updated"]) == [3, 4]
+    assert await tail_once(server, 2, ["added", "updated"]) == [1203, 1204]
+    assert await tail_once(server, 10, ["removed"]) == [3]
+    async with tailing(server, 0, ["added"]) as notes:
+        await publisher.commit(numbered(1201))
+        await publisher.commit(numbered(1202))
+        await eventually(lambda: shown(notes, 1206))
+
+
+async def test_what_is_left_out_is_checked(server: Server, publisher: PretendPublisher) -> None:
+    """A break among events that are not shown is told."""
+    await publisher.commit(numbered(4))
+    await publisher.client.xdel(publisher.events, "1-1")
+    await publisher.commit(numbered(3))
+    told, *seen = await tail_once(server, 10, ["removed"])
+    assert told == "the history breaks: event 9f3c1a2b-3 does not follow 9f3c1a2b-1"
+    assert seen == [5]
+
+
+EVENING = "2026-11-23T20:00:00.000Z"
+
+
+async def days(publisher: PretendPublisher, *days: int) -> None:
+    """Commit one event at noon on each of these days of November."""
+    for day in days:
+        publisher.time = f"2026-11-{day:02}T12:00:00.000Z"
+        await publisher.commit(numbered(len(publisher.tree) + 1))
+
+
+@pytest.mark.parametrize(
+    ("moment", "first"),
+    [
+        ("2026-11-01", 1),
+        ("2026-11-02", 2),
+        ("2026-11-02T12:00:00.000Z", 2),
+        ("2026-11-02T12:00:00.001Z", 3),
+        ("2026-11-02T13:59:59.999+02:00", 2),
+        ("0", 1),
+        ("1", 1),
+        ("3", 3),
+        ("00000000000000000003", 3),
+        ("9f3c1a2b-2", 2),
+        ("9f3c1a2b-4", 4),
+    ],
+)
+async def test_since(server: Server, publisher: PretendPublisher, moment: str, first: int) -> None:
+    """It begins with the first event at or after the time, or with that of the sequence."""
+    await days(publisher, 1, 2, 3, 4)
+    assert await tail_since(server, moment) == list(range(first, 5))
+
+
+async def test_since_in_a_long_stream(server: Server, publisher: PretendPublisher) -> None:
+    """It may be anywhere among more than are read at once."""
+    await publisher.commit(numbered(2500))
+    assert await tail_since(server, "1001") == list(range(1001, 2501))
+    publisher.time = EVENING
+    await publisher.commit(numbered(2501))
+    assert await tail_since(server, EVENING) == [2501]
+
+
+async def test_since_where_the_clock_was_set_back(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """However many events have earlier times, none that is later is hidden behind them."""
+    await days(publisher, 5, 6)
+    publisher.time = "1970-01-01T00:00:00.000Z"
+    await publisher.commit(numbered(1500))
+    await days(publisher, 7)
+    assert await tail_since(server, "2026-11-06") == list(range(2, 1502))
+    assert await tail_since(server, "2026-11-07") == [1501]
+
+
+@pytest.mark.parametrize("moment", ["2026-10-01", "2026-11-03", "0", "2", "9f3c1a2b-1"])
+async def test_since_before_what_was_trimmed(
+    server: Server, publisher: PretendPublisher, moment: str
+) -> None:
+    """Told once, and begun with the first event that is left."""
+    await days(publisher, 1, 2, 3, 4)
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    told, *seen = await tail_since(server, moment)
+    assert str(told).startswith("the stream begins with event 9f3c1a2b-3 of 2026-11-03T12:00:00.0")
+    assert seen == [3, 4]
+
+
+@pytest.mark.parametrize(("moment", "seen"), [("3", [3, 4]), ("4", [4]), ("2026-11-04", [4])])
+async def test_since_behind_what_was_trimmed(
+    server: Server, publisher: PretendPublisher, moment: str, seen: list[int | str]
+) -> None:
+    """Whoever does not ask for it is told nothing of it."""
+    await days(publisher, 1, 2, 3, 4)
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    assert await tail_since(server, moment) == seen
+
+
+async def test_since_an_event(server: Server, publisher: PretendPublisher) -> None:
+    """Of a whole event id, the digest tells whether it is the event of its sequence."""
+    await days(publisher, 1, 2)
+    assert await tail_since(server, publisher.position) == [2]
+    lost = "9f3c1a2b-2-0123456789abcdef"
+    told = f"event {lost} was lost: in its place there is {publisher.position}"
+    assert await tail_since(server, lost) == [told, 2]
+
+
+@pytest.mark.parametrize("moment", ["5", "9f3c1a2b-5", "2026-11-05"])
+async def test_since_the_future(server: Server, publisher: PretendPublisher, moment: str) -> None:
+    """Told, and nothing of what there is is shown."""
+    await days(publisher, 1, 2, 3, 4)
+    (told,) = await tail_since(server, moment)
+    assert str(told).endswith(f": the state is at {publisher.position}")
+    assert str(told).startswith("the stream has no event at or after ")
+
+
+async def test_since_with_nothing_left(server: Server, publisher: PretendPublisher) -> None:
+    """A stream of which all was trimmed has nothing to begin with: told."""
+    await days(publisher, 1, 2)
+    await publisher.client.xtrim(publisher.events, maxlen=0, approximate=False)
+    (told,) = await tail_since(server, "1")
+    assert "no event at or after 9f3c1a2b-1: the state" in str(told)
+
+
+async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> None:
+    """What follows an epoch is after it; a sequence alone is of the state's epoch."""
+    await days(publisher, 1, 2)
+    await publisher.begin_epoch("00000002", numbered(3))
+    await publisher.commit(numbered(4))
+    break_ = "the history breaks: event 00000002-1 does not follow 9f3c1a2b-2"
+    assert await tail_since(server, "9f3c1a2b-2") == [2, break_, 1, 2]
+    assert await tail_since(server, "9f3c1a2b-7") == [1, 2]
+    assert await tail_since(server, "2") == [2]
+    told, *seen = await tail_since(server, "ffffffff-1")
+    assert told == "the stream has no event of epoch ffffffff: beginning with its first event"
+    assert seen == [1, 2, break_, 1, 2]
+
+
+async def test_since_among_rubbish(server: Server, publisher: PretendPublisher) -> None:
+    """An entry that is no event has neither time nor sequence; it is told where it is shown."""
+    await publisher.client.xadd(publisher.events, {"by": "hand"}, id="0-1")
+    await days(publisher, 1, 2)
+    await publisher.client.xadd(publisher.events, {"by": "hand"}, id="2-7")
+    assert await tail_since(server, "2") == [2, "entry 2-7 has no field event"]
+    assert await tail_since(server, "1") == [1, 2, "entry 2-7 has no field event"]
 
 
 async def test_no_catalog(server: Server) -> None:

@@ -1,0 +1,82 @@
+"""The tables of the history (contract, 8; docs/history.md)."""
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
+
+from consumers.model import Category
+from consumers.sql.tables import ID, NAME, metadata
+from consumers.sql.types import Exact
+
+TIME: Final = 24
+"""Characters of a time (contract, 2)."""
+POSITION: Final = 46
+"""Characters of an event's id at most: epoch, sequence and digest (contract, 3)."""
+
+category_history: Final = Table(
+    "category_history",
+    metadata,
+    Column("catalog", Exact(NAME), primary_key=True),
+    Column("id", Exact(ID), primary_key=True),
+    Column("parent_id", Exact(ID), nullable=False),
+    Column("local_name", Exact(), nullable=False),
+    Column("is_leaf", Boolean, nullable=False),
+    Column("valid_from", Exact(TIME), nullable=False),
+    Column("valid_from_event", Exact(POSITION)),
+    Column("valid_from_resync", BigInteger, primary_key=True),
+    Column("valid_from_sequence", BigInteger, primary_key=True),
+    Column("valid_to", Exact(TIME)),
+    Column("valid_to_event", Exact(POSITION)),
+    Column("valid_to_resync", BigInteger),
+    Column("valid_to_sequence", BigInteger),
+)
+"""Its columns are the fields of a Version, in their order.
+
+No category has two versions that begin at one place in the record, so that place is in the key:
+the versions of one category lie side by side, in order, and what is written twice is there once.
+"""
+
+CATEGORY: Final = tuple(category_history.c[name] for name in Category._fields)
+"""A Category's fields, in its order."""
+
+
+class MarkColumns(NamedTuple):
+    """A Mark's fields, in its order."""
+
+    at: Column[str]
+    event: Column[str]
+    resync: Column[int]
+    sequence: Column[int]
+
+
+def _columns(end: str) -> MarkColumns:
+    names = (end, f"{end}_event", f"{end}_resync", f"{end}_sequence")
+    return MarkColumns(*(category_history.c[name] for name in names))
+
+
+BEGIN: Final = _columns("valid_from")
+END: Final = _columns("valid_to")
+
+_CATALOG = category_history.c.catalog
+Index("category_history_by_end", _CATALOG, END.at, category_history.c.id)  # those valid now, too
+Index("category_history_by_first_place", _CATALOG, BEGIN.resync, BEGIN.sequence)
+Index("category_history_by_last_place", _CATALOG, END.resync, END.sequence)
+
+history_resyncs: Final = Table(
+    "history_resyncs",
+    metadata,
+    Column("catalog", Exact(NAME), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("resynced_at", Exact(TIME), nullable=False),
+    Column("from_position", Exact(POSITION)),
+    Column("to_position", Exact(POSITION), nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("updated", Integer, nullable=False),
+    Column("removed", Integer, nullable=False),
+    Column("epoch", Exact(8), nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("last_position", Exact(POSITION), nullable=False),
+    Column("last_at", Exact(TIME), nullable=False),
+)
+"""The resyncs, and how far events have led behind each: its columns are a Resync's fields."""

@@ -1,0 +1,104 @@
+"""Fixtures of the conformance suite: who publishes, and databases that go away."""
+
+import shutil
+import sqlite3
+import tempfile
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from plumbing.server import Server
+from tests.consumers.conftest import _an_outage_is_waited_for, logs, real_server
+from tests.consumers.pretend_publisher import PretendPublisher
+from tests.databases import MariaDb, Postgres
+
+__all__ = ["_an_outage_is_waited_for", "logs", "real_server"]
+
+
+@pytest.fixture
+async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
+    """Give a publisher of catalog `us` on a real server, which has not polled yet."""
+    async with real_server.client() as client:
+        yield PretendPublisher(client)
+
+
+class Mortal(Protocol):
+    """A database of a test's own at `url`, to be ill-treated."""
+
+    url: str
+
+    @abstractmethod
+    def go_away(self) -> None:
+        """Let nobody be answered from now on."""
+
+    @abstractmethod
+    def come_back(self) -> None:
+        """Be there again."""
+
+
+class LockedFile(Mortal):
+    """A SQLite file is away while another program does not let go of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "locked.sqlite"
+        self.url = f"sqlite:///{self._file}?timeout=0.05"
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    def go_away(self) -> None:
+        """Lock the file."""
+        self._other = sqlite3.connect(self._file, isolation_level=None)
+        self._other.execute("BEGIN EXCLUSIVE")
+
+    def come_back(self) -> None:
+        """Let go of the file."""
+        self._other.close()
+
+
+class KilledServer(Mortal):
+    """A database server is away while it does not run."""
+
+    def __init__(self, server: Postgres | MariaDb, url: str) -> None:
+        self._server = server
+        self.url = url
+
+    def go_away(self) -> None:
+        """Kill the server, with all who are connected."""
+        self._server.kill()
+
+    def come_back(self) -> None:
+        """Start the server on what it has written."""
+        self._server.start()
+
+
+@pytest.fixture(scope="session")
+def mortal_postgres() -> Iterator[Postgres]:
+    """Give a PostgreSQL that only tests which kill it share."""
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with Postgres(path) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mortal_mariadb() -> Iterator[MariaDb]:
+    """Give a MariaDB that only tests which kill it share."""
+    if shutil.which("mariadb-install-db") is None:
+        pytest.skip("MariaDB is not here: install the system package mariadb-server")
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with MariaDb(path) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "mortal_postgres", "mortal_mariadb"])
+async def mortal(request: pytest.FixtureRequest, folder: Path) -> Mortal:
+    """Give an empty database that can go away: SQLite, then PostgreSQL, then MariaDB."""
+    if request.param == "sqlite":
+        return LockedFile(folder)
+    server: Postgres | MariaDb = request.getfixturevalue(request.param)
+    return KilledServer(server, await server.new())

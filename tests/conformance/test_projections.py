@@ -1,0 +1,48 @@
+"""Each projection in the suite."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from consumers.history.projection import History
+from consumers.mapping.projection import MapProjection
+from consumers.mirror import Mirror
+from tests.conformance.suite import Conformance
+from tests.databases import fetch
+
+
+class TestMirror(Conformance):
+    projection = Mirror
+    table = "categories"
+    command = "mirror"
+
+
+class TestMap(Conformance):
+    projection = MapProjection
+    table = "map_categories"
+    command = "map watch"
+
+
+class TestHistory(Conformance):
+    projection = History
+    table = "category_history"
+    current = "valid_to IS NULL"
+    command = "history"
+
+    async def check_events(self, url: str, events: Sequence[dict[str, Any]]) -> None:
+        """Each event begins a version, ends one, or does both, once; only the first is a resync."""
+        ((resyncs, last),) = await fetch(
+            url, "SELECT count(*), max(to_position) FROM history_resyncs"
+        )
+        assert resyncs == 1
+        behind = events[int(last.split("-")[1]) :]
+        for end, types in (
+            ("valid_from", {"category.added", "category.updated"}),
+            ("valid_to", {"category.updated", "category.removed"}),
+        ):
+            rows = await fetch(
+                url,
+                f"SELECT {end}_event FROM category_history WHERE {end}_event IS NOT NULL",  # noqa: S608
+            )
+            wanted = Counter(event["id"] for event in behind if event["type"] in types)
+            assert Counter(id_ for (id_,) in rows) == wanted

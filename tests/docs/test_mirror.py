@@ -1,0 +1,33 @@
+"""The page of the mirror's tables: its queries run, on every database."""
+
+import re
+from pathlib import Path
+
+from tests.consumers.conftest import emptied
+from tests.consumers.copying import copy_once
+from tests.consumers.pretend_publisher import PretendPublisher, row, tree
+from tests.databases import fetch
+from tests.valkey import Valkey
+
+PAGE = Path(__file__).parents[2] / "docs" / "mirror.md"
+TREE = tree(
+    row("1", "Home", is_leaf=False), row("2", "Garden", "1", is_leaf=False), row("3", "Roses", "2")
+)
+
+
+async def test_its_queries(valkey: Valkey, database_url: str) -> None:
+    """Each gives what the page says."""
+    server = await emptied(valkey)
+    async with server.client() as client:
+        await PretendPublisher(client).commit(TREE)
+    await copy_once(server, database_url)
+    blocks = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    queries = [query for block in blocks for query in block.split(";") if query.strip()]
+    answers = [await fetch(database_url, query) for query in queries]
+    assert [sorted(answer) for answer in answers] == [
+        [("3", "Home > Garden > Roses")],
+        [("1", "Home"), ("2", "Garden"), ("3", "Roses")],
+        [("2",), ("3",)],
+        [("2",)],
+        [("2",)],
+    ]
