@@ -170,7 +170,7 @@ class Bench:
             stream.opened(Server(self._redis_url), CATALOG, once=True) as events,
         ):
             begin = time.perf_counter()
-            await keep(Mirror(store, CATALOG), Reader(events, "mirror", once=True), address=url)
+            await keep(Mirror(store, CATALOG), Reader(events, "mirror", once=True))
             return time.perf_counter() - begin
 
     def _bare(self, start: Start) -> Work:

@@ -32,7 +32,7 @@ async def follow(
         await keep(projection, Reader(events, name, once=once))
 
 
-async def keep(projection: Projection, reader: Reader, *, address: str = "") -> None:
+async def keep(projection: Projection, reader: Reader) -> None:
     """Do step by step what `reader` says, until cancelled or, with `once`, caught up.
 
     While the store of `projection` is away it is waited for, but not with `once`. Whether the last
@@ -40,7 +40,7 @@ async def keep(projection: Projection, reader: Reader, *, address: str = "") -> 
     may answer while nothing can be written, such as in a standby: then the waits become longer.
     Raises StoreError, RedisError, and with `once` NoState.
     """
-    patience = Patience("the database", address, _is_away, once=reader.once)
+    patience = Patience("the database", projection.address, _is_away, once=reader.once)
     wait = FIRST_WAIT
     while True:
         checkpoint = await patience.ask(projection.load)

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.model import Checkpoint, Event, Rows, Snapshot
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from consumers.sql.rows import RowsTable
 from consumers.sql.tables import categories, category_breadcrumbs, category_paths
 
 
-class Mirror(SqlProjection):
+class Mirror(SqlCopy):
     """The projection that has exactly the rows of the state."""
 
     kind: ClassVar = "mirror"

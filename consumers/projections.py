@@ -9,10 +9,10 @@ from consumers.history.projection import History
 from consumers.mapping.projection import MapProjection
 from consumers.mirror import Mirror
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from consumers.sql.tables import checkpoints
 
-KINDS: Final[Mapping[str, type[SqlProjection]]] = {
+KINDS: Final[Mapping[str, type[SqlCopy]]] = {
     each.kind: each for each in (Mirror, History, MapProjection)
 }
 

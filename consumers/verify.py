@@ -16,7 +16,7 @@ import structlog
 from consumers import digest
 from consumers.errors import CannotCompare, NoState, StoreTaken
 from consumers.model import Category, Checkpoint, Rows
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from consumers.stream import Stream
 from plumbing.terminal import harmless
 
@@ -48,7 +48,7 @@ class Verdict:
 
 
 async def verify(
-    stream: Stream, projection: SqlProjection, *, within: float = CATCH_UP_SECONDS
+    stream: Stream, projection: SqlCopy, *, within: float = CATCH_UP_SECONDS
 ) -> Verdict:
     """Compare the copy of `projection` with the state, giving it `within` seconds to catch up.
 
@@ -80,7 +80,7 @@ async def verify(
 
 async def repair(
     stream: Stream,
-    projection: SqlProjection,
+    projection: SqlCopy,
     found: Verdict,
     *,
     within: float = CATCH_UP_SECONDS,
@@ -100,7 +100,7 @@ async def repair(
     return verdict
 
 
-async def _reset(stream: Stream, projection: SqlProjection, *, within: float) -> None:
+async def _reset(stream: Stream, projection: SqlCopy, *, within: float) -> None:
     """Reset `projection` from the state, once the two are at the same place or time is up.
 
     At the same place the checkpoint stays as it is, and a consumer that runs goes on from it. A
@@ -118,7 +118,7 @@ async def _reset(stream: Stream, projection: SqlProjection, *, within: float) ->
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def _read(projection: SqlProjection) -> tuple[Checkpoint, Rows]:
+async def _read(projection: SqlCopy) -> tuple[Checkpoint, Rows]:
     checkpoint, copy = await projection.read()
     if checkpoint is None:
         raise CannotCompare("the database has no checkpoint of it: has a consumer ever written it?")

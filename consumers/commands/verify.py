@@ -14,7 +14,7 @@ from consumers.errors import CannotCompare
 from consumers.projections import KINDS, kept
 from consumers.sql import database
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from consumers.stream import Stream
 from consumers.verify import Verdict
 from consumers.verify import repair as mend
@@ -133,7 +133,7 @@ async def _kept(copy: Database, catalog: str) -> list[str]:
     )
 
 
-async def _report(events: Stream, projection: SqlProjection, *, is_repairing: bool) -> Report:
+async def _report(events: Stream, projection: SqlCopy, *, is_repairing: bool) -> Report:
     verdict, told = None, None
     try:
         verdict = await compare(events, projection)

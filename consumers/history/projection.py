@@ -14,12 +14,12 @@ from consumers.history.tables import category_history, history_resyncs
 from consumers.history.version import Mark
 from consumers.model import Checkpoint, Event, Rows, Snapshot
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 
 log = structlog.get_logger(__name__)
 
 
-class History(SqlProjection):
+class History(SqlCopy):
     """The projection that forgets nothing: its rows are the versions that are valid now."""
 
     kind: ClassVar = "history"

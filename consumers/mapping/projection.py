@@ -17,11 +17,11 @@ from consumers.mapping.store import MappingsTable
 from consumers.mapping.tables import map_categories, mappings
 from consumers.model import Checkpoint, Event, Rows, Snapshot
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from consumers.sql.rows import RowsTable
 
 
-class MapProjection(SqlProjection):
+class MapProjection(SqlCopy):
     """Writes the states of mappings, and nothing else in them.
 
     A user's command takes the checkpoint's row first, as this does: so none comes between the

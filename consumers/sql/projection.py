@@ -1,4 +1,4 @@
-"""A projection in a SQL database: data and checkpoint in one transaction (contract, 5.8)."""
+"""Projections in a SQL database: data and checkpoint in one transaction (contract, 5.8)."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 class SqlProjection(Projection):
     """What it builds of `catalog` is in `database`, and so is its checkpoint.
 
-    One's own projection names its `kind` and its `tables` and says how they are reset, changed
-    and read, each within a transaction that is given.
+    One's own projection names its `kind` and its `tables` and says how they are reset and
+    changed, within a transaction that is given.
     """
 
     kind: ClassVar[str]
@@ -48,6 +48,34 @@ class SqlProjection(Projection):
     ) -> None:
         """Apply `events`."""
 
+    async def prepare(self) -> None:
+        """Create the tables that are not there."""
+        await self.database.create(checkpoints, *self.tables)
+
+    async def load(self) -> Checkpoint | None:
+        """Return the stored checkpoint, in tables that are created if they are not there."""
+        await self.prepare()
+        async with self.database.reading() as connection:
+            return await self.checkpoint.load(connection)
+
+    async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
+        """Become what `snapshot` says, at `checkpoint`."""
+        async with self.checkpoint.moving(checkpoint) as connection:
+            await self.reset_in(connection, snapshot, checkpoint)
+
+    async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
+        """Apply `events`, which lead to `checkpoint`."""
+        async with self.checkpoint.moving(checkpoint) as connection:
+            await self.apply_in(connection, events, checkpoint)
+
+
+class SqlCopy(SqlProjection):
+    """A projection that has the categories themselves, so that they can be checked.
+
+    Each event is checked against its rows, at each start all rows against the checkpoint's digest,
+    and `verify` compares them with the state.
+    """
+
     @abstractmethod
     async def rows_in(self, connection: AsyncConnection, ids: Collection[str] | None) -> Rows:
         """Return the rows kept of `ids`, without those it lacks; of None all."""
@@ -57,7 +85,7 @@ class SqlProjection(Projection):
 
         So data that something else wrote to are made anew when a consumer starts.
         """
-        await self.database.create(checkpoints, *self.tables)
+        await self.prepare()
         checkpoint, rows = await self.read()
         if checkpoint is None:
             return None
@@ -82,13 +110,3 @@ class SqlProjection(Projection):
         """Return the stored rows of `ids`."""
         async with self.database.reading() as connection:
             return await self.rows_in(connection, ids)
-
-    async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """Become what `snapshot` says, at `checkpoint`."""
-        async with self.checkpoint.moving(checkpoint) as connection:
-            await self.reset_in(connection, snapshot, checkpoint)
-
-    async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        """Apply `events`, which lead to `checkpoint`."""
-        async with self.checkpoint.moving(checkpoint) as connection:
-            await self.apply_in(connection, events, checkpoint)

@@ -18,7 +18,7 @@ from consumers.keep import keep
 from consumers.model import position
 from consumers.reader import Reader
 from consumers.sql import database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from plumbing.server import Server
 from tests.consumers.copying import QUICK
 from tests.consumers.pretend_publisher import PretendPublisher, Row, Tree
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
 class Subject:
     """Names a projection, where its current rows stand, and what runs it. Tests derive from it."""
 
-    projection: ClassVar[type[SqlProjection]]
+    projection: ClassVar[type[SqlCopy]]
     table: ClassVar[str]
     current: ClassVar[str] = "TRUE"
     """Which rows of `table` are current."""
@@ -78,7 +78,7 @@ class Kept:
         self._catalog = catalog
 
     @asynccontextmanager
-    async def opened(self, kind: type[SqlProjection] | None = None) -> AsyncIterator[SqlProjection]:
+    async def opened(self, kind: type[SqlCopy] | None = None) -> AsyncIterator[SqlCopy]:
         """Open the projection, or a `kind` of it, as it would be at a new start."""
         async with database.opened(self.url) as store:
             yield (kind or self.projection)(store, self._catalog)
@@ -101,7 +101,7 @@ class Kept:
             stream.opened(self._server, self._catalog, once=False, pace=QUICK) as events,
         ):
             reader = Reader(events, projection.kind)
-            task = asyncio.create_task(keep(projection, reader, address=self.outside))
+            task = asyncio.create_task(keep(projection, reader))
             try:
                 yield task
             finally:
@@ -112,7 +112,7 @@ class Kept:
         """Do what `--once` does."""
         async with self.opened() as projection, self.opened_stream() as events:
             reader = Reader(events, projection.kind, once=True)
-            await keep(projection, reader, address=self.outside)
+            await keep(projection, reader)
 
     def opened_stream(self) -> contextlib.AbstractAsyncContextManager[stream.Stream]:
         """Open the catalog's stream for who does not wait."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.errors import StoreTaken
 from consumers.model import Checkpoint, Event, Snapshot
 from consumers.reader import Apply, Reader
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from plumbing.server import Server
 from tests.conformance.kept import Kept, Seen, Subject
 from tests.conformance.logs import saying
@@ -127,9 +127,7 @@ class InAStore(Subject):
         await kept.catch_up()
         await kept.equal(publisher)
 
-    async def _cancelled(
-        self, kept: Kept, projection: SqlProjection, moment: Awaitable[object]
-    ) -> None:
+    async def _cancelled(self, kept: Kept, projection: SqlCopy, moment: Awaitable[object]) -> None:
         """Begin the next step, and cancel it at `moment`."""
         async with kept.opened_stream() as events:
             steps = Reader(events, "cancelled").steps(await projection.load(), projection.rows)
@@ -190,7 +188,7 @@ async def pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-def hanging(kind: type[SqlProjection]) -> type[SqlProjection]:
+def hanging(kind: type[SqlCopy]) -> type[SqlCopy]:
     """Return a kind that writes all and then never gets to the commit."""
 
     class Hanging(kind):  # type: ignore[valid-type,misc]

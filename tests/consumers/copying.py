@@ -26,7 +26,7 @@ async def copy_once(server: Server, to: str, catalog: str = "us") -> None:
         opened_mirror(to, catalog) as mirror,
         stream.opened(server, catalog, once=True) as events,
     ):
-        await keep(mirror, Reader(events, "mirror", once=True), address=to)
+        await keep(mirror, Reader(events, "mirror", once=True))
 
 
 async def build(server: Server, to: str, kind: str = "mirror") -> None:
@@ -54,7 +54,7 @@ async def copying(
         opened_mirror(to, catalog) as mirror,
         stream.opened(server, catalog, once=False, pace=QUICK) as events,
     ):
-        task = asyncio.create_task(keep(mirror, Reader(events, "mirror"), address=to))
+        task = asyncio.create_task(keep(mirror, Reader(events, "mirror")))
         try:
             yield task
         finally:

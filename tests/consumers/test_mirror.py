@@ -163,7 +163,7 @@ async def test_two_mirrors_on_one_file(
             events = await stack.enter_async_context(
                 stream.opened(server, "us", once=False, pace=QUICK)
             )
-            tasks.append(asyncio.create_task(keep(mirror, Reader(events, "mirror"), address=to)))
+            tasks.append(asyncio.create_task(keep(mirror, Reader(events, "mirror"))))
         await eventually(lambda: began(logs, 2))
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)

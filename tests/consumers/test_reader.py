@@ -351,7 +351,7 @@ async def test_a_projection_without_rows(server: Server, publisher: PretendPubli
 
     async def follow() -> None:
         async with stream.opened(server, "us", once=True) as events:
-            await keep(diary, Reader(events, "diary", once=True), address="")
+            await keep(diary, Reader(events, "diary", once=True))
 
     await publisher.commit(tree(HOME, GARDEN))
     await follow()

@@ -14,7 +14,7 @@ from consumers.keep import keep
 from consumers.projections import KINDS, kept
 from consumers.reader import Reader
 from consumers.sql import database
-from consumers.sql.projection import SqlProjection
+from consumers.sql.projection import SqlCopy
 from consumers.stream import Stream
 from consumers.verify import Verdict, repair, verify
 from plumbing.server import Server
@@ -41,7 +41,7 @@ async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
 @asynccontextmanager
 async def opened(
     server: Server, to: str, kind: str = "mirror", *, once: bool = True
-) -> AsyncIterator[tuple[Stream, SqlProjection]]:
+) -> AsyncIterator[tuple[Stream, SqlCopy]]:
     """Open the projection `kind` of catalog us in `to`, and the catalog's stream."""
     async with (
         database.opened(to) as store,

@@ -245,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         stream = Stream("us", server, self.client, self.client, Pace(), once=True)
         async with database.opened(self.copy) as opened:
             try:
-                await keep(Mirror(opened, "us"), Reader(stream, "mirror", once=True), address="")
+                await keep(Mirror(opened, "us"), Reader(stream, "mirror", once=True))
             except NoState:
                 return False
         return True
