@@ -10,9 +10,7 @@ from consumers.errors import StoreAway
 from consumers.patience import FIRST_WAIT, LONGEST_WAIT, Patience
 from consumers.projection import Projection
 from consumers.reader import Reader
-from plumbing import server
 from plumbing.config import Settings
-from plumbing.embedded import Stay
 
 log = structlog.get_logger(__name__)
 
@@ -25,10 +23,7 @@ async def follow(
     Until cancelled; with `once` until caught up, and then an outage is an error, which otherwise
     is waited for. Raises what `keep` does.
     """
-    async with (
-        server.opened(settings, Stay.BORROW if once else Stay.WAIT) as redis,
-        stream.opened(redis, catalog, once=once) as events,
-    ):
+    async with stream.found(settings, catalog, once=once) as events:
         await keep(projection, Reader(events, name, once=once))
 
 

@@ -18,12 +18,15 @@ import redis.exceptions
 import structlog
 from redis.asyncio.client import Pipeline
 
+import plumbing.server
 from consumers.errors import BadEntry, NoState
 from consumers.event import Entry
 from consumers.model import Checkpoint, Snapshot
 from consumers.patience import Patience, is_redis_passing
 from consumers.state import Meta, decode_meta, decode_rows
 from plumbing.clock import now, rfc3339
+from plumbing.config import Settings
+from plumbing.embedded import Stay
 from plumbing.server import Server
 
 log = structlog.get_logger(__name__)
@@ -51,6 +54,19 @@ class Pace:
 
 
 PACE: Final = Pace()
+
+
+@asynccontextmanager
+async def found(settings: Settings, catalog: str, *, once: bool) -> AsyncIterator["Stream"]:
+    """Follow `catalog` in the Redis of `settings`.
+
+    The embedded server is waited for, or with `once` started if need be (contract, 7).
+    """
+    async with (
+        plumbing.server.opened(settings, Stay.BORROW if once else Stay.WAIT) as server,
+        opened(server, catalog, once=once) as stream,
+    ):
+        yield stream
 
 
 @asynccontextmanager

@@ -1,27 +1,15 @@
-"""Running a command that follows a catalog: until it is stopped, or with `--once` to the end."""
+"""Commands that keep a projection in a database: until stopped, or with `--once` to the end."""
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from consumers import keep
 from consumers.commands.options import check_name
+from consumers.commands.running import run
 from consumers.sql import database
 from consumers.sql.projection import SqlProjection
-from plumbing import command
 from plumbing.command import settings_of
 from plumbing.config import Settings, check_catalog_name
-from plumbing.embedded import Stay
-
-
-def run(work: Coroutine[Any, Any, int], *, once: bool) -> NoReturn:
-    """Run `work`; being stopped is success for who runs until then, not for who catches up."""
-    command.run(work if once else command.until_stopped(work))
-
-
-def stay_of(*, once: bool) -> Stay:
-    """Say what becomes of the embedded server (contract, 7): who stays waits for it."""
-    return Stay.BORROW if once else Stay.WAIT
 
 
 def follow(

@@ -9,8 +9,8 @@ import typer
 
 from consumers import moment
 from consumers.commands.following import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption
-from consumers.commands.output import enough_is_enough
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption, new_app
+from consumers.commands.running import enough_is_enough
 from consumers.history import past
 from consumers.history.answers import show_changes, show_tree
 from consumers.history.past import Past
@@ -22,6 +22,8 @@ from plumbing.command import CatalogArgument, ConfigOption
 from plumbing.config import check_catalog_name
 from plumbing.errors import ConfigError
 
+app = new_app()
+
 MOMENT_HELP = (
     "A MOMENT is a time (2026-11-23, 2026-11-23T09:40:03Z; UTC if it names no offset), a sequence "
     "(105, of the newest epoch that has it) or an event's id (9f3c1a2b-105)."
@@ -31,6 +33,7 @@ Question: TypeAlias = Callable[[Past, Screen], Awaitable[str]]
 """Shows an answer, and returns what to say of it on standard error."""
 
 
+@app.command()
 def history(
     catalog: CatalogArgument,
     to: ToOption,

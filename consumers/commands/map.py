@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from consumers.commands.following import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption
-from consumers.commands.output import enough_is_enough
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption, new_app
+from consumers.commands.running import enough_is_enough
 from consumers.mapping import own, sheet, show
 from consumers.mapping.desk import Desk
 from consumers.mapping.foreign import read_table
@@ -28,11 +28,7 @@ from plumbing.command import CatalogArgument, ConfigOption, UnusedConfigOption
 from plumbing.config import check_catalog_name
 from plumbing.errors import ConfigError
 
-app = typer.Typer(
-    help="Links your own categories with a catalog's, and tells which links need a look.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_app("Links your own categories with a catalog's, and tells which links need a look.")
 
 STDIN = "-"
 

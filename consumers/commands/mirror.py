@@ -5,11 +5,14 @@ from typing import Annotated
 import typer
 
 from consumers.commands.following import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption, new_app
 from consumers.mirror import Mirror
 from plumbing.command import CatalogArgument, ConfigOption
 
+app = new_app()
 
+
+@app.command()
 def mirror(
     catalog: CatalogArgument,
     to: ToOption,

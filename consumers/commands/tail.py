@@ -6,22 +6,23 @@ from typing import Annotated, Final
 import typer
 
 from consumers import beginning, moment, stream
-from consumers.commands.following import run, stay_of
-from consumers.commands.options import OnceOption
-from consumers.commands.output import enough_is_enough
+from consumers.commands.options import OnceOption, new_app
+from consumers.commands.running import enough_is_enough, run
 from consumers.event import TYPES
 from consumers.model import EventType
 from consumers.moment import Moment
 from consumers.screen import JsonScreen, LineScreen
 from consumers.tail import Screen, Tail
-from plumbing import server
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
 from plumbing.errors import ConfigError
 
+app = new_app()
+
 LINES: Final = 10
 
 
+@app.command()
 def tail(
     catalog: CatalogArgument,
     json: Annotated[
@@ -96,10 +97,7 @@ async def _tail(
     *,
     once: bool,
 ) -> int:
-    async with (
-        server.opened(settings, stay_of(once=once)) as redis,
-        stream.opened(redis, catalog, once=once) as events,
-    ):
+    async with stream.found(settings, catalog, once=once) as events:
         if isinstance(start, int):
             offset = await beginning.last(events, start, types)
         else:

@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from consumers import stream
-from consumers.commands.options import ToOption
+from consumers.commands.options import ToOption, new_app
 from consumers.errors import CannotCompare
 from consumers.projections import KINDS, kept
 from consumers.sql import database
@@ -19,13 +19,14 @@ from consumers.stream import Stream
 from consumers.verify import Verdict
 from consumers.verify import repair as mend
 from consumers.verify import verify as compare
-from plumbing import command, server
+from plumbing import command
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
-from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
 
 log = structlog.get_logger(__name__)
+
+app = new_app()
 
 EQUAL, DIFFERENT, NOT_COMPARED = 0, 1, 2
 """Exit codes (contract, 7)."""
@@ -43,6 +44,7 @@ class Report(NamedTuple):
     error: str | None
 
 
+@app.command()
 def verify(
     catalog: CatalogArgument,
     to: ToOption,
@@ -110,8 +112,7 @@ async def _verify(
     codes = set()
     async with (
         database.opened(to, must_exist=True) as copy,
-        server.opened(settings, Stay.BORROW) as redis,
-        stream.opened(redis, catalog, once=True) as events,
+        stream.found(settings, catalog, once=True) as events,
     ):
         for kind in kinds or await _kept(copy, catalog):
             report = await _report(events, KINDS[kind](copy, catalog), is_repairing=is_repairing)

@@ -91,13 +91,13 @@ async def test_a_mirror_until_it_is_stopped(
 
 
 async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """Killed in the midst of its work, again and again, it has data and checkpoint that fit.
+    """Killed in the midst of its work it has data and checkpoint that fit, and in the end all.
 
-    And in the end it has everything.
+    The conformance suite does that to every projection, in every database.
     """
     choose = random.Random(7)
     await publisher.commit(numbered(300))
-    for attempt in range(6):
+    for attempt in range(3):
         with started("mirror", "us", cwd=cwd, CATEGORY_PUBLISHER_TO=to) as process:
             goal = position(to)
             for _ in range(30):
@@ -335,7 +335,7 @@ async def test_a_disk_that_fills_up(publisher: PretendPublisher, to: str, cwd: P
     await publisher.commit(tree(HOME))
     mirror = ["-m", CONSUMER, "mirror", "us", "--to", to, "--once"]
     assert call(CONSUMER, *mirror[2:], cwd=cwd).returncode == 0
-    await publisher.commit(numbered(20_000))
+    await publisher.commit(numbered(5_000))
     limited = ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, *mirror]
     done = subprocess.run(  # noqa: ASYNC221  nothing else is going on
         limited, cwd=cwd, capture_output=True, encoding="utf-8", timeout=60, check=False

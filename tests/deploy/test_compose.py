@@ -202,12 +202,15 @@ def test_the_image_and_the_file_agree() -> None:
 def test_the_mirror_is_checked_for_what_it_writes() -> None:
     """The same catalog and database, the database in its volume."""
     mirror = services()["mirror"]
-    assert mirror["command"][0] == "mirror"
+    command, catalog, *to = mirror["command"]
+    assert command == "mirror"
     assert mirror["healthcheck"]["test"] == [
         "CMD",
         *mirror["entrypoint"],
         "verify",
-        *mirror["command"][1:],
+        catalog,
+        *("--projection", "mirror"),
+        *to,
     ]
     assert mirror["command"][-1].startswith("sqlite:////data/")
     assert "mirror:/data" in mirror["volumes"]
