@@ -102,12 +102,15 @@ def mariadb() -> Iterator[MariaDb]:
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
-async def database_url(request: pytest.FixtureRequest, folder: Path) -> str:
+async def database_url(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
     """Give the URL of an empty database: SQLite, then PostgreSQL, then MariaDB."""
     if request.param == "sqlite":
-        return f"sqlite:///{folder / 'copy.sqlite'}"
-    server: Postgres | MariaDb = request.getfixturevalue(request.param)
-    return await server.new()
+        yield f"sqlite:///{folder / 'copy.sqlite'}"
+    else:
+        server: Postgres | MariaDb = request.getfixturevalue(request.param)
+        url = await server.new()
+        yield url
+        await server.give_back(url)
 
 
 @pytest.fixture(params=["fakeredis", "valkey", "oldest_redis"])

@@ -14,7 +14,7 @@ from tests.store.outside import check_whole, replayed, seen
 from tests.trees import body, wide
 from tests.valkey import Valkey
 
-KILLS = 12
+KILLS = 6
 
 
 @pytest.mark.parametrize("publishers", [1, 2])

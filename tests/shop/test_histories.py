@@ -42,7 +42,7 @@ COPY = "copy.sqlite"
 WRITES = re.compile(r"cmdstat_(?!auth|client|ping|info|hmget|hgetall|get|type|multi|exec|select)")
 
 
-@pytest.mark.parametrize("name", list(HISTORIES))
+@pytest.mark.parametrize("name", ["whatnot", pytest.param("shopify", marks=pytest.mark.slow)])
 async def test_a_real_history(
     name: str, real_trees: Path, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
