@@ -9,6 +9,7 @@ plumbing.errors.Error
 ├── NotRecorded         the history in the database does not reach to where one asks
 ├── MapRefused          the user's mappings cannot be changed so; nothing was written
 └── CannotCompare       verify found nothing to compare; exit code 2
+    └── ElsewhereInHistory  the copy is not where the state is; a repair helps
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +24,13 @@ MOST_PROBLEMS: Final = 20
 class NoState(Error):
     """Redis holds no state of the catalog, or none that is intact (contract, 5.7).
 
-    `meta` is the hash as it was seen, so that a reader can tell when it has changed.
+    `meta` is the hash as it was seen, so that a reader can tell when it has changed; None if it
+    was not.
     """
 
     def __init__(self, message: str, meta: Mapping[bytes, bytes] | None = None) -> None:
         super().__init__(message)
-        self.meta = meta or {}
+        self.meta = meta
 
 
 class BadEntry(Error):
@@ -64,3 +66,7 @@ class CannotCompare(Error):
     """Copy and state cannot be held against each other."""
 
     exit_code: ClassVar[int] = 2
+
+
+class ElsewhereInHistory(CannotCompare):
+    """The copy does not come to where the state is: it is behind, or of another history."""

@@ -193,16 +193,16 @@ class Stream:
                 waits = True
                 await self._change(error.meta)
 
-    async def _change(self, meta: Mapping[bytes, bytes]) -> None:
+    async def _change(self, meta: Mapping[bytes, bytes] | None) -> None:
         """Wait until `meta` is another one, or long enough for another look at the rows."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._pace.look_hard):
                 while await self._is_still(meta):
                     await asyncio.sleep(self._pace.look)
 
-    async def _is_still(self, meta: Mapping[bytes, bytes]) -> bool:
+    async def _is_still(self, meta: Mapping[bytes, bytes] | None) -> bool:
         try:
-            return await self._read_meta() == meta
+            return meta is None or await self._read_meta() == meta
         except NoState:
             return not meta  # no hash, and neither was there one before
 

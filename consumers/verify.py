@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from consumers import digest
-from consumers.errors import CannotCompare, NoState, StoreTaken
+from consumers.errors import CannotCompare, ElsewhereInHistory, NoState, StoreTaken
 from consumers.model import Category, Checkpoint, Rows
 from consumers.sql.projection import SqlCopy
 from consumers.stream import Stream
@@ -53,8 +53,8 @@ async def verify(
     """Compare the copy of `projection` with the state, giving it `within` seconds to catch up.
 
     A copy that does not have the digest of its own checkpoint is different at once. Raises
-    CannotCompare if there is no copy, or if it does not come to where the state is; and NoState,
-    StoreError, RedisError.
+    CannotCompare if there is no copy, ElsewhereInHistory if it does not come to where the state
+    is; and NoState, StoreError, RedisError.
     """
     end = time.monotonic() + within
     while True:
@@ -71,7 +71,7 @@ async def verify(
             rows = _differences(copy, snapshot.rows) if is_comparable else ()
             return Verdict(checkpoint.position, len(copy), damage + _shortened(list(rows)))
         if time.monotonic() > end:
-            raise CannotCompare(
+            raise ElsewhereInHistory(
                 f"the copy is at {checkpoint.position}, the state at {state.position}: "
                 "does its consumer run?"
             )
@@ -81,11 +81,11 @@ async def verify(
 async def repair(
     stream: Stream,
     projection: SqlCopy,
-    found: Verdict,
+    found: Sequence[str],
     *,
     within: float = CATCH_UP_SECONDS,
 ) -> Verdict:
-    """Reset `projection`, of which `verify` has `found` that it differs, and compare again.
+    """Reset `projection`, of which `verify` has `found` these differences, and compare again.
 
     Raises what `verify` does.
     """
@@ -96,7 +96,7 @@ async def repair(
             log.warning("the copy was moved meanwhile, looking again", reason=str(error))
         verdict = await verify(stream, projection, within=within)
         if not verdict.differences:
-            return replace(verdict, differences=found.differences, is_repaired=True)
+            return replace(verdict, differences=found, is_repaired=True)
     return verdict
 
 

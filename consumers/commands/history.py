@@ -65,7 +65,7 @@ def history(
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Keep every version of every category in a database, or ask what was and what changed.
+    """Keep every version of every category, or ask what was.
 
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. With --as-of or --between it
     asks that database, needs no Redis, and exits: 0 answered, 1 not recorded.

@@ -1,5 +1,6 @@
 """`category-consumer map …`: the user's own categories, linked with those of a catalog."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from plumbing.command import CatalogArgument, ConfigOption, UnusedConfigOption
 from plumbing.config import check_catalog_name
 from plumbing.errors import ConfigError
 
-app = new_app("Links your own categories with a catalog's, and tells which links need a look.")
+app = new_app("Link your own categories with a catalog's.")
 
 STDIN = "-"
 
@@ -73,7 +74,7 @@ def import_(
     ] = SEPARATOR,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Import your own categories, or their new names and paths.
+    """Import your own categories, or their new names.
 
     What was imported before keeps its link, and stays if it is not there any more.
     """
@@ -116,7 +117,10 @@ def suggest(
     csv: Annotated[bool, typer.Option("--csv", help="Print what link --from reads.")] = False,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Suggest leaves for your own categories, with a score from 0 to 100, the best first."""
+    """Suggest leaves for your own categories, best first.
+
+    The score is from 0 to 100. A leaf whose name has little in common is never suggested.
+    """
     _check(catalog, config)
     if json and csv:
         raise ConfigError("map suggest: --json or --csv, not both")
@@ -127,10 +131,11 @@ def suggest(
             atlas = await desk.look()
         leaves = Leaves(Tree(atlas.rows), atlas.linked)
         some = _chosen(atlas.mappings, keys or [])
-        found = [
-            Suggestion(each, leaves.similar(each.own.name, each.own.path, limit, min_score))
-            for each in some.values()
-        ]
+        found = []
+        for each in some.values():
+            similar = leaves.similar(each.own.name, each.own.path, limit, min_score)
+            found.append(Suggestion(each, similar))
+            await asyncio.sleep(0)  # a stop signal is heard here
         _print(form(found))
         return 0
 
@@ -169,7 +174,10 @@ def link(
     ] = False,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Link an own category with a leaf, or accept it as it is now by linking it again."""
+    """Link an own category with a leaf.
+
+    Linking it again with the same one accepts that as it is now.
+    """
     _check(catalog, config)
     if (key is None) == (file is None) or (category_id is None) != (key is None):
         raise ConfigError("map link: give KEY and ID, or --from FILE")
@@ -224,7 +232,10 @@ def review(
     json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Show which links need a look, why, since when, and what else could be linked."""
+    """Show which links need a look, and why.
+
+    And since when, and what else could be linked.
+    """
     _check(catalog, config)
 
     async def work() -> int:
@@ -246,7 +257,7 @@ def export_(
     ] = "json",
     config: UnusedConfigOption = None,
 ) -> None:
-    """Write all mappings to standard output, with the paths as they are now."""
+    """Write all mappings to standard output."""
     _check(catalog, config)
     forms = {"json": show.export_json, "csv": show.export_csv}
     if form not in forms:

@@ -20,7 +20,7 @@ def mirror(
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Keep a copy of a catalog in a database, in the tables of the contract.
+    """Keep a copy of a catalog in a database.
 
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
     """

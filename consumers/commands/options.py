@@ -39,5 +39,5 @@ def new_app(help_: str | None = None) -> typer.Typer:
 
 def check_name(name: str) -> None:
     """Raise ConfigError unless `name` can be a consumer's."""
-    if not name:
-        raise ConfigError("--name: a consumer's name is not empty")
+    if not name or not name.isprintable():
+        raise ConfigError("--name: a consumer's name is not empty, and of printable characters")

@@ -61,7 +61,7 @@ def tail(
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show a catalog's last events, or those since a moment, then each new one.
+    """Show a catalog's last events, then each new one.
 
     What is wrong with the history is told on standard error, whatever types are shown. Colours
     are for terminals; the environment variable NO_COLOR switches them off.

@@ -10,7 +10,7 @@ import typer
 
 from consumers import stream
 from consumers.commands.options import ToOption, new_app
-from consumers.errors import CannotCompare
+from consumers.errors import CannotCompare, ElsewhereInHistory
 from consumers.projections import KINDS, kept
 from consumers.sql import database
 from consumers.sql.database import Database
@@ -73,7 +73,7 @@ def verify(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Compare a database's projections of a catalog with the state in Redis.
+    """Compare what a database keeps of a catalog with Redis.
 
     A projection that is behind gets some seconds to catch up; what it has of the present state
     is compared, row by row.
@@ -137,9 +137,15 @@ async def _kept(copy: Database, catalog: str) -> list[str]:
 async def _report(events: Stream, projection: SqlCopy, *, is_repairing: bool) -> Report:
     verdict, told = None, None
     try:
-        verdict = await compare(events, projection)
-        if is_repairing and verdict.differences:
-            verdict = await mend(events, projection, verdict)
+        try:
+            verdict = await compare(events, projection)
+            found = verdict.differences
+        except ElsewhereInHistory as error:
+            if not is_repairing:
+                raise
+            found = [str(error)]
+        if is_repairing and found:
+            verdict = await mend(events, projection, found)
     except Error as error:
         told = str(error)
     return Report(projection.catalog, projection.kind, verdict, told)

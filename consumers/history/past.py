@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, inspect
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Select
 
 from consumers.errors import NotRecorded
 from consumers.history.record import Record, Resync
@@ -46,15 +45,13 @@ class Past:
 async def load(database: Database, catalog: str) -> Past:
     """Return the record of `catalog` in `database` as it is now; NotRecorded if there is none."""
     record = Record(catalog)
-    async with database.reading() as connection:
-        resyncs = await record.resyncs(connection) if await _is_there(connection) else []
+    resyncs: Sequence[Resync] = ()
+    if await database.has(history_resyncs):
+        async with database.reading() as connection:
+            resyncs = await record.resyncs(connection)
     if not resyncs:
         raise NotRecorded(
             f"{database.address}: there is no history of catalog {catalog}: "
             f"run `category-consumer history {catalog} --to … --once` first"
         )
     return Past(resyncs, record, database)
-
-
-async def _is_there(connection: AsyncConnection) -> bool:
-    return await connection.run_sync(lambda sync: inspect(sync).has_table(history_resyncs.name))

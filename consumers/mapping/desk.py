@@ -17,8 +17,8 @@ from consumers.mapping.judge import UNLINKED
 from consumers.mapping.linking import Wish
 from consumers.mapping.model import Atlas, Mapping, Own, Status
 from consumers.mapping.projection import MapProjection
-from consumers.mapping.store import MappingsTable, is_there
-from consumers.mapping.tables import map_categories
+from consumers.mapping.store import MappingsTable
+from consumers.mapping.tables import map_categories, mappings
 from consumers.model import Checkpoint
 from consumers.sql.checkpoint import CheckpointRow
 from consumers.sql.database import Database
@@ -108,9 +108,8 @@ class Desk:
         return Atlas(mappings, await self._rows.read(connection))
 
     async def _check_tables(self) -> None:
-        async with self._database.reading() as connection:
-            if not await is_there(connection):
-                raise self._no_copy()
+        if not await self._database.has(mappings):
+            raise self._no_copy()
 
     def _no_copy(self) -> MapRefused:
         catalog = self._catalog

@@ -23,8 +23,7 @@ def wishes_of(sheet: Sheet) -> list[Wish]:
 
     Raises MapRefused if it has not the two columns.
     """
-    if missing := [name for name in ("key", "category_id") if name not in sheet.header]:
-        problems = [f"there is no column {name!r}" for name in missing]
+    if problems := sheet.lacks("key", "category_id"):
         raise MapRefused(f"{sheet.name}: nothing was linked", problems)
     pairs = ((row, row.cells["category_id"].strip()) for row in sheet.rows)
     return [Wish(row.cells["key"].strip(), id_, f"{row.place}: ") for row, id_ in pairs if id_]
@@ -68,8 +67,8 @@ def _unfit(wishes: Sequence[Wish], atlas: Atlas, *, replace: bool) -> Iterator[s
         mapping, row = atlas.mappings.get(key), atlas.rows.get(id_)
         if mapping is None:
             yield f"{place}{_unknown(key)}: import it first"
-        elif not replace and _is_kept(mapping, id_):
-            yield f"{place}key {key!r} is linked with {_told(mapping)}: --replace changes that"
+        elif not replace and (kept := _kept(mapping, id_)):
+            yield f"{place}key {key!r} is linked with {kept}: --replace changes that"
         if row is None:
             yield f"{place}there is no category {id_!r}"
         elif not row.is_leaf:
@@ -90,14 +89,12 @@ def _taken(wishes: Sequence[Wish], atlas: Atlas) -> Iterator[str]:
         owners.setdefault(id_, key)
 
 
-def _is_kept(mapping: Mapping, id_: str) -> bool:
-    decision = mapping.decision
-    return decision is not None and decision.id != id_ and mapping.status.state != "broken"
-
-
-def _told(mapping: Mapping) -> str:
-    decision = mapping.decision
-    return f"{decision.id!r} ({decision.local_name!r}, {mapping.status.state})" if decision else ""
+def _kept(mapping: Mapping, id_: str) -> str | None:
+    """Tell which other link than one with `id_` stands; None if there is none to keep."""
+    decision, state = mapping.decision, mapping.status.state
+    if decision is None or decision.id == id_ or state == "broken":
+        return None
+    return f"{decision.id!r} ({decision.local_name!r}, {state})"
 
 
 def _unknown(key: str) -> str:

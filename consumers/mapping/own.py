@@ -47,15 +47,12 @@ def _columns(sheet: Sheet, wanted: Columns) -> list[str | None]:
     """Return the columns of key, name and path that there are."""
     key, name, path = wanted.names
     named = [column for column in wanted if column is not None]
-    missing = [column for column in dict.fromkeys([key, *named]) if column not in sheet.header]
-    doubled = [each for each in (key, name, path) if sheet.header.count(each) > 1]
-    problems = [f"there is no column {column!r}" for column in missing]
-    problems += [f"column {column!r} is there twice" for column in doubled]
-    if name not in sheet.header and path not in sheet.header:
-        problems.append(f"there is neither a column {name!r} nor {path!r}")
+    there = [each for each in (name, path) if each in sheet.header]
+    problems = sheet.lacks(*dict.fromkeys([key, *named, *there]))
+    if not there:
+        problems = [f"there is neither a column {name!r} nor {path!r}", *problems]
     if problems:
-        there = ", ".join(map(repr, sheet.header)) or "none"
-        raise MapRefused(f"{sheet.name}: nothing was imported", [*problems, f"columns: {there}"])
+        raise MapRefused(f"{sheet.name}: nothing was imported", problems)
     return [column if column in sheet.header else None for column in (key, name, path)]
 
 

@@ -30,9 +30,19 @@ class Sheet(NamedTuple):
     header: Sequence[str]
     rows: Sequence[Row]
 
+    def lacks(self, *columns: str) -> list[str]:
+        """Tell which of `columns` are not there, or twice, and if so which ones there are."""
+        problems = [f"there is no column {name!r}" for name in columns if name not in self.header]
+        problems += [
+            f"column {name!r} is there twice" for name in columns if self.header.count(name) > 1
+        ]
+        there = ", ".join(map(repr, self.header)) or "none"
+        return [*problems, f"columns: {there}"] if problems else []
+
 
 def parse(content: bytes, name: str) -> Sheet:
     """Return what stands in `content`, CSV with a header; MapRefused if that is none."""
+    csv.field_size_limit(len(content) + 1)  # the many candidates of one mapping are one cell
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

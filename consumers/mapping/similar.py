@@ -30,15 +30,15 @@ class Leaves:
     def __init__(self, tree: Tree, linked: Collection[str]) -> None:
         free = [leaf for leaf in tree.leaves() if leaf.id not in linked]
         self._tree = tree
-        self._names = {leaf.id: default_process(leaf.local_name) for leaf in free}
-        self._paths = {leaf.id: default_process(tree.path(leaf.id)) for leaf in free}
+        self._names = {leaf.id: _words(leaf.local_name) for leaf in free}
+        self._paths = {leaf.id: _words(tree.path(leaf.id)) for leaf in free}
 
     def similar(
         self, name: str, path: str, limit: int, min_score: float = MIN_SCORE
     ) -> list[Candidate]:
         """Return up to `limit` leaves with at least `min_score`, best first, ties by id."""
         best: list[tuple[float, str]] = []
-        name, path = default_process(name), default_process(path)
+        name, path = _words(name), _words(path)
         for _, of_names, id_ in process.extract(
             name, self._names, scorer=fuzz.token_sort_ratio, limit=None, score_cutoff=MIN_OF_NAMES
         ):
@@ -53,6 +53,11 @@ class Leaves:
 
     def score(self, name: str, path: str, id_: str) -> float:
         """Return how similar the leaf `id_`, which is not linked, is."""
-        of_names = fuzz.token_sort_ratio(default_process(name), self._names[id_])
-        of_paths = fuzz.token_set_ratio(default_process(path), self._paths[id_])
+        of_names = fuzz.token_sort_ratio(_words(name), self._names[id_])
+        of_paths = fuzz.token_set_ratio(_words(path), self._paths[id_])
         return round((of_names + of_paths) / 2, 1)
+
+
+def _words(text: str) -> str:
+    """Return `text` without case and punctuation; as it is if it has nothing else."""
+    return default_process(text) or text

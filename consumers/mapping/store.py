@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, inspect, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.mapping.model import Decision, Mapping, Mappings, Own, Status
@@ -19,8 +19,6 @@ DECISION: Final = (
 )
 STATUS: Final = ("state", "reason", "since", "since_event")
 FIELDS: Final = [mappings.c[name] for name in ("own_key", *OWN, *DECISION, *STATUS)]
-KEYS_AT_ONCE: Final = 500
-"""How many keys one statement names: SQLite once took 999 parameters at most."""
 
 
 class MappingsTable:
@@ -77,9 +75,8 @@ class MappingsTable:
 
     async def remove(self, connection: AsyncConnection, keys: list[str]) -> None:
         """Delete the mappings of `keys`."""
-        for start in range(0, len(keys), KEYS_AT_ONCE):
-            some = mappings.c.own_key.in_(keys[start : start + KEYS_AT_ONCE])
-            await connection.execute(delete(mappings).where(self._is_ours, some))
+        some = mappings.c.own_key.in_(keys)
+        await connection.execute(delete(mappings).where(self._is_ours, some))
 
     async def _update(
         self, connection: AsyncConnection, names: Iterable[str], rows: list[dict[str, Any]]
@@ -90,15 +87,6 @@ class MappingsTable:
             )
             new: dict[str, Any] = {name: bindparam(name) for name in names}
             await connection.execute(statement.values(new), rows)
-
-
-async def is_there(connection: AsyncConnection) -> bool:
-    """Say whether the database has the table of the mappings."""
-    return await connection.run_sync(_has_table)
-
-
-def _has_table(connection: Connection) -> bool:
-    return bool(inspect(connection).has_table(mappings.name))
 
 
 def _mapping(row: Any) -> Mapping:

@@ -32,4 +32,4 @@ class Backend:
     text_of: Callable[[BaseException], str]
     """Says in one line what the driver raised."""
     advice: Mapping[str, str]
-    """What to do, by a part of that line."""
+    """What to do, by a pattern in that line; the first one that is found counts."""

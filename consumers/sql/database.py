@@ -3,13 +3,14 @@
 The URLs are SQLAlchemy's, but the driver is ours to choose, since it has to be asynchronous.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import Final
 
 import sqlalchemy.exc
-from sqlalchemy import URL, Table, make_url
+from sqlalchemy import URL, Connection, Table, inspect, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from consumers.errors import StoreAway, StoreError
@@ -26,6 +27,7 @@ DIALECTS: Final = {
 
 That a MySQL is a MariaDB SQLAlchemy learns when it connects.
 """
+MOST_PORTS: Final = 1 << 16
 EXAMPLE: Final = "sqlite:///categories.db"
 
 
@@ -54,9 +56,45 @@ class Database:
                 yield connection
 
     async def create(self, *tables: Table) -> None:
-        """Create those of `tables` (or views) that are not there."""
+        """Create those of `tables` (or views) that are not there.
+
+        Raises StoreError before anything is created if one of that name is somebody else's.
+        """
         async with self.writing() as connection, self._backend.creating(connection):
-            await connection.run_sync(tables[0].metadata.create_all, tables=tables)
+            if foreign := await connection.run_sync(_foreign, tables):
+                raise StoreError(
+                    f"{self.address}: there is a table {foreign}, and it is not this program's: "
+                    "name another database"
+                )
+            await connection.run_sync(_create, tables)
+
+    async def has(self, table: Table) -> bool:
+        """Say whether `table` is there."""
+        async with self.reading() as connection:
+            return await connection.run_sync(_has, table)
+
+
+def _has(connection: Connection, table: Table) -> bool:
+    return bool(inspect(connection).has_table(table.name))
+
+
+def _create(connection: Connection, tables: Sequence[Table]) -> None:
+    """Create what is not there of `tables`, and of their indexes: a kill may have come between."""
+    tables[0].metadata.create_all(connection, tables=tables)
+    for table in tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+
+
+def _foreign(connection: Connection, tables: Sequence[Table]) -> str | None:
+    """Return the name of one of `tables` that is there without columns that ours has."""
+    there = inspect(connection)
+    for table in tables:
+        if there.has_table(table.name):
+            columns = {column["name"] for column in there.get_columns(table.name)}
+            if not columns >= set(table.columns.keys()):
+                return table.name
+    return None
 
 
 @asynccontextmanager
@@ -68,7 +106,11 @@ async def opened(text: str, *, must_exist: bool = False) -> AsyncIterator[Databa
     """
     url, backend, address = _parse(text)
     with _clear_errors(backend, address):
-        engine = await backend.engine_of(url, must_exist)
+        try:
+            engine = await backend.engine_of(url, must_exist)
+            engine.dialect.create_connect_args(engine.url)
+        except ValueError as error:
+            raise ConfigError(f"--to: {address}: an option has no such value: {error}") from error
     try:
         yield Database(engine, backend, address)
     finally:
@@ -88,8 +130,8 @@ def _clear_errors(backend: Backend, address: str) -> Iterator[None]:
 
 
 def _clear(backend: Backend, address: str, error: BaseException, *, lost: bool) -> StoreError:
-    message = " ".join(backend.text_of(error).split())
-    advice = [what for part, what in backend.advice.items() if part in message]
+    message = " ".join(backend.text_of(error).split()) or type(error).__name__
+    advice = [what for part, what in backend.advice.items() if re.search(part, message)]
     told = f"{address}: {message}" + (f" ({advice[0]})" if advice else "")
     return StoreAway(told) if lost or backend.may_pass(error) else StoreError(told)
 
@@ -100,6 +142,7 @@ def _parse(text: str) -> tuple[URL, Backend, str]:
     A text that is no URL is not repeated: who knows where the password stands in it.
     """
     try:
+        text.encode()
         url = make_url(text)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise ConfigError(f"--to: not a database URL such as {EXAMPLE}") from None
@@ -122,11 +165,14 @@ def _backend(dialect: str) -> Backend:
 
 
 def _check(url: URL, name: str, backend: Backend) -> None:
-    if name == "sqlite" and (url.host or url.database in {None, "", ":memory:"}):
+    is_in_memory = ":memory:" in (url.database or "") or url.query.get("mode") == "memory"
+    if name == "sqlite" and (url.host or not url.database or is_in_memory):
         raise ConfigError(
             "--to: sqlite needs a file: sqlite:///path relative to this folder, "
             "sqlite:////path from the root"
         )
+    if url.port is not None and not 0 < url.port < MOST_PORTS:
+        raise ConfigError(f"--to: there is no port {url.port}")
     if not url.database:
         raise ConfigError(f"--to: which database? {name}://user@host/database")
     if unknown := sorted(set(url.query) - backend.options):

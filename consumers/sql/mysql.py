@@ -16,6 +16,8 @@ CREATING: Final = "category-publisher"
 """The lock of who creates our tables; here CREATE ends a transaction, so it is no part of one."""
 CREATING_SECONDS: Final = 60
 MODE: Final = "mysql_level"
+STRICT: Final = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
+"""Whatever the server's own mode is: without it a value that is too long is cut in silence."""
 PASSING: Final = frozenset({1040, 1053, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055})
 """Too many connections, stopping, locked, deadlock, read-only, killed, away, lost. Source: MySQL
 error reference."""
@@ -25,14 +27,18 @@ async def _engine_of(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT00
     engine = create_async_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         isolation_level="REPEATABLE READ",
-        connect_args={"connect_timeout": CONNECT_SECONDS},
+        connect_args={"connect_timeout": CONNECT_SECONDS, "init_command": STRICT},
     )
     sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
 def _begin(connection: Connection) -> None:
-    """Set the level here: where SQLAlchemy sets it, a cancellation leaves a connection behind."""
+    """Set the level of who writes here.
+
+    That of the engine is set once, when it connects. Where SQLAlchemy sets one for a transaction,
+    a cancellation leaves a connection behind.
+    """
     if level := connection.get_execution_options().get(MODE):
         connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {level}")
 
@@ -69,7 +75,7 @@ BACKEND: Final = Backend(
     may_pass=_may_pass,
     text_of=_text_of,
     advice={
-        "Access denied": "are user, password and database right?",
+        "^Access denied": "are user, password and database right?",
         "Unknown database": "create it, or name another one",
         "command denied": "grant this user the right to do that",
         "doesn't exist": "has a projection ever written to it?",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Dialect, String, Text
+from sqlalchemy import Dialect, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -23,7 +23,7 @@ class Exact(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Name a collation where text would be compared without case, or without blanks."""
         if dialect.name != "mysql":
-            return dialect.type_descriptor(String(self.length) if self.length else Text())
+            return dialect.type_descriptor(Text())
         collation = "utf8mb4_nopad_bin" if dialect.is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
         if self.length:
             return mysql.VARCHAR(self.length, charset="utf8mb4", collation=collation)

@@ -7,9 +7,15 @@ from sqlalchemy import make_url
 from sqlalchemy.schema import CreateTable
 
 from consumers.errors import StoreError
+from consumers.mirror import Mirror
+from consumers.model import Category, Checkpoint, Snapshot
 from consumers.sql import database, rows, tables
 from consumers.sql.rows import RowsTable
 from plumbing.errors import ConfigError
+from tests.consumers.pretend_publisher import TIME
+from tests.databases import MariaDb, Postgres, execute
+
+LONG = Snapshot({"x" * 300: Category("x" * 300, "0", "Name", is_leaf=True)}, TIME)
 
 
 def names(folder: Path) -> list[str]:
@@ -31,6 +37,11 @@ def names(folder: Path) -> list[str]:
         ("postgresql://me:hunter2@host", "which database"),
         ("postgresql://me:hunter2@host/db?sslmod=hunter2", "no option sslmod here, but: host"),
         ("sqlite:///a.db?moode=ro", "sqlite has no option moode"),
+        ("sqlite:///a.db?timeout=soon", "an option has no such value"),
+        ("sqlite:///file:a?mode=memory&uri=true", "needs a file"),
+        ("postgresql://me:hunter2@host:99999/db", "there is no port 99999"),
+        ("postgresql://host/db?prepared_statement_cache_size=many", "an option has no such value"),
+        ("sqlite:///\udcff.db", "not a database URL"),
         ("oracle://me:hunter2@host/db", "no database of kind oracle"),
         ("postgresql+psycopg2://me:hunter2@host/db", "no database of kind postgresql"),
     ],
@@ -80,3 +91,29 @@ def test_the_statements_of_other_databases(name: str) -> None:
     statement = rows.upsert(tables.categories, dialect)
     values = statement.partition("VALUES")[2].partition("ON")[0]
     assert values.count("%") + values.count("?") == 5
+
+
+async def test_a_server_that_would_cut_what_is_too_long(mariadb: MariaDb) -> None:
+    """It refuses, whatever its own mode: a copy that differs in silence would be worse."""
+    url = await mariadb.new()
+    await execute(url, "SET GLOBAL sql_mode = ''")
+    try:
+        async with database.opened(url) as opened:
+            mirror = Mirror(opened, "us")
+            await mirror.load()
+            with pytest.raises(StoreError, match="too long"):
+                await mirror.reset(LONG, Checkpoint("9f3c1a2b", 1, "1-0", "0" * 16))
+    finally:
+        await execute(url, "SET GLOBAL sql_mode = DEFAULT")
+        await mariadb.give_back(url)
+
+
+async def test_a_server_that_takes_long_ids(postgres: Postgres) -> None:
+    """PostgreSQL has no use for the length that MySQL wants."""
+    url = await postgres.new()
+    async with database.opened(url) as opened:
+        mirror = Mirror(opened, "us")
+        await mirror.load()
+        await mirror.reset(LONG, Checkpoint("9f3c1a2b", 1, "1-0", "0" * 16))
+        assert (await mirror.read())[1] == LONG.rows
+    await postgres.give_back(url)

@@ -297,13 +297,24 @@ async def test_a_file_that_is_no_database(folder: Path) -> None:
 
 
 async def test_tables_of_somebody_else(to: str) -> None:
-    """A table of that name with other columns is not touched."""
+    """Where a table of that name has other columns, nothing is created beside it."""
     execute(to, "CREATE TABLE categories (id INTEGER, title TEXT)")
     async with opened_mirror(to) as mirror:
-        with pytest.raises(StoreError, match="are not this program's"):
+        with pytest.raises(StoreError, match="a table categories, and it is not this program's"):
             await mirror.load()
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
-        assert file.execute("SELECT count(*) FROM categories").fetchone() == (0,)
+        assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("categories",)]
+
+
+async def test_an_index_that_is_missing(to: str) -> None:
+    """It is made when a mirror starts: a kill may have come between table and index."""
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        execute(to, "DROP INDEX categories_by_name")
+        await mirror.load()
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        indexes = file.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    assert {("categories_by_name",), ("categories_by_parent",)} <= set(indexes)
 
 
 @pytest.mark.parametrize("moment", range(6))

@@ -45,14 +45,19 @@ def cwd(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def running(name: str, part: str, *words: str, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the page's program that has `part` in it, and kill it in the end."""
+    """Run the page's program that has `part` in it; stopped, it ends well."""
     (cwd / name).write_text(block("python", part), "utf-8")
     process = subprocess.Popen(
         [sys.executable, name, *words], cwd=cwd, stderr=subprocess.PIPE, env={"PATH": ""}
     )
     with process:
-        yield process
-        process.kill()
+        try:
+            yield process
+            process.terminate()
+            assert b"Traceback" not in process.communicate(timeout=20)[1]
+            assert process.returncode == 0
+        finally:
+            process.kill()
 
 
 async def test_the_menu(cwd: Path) -> None:
@@ -69,7 +74,7 @@ async def test_the_menu(cwd: Path) -> None:
 
 
 async def test_the_leaves(cwd: Path) -> None:
-    """They are in the database, follow the tree, and go on after the program was killed."""
+    """They are in the database, follow the tree, and go on after the program was stopped."""
     url = f"sqlite:///{cwd / 'leaves.db'}"
 
     async def are(*names: str) -> bool:

@@ -52,7 +52,7 @@ def test_columns_and_separators() -> None:
     [
         (
             "",
-            "there is no column 'key'\nthere is neither a column 'name' nor 'path'\ncolumns: none",
+            "there is neither a column 'name' nor 'path'\nthere is no column 'key'\ncolumns: none",
         ),
         ("key;name\na;A\n", "columns: 'key;name'"),
         ("name\nA\n", "there is no column 'key'"),
@@ -102,3 +102,11 @@ def test_links_from_a_file() -> None:
     assert wishes_of(sheet) == [Wish("a", "7", "line 2: "), Wish("=c", "8", "line 4: ")]
     with pytest.raises(MapRefused, match="there is no column 'category_id'"):
         wishes_of(parse(b"key,id\n", "f"))
+    with pytest.raises(MapRefused, match="column 'category_id' is there twice"):
+        wishes_of(parse(b"key,category_id,category_id\na,1,2\n", "f"))
+
+
+def test_a_cell_of_many_candidates() -> None:
+    """What was exported can be read again, however long."""
+    text = unparse(["key", "candidates"], [["a", "x" * 200_000]])
+    assert parse(text.encode(), "f").rows[0].cells["candidates"] == "x" * 200_000

@@ -65,6 +65,12 @@ def candidates(mapping: Mapping, *others: Mapping) -> list[str]:
     return [one.id for one in Candidates(atlas).of(mapping)]
 
 
+def test_names_without_letters() -> None:
+    """They are compared as they are: not all of them are alike."""
+    tree = Tree({id_: Category(id_, "0", name, is_leaf=True) for id_, name in ("1🎁", "2&", "3🧸")})
+    assert [one.id for one in Leaves(tree, []).similar("🧸", "🧸", 3)] == ["3"]
+
+
 def test_candidates_of_a_former_leaf() -> None:
     """They are the leaves below it that are not linked, its children first."""
     former = broken("1", "Womenswear", "Womenswear", "Clothes")
