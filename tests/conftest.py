@@ -13,7 +13,7 @@ import stamina
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.databases import MariaDb, Postgres
+from tests.databases import MariaDb, Postgres, served
 from tests.valkey import Valkey
 
 settings.register_profile(
@@ -84,21 +84,15 @@ def oldest_redis() -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """Give a running PostgreSQL that all tests of this process share."""
-    path = Path(tempfile.mkdtemp(prefix="cp-"))
-    with Postgres(path) as server:
+    with served(Postgres) as server:
         yield server
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
     """Give a running MariaDB, from Debian's package, that all tests of this process share."""
-    if shutil.which("mariadb-install-db") is None:
-        pytest.skip("MariaDB is not here: install the system package mariadb-server")
-    path = Path(tempfile.mkdtemp(prefix="cp-"))
-    with MariaDb(path) as server:
+    with served(MariaDb) as server:
         yield server
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])

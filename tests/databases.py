@@ -10,21 +10,25 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncmy
 import asyncpg
+import pytest
 
 from tests.valkey import free_port
+
+Server = TypeVar("Server", bound="DatabaseServer")
 
 START_SECONDS = 60.0
 NOBODY = "nobody"
@@ -203,6 +207,17 @@ class MariaDb(DatabaseServer):
             *(f"--socket={self.folder / 's'}", "--innodb-flush-log-at-trx-commit=0"),
             *(["--user=root"] if os.geteuid() == 0 else []),
         ]
+
+
+@contextmanager
+def served(kind: type[Server]) -> Iterator[Server]:
+    """Have a server of `kind` running in a folder of its own; skip where it is not installed."""
+    if kind is MariaDb and shutil.which("mariadb-install-db") is None:
+        pytest.skip("MariaDB is not here: install the system package mariadb-server")
+    path = Path(tempfile.mkdtemp(prefix="cp-"))
+    with kind(path) as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
 
 
 async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:

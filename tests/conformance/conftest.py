@@ -1,8 +1,6 @@
 """Fixtures of the conformance suite: who publishes, and databases that go away."""
 
-import shutil
 import sqlite3
-import tempfile
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -14,7 +12,7 @@ import pytest
 from plumbing.server import Server
 from tests.consumers.conftest import _an_outage_is_waited_for, logs, real_server
 from tests.consumers.pretend_publisher import PretendPublisher
-from tests.databases import MariaDb, Postgres
+from tests.databases import MariaDb, Postgres, served
 
 __all__ = ["_an_outage_is_waited_for", "logs", "real_server"]
 
@@ -78,21 +76,15 @@ class KilledServer(Mortal):
 @pytest.fixture(scope="session")
 def mortal_postgres() -> Iterator[Postgres]:
     """Give a PostgreSQL that only tests which kill it share."""
-    path = Path(tempfile.mkdtemp(prefix="cp-"))
-    with Postgres(path) as server:
+    with served(Postgres) as server:
         yield server
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def mortal_mariadb() -> Iterator[MariaDb]:
     """Give a MariaDB that only tests which kill it share."""
-    if shutil.which("mariadb-install-db") is None:
-        pytest.skip("MariaDB is not here: install the system package mariadb-server")
-    path = Path(tempfile.mkdtemp(prefix="cp-"))
-    with MariaDb(path) as server:
+    with served(MariaDb) as server:
         yield server
-    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "mortal_postgres", "mortal_mariadb"])

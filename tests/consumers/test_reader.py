@@ -3,6 +3,7 @@
 Everything on fakeredis and on a real server.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from consumers.keep import keep
 from consumers.model import Checkpoint, Event, Snapshot
 from consumers.projection import Projection
 from consumers.reader import Reader
+from consumers.stream import Pace
 from plumbing.server import Server
 from tests.consumers.copying import copied, copy_once, copying, equal, execute, position
 from tests.consumers.mishaps import MISHAPS, Mishap
@@ -381,3 +383,12 @@ async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:
 async def saw(logs: list[Any], event: str, times: int = 1) -> bool:
     """Say whether `event` was logged at least so many times."""
     return [log["event"] for log in logs].count(event) >= times
+
+
+async def test_a_key_of_another_type_is_looked_at_with_pauses(server: Server) -> None:
+    """Where nothing is known of `meta`, the whole state is not read again at once."""
+    patient = Pace(look=0.01, look_hard=30)
+    async with stream.opened(server, "us", once=False, pace=patient) as events:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await events._change(None)

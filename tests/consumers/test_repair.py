@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consumers import stream
-from consumers.errors import NoState, StoreTaken
+from consumers.errors import ElsewhereInHistory, NoState, StoreTaken
 from consumers.keep import keep
 from consumers.projections import KINDS, kept
 from consumers.reader import Reader
@@ -245,3 +245,16 @@ async def test_what_a_database_keeps(
     async with database.opened(database_url) as store:
         assert await kept(store, "us") == ["history", "mirror"]
         assert await kept(store, "uk") == []
+
+
+async def test_a_copy_that_is_elsewhere_in_history(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """It cannot be compared, but it can be repaired, though no consumer runs."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, database_url)
+    await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
+    async with opened(real_server, database_url) as (events, projection):
+        with pytest.raises(ElsewhereInHistory, match="does its consumer run"):
+            await verify(events, projection, within=0)
+    assert await repaired(real_server, database_url) == mended(publisher)
