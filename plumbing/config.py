@@ -47,8 +47,9 @@ LONGEST_DURATION: Final = timedelta(days=3650)
 REDIS_OPTIONS: Final = frozenset({"db", "username", "password", "client_name"})
 """What may follow the `?` of a redis_url, besides `ssl_…` of a rediss:// one: the rest of what
 redis-py knows would change how this program talks to Redis."""
+HIGHEST_PORT: Final = 65535
 SECTIONS: Final = frozenset({"catalogs", "tiktok_shop"})
-SECRET_KEYS: Final = frozenset({"app_secret", "access_token", "refresh_token"})
+SECRET_KEYS: Final = frozenset({"app_secret", "access_token", "refresh_token", "token_key"})
 URL_KEYS: Final = frozenset({"redis_url", "url"})
 """Settings that may carry a user name and a password."""
 
@@ -101,6 +102,13 @@ def _redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if value != "off" and not (host and port.isdecimal() and int(port) <= HIGHEST_PORT):
+        raise ValueError('not "host:port", such as "127.0.0.1:9464", and not "off"')
+    return value
+
+
 def _shell_words(value: str) -> str:
     if not shlex.split(value):
         raise ValueError("the command is empty")
@@ -147,6 +155,8 @@ class TikTokShopSettings(_Section):
     """Where `authorize` and the refresher keep the pair; relative to `data_dir`."""
     access_token_file: Path | None = None
     access_token_command: Annotated[str, AfterValidator(_shell_words)] | None = None
+    token_key: SecretStr | None = None
+    """Set: the pair lives in Redis, encrypted with this, for all publishers; not in a file."""
 
     @model_validator(mode="after")
     def _one_owner_of_the_tokens(self) -> Self:
@@ -158,6 +168,23 @@ class TikTokShopSettings(_Section):
         if len(owners) > 1:
             raise ValueError(f"{' and '.join(owners)} exclude each other: keep one")
         return self
+
+
+class StandInSettings(_Section):
+    """Another shop of the market, asked when those before it cannot answer any more.
+
+    What is not set here is as in the catalog.
+    """
+
+    shop_cipher: Text
+    app_key: Text | None = None
+    app_secret: SecretStr | None = None
+    access_token: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    token_file: Path | None = None
+    access_token_file: Path | None = None
+    access_token_command: Annotated[str, AfterValidator(_shell_words)] | None = None
+    token_key: SecretStr | None = None
 
 
 class CatalogSettings(_Section):
@@ -176,6 +203,7 @@ class CatalogSettings(_Section):
     shop_cipher: Text | None = None
     listing_platform: Text | None = None
     include_prohibited_categories: bool | None = None
+    stand_ins: tuple[StandInSettings, ...] = ()
     guard: GuardSettings = GuardSettings()
     retention: RetentionSettings = RetentionSettings()
 
@@ -188,6 +216,7 @@ class CatalogSettings(_Section):
     token_file: Path | None = None
     access_token_file: Path | None = None
     access_token_command: Annotated[str, AfterValidator(_shell_words)] | None = None
+    token_key: SecretStr | None = None
 
     @model_validator(mode="after")
     def _url_fits_source(self) -> Self:
@@ -225,6 +254,12 @@ class Settings(BaseSettings):
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     """Unset: the embedded server, on the socket `data_dir/redis.sock`."""
     data_dir: Path = Path("data")
+    lease: Duration = timedelta(seconds=30)
+    """Within this time the catalogs of a publisher that died are taken over by others."""
+    polls_at_once: Annotated[int, Field(ge=1)] = 8
+    """Requests that may be under way at once to one source host for one app."""
+    http_listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9464"
+    """Where `run` serves health and metrics: "host:port", or "off"."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
