@@ -7,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -120,6 +120,17 @@ async def until_stopped(work: Awaitable[int]) -> int:
     Returns the exit code of `work`, or 0 if a stop signal ended it.
     """
     return await _until_done_or_stopped(work, lambda _number: 0)
+
+
+@contextlib.contextmanager
+def reloading(reload: Callable[[], None]) -> Iterator[None]:
+    """Let SIGHUP `reload` instead of stop, inside `until_stopped`; afterwards it does nothing."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
 
 
 async def _until_done_or_stopped(

@@ -26,7 +26,14 @@ class ConfigError(Error):
 
 
 class RedisError(Error):
-    """Redis cannot be reached, or refused a command."""
+    """Redis cannot be reached, or refused a command.
+
+    `passing`: it may pass by itself, so trying again soon makes sense (see `plumbing.refusals`).
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class EmbeddedServerError(Error):

@@ -3,18 +3,22 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 import redis.asyncio
 
-from plumbing.config import Settings
+from plumbing.config import Settings, TikTokShopSettings
 from plumbing.embedded import Stay
 from plumbing.errors import ConfigError
 from plumbing.server import Server, opened
 from publisher.guard import Limits
 from publisher.poll import Catalog
 from publisher.sources import Source
-from publisher.sources.factory import open_source
+from publisher.sources.factory import Sources
+from publisher.sources.token_file import TokenFile
+from publisher.sources.token_vault import kept
+from publisher.sources.tokens import TokenStore
 from publisher.store import Store
 
 
@@ -24,7 +28,12 @@ class App:
 
     server: Server
     client: redis.asyncio.Redis
+    sources: Sources
     catalogs: dict[str, Catalog]
+
+    def built(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
+        """Return the catalogs `names` of `settings`, which may be newer than this. ConfigError."""
+        return _built(settings, names, self.client, self.sources)
 
 
 @asynccontextmanager
@@ -33,17 +42,31 @@ async def opened_app(
 ) -> AsyncIterator[App]:
     """Open server and sources for the catalogs `names`. Raises ConfigError before it opens any."""
     for name in names:
-        settings.tiktok_shop_of(name)
+        settings.tiktok_shops_of(name)
     async with (
         opened(settings, stay) as server,
         server.client() as client,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        opened_session() as session,
     ):
-        catalogs = {
-            name: _catalog(settings, name, client, open_source(name, settings, session))
-            for name in names
-        }
-        yield App(server, client, catalogs)
+        sources = Sources(session, partial(kept, client=client, server=server))
+        yield App(server, client, sources, _built(settings, names, client, sources))
+
+
+def opened_session() -> aiohttp.ClientSession:
+    """Return a new HTTP session, which keeps no cookies; `polls_at_once` is what limits it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+@asynccontextmanager
+async def opened_tokens(settings: Settings, shop: TikTokShopSettings) -> AsyncIterator[TokenStore]:
+    """Open where the tokens of `shop` are kept; Redis only if that is there."""
+    if shop.token_key is None:
+        yield TokenFile(shop.token_file)
+        return
+    async with opened(settings, Stay.BORROW) as server, server.client() as client:
+        yield kept(shop, client, server)
 
 
 def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:
@@ -56,6 +79,18 @@ def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:
     for name in chosen:
         settings.catalog(name)
     return chosen
+
+
+def _built(
+    settings: Settings,
+    names: Iterable[str],
+    client: redis.asyncio.Redis,
+    sources: Sources,
+) -> dict[str, Catalog]:
+    return {
+        name: _catalog(settings, name, client, sources.open(name, settings))
+        for name in names
+    }
 
 
 def _catalog(settings: Settings, name: str, client: redis.asyncio.Redis, source: Source) -> Catalog:

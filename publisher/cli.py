@@ -7,29 +7,26 @@ import asyncio
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
-import aiohttp
 import orjson
-import structlog
 import typer
 from rich.console import Console
 
 from plumbing import command
 from plumbing.command import CatalogArgument, ConfigOption, UnusedConfigOption, settings_of
-from plumbing.config import Settings, check_catalog_name
+from plumbing.config import Settings, check_catalog_name, load
 from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
 from plumbing.server import opened
 from plumbing.terminal import harmless
-from publisher import daemon, event, export, poll, record, schemas, show
-from publisher.app import App, configured, opened_app
+from publisher import event, export, look, poll, record, running, schemas, show
+from publisher.app import App, configured, opened_app, opened_session, opened_tokens
 from publisher.demo.cli import demo
-from publisher.errors import WrongType
 from publisher.poll import Polled
 from publisher.sandbox.cli import sandbox
 from publisher.sources.authorize import Authorized, authorize
-from publisher.store import Store, all_catalogs
+from publisher.store import Store
 
 HELD = 3
 SHOWN_CHANGES = 50
@@ -65,18 +62,11 @@ def main() -> NoReturn:
 def run(config: ConfigOption = None) -> None:
     """Run the daemon: poll each catalog at its interval.
 
-    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
+    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. SIGHUP lets it read its
+    configuration again.
     """
     settings = settings_of(config)
-    command.run(command.until_stopped(_run(settings)))
-
-
-async def _run(settings: Settings) -> int:
-    async with opened_app(settings, configured(settings), Stay.KEEP) as opened_:
-        structlog.get_logger().info(
-            "running", catalogs=sorted(opened_.catalogs), redis=opened_.server.address
-        )
-        await daemon.run(opened_.catalogs.values(), opened_.server)
+    command.run(command.until_stopped(running.run(settings, lambda: load(config))))
 
 
 @app.command()
@@ -157,37 +147,23 @@ async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -
 
 
 @app.command()
-def status(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Show every catalog: polls, size, holds, consumers."""
-    command.run(_status(settings_of(config), as_json=json))
+def status(
+    json: JsonOption = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds, until stopped.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show whether everything is fine: catalogs, polls, size, holds, leases, consumers.
 
-
-async def _status(settings: Settings, *, as_json: bool) -> int:
-    async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        with server.errors_explained():
-            names = sorted({*settings.catalogs, *await all_catalogs(client)})
-            catalogs = [await _overview(Store(client, name)) for name in names]
-    if as_json:
-        text = orjson.dumps({"catalogs": catalogs}, option=orjson.OPT_INDENT_2).decode()
-        sys.stdout.write(text + "\n")
-    else:
-        show.overview(Console(highlight=False), catalogs)
-    return 0
-
-
-async def _overview(store: Store) -> dict[str, Any]:
-    """Return what stands in Redis of one catalog; what cannot be read is told in its place."""
-    try:
-        return await store.overview()
-    except WrongType as error:
-        status = {"outcome": "failed", "error": str(error)}
-        return {
-            "catalog": store.catalog,
-            "meta": {},
-            "status": status,
-            "hold": None,
-            "consumers": {},
-        }
+    Exit codes: 0 all is fine, 1 something is not (or Redis cannot be read), 3 a snapshot is held.
+    """
+    settings = settings_of(config)
+    if watch and json:
+        raise ConfigError("--watch and --json exclude each other: --watch is for people")
+    if watch:
+        command.run(command.until_stopped(look.watch(settings)))
+    command.run(look.once(settings, as_json=json))
 
 
 @app.command()
@@ -240,19 +216,31 @@ def authorize_(
             show_default=False,
         ),
     ] = None,
+    stand_in: Annotated[
+        int,
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            help="And what its stand-in of this number, counted from 1, overrides of that.",
+            show_default=False,
+        ),
+    ] = 0,
     config: ConfigOption = None,
 ) -> None:
     """Turn a seller's authorization code into tokens.
 
-    The tokens are kept in `data_dir`, and the seller's shops are listed with their ciphers.
+    The tokens are kept in `data_dir`, or with a token_key in Redis, and the seller's shops are
+    listed with their ciphers.
     """
     settings = settings_of(config)
-    shop = settings.tiktok_shop_of(catalog) if catalog else settings.tiktok_shop
+    if stand_in and not catalog:
+        raise ConfigError("--stand-in wants --catalog beside it")
+    shop = settings.tiktok_shop_of(catalog, stand_in) if catalog else settings.tiktok_shop
     answered = code or typer.prompt("Authorization code", err=True)
 
     async def exchange() -> int:
-        async with aiohttp.ClientSession() as session:
-            _show_authorized(await authorize(answered, shop, session))
+        async with opened_session() as session, opened_tokens(settings, shop) as store:
+            _show_authorized(await authorize(answered, shop, session, store))
         return 0
 
     command.run(command.until_stopped(exchange()))

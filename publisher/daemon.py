@@ -1,113 +1,228 @@
-"""The loop of `category-publisher run`: polls each catalog at its interval, until cancelled.
+"""The daemon of `category-publisher run`: polls the catalogs whose leases it holds.
 
-One slow or failing catalog never delays another: each has a task of its own.
+Each of them has a task of its own, so that one slow or failing catalog never delays another.
 """
 
 import asyncio
-import re
+import contextlib
+import random
 import time
-from collections.abc import Iterable
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, NoReturn
 
+import redis.asyncio
 import structlog
 
-from plumbing.errors import Error
+from plumbing import clock
+from plumbing.errors import Error, RedisError
 from plumbing.server import Server
-from publisher import record
+from publisher import record, schedule
+from publisher.errors import SourceError
+from publisher.lease import Leases
+from publisher.overview import statuses
 from publisher.poll import Catalog, Polled
+from publisher.teller import Teller
 
 log = structlog.get_logger(__name__)
 
-WITH_DIGITS: Final = re.compile(r"(?<!\S)(?=\S*\d)\S{8,}")
-"""Long words with digits: a request's id, a count of bytes; an HTTP status or a code is short."""
+STARTS_A_SECOND: Final = 10
+"""Catalogs polled a second after a start, though not due: who starts a daemon wants to see it work,
+but a restart must not ask for ten thousand trees at once."""
+LATE: Final = timedelta(minutes=2)
+"""After this a poll that is due but did not end is late: it takes less, retries included."""
+SOONEST, LATEST = 1.0, 60.0
+"""Seconds after which a poll that failed of what passes in Redis is tried again: more and more."""
+STOP_SECONDS: Final = 20.0
+"""What a poll may take to be abandoned: the longest is a refresh of tokens, which is not broken
+off."""
+HAND_BACK_SECONDS: Final = 5.0
 
 
-async def run(catalogs: Iterable[Catalog], server: Server) -> NoReturn:
-    """Keep all `catalogs` in sync, for ever."""
-    async with asyncio.TaskGroup() as group:
-        for catalog in catalogs:
-            group.create_task(_keep_in_sync(catalog, server), name=f"catalog {catalog.name}")
-    raise AssertionError("a loop without end has ended")
+class Done(NamedTuple):
+    """A poll that has ended, for the metrics: either `polled` or `error`."""
+
+    catalog: str
+    seconds: float
+    polled: Polled | None
+    error: Exception | None
 
 
-async def _keep_in_sync(catalog: Catalog, server: Server) -> NoReturn:
-    teller = Teller(catalog.name)
-    while True:
-        begin = time.monotonic()
-        error = await _one_poll(catalog, server, teller)
-        due = begin + record.pause(catalog, error).total_seconds()
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+@dataclass(slots=True)
+class _Kept:
+    """One catalog in this process."""
+
+    catalog: Catalog
+    teller: Teller
+    due: datetime = field(default_factory=clock.now)
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    """Polls in a row that failed of what passes in Redis."""
+
+    @property
+    def is_idle(self) -> bool:
+        return self.task is None or self.task.done()
 
 
-async def _one_poll(catalog: Catalog, server: Server, teller: "Teller") -> Error | None:
-    try:
-        polled = await record.poll(catalog, server)
-    except Error as error:
-        teller.failed(str(error))
-        return error
-    except Exception:  # a bug of ours must not end the daemon, which serves other catalogs too
-        log.exception("poll ended unexpectedly", catalog=catalog.name)
-        return None
-    teller.polled(polled)
-    return None
+class Daemon:
+    """Keeps catalogs in sync, as long as `run` is awaited and their leases are held."""
 
+    def __init__(
+        self,
+        server: Server,
+        client: redis.asyncio.Redis,
+        leases: Leases,
+        catalogs: Mapping[str, Catalog],
+        on_poll: Callable[[Done], None] = lambda _done: None,
+    ) -> None:
+        self.server = server
+        self.client = client
+        self.leases = leases
+        self.ready = asyncio.Event()
+        """Set once the leases were looked at for the first time."""
+        self._on_poll = on_poll
+        self._kept = {name: _kept(catalog) for name, catalog in catalogs.items()}
+        self._leaving: set[str] = set()
+        self._look_now = asyncio.Event()
+        self._lease_error = ""
 
-class Teller:
-    """Logs one catalog's polls on the edge: what is as it was is not told again."""
+    @property
+    def catalogs(self) -> dict[str, Catalog]:
+        """The catalogs of the configuration, by name."""
+        return {name: kept.catalog for name, kept in self._kept.items()}
 
-    def __init__(self, catalog: str) -> None:
-        self._log: Any = log.bind(catalog=catalog)
-        self._error: str | None = None
-        self._held: str | None = None
-        self._warnings: tuple[str, ...] = ()
+    def late(self) -> list[str]:
+        """Return the catalogs polled here whose poll is overdue."""
+        now = clock.now()
+        return [
+            name for name, kept in self._kept.items() if not kept.is_idle and now - kept.due > LATE
+        ]
 
-    def failed(self, error: str) -> None:
-        """Tell that a poll failed, unless the last one failed of the same.
+    def replace(self, catalogs: Mapping[str, Catalog], gone: Iterable[str]) -> None:
+        """Take over `catalogs`, new or with new settings, and let go of those that are `gone`.
 
-        A request's id, a count or a clock may differ: the same is what has the same words.
+        They are polled at once; a poll of the old ones that is under way is abandoned.
         """
-        same = WITH_DIGITS.sub("", error)
-        if same != self._error:
-            self._log.error("poll failed", error=error)
-        self._error = same
+        for name in [*catalogs, *gone]:
+            if old := self._kept.pop(name, None):
+                _cancel(old)
+        self._leaving |= set(gone)
+        self._kept |= {name: _kept(catalog) for name, catalog in catalogs.items()}
+        for name in catalogs.keys() & self.leases.held():
+            self._start(name, clock.now())
+        self._look_now.set()
 
-    def polled(self, polled: Polled) -> None:
-        """Tell what is new about a poll that came through."""
-        if self._error is not None:
-            self._log.info("polls succeed again")
-        self._error = None
-        self._tell_warnings(polled)
-        self._tell_hold(polled)
-        self._tell_changes(polled)
+    async def run(self) -> NoReturn:
+        """Poll for ever. When cancelled, abandon what is under way and hand back the leases."""
+        try:
+            started = clock.now()
+            while True:
+                await self._round(started)
+                await self._pause()
+        finally:
+            await self._stop()
 
-    def _tell_warnings(self, polled: Polled) -> None:
-        if polled.repaired:
-            self._log.warning("state was damaged, its history begins anew")
-        for warning in polled.warnings:
-            if warning not in self._warnings:
-                self._log.warning("snapshot is odd", what=warning)
-        self._warnings = polled.warnings
+    async def _pause(self) -> None:
+        self._look_now.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.leases.round_every.total_seconds()):
+                await self._look_now.wait()
 
-    def _tell_hold(self, polled: Polled) -> None:
-        digest = polled.hold["digest"] if polled.hold else None
-        if polled.hold and digest != self._held:
-            self._log.warning(
-                "snapshot is held",
-                digest=digest,
-                reasons=polled.hold["reasons"],
-                state="damaged, consumers wait" if polled.damaged else "whole",
-            )
-        if self._held and polled.outcome != "held":
-            self._log.info("hold has ended")
-        self._held = digest
-
-    def _tell_changes(self, polled: Polled) -> None:
-        if polled.outcome == "changed" and polled.place:
-            self._log.info(
-                "published",
-                **polled.counts._asdict(),
-                epoch=polled.place.epoch,
-                sequence=polled.place.sequence,
-            )
+    async def _round(self, started: datetime) -> None:
+        """Look at the leases, and poll the catalogs of those that are held."""
+        fresh: dict[str, dict[str, str]] = {}
+        try:
+            with self.server.errors_explained():
+                await self.leases.hand_back(self._leaving)
+                self._leaving.clear()
+                await self.leases.round(self._kept)
+                fresh = await statuses(self.client, self._idle())
+        except RedisError as error:
+            self._tell_leases(str(error))
         else:
-            self._log.debug("polled", outcome=polled.outcome)
+            self._tell_leases("")
+        for name in self._kept.keys() - self.leases.held():
+            _cancel(self._kept[name])
+        for rank, (name, status) in enumerate(fresh.items()):
+            at_start = started + timedelta(seconds=rank / STARTS_A_SECOND)
+            due = schedule.first(self._kept[name].catalog.poll_every, status, clock.now())
+            self._start(name, due if self.ready.is_set() else min(due, at_start))
+        self.ready.set()
+
+    def _idle(self) -> list[str]:
+        """Return the catalogs whose leases are held, but which nobody polls yet."""
+        held = self.leases.held()
+        return [name for name, kept in self._kept.items() if name in held and kept.is_idle]
+
+    def _start(self, name: str, due: datetime) -> None:
+        kept = self._kept[name]
+        kept.due = due
+        kept.task = asyncio.create_task(self._keep_in_sync(kept), name=f"catalog {name}")
+
+    async def _keep_in_sync(self, kept: _Kept) -> None:
+        while True:
+            await asyncio.sleep((kept.due - clock.now()).total_seconds())
+            if not self.leases.holds(kept.catalog.name):
+                return  # this process slept, or Redis was away; the next round decides
+            await self._one_poll(kept)
+
+    async def _one_poll(self, kept: _Kept) -> None:
+        name, begin = kept.catalog.name, time.monotonic()
+        polled: Polled | None = None
+        failure: Exception | None = None
+        kept.due = schedule.after(name, kept.catalog.poll_every, clock.now())
+        try:
+            polled = await record.poll(kept.catalog, self.server, due=lambda *at: _due(kept, *at))
+            kept.teller.polled(polled)
+        except Error as error:
+            failure = error
+            kept.teller.failed(str(error))
+        except Exception as error:  # a bug of ours must not end the daemon, which serves others
+            failure = error
+            log.exception("poll ended unexpectedly", catalog=name)
+        self._on_poll(Done(name, time.monotonic() - begin, polled, failure))
+
+    def _tell_leases(self, error: str) -> None:
+        if error and not self._lease_error:
+            log.error("leases cannot be renewed, trying again", error=error)
+        if self._lease_error and not error:
+            log.info("leases are renewed again")
+        self._lease_error = error
+
+    async def _stop(self) -> None:
+        tasks = [kept.task for kept in self._kept.values() if kept.task is not None]
+        for kept in self._kept.values():
+            _cancel(kept)
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        try:
+            with self.server.errors_explained():
+                async with asyncio.timeout(HAND_BACK_SECONDS):
+                    await self.leases.hand_back(self._kept)
+        except (RedisError, TimeoutError) as error:
+            log.warning("leases were not handed back, they end by themselves", error=str(error))
+
+
+def _kept(catalog: Catalog) -> _Kept:
+    return _Kept(catalog, Teller(catalog.name))
+
+
+def _cancel(kept: _Kept) -> None:
+    if kept.task is not None:
+        kept.task.cancel()
+
+
+def _due(kept: _Kept, begun: datetime, error: Error | None) -> datetime:
+    """Decide when a catalog is polled again, and keep that in mind."""
+    catalog = kept.catalog
+    if isinstance(error, RedisError) and error.passing:
+        seconds = min(LATEST, SOONEST * 2**kept.failures) * random.uniform(0.5, 1.0)  # noqa: S311  jitter
+        kept.failures = min(kept.failures + 1, 10)
+        kept.due = clock.now() + min(timedelta(seconds=seconds), catalog.poll_every)
+    else:
+        kept.failures = 0
+        pause = error.not_before if isinstance(error, SourceError) else 0.0
+        due = schedule.after(catalog.name, catalog.poll_every, begun)
+        kept.due = max(due, begun + timedelta(seconds=pause))
+    return kept.due

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import redis.exceptions
@@ -19,30 +20,37 @@ from publisher.poll import Catalog, Polled
 
 log = structlog.get_logger(__name__)
 
+Due = Callable[[datetime, Error | None], datetime]
+"""From a poll's beginning, and what it failed of, to when the next is due."""
+
 POLLS_OF_A_LOSER: Final = 4
 """Who loses a race polls again, three times (contract, 7)."""
 
 
-async def poll(catalog: Catalog, server: Server, *, accept_origin: bool = False) -> Polled:
-    """Poll `catalog` once and record what came of it. Raises Error."""
-    return await _recorded(
-        catalog, server, lambda: rounds.poll_once(catalog, accept_origin=accept_origin)
-    )
+async def poll(
+    catalog: Catalog, server: Server, *, accept_origin: bool = False, due: Due | None = None
+) -> Polled:
+    """Poll `catalog` once and record what came of it. Raises Error.
+
+    `due` says when the next poll is; without, an interval after this one.
+    """
+    once = partial(rounds.poll_once, catalog, accept_origin=accept_origin)
+    return await _recorded(catalog, server, once, due or partial(_an_interval_later, catalog))
 
 
 async def approve(catalog: Catalog, server: Server, digest: str) -> Polled:
     """Approve what is held, and record that as the poll that it is. Raises Error."""
-    return await _recorded(catalog, server, lambda: rounds.approve(catalog, digest))
+    once = partial(rounds.approve, catalog, digest)
+    return await _recorded(catalog, server, once, partial(_an_interval_later, catalog))
 
 
-def pause(catalog: Catalog, error: Error | None) -> timedelta:
-    """Return how long after a poll's beginning the next is due, given what it failed of."""
+def _an_interval_later(catalog: Catalog, begun: datetime, error: Error | None) -> datetime:
     not_before = error.not_before if isinstance(error, SourceError) else 0.0
-    return max(catalog.poll_every, timedelta(seconds=not_before))
+    return begun + max(catalog.poll_every, timedelta(seconds=not_before))
 
 
 async def _recorded(
-    catalog: Catalog, server: Server, once: Callable[[], Awaitable[Polled]]
+    catalog: Catalog, server: Server, once: Callable[[], Awaitable[Polled]], due: Due
 ) -> Polled:
     begun, begin = clock.now(), time.monotonic()
     try:
@@ -53,12 +61,12 @@ async def _recorded(
     except Error as error:
         status = _status("failed", Counts(), str(error))
         known = isinstance(error, RedisError)  # then the poll's own failure says it already
-        await _tell(catalog, status | _times(catalog, begun, begin, error), quiet=known)
+        await _tell(catalog, status | _times(begun, begin, due(begun, error)), quiet=known)
         raise
     status = _status(polled.outcome, polled.counts, "")
     if polled.outcome != "held":
         status["succeeded_at"] = clock.rfc3339(begun)
-    await _tell(catalog, status | _times(catalog, begun, begin, None))
+    await _tell(catalog, status | _times(begun, begin, due(begun, None)))
     return polled
 
 
@@ -76,11 +84,11 @@ def _status(outcome: str, counts: Counts, error: str) -> dict[str, str]:
     return {"outcome": outcome, "error": error, **changes}
 
 
-def _times(catalog: Catalog, begun: datetime, begin: float, error: Error | None) -> dict[str, str]:
+def _times(begun: datetime, begin: float, next_poll: datetime) -> dict[str, str]:
     return {
         "polled_at": clock.rfc3339(begun),
         "duration_ms": str(round((time.monotonic() - begin) * 1000)),
-        "next_poll_at": clock.rfc3339(begun + pause(catalog, error)),
+        "next_poll_at": clock.rfc3339(next_poll),
     }
 
 

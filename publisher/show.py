@@ -5,17 +5,22 @@ they are made harmless and set as text, never as markup.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from plumbing import clock
 from plumbing.terminal import ago, harmless
+from publisher.fine import Problem, moment
 from publisher.model import Change, Counts
+from publisher.overview import Lag
 
 SIGNS: Final = {"added": ("+", "green"), "updated": ("~", "yellow"), "removed": ("-", "red")}
+COLUMNS: Final = (
+    *("catalog", "last poll", "", "categories", "sequence", "changes", "polled by", "consumers"),
+)
 OUTCOME_STYLES: Final = {
     "changed": "green",
     "unchanged": "green",
@@ -48,17 +53,36 @@ def changes_table(changes: Iterable[Change], limit: int) -> Group:
     return Group(*lines[:limit], *rest)
 
 
-def overview(console: Console, catalogs: list[dict[str, Any]]) -> None:
-    """Print what `Store.overview` gave of each catalog: one line, then holds and errors."""
+def overview(
+    looked: Iterable[tuple[Mapping[str, Any], Iterable[Problem]]], *, limit: int | None = None
+) -> Group:
+    """Show catalogs as `overviews` gives them, with what is not fine about each.
+
+    A line each, or of the first `limit`; then the problems, and whether everything is fine.
+    """
+    catalogs = list(looked)
+    shown = catalogs[:limit]
     table = Table(box=None, pad_edge=False)
-    for heading in ("catalog", "last poll", "", "categories", "sequence", "changes", "consumers"):
+    for heading in COLUMNS:
         table.add_column(heading, justify="left", overflow="fold")
-    for catalog in catalogs:
+    for catalog, _ in shown:
         table.add_row(*_cells(catalog))
-    console.print(table)
-    for catalog in catalogs:
-        for detail in _details(catalog):
-            console.print(detail, soft_wrap=True)
+    details = [line for catalog, found in shown for line in _details(catalog, found)]
+    more = len(catalogs) - len(shown)
+    rest = [Text(f"… and {more} more", style="dim")] if more else []
+    return Group(table, *rest, *details, _verdict([found for _, found in catalogs]))
+
+
+def failure(error: str) -> Text:
+    """Show an error in place of what could not be looked at."""
+    return Text(harmless(error), style="red")
+
+
+def _verdict(found: Iterable[Iterable[Problem]]) -> Text:
+    count = sum(1 for problems in found for _ in problems)
+    if count == 0:
+        return Text("everything is fine", style="green")
+    return Text(f"{count} problem{'s' if count > 1 else ''}", style="bold red")
 
 
 def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
@@ -71,7 +95,8 @@ def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
         Text(harmless(meta.get("count", "-"))),
         Text(harmless(meta.get("sequence", "-"))),
         Text(harmless(_numbers(status))),
-        Text("\n".join(_lags(meta, catalog["consumers"])) or "-"),
+        Text(harmless(catalog["lease"] or "-")),
+        Text("\n".join(_lags(catalog)) or "-"),
     ]
 
 
@@ -79,33 +104,29 @@ def _numbers(status: Mapping[str, str]) -> str:
     return " ".join(f"{sign}{status.get(name, 0)}" for name, (sign, _) in SIGNS.items())
 
 
-def _lags(meta: Mapping[str, str], consumers: Mapping[str, Any]) -> Iterable[str]:
-    for name, checkpoint in sorted(consumers.items()):
-        yield f"{harmless(name)}: {_lag(meta, checkpoint if isinstance(checkpoint, dict) else {})}"
+def _lags(catalog: Mapping[str, Any]) -> Iterable[str]:
+    for name, lag in sorted(catalog["lags"].items()):
+        yield f"{harmless(name)}: {_lag(lag, catalog['consumers'][name])}"
 
 
-def _lag(meta: Mapping[str, str], checkpoint: Mapping[str, Any]) -> str:
-    try:
-        behind = int(meta["sequence"]) - int(checkpoint["sequence"])
-    except (KeyError, ValueError, TypeError):
-        return "unknown"
-    if checkpoint.get("epoch") != meta.get("epoch"):
-        return "in another epoch"
-    return "in step" if behind == 0 else f"{behind} behind"
+def _lag(lag: Lag, checkpoint: Mapping[str, Any] | None) -> str:
+    if lag.events is None:
+        return "in another epoch" if checkpoint else "unknown"
+    return f"{lag.events} behind, {lag.seconds:.0f} s" if lag.events else "in step"
 
 
-def _details(catalog: Mapping[str, Any]) -> Iterable[RenderableType]:
+def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterable[Text]:
     name, hold = harmless(catalog["catalog"]), catalog["hold"]
-    if catalog["status"].get("error"):
-        yield Text(f"{name}: {harmless(catalog['status']['error'])}", style="red")
+    for problem in found:
+        style = "bold yellow" if problem.held else "red"
+        yield Text(f"{name}: {harmless(problem.what)}", style=style)
     if hold is None:
         return
-    since, digest = (harmless(str(hold.get(field))) for field in ("since", "digest"))
-    yield Text(f"{name}: a snapshot is held since {since}", style="bold yellow")
     for reason in _list(hold.get("reasons")):
         yield Text(f"  {harmless(str(reason))}")
     for change in _list(hold.get("first")):
         yield Text("  ").append_text(_held_change(change))
+    digest = harmless(str(hold.get("digest")))
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
 
 
@@ -132,10 +153,6 @@ def _value(value: str | bool) -> str:  # noqa: FBT001  a field of a category
     return str(value).lower() if isinstance(value, bool) else harmless(value)
 
 
-def _since(moment: str | None) -> str:
-    if not moment:
-        return "-"
-    try:
-        return f"{ago(datetime.now(UTC) - datetime.fromisoformat(moment))} ago"
-    except (ValueError, TypeError):  # no time, or one without a zone
-        return harmless(moment)
+def _since(text: str | None) -> str:
+    found = moment(text)
+    return f"{ago(clock.now() - found)} ago" if found else harmless(text or "-")

@@ -1,4 +1,4 @@
-"""The one module of the publisher that knows Redis keys (contract, 2): read, commit, tell.
+"""One catalog's keys in Redis (contract, 2): read, commit, hold, tell.
 
 The state is read whole and checked against `meta`; it is changed only by `commit.lua`.
 """
@@ -15,23 +15,14 @@ import redis.asyncio
 import redis.exceptions
 
 from publisher import digest as digests
+from publisher import keys, values
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.event import Place
 from publisher.model import ROOT, Category
+from publisher.values import json_object, raw, text, texts
 
 CONTRACT: Final = "1"
-CATALOGS: Final = "catalogs"
 COMMIT_SCRIPT: Final = files("publisher").joinpath("commit.lua").read_text("utf-8")
-TYPES: Final = {
-    "categories": "hash",
-    "meta": "hash",
-    "events": "stream",
-    "status": "hash",
-    "hold": "string",
-    "consumers": "hash",
-}
-
-
 META_FORMS: Final = {
     "contract": re.compile(CONTRACT),
     "epoch": re.compile(r"[0-9a-f]{8}"),
@@ -113,12 +104,12 @@ class Store:
         self._script = client.register_script(COMMIT_SCRIPT)
 
     def key(self, name: str) -> str:
-        """Return the catalog's key called `name`; the braces put all into one cluster slot."""
-        return f"catalog:{{{self.catalog}}}:{name}"
+        """Return the catalog's key called `name`."""
+        return keys.key(self.catalog, name)
 
     async def register(self) -> None:
         """Add the catalog's name to the set of all catalogs."""
-        await self._client.sadd(CATALOGS, self.catalog)
+        await self._client.sadd(keys.CATALOGS, self.catalog)
 
     async def note(self) -> Noted:
         """Return the position and the origin that a poll starts from.
@@ -127,16 +118,16 @@ class Store:
         """
         fields = ["epoch", "sequence", "origin", "contract"]
         try:
-            values = await self._client.hmget(self.key("meta"), fields)
+            found = await self._client.hmget(self.key("meta"), fields)
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        epoch, sequence, origin, contract = (_bytes(value) for value in values)
+        epoch, sequence, origin, contract = (raw(value) for value in found)
         if contract not in {b"", CONTRACT.encode()}:
             raise UnknownContract(
-                f"{self.key('meta')} says contract {_text(contract)!r}, but this publisher writes "
+                f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
                 f"contract {CONTRACT}: update it"
             )
-        return Noted(Position(epoch, sequence), _object(origin))
+        return Noted(Position(epoch, sequence), json_object(origin))
 
     async def load(self) -> State:
         """Return all rows together with meta, read at one moment. Raises WrongType."""
@@ -156,20 +147,20 @@ class Store:
                 rubbish.append(field)
             else:
                 tree[category.id] = category
-        return State(position, tree, rubbish, _texts(raw_meta))
+        return State(position, tree, rubbish, texts(raw_meta))
 
     async def commit(self, commit: Commit) -> None:
         """Write `commit` in one step, or nothing of it.
 
         Raises RaceLost if the catalog is not at the expected position any more, WrongType.
         """
-        keys = [self.key(name) for name in ("categories", "meta", "events", "hold")]
-        reply = await self._script(keys=keys, args=_script_arguments(commit))
-        verdict, *details = (_text(word) for word in reply)
+        written = [self.key(name) for name in ("categories", "meta", "events", "hold")]
+        reply = await self._script(keys=written, args=_script_arguments(commit))
+        verdict, *details = (text(word) for word in reply)
         if verdict == "lost":
             raise RaceLost(
                 f"catalog {self.catalog}: another publisher has committed meanwhile (epoch and "
-                f"sequence are {':'.join(details)}, not {_text(b':'.join(commit.expected))})"
+                f"sequence are {':'.join(details)}, not {text(b':'.join(commit.expected))})"
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)
@@ -177,10 +168,9 @@ class Store:
     async def hold(self) -> dict[str, Any] | None:
         """Return the hold, or None."""
         try:
-            value = await self._client.get(self.key("hold"))
+            return values.hold(await self._client.get(self.key("hold")))
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        return _hold(value)
 
     async def set_hold(self, hold: Mapping[str, Any]) -> None:
         """Write the hold."""
@@ -197,37 +187,14 @@ class Store:
             pipe.hsetnx(self.key("status"), "succeeded_at", "")
             await pipe.execute()
 
-    async def overview(self) -> dict[str, Any]:
-        """Return meta, status, hold and consumers, as they stand, at one moment."""
-        try:
-            async with self._client.pipeline(transaction=True) as pipe:
-                for name in ("meta", "status", "consumers"):
-                    pipe.hgetall(self.key(name))
-                pipe.get(self.key("hold"))
-                meta, status, consumers, hold = await pipe.execute()
-        except redis.exceptions.ResponseError as error:
-            raise await self._explained(error) from error
-        return {
-            "catalog": self.catalog,
-            "meta": _texts(meta),
-            "status": _texts(status),
-            "hold": _hold(hold),
-            "consumers": {_text(name): _object(value) for name, value in consumers.items()},
-        }
-
     async def _explained(self, error: redis.exceptions.ResponseError) -> Exception:
         """Return a WrongType that names the key where that is what `error` means."""
         if "WRONGTYPE" in str(error):
-            for name, wanted in TYPES.items():
-                found = _text(await self._client.type(self.key(name)))
+            for name, wanted in keys.TYPES.items():
+                found = text(await self._client.type(self.key(name)))
                 if found not in {"none", wanted}:
                     return _wrong_type(self.key(name), found, wanted)
         return error
-
-
-async def all_catalogs(client: redis.asyncio.Redis) -> list[str]:
-    """Return the names of all catalogs that were ever polled, sorted."""
-    return sorted(_text(name) for name in await client.smembers(CATALOGS))
 
 
 def _script_arguments(commit: Commit) -> list[str | bytes | int]:
@@ -263,7 +230,7 @@ def _wrong_type(key: str, found: str, wanted: str) -> WrongType:
 
 
 def _category(field: bytes, value: bytes) -> Category | None:
-    row = _object(value)
+    row = json_object(value)
     if row is None or any(type(row.get(name)) is not kind for name, kind in ROW_FORM.items()):
         return None
     category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
@@ -273,34 +240,4 @@ def _category(field: bytes, value: bytes) -> Category | None:
 
 def _is_whole(meta: Mapping[str, str]) -> bool:
     forms = (form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
-    return all(forms) and _object(meta.get("origin")) is not None
-
-
-def _object(value: bytes | str | None) -> dict[str, Any] | None:
-    """Return the JSON object in `value`; None where there is none."""
-    if value is None:
-        return None
-    try:
-        found = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _hold(value: bytes | str | None) -> dict[str, Any] | None:
-    """Return the hold; one that cannot be read is a hold all the same, of nothing known."""
-    return None if value is None else _object(value) or {}
-
-
-def _bytes(value: bytes | str | None) -> bytes:
-    if value is None:
-        return b""
-    return value.encode() if isinstance(value, str) else value
-
-
-def _text(value: bytes | str | None) -> str:
-    return _bytes(value).decode(errors="replace")
-
-
-def _texts(fields: Mapping[Any, Any]) -> dict[str, str]:
-    return {_text(field): _text(value) for field, value in fields.items()}
+    return all(forms) and json_object(meta.get("origin")) is not None

@@ -8,6 +8,7 @@ import redis.asyncio
 
 from plumbing.errors import Error
 from publisher import record
+from publisher.overview import statuses
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from tests.shop.published import published
 from tests.store.outside import check_whole, seen
@@ -65,7 +66,7 @@ async def test_refused(
         with pytest.raises(Error, match=re.escape(told)) as caught:
             await record.poll(catalog, app.server)
         assert await seen(real_client) == before
-        status = (await catalog.store.overview())["status"]
+        status = (await statuses(app.client, ["us"]))["us"]
         assert (status["outcome"], status["error"]) == ("failed", str(caught.value))
         assert sandbox.app_secret not in str(caught.value)
         sandbox.faults = []

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from publisher.daemon import Teller
+from publisher.teller import Teller
 from publisher.model import Counts
 from publisher.poll import Polled
 

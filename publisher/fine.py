@@ -1,0 +1,69 @@
+"""Is everything fine? Judges what `overview` gives of a catalog: pure.
+
+Used wherever it is asked: `status` and its exit code, the page.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+OVERDUE: Final = timedelta(minutes=2)
+"""A poll takes less, retries included; one that is due for longer has nobody who does it."""
+SLOW: Final = timedelta(minutes=5)
+"""A consumer that is behind for longer does not just happen to be at work."""
+
+
+class Problem(NamedTuple):
+    """What is not fine about a catalog, as a sentence."""
+
+    what: str
+    held: bool = False
+    """It waits for somebody's approval, and for nothing else."""
+
+
+def problems(catalog: Mapping[str, Any], now: datetime, *, kept: bool = True) -> list[Problem]:
+    """Return what is not fine about `catalog`, one of `overview.overviews`.
+
+    `kept`: it is configured here, so somebody should poll it.
+    """
+    return [*_of_state(catalog, kept=kept), *_of_polls(catalog, now, kept=kept), *_of_lags(catalog)]
+
+
+def _of_state(catalog: Mapping[str, Any], *, kept: bool) -> Iterator[Problem]:
+    status, hold = catalog["status"], catalog["hold"]
+    if not status:
+        if kept:
+            yield Problem("it was never polled: does `category-publisher run` run?")
+    elif status.get("outcome") == "failed":
+        yield Problem(f"the last poll failed: {status.get('error', '')}")
+    elif not catalog["meta"] and hold is None:
+        yield Problem("its state is gone: the next poll writes it anew")
+    if hold is not None:
+        yield Problem(f"a snapshot is held since {hold.get('since')}", held=True)
+
+
+def _of_polls(catalog: Mapping[str, Any], now: datetime, *, kept: bool) -> Iterator[Problem]:
+    due = moment(catalog["status"].get("next_poll_at"))
+    if kept and due is not None and now - due > OVERDUE:
+        minutes = (now - due) // timedelta(minutes=1)
+        yield Problem(
+            f"its poll is overdue by {minutes} minutes: does `category-publisher run` run, and can "
+            "it reach Redis?"
+        )
+
+
+def _of_lags(catalog: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, lag in sorted(catalog["lags"].items()):
+        if lag.events != 0 and lag.seconds > SLOW.total_seconds():
+            minutes = int(lag.seconds // 60)
+            behind = "in another epoch" if lag.events is None else f"{lag.events} events behind"
+            yield Problem(f"consumer {name} is {behind} for {minutes} minutes: does it run?")
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the time in `text`; None where there is none that has a zone."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
