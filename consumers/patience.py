@@ -11,7 +11,7 @@ import redis.exceptions
 import stamina
 import structlog
 
-from plumbing.server import UNREACHABLE
+from plumbing.refusals import reaction
 
 log = structlog.get_logger(__name__)
 
@@ -20,10 +20,6 @@ T = TypeVar("T")
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 """Seconds between two questions; longer would only make a consumer late after a restart."""
-NOT_NOW: Final = (*UNREACHABLE, redis.exceptions.ClusterDownError, redis.exceptions.TryAgainError)
-"""A replica that lost its primary says MASTERDOWN, which is a ClusterDownError."""
-NEVER: Final = (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError)
-"""To redis-py these are ConnectionErrors, but waiting changes no password."""
 
 
 class Patience:
@@ -68,9 +64,8 @@ class Patience:
 
 
 def is_redis_passing(error: Exception) -> bool:
-    """Tell whether `error` may go away by itself: restart, network, loading, a long script."""
-    if isinstance(error, NEVER):
+    """Tell whether `error` keeps a reader waiting and may pass by itself (`plumbing.refusals`)."""
+    if not isinstance(error, redis.exceptions.RedisError | OSError):
         return False
-    return isinstance(error, NOT_NOW) or (
-        isinstance(error, redis.exceptions.ResponseError) and str(error).startswith("BUSY ")
-    )
+    what = reaction(error)
+    return what.passing and what.concerns_reads

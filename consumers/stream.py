@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import orjson
-import redis.asyncio
 import redis.exceptions
 import structlog
-from redis.asyncio.client import Pipeline
 
 import plumbing.server
 from consumers.errors import BadEntry, NoState
@@ -27,7 +25,7 @@ from consumers.state import Meta, decode_meta, decode_rows
 from plumbing.clock import now, rfc3339
 from plumbing.config import Settings
 from plumbing.embedded import Stay
-from plumbing.server import Server
+from plumbing.server import Client, Server, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -98,8 +96,8 @@ class Stream:
         self,
         catalog: str,
         server: Server,
-        client: redis.asyncio.Redis,
-        quick: redis.asyncio.Redis,
+        client: Client,
+        quick: Client,
         pace: Pace,
         *,
         once: bool,
@@ -227,7 +225,7 @@ class Stream:
         return dict(meta)
 
     async def _at_once(
-        self, client: redis.asyncio.Redis, *commands: Callable[[Pipeline], object]
+        self, client: Client, *commands: Callable[[Transaction], object]
     ) -> list[Any]:
         """Return the replies to `commands`, all of the same moment (MULTI/EXEC)."""
 

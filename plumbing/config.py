@@ -5,6 +5,7 @@ Paths are relative to the file's folder. A secret in the file is accepted only i
 owner can read the file (contract, 7). Every mistake becomes one line that names its place.
 """
 
+import base64
 import difflib
 import os
 import re
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import durationpy
 from pydantic import (
@@ -34,8 +35,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
-from redis.asyncio.connection import parse_url
 
+from plumbing import redis_address
 from plumbing.errors import ConfigError
 
 ENV_PREFIX: Final = "CATEGORY_PUBLISHER_"
@@ -44,10 +45,9 @@ ENV_TO: Final = "CATEGORY_PUBLISHER_TO"
 DEFAULT_FILE: Final = Path("publisher.toml")
 CATALOG_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 LONGEST_DURATION: Final = timedelta(days=3650)
-REDIS_OPTIONS: Final = frozenset({"db", "username", "password", "client_name"})
-"""What may follow the `?` of a redis_url, besides `ssl_…` of a rediss:// one: the rest of what
-redis-py knows would change how this program talks to Redis."""
 HIGHEST_PORT: Final = 65535
+KEY_BYTES: Final = 32
+"""Of a Fernet key, which is written in URL-safe base64."""
 SECTIONS: Final = frozenset({"catalogs", "tiktok_shop"})
 SECRET_KEYS: Final = frozenset({"app_secret", "access_token", "refresh_token", "token_key"})
 URL_KEYS: Final = frozenset({"redis_url", "url"})
@@ -86,19 +86,7 @@ def _http_url(value: str) -> str:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(value.get_secret_value())
-        parse_url(value.get_secret_value())
-        database = parts.path.strip("/") if parts.scheme != "unix" else ""
-        int(database or 0)  # redis-py would take another one than this for 0
-    except ValueError:
-        raise ValueError(
-            "not a Redis address: redis://host:6379/0, rediss://… (TLS) or unix:///path"
-        ) from None
-    for option in parse_qs(parts.query, keep_blank_values=True):
-        of_tls = option.startswith("ssl_") and parts.scheme == "rediss"
-        if option not in REDIS_OPTIONS and not of_tls:
-            raise ValueError(f"the option {option} cannot be used here")
+    redis_address.parse(value.get_secret_value())
     return value
 
 
@@ -109,12 +97,27 @@ def _listen(value: str) -> str:
     return value
 
 
+def _token_key(value: SecretStr) -> SecretStr:
+    for key in value.get_secret_value().split(","):
+        try:
+            is_key = len(base64.b64decode(key.strip(), altchars="-_", validate=True)) == KEY_BYTES
+        except ValueError:
+            is_key = False
+        if not is_key:
+            raise ValueError(
+                "not a Fernet key, or several with commas between: make one with "
+                "`openssl rand -base64 32 | tr +/ -_`"
+            )
+    return value
+
+
 def _shell_words(value: str) -> str:
     if not shlex.split(value):
         raise ValueError("the command is empty")
     return value
 
 
+TokenKey = Annotated[SecretStr, AfterValidator(_token_key)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 CatalogName = Annotated[str, AfterValidator(_catalog_name)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -155,7 +158,7 @@ class TikTokShopSettings(_Section):
     """Where `authorize` and the refresher keep the pair; relative to `data_dir`."""
     access_token_file: Path | None = None
     access_token_command: Annotated[str, AfterValidator(_shell_words)] | None = None
-    token_key: SecretStr | None = None
+    token_key: TokenKey | None = None
     """Set: the pair lives in Redis, encrypted with this, for all publishers; not in a file."""
 
     @model_validator(mode="after")
@@ -184,7 +187,7 @@ class StandInSettings(_Section):
     token_file: Path | None = None
     access_token_file: Path | None = None
     access_token_command: Annotated[str, AfterValidator(_shell_words)] | None = None
-    token_key: SecretStr | None = None
+    token_key: TokenKey | None = None
 
 
 class CatalogSettings(_Section):
@@ -216,7 +219,7 @@ class CatalogSettings(_Section):
     token_file: Path | None = None
     access_token_file: Path | None = None
     access_token_command: Annotated[str, AfterValidator(_shell_words)] | None = None
-    token_key: SecretStr | None = None
+    token_key: TokenKey | None = None
 
     @model_validator(mode="after")
     def _url_fits_source(self) -> Self:
@@ -224,6 +227,8 @@ class CatalogSettings(_Section):
             raise ValueError('url belongs to the sources "http" and "file"; here it is api_url')
         if self.source != "tiktok_shop" and self.url is None:
             raise ValueError(f'source "{self.source}" needs a url')
+        if self.source != "tiktok_shop" and self.stand_ins:
+            raise ValueError('stand_ins belong to the source "tiktok_shop"')
         if self.source == "http":
             _http_url(self.url or "")
         return self
@@ -288,22 +293,54 @@ class Settings(BaseSettings):
             )
         return self.catalogs[name]
 
-    def tiktok_shop_of(self, name: str) -> TikTokShopSettings:
-        """Return [tiktok_shop] with what catalog `name` overrides of it."""
+    def tiktok_shop_of(self, name: str, stand_in: int = 0) -> TikTokShopSettings:
+        """Return [tiktok_shop] with what catalog `name` overrides of it.
+
+        And with what its stand-in number `stand_in`, counted from 1, overrides of that.
+        """
         catalog = self.catalog(name)
-        own = {
-            field: value
-            for field in TikTokShopSettings.model_fields
-            if (value := getattr(catalog, field)) is not None
-        }
-        owners = {"access_token", "access_token_file", "access_token_command"}
-        inherited = self.tiktok_shop.model_dump()
-        if owners & own.keys():
-            inherited.update(dict.fromkeys(owners | {"refresh_token"}))
-        try:
-            return TikTokShopSettings(**{**inherited, **own})
-        except ValidationError as error:
-            raise ConfigError("\n".join(_lines(error, None, ("catalogs", name)))) from None
+        made = _overridden(self.tiktok_shop, catalog, ("catalogs", name))
+        if stand_in == 0:
+            return made
+        if stand_in > len(catalog.stand_ins):
+            raise ConfigError(
+                f"catalogs.{name} has no stand-in {stand_in}: it has {len(catalog.stand_ins)}"
+            )
+        place = ("catalogs", name, "stand_ins", str(stand_in - 1))
+        return _overridden(made, catalog.stand_ins[stand_in - 1], place)
+
+    def tiktok_shops_of(self, name: str) -> tuple[TikTokShopSettings, ...]:
+        """Return `tiktok_shop_of` catalog `name` and of each of its stand-ins, in their order."""
+        numbers = range(len(self.catalog(name).stand_ins) + 1)
+        return tuple(self.tiktok_shop_of(name, number) for number in numbers)
+
+
+def _overridden(
+    inherited: TikTokShopSettings, section: _Section, place: tuple[str, ...]
+) -> TikTokShopSettings:
+    """Return `inherited` with what `section`, which stands at `place`, has of its own.
+
+    A token, or an app, of its own needs a token_file of its own: with the inherited one it would
+    use and replace the tokens of others.
+    """
+    own = {
+        field: value
+        for field in TikTokShopSettings.model_fields
+        if (value := getattr(section, field, None)) is not None
+    }
+    owners = {"access_token", "access_token_file", "access_token_command"}
+    base = inherited.model_dump()
+    if owners & own.keys():
+        base.update(dict.fromkeys(owners | {"refresh_token"}))
+    if "access_token" in own and "token_file" not in own:
+        raise ConfigError(
+            f"{'.'.join(place)}: access_token needs a token_file of its own here: the inherited "
+            "one would win, and is for other tokens"
+        )
+    try:
+        return TikTokShopSettings(**{**base, **own})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(error, None, place))) from None
 
 
 def load(file: Path | None = None) -> Settings:
@@ -391,6 +428,8 @@ def _siblings(keys: tuple[str, ...]) -> Mapping[str, Any]:
         "guard": GuardSettings.model_fields,
         "retention": RetentionSettings.model_fields,
     }
+    if "stand_ins" in keys:
+        return StandInSettings.model_fields
     if len(keys) > 1 and keys[-2] in inner:
         return inner[keys[-2]]
     return sections.get(keys[0], {}) if len(keys) > 1 else Settings.model_fields
@@ -420,6 +459,10 @@ def _leaves(
     for key, value in section.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, (*above, key))
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                if isinstance(each, Mapping):
+                    yield from _leaves(each, (*above, key, str(number)))
         else:
             yield (*above, key), value
 
@@ -435,11 +478,15 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     def below(folder: Path, path: Path | None) -> Path | None:
         return folder / path if path is not None else None
 
-    def of_catalog(catalog: CatalogSettings) -> CatalogSettings:
-        paths: dict[str, Any] = {
-            "token_file": below(data_dir, catalog.token_file),
-            "access_token_file": below(base, catalog.access_token_file),
+    def tokens_of(section: CatalogSettings | StandInSettings) -> dict[str, Any]:
+        return {
+            "token_file": below(data_dir, section.token_file),
+            "access_token_file": below(base, section.access_token_file),
         }
+
+    def of_catalog(catalog: CatalogSettings) -> CatalogSettings:
+        stand_ins = (each.model_copy(update=tokens_of(each)) for each in catalog.stand_ins)
+        paths = {**tokens_of(catalog), "stand_ins": tuple(stand_ins)}
         if catalog.source == "file":
             paths["url"] = str(base / (catalog.url or "").removeprefix("file://"))
         return catalog.model_copy(update=paths)

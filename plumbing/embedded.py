@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 
 from plumbing import cancellable
 from plumbing.errors import EmbeddedServerError
+from plumbing.redis_address import parse
 
 log = structlog.get_logger(__name__)
 
@@ -81,12 +82,8 @@ class _Guest:
                 f"{LONGEST_SOCKET_PATH} bytes): choose a shorter data_dir, or set redis_url"
             )
         self.url = f"unix://{quote(str(self._socket))}"
-        self._presence = cancellable.client(
-            self.url,
-            socket_timeout=10,
-            single_connection_client=True,
-            retry=Retry(NoBackoff(), 0),
-        )
+        options = {"socket_timeout": 10, "retry": Retry(NoBackoff(), 0)}
+        self._presence = cancellable.client(parse(self.url).options | options, single=True)
 
     async def arrive(self, *, start: bool) -> None:
         if not start:

@@ -1,24 +1,32 @@
-"""Finding and opening Redis: the server of `redis_url`, or the embedded one.
+"""Finding and opening Redis: what `redis_url` names, or the embedded server.
 
-Today one machine (TCP, TLS or Unix socket); Sentinel and Cluster will be further ways to make a
-client in `Server.client`, and nothing else has to know.
+One server, the primary of Sentinels and a Cluster are three ways to make a client in
+`Server.client`, and nothing else has to know.
 """
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
-from urllib.parse import urlsplit
+from functools import cached_property
+from typing import Any, Final, TypeAlias
 
 import redis.asyncio
 import redis.exceptions
+from redis.asyncio.client import Pipeline
+from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from plumbing import cancellable, embedded
+from plumbing import cancellable, cluster, embedded, sentinel
 from plumbing.config import Settings
 from plumbing.embedded import Stay
 from plumbing.errors import RedisError
+from plumbing.redis_address import Address, Kind, parse
+from plumbing.refusals import reaction
+
+Client: TypeAlias = redis.asyncio.Redis | RedisCluster
+"""What is asked of it works alike: a transaction has keys of one catalog only (contract, 2)."""
+Transaction: TypeAlias = Pipeline | ClusterPipeline
 
 COMMAND_TIMEOUT: Final = 60.0
 """Seconds for one command. redis-py's default of 5 is too short for a commit of 200,000
@@ -27,13 +35,10 @@ CONNECT_TIMEOUT: Final = 5.0
 RETRIES: Final = 3
 """A command is tried again after a lost connection; a commit that was executed all the same
 finds itself done (see commit.lua)."""
+CONNECTIONS: Final = 5000
+"""As many are opened as commands are under way: redis-py's 100 are too few when a thousand catalogs
+go on after a failover. Half of what a server takes by default (maxclients)."""
 OLDEST_REDIS: Final = (7, 0)
-UNREACHABLE: Final = (
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    OSError,
-)
-"""Errors that say nothing of the server's opinion: it was not reached, or not in time."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,30 @@ class Server:
 
     url: str = field(repr=False)
 
+    @cached_property
+    def _address(self) -> Address:
+        return parse(self.url)
+
     @property
     def address(self) -> str:
         """Where it is, for messages: without user name, password and options."""
-        parts = urlsplit(self.url)
-        place = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{place}{parts.path}"
+        return self._address.shown
 
-    def client(self, *, timeout: float = COMMAND_TIMEOUT) -> redis.asyncio.Redis:
+    def client(self, *, timeout: float = COMMAND_TIMEOUT) -> Client:
         """Return a client whose commands may take `timeout` seconds; the caller closes it."""
-        return cancellable.client(
-            self.url,
-            socket_timeout=timeout,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
-        )
+        options: dict[str, Any] = {
+            "max_connections": CONNECTIONS,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
+        }
+        match self._address.kind:
+            case Kind.CLUSTER:
+                return cluster.client(self._address, options)
+            case Kind.SENTINEL:
+                return sentinel.client(self._address, options)
+            case Kind.SINGLE:
+                return cancellable.client(self._address.options | options)
 
     @contextmanager
     def errors_explained(self) -> Iterator[None]:
@@ -68,7 +82,9 @@ class Server:
 
     def error(self, error: redis.exceptions.RedisError | OSError) -> RedisError:
         """Return `error` as ours: what happened, at which server, what to do."""
-        return RedisError(f"Redis at {self.address}: {error} ({_advice(error)})")
+        what = reaction(error)
+        said = str(error) or type(error).__name__
+        return RedisError(f"Redis at {self.address}: {said} ({what.advice})", passing=what.passing)
 
 
 @asynccontextmanager
@@ -89,27 +105,31 @@ async def opened(settings: Settings, stay: Stay) -> AsyncIterator[Server]:
 
 
 async def check(server: Server) -> None:
-    """Raise RedisError unless `server` answers and is Redis 7.0, Valkey 7.2 or newer."""
+    """Raise RedisError unless `server` answers and is Redis 7.0, Valkey 7.2 or newer.
+
+    Of a Cluster each primary is asked.
+    """
     client = server.client()
     try:
-        about = await client.info("server")
+        infos = await _by_node(client, "server")
     except (redis.exceptions.RedisError, OSError) as error:
         raise server.error(error) from error
     finally:
         await client.aclose()
-    version = str(about["redis_version"])  # Valkey 7.2 and newer say 7.2.4 here
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
-        raise RedisError(
-            f"Redis at {server.address} is version {version}: Redis 7.0, Valkey 7.2 or newer "
-            "is needed"
-        )
+    for node, about in infos.items():
+        version = str(about["redis_version"])  # Valkey 7.2 and newer say 7.2.4 here
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
+            raise RedisError(
+                f"Redis at {node or server.address} is version {version}: Redis 7.0, Valkey 7.2 "
+                "or newer is needed"
+            )
 
 
-def _advice(error: Exception) -> str:
-    if isinstance(error, redis.exceptions.AuthenticationError):
-        return "check user name and password in CATEGORY_PUBLISHER_REDIS_URL"
-    if isinstance(error, redis.exceptions.NoPermissionError):
-        return "let this user's ACL allow the command"
-    if isinstance(error, UNREACHABLE):
-        return "is it running, and is redis_url right?"
-    return "the command was refused; nothing was changed by it"
+async def _by_node(client: Client, section: str) -> dict[str, dict[str, Any]]:
+    """Return a section of INFO of each primary (`host:port`); of one server the key is empty."""
+    if not isinstance(client, RedisCluster):
+        return {"": await client.info(section)}
+    await client.initialize()
+    return {
+        node.name: await client.info(section, target_nodes=node) for node in client.get_primaries()
+    }

@@ -42,8 +42,18 @@ class Valkey:
     ) -> None:
         self.kill()
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, on whatever it has written before, and wait until it answers."""
+        self.launch()
+        self._wait()
+
+    def launch(self) -> None:
+        """Start it, and do not wait."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -54,7 +64,6 @@ class Valkey:
                 stdout=log,
                 stderr=log,
             )
-        self._wait()
 
     def kill(self) -> None:
         """End it with SIGKILL, now."""
@@ -87,6 +96,8 @@ class Valkey:
                 try:
                     if probe.ping():
                         return
+                except redis.exceptions.AuthenticationError:
+                    return
                 except redis.exceptions.RedisError:
                     time.sleep(0.01)
         raise TimeoutError((self.folder / "log").read_text())

@@ -1,0 +1,110 @@
+"""What each error of Redis means for us: one table, told to users in docs/redis.md.
+
+Two questions are asked of it: may it pass by itself, so that trying again soon makes sense? And
+what is a person to do? Whether it concerns those who only read is told as well, since a full
+server, or one that became a replica, refuses writes alone.
+
+Nothing is ever torn by a refusal: a commit is one script that checks first and then writes.
+"""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import redis.exceptions
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What to do about an error."""
+
+    advice: str
+    passing: bool
+    """It may pass by itself."""
+    concerns_reads: bool = True
+
+
+def _passes(advice: str, *, concerns_reads: bool = True) -> Reaction:
+    return Reaction(advice, passing=True, concerns_reads=concerns_reads)
+
+
+def _stays(advice: str) -> Reaction:
+    return Reaction(advice, passing=False)
+
+
+LOGIN: Final = _stays("check user name and password in CATEGORY_PUBLISHER_REDIS_URL")
+
+BY_CODE: Final = {
+    "READONLY": _passes(
+        "it is a replica: a failover may be under way; if not, name the primary in redis_url",
+        concerns_reads=False,
+    ),
+    "OOM": _passes("its memory is full: raise maxmemory or make room", concerns_reads=False),
+    "MISCONF": _passes(
+        "it cannot write to its disk: make room there, and see its log", concerns_reads=False
+    ),
+    "NOREPLICAS": _passes(
+        "too few of its replicas are connected: see min-replicas-to-write", concerns_reads=False
+    ),
+    "NOPERM": _stays("let this user's ACL allow the command: see docs/security.md"),
+    "NOAUTH": LOGIN,
+    "WRONGPASS": LOGIN,
+    "LOADING": _passes("it is reading its files, and answers when it has"),
+    "BUSY": _passes("a long script or function runs there: wait, or end it with SCRIPT KILL"),
+    "CLUSTERDOWN": _passes("slots have no primary: see `redis-cli --cluster check`"),
+    "MASTERDOWN": _passes("it is a replica that has lost its primary"),
+    "TRYAGAIN": _passes("a slot is on its way from one primary to another"),
+    "ASK": _passes("a slot is on its way from one primary to another"),
+    "MOVED": _passes("a slot has gone to another primary"),
+    "UNBLOCKED": _passes("its role has changed, or a slot has gone to another primary"),
+    "NOSCRIPT": _passes("its scripts were flushed"),
+    "WRONGTYPE": _stays(
+        "something else writes to our keys: rename or delete what is not of our type"
+    ),
+}
+"""By the word with which the server's reply begins."""
+
+REFUSED: Final = _stays("the command was refused; nothing was changed by it")
+AWAY: Final = _passes("is it running, and is redis_url right?")
+BAD_TLS: Final = _stays("check the ssl_… options of redis_url, and the server's certificate")
+
+BY_CLASS: Final[dict[type[Exception], Reaction]] = {
+    redis.exceptions.AuthenticationError: LOGIN,
+    redis.exceptions.AuthorizationError: LOGIN,
+    redis.exceptions.ClusterError: BY_CODE["TRYAGAIN"],
+    redis.exceptions.ConnectionError: AWAY,
+    redis.exceptions.TimeoutError: AWAY,
+    OSError: AWAY,
+}
+"""Where no server's word is known: the first class that fits. To redis-py a wrong password is a
+ConnectionError; a ClusterError says that a command was sent on too often."""
+
+
+def reaction(error: Exception) -> Reaction:
+    """Return what is to be done about `error`, an error of redis-py or an OSError."""
+    code = _code(error)
+    if code in BY_CODE:
+        return BY_CODE[code]
+    if any(_is_about_tls(each) for each in _chain(error)):
+        return BAD_TLS
+    return next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
+
+
+def _code(error: Exception) -> str:
+    """Return the word with which the server's reply began; redis-py strips those it knows."""
+    known = getattr(error, "status_code", None)
+    reply = str(error).rpartition("of pipeline caused error: ")[2]
+    return known or reply.lstrip("('").partition(" ")[0]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_about_tls(error: BaseException) -> bool:
+    """Tell whether TLS itself was refused; a connection that ended meanwhile is an outage."""
+    outages = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    return isinstance(error, ssl.SSLError) and not isinstance(error, outages)

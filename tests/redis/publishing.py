@@ -1,0 +1,51 @@
+"""A catalog that is published from a source that says what the test wants."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from plumbing.errors import RedisError
+from plumbing.server import Client, Server
+from publisher import record
+from publisher.model import Category
+from publisher.poll import Catalog, Polled
+from publisher.store import Store
+from tests.store.scripted import ScriptedSource
+
+
+class Publishing:
+    """Catalog `us` on a server, a tree of so many categories at a time."""
+
+    def __init__(self, server: Server, client: Client, name: str = "us") -> None:
+        self.server = server
+        self.client = client
+        self._source = ScriptedSource()
+        self._catalog = Catalog(name, {"source": "file"}, self._source, Store(client, name))
+
+    async def poll(self, count: int) -> Polled:
+        """Poll while the source has `count` categories."""
+        self._source.says(Category(str(n), "0", f"Name {n}", True) for n in range(1, count + 1))
+        return await record.poll(self._catalog, self.server)
+
+    async def refused(self, count: int) -> RedisError:
+        """Poll, and return the error that comes of it."""
+        with pytest.raises(RedisError) as raised:
+            await self.poll(count)
+        assert self.server.address in str(raised.value)
+        return raised.value
+
+    async def events(self) -> list[Any]:
+        """Return the sequences of all events, in the order of the stream."""
+        entries: Any = await self.client.xrange(f"catalog:{{{self._catalog.name}}}:events")
+        return [int(orjson.loads(fields[b"event"])["sequence"]) for _, fields in entries]
+
+
+@asynccontextmanager
+async def publishing(url: str, name: str = "us") -> AsyncIterator[Publishing]:
+    """Publish to the server at `url`."""
+    server = Server(url)
+    async with server.client() as client:
+        yield Publishing(server, client, name)

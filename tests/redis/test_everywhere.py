@@ -1,0 +1,56 @@
+"""The same commands wherever Redis is: publish, follow, verify."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from plumbing.errors import RedisError
+from plumbing.server import Server, check
+from tests.commands.process import CONSUMER, PUBLISHER, call, replace
+
+ONE = [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": False}]
+TWO = [*ONE, {"id": "2", "parent_id": "1", "local_name": "Lamps", "is_leaf": True}]
+
+
+@pytest.fixture(params=["cluster", "sentinels", "tls_url"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Give a Cluster, then Sentinels, then one server with TLS, a user and a database."""
+    found = request.getfixturevalue(request.param)
+    return found if isinstance(found, str) else str(found.url)
+
+
+def test_publish_follow_verify(redis_url: str, folder: Path) -> None:
+    """Two commits reach a mirror event by event, and `verify` finds no difference."""
+    (folder / "publisher.toml").write_text(
+        '[catalogs.here]\nsource = "file"\nurl = "tree.json"\n'
+        '[catalogs.there]\nsource = "file"\nurl = "tree.json"\n'
+    )
+    to = f"sqlite:///{folder / 'copy.sqlite'}"
+    environment = {"CATEGORY_PUBLISHER_REDIS_URL": redis_url}
+    for tree in (ONE, TWO):
+        replace(folder / "tree.json", orjson.dumps(tree))
+        for module, *words in (
+            (PUBLISHER, "sync"),
+            (CONSUMER, "mirror", "there", "--to", to, "--once"),
+        ):
+            done = call(module, *words, cwd=folder, **environment)
+            assert done.returncode == 0, done.stderr
+            assert "hunter2" not in done.stdout + done.stderr
+    assert "resynced" not in done.stderr
+    done = call(CONSUMER, "verify", "there", "--to", to, cwd=folder, **environment)
+    assert done.returncode == 0, done.stderr
+
+
+async def test_an_authority_that_we_do_not_know(tls_url: str) -> None:
+    """Waiting makes no certificate good: the error says what to check, and shows no password."""
+    with pytest.raises(RedisError, match=r"check the ssl_… options of redis_url") as raised:
+        await check(Server(tls_url.replace("?ssl_ca_certs=", "?client_name=")))
+    assert not raised.value.passing
+    assert "hunter2" not in str(raised.value)
+
+
+async def test_a_server_that_wants_our_certificate(tls_url: str) -> None:
+    """It may just hang up, which looks like an outage; its address is told."""
+    with pytest.raises(RedisError, match=r"^Redis at rediss://127\.0\.0\.1:\d+/3: "):
+        await check(Server(tls_url.partition("&ssl_certfile")[0]))

@@ -1,0 +1,226 @@
+"""Each refusal of a real server: what the error says, that nothing is torn, that it goes on."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import redis
+from redis._parsers.base import BaseParser
+
+from plumbing import refusals
+from plumbing.server import Server, check
+from tests.redis.proxy import Moment, proxied
+from tests.redis.publishing import publishing
+from tests.redis_servers import asked
+from tests.valkey import Valkey, free_port
+from tests.waiting import eventually, eventually_now
+
+Act = Callable[[Valkey], object]
+
+
+class Case(NamedTuple):
+    """A server that refuses, and how it comes to itself again."""
+
+    begin: Act
+    end: Act
+    words: str
+    passing: bool
+
+
+def config(name: str, value: str) -> Act:
+    return lambda server: asked(server, "CONFIG SET", name, value)
+
+
+def acl(*rules: str) -> Act:
+    return lambda server: asked(server, "ACL SETUSER", "default", *rules)
+
+
+def fail_to_save(server: Valkey) -> None:
+    """Let a directory be where the server wants to write its dump."""
+    (server.folder / "dump.rdb").mkdir()
+    asked(server, "CONFIG SET", "save", "3600 1")
+    asked(server, "BGSAVE")
+    eventually_now(lambda: asked(server, "INFO", "persistence")["rdb_last_bgsave_status"] == "err")
+
+
+def save(server: Valkey) -> None:
+    (server.folder / "dump.rdb").rmdir()
+    asked(server, "BGSAVE")
+    eventually_now(lambda: asked(server, "INFO", "persistence")["rdb_last_bgsave_status"] == "ok")
+
+
+CASES = {
+    "READONLY": Case(
+        lambda server: asked(server, "REPLICAOF", "127.0.0.1", free_port()),
+        lambda server: asked(server, "REPLICAOF", "NO", "ONE"),
+        "name the primary in redis_url",
+        passing=True,
+    ),
+    "OOM": Case(
+        config("maxmemory", "1"), config("maxmemory", "0"), "raise maxmemory", passing=True
+    ),
+    "NOREPLICAS": Case(
+        config("min-replicas-to-write", "1"),
+        config("min-replicas-to-write", "0"),
+        "see min-replicas-to-write",
+        passing=True,
+    ),
+    "MISCONF": Case(fail_to_save, save, "it cannot write to its disk", passing=True),
+    "NOPERM": Case(acl("-evalsha"), acl("+evalsha"), "let this user's ACL allow", passing=False),
+    "NOAUTH": Case(
+        config("requirepass", "hunter2"),
+        lambda server: redis.Redis(
+            unix_socket_path=str(server.socket), password="hunter2", protocol=2
+        ).config_set("requirepass", ""),
+        "check user name and password",
+        passing=False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_refusal(own_valkey: Valkey, name: str) -> None:
+    """The error names the server and what to do, nothing is written, and the next poll goes on."""
+    case = CASES[name]
+    async with publishing(own_valkey.url) as catalog:
+        await catalog.poll(2)
+        case.begin(own_valkey)
+        await catalog.client.aclose()  # a login is asked for by new connections only
+        error = await catalog.refused(4)
+        case.end(own_valkey)
+        assert case.words in str(error)
+        assert error.passing is case.passing
+        assert await catalog.events() == [1, 2]
+        assert (await catalog.poll(4)).counts.added == 2
+        assert await catalog.events() == [1, 2, 3, 4]
+
+
+async def test_flushed_scripts_are_loaded_again(own_valkey: Valkey) -> None:
+    """NOSCRIPT is nothing that anybody sees."""
+    async with publishing(own_valkey.url) as catalog:
+        await catalog.poll(1)
+        asked(own_valkey, "SCRIPT FLUSH")
+        await catalog.poll(2)
+        assert await catalog.events() == [1, 2]
+
+
+async def test_a_server_that_runs_a_long_script(own_valkey: Valkey) -> None:
+    """BUSY passes."""
+    asked(own_valkey, "CONFIG SET", "busy-reply-threshold", "10")
+    async with publishing(own_valkey.url) as catalog, own_valkey.client() as other:
+        busy = asyncio.ensure_future(other.eval("while true do end", 0))
+        await eventually(partial(is_busy, own_valkey))
+        error = await catalog.refused(1)
+        asked(own_valkey, "SCRIPT KILL")
+        with pytest.raises(redis.exceptions.ResponseError):
+            await busy
+        assert error.passing
+        assert "wait, or end it with SCRIPT KILL" in str(error)
+        await catalog.poll(1)
+
+
+async def is_busy(server: Valkey) -> bool:
+    try:
+        asked(server, "PING")
+    except redis.exceptions.ResponseError:
+        return True
+    return False
+
+
+async def test_a_server_that_loads(folder: Path) -> None:
+    """LOADING passes; what was published is there afterwards."""
+    slow = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
+    with Valkey(folder, *slow) as server:
+        async with publishing(server.url) as catalog:
+            await catalog.poll(1)
+            await catalog.client.mset({f"key{n}": random.randbytes(2000) for n in range(100)})
+            asked(server, "BGREWRITEAOF")
+            await eventually(partial(is_rewritten, server))
+            server.kill()
+            server.launch()
+            await eventually(partial(is_loading, server))
+            error = await catalog.refused(2)
+            assert error.passing
+            assert "it is reading its files" in str(error)
+            await eventually(partial(answers, server))
+            await catalog.poll(2)
+            assert await catalog.events() == [1, 2]
+
+
+async def is_rewritten(server: Valkey) -> bool:
+    about = asked(server, "INFO", "persistence")
+    return bool(about["aof_rewrites"] and not about["aof_rewrite_in_progress"])
+
+
+async def is_loading(server: Valkey) -> bool:
+    try:
+        asked(server, "PING")
+    except redis.exceptions.BusyLoadingError:
+        return True
+    except redis.exceptions.ConnectionError:
+        pass
+    return False
+
+
+async def answers(server: Valkey) -> bool:
+    try:
+        return bool(asked(server, "PING"))
+    except redis.exceptions.BusyLoadingError:
+        return False
+
+
+async def test_after_readonly_the_server_is_looked_for_anew(own_valkey: Valkey) -> None:
+    """The next command goes over a new connection, as its name may lead elsewhere by now."""
+    async with publishing(own_valkey.url) as catalog:
+        await catalog.poll(1)
+        before = await catalog.client.client_id()
+        CASES["READONLY"].begin(own_valkey)
+        await catalog.refused(2)
+        assert await catalog.client.client_id() != before
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, moment: Moment) -> None:
+    """Before the server executed it or after: it is done once."""
+    async with (
+        proxied(own_valkey.port) as proxy,
+        publishing(f"redis://127.0.0.1:{proxy.port}") as catalog,
+    ):
+        await catalog.poll(2)
+        proxy.cut(b"EVALSHA", moment)
+        assert (await catalog.poll(5)).counts.added == 3
+        assert proxy.cuts == 1
+        assert await catalog.events() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        ("LOADING Redis is loading the dataset in memory", "LOADING"),
+        ("MASTERDOWN Link with MASTER is down", "MASTERDOWN"),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", "TRYAGAIN"),
+        ("UNBLOCKED force unblock from blocking operation", "UNBLOCKED"),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", "WRONGTYPE"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "WRONGPASS"),
+        ("NOSCRIPT No matching script.", "NOSCRIPT"),
+    ],
+)
+def test_an_error_is_known_by_its_first_word(reply: str, code: str) -> None:
+    """In a pipeline too, where redis-py writes something before it."""
+    error = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
+    assert refusals.reaction(error) is refusals.BY_CODE[code]
+    error.args = (f"Command # 1 (HSET x) of pipeline caused error: {error.args[0]}",)
+    assert refusals.reaction(error) is refusals.BY_CODE[code]
+
+
+async def test_nobody_listens() -> None:
+    """An outage passes; its address is told."""
+    server = Server(f"redis://:hunter2@127.0.0.1:{free_port()}/0")
+    with pytest.raises(Exception, match="is it running, and is redis_url right") as raised:
+        await check(server)
+    assert raised.value.passing  # type: ignore[attr-defined]
+    assert "hunter2" not in str(raised.value)

