@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import aiohttp
-import redis.asyncio
 
 from plumbing.config import Settings, TikTokShopSettings
 from plumbing.embedded import Stay
 from plumbing.errors import ConfigError
-from plumbing.server import Server, opened
+from plumbing.server import Client, Server, opened
 from publisher.guard import Limits
 from publisher.poll import Catalog
 from publisher.sources import Source
@@ -27,7 +26,7 @@ class App:
     """What a command works with: the server, a client of it, and the catalogs it named."""
 
     server: Server
-    client: redis.asyncio.Redis
+    client: Client
     sources: Sources
     catalogs: dict[str, Catalog]
 
@@ -84,16 +83,13 @@ def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:
 def _built(
     settings: Settings,
     names: Iterable[str],
-    client: redis.asyncio.Redis,
+    client: Client,
     sources: Sources,
 ) -> dict[str, Catalog]:
-    return {
-        name: _catalog(settings, name, client, sources.open(name, settings))
-        for name in names
-    }
+    return {name: _catalog(settings, name, client, sources.open(name, settings)) for name in names}
 
 
-def _catalog(settings: Settings, name: str, client: redis.asyncio.Redis, source: Source) -> Catalog:
+def _catalog(settings: Settings, name: str, client: Client, source: Source) -> Catalog:
     catalog = settings.catalog(name)
     return Catalog(
         name=name,

@@ -217,14 +217,14 @@ def authorize_(
         ),
     ] = None,
     stand_in: Annotated[
-        int,
+        int | None,
         typer.Option(
             metavar="NUMBER",
             min=1,
             help="And what its stand-in of this number, counted from 1, overrides of that.",
             show_default=False,
         ),
-    ] = 0,
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Turn a seller's authorization code into tokens.
@@ -235,7 +235,7 @@ def authorize_(
     settings = settings_of(config)
     if stand_in and not catalog:
         raise ConfigError("--stand-in wants --catalog beside it")
-    shop = settings.tiktok_shop_of(catalog, stand_in) if catalog else settings.tiktok_shop
+    shop = settings.tiktok_shop_of(catalog, stand_in or 0) if catalog else settings.tiktok_shop
     answered = code or typer.prompt("Authorization code", err=True)
 
     async def exchange() -> int:

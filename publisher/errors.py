@@ -4,8 +4,11 @@ plumbing.errors.Error
 ├── SourceError         the source gave no answer; the next poll comes at its normal time
 │   ├── Transient       worth another try within this poll (may say how long to wait)
 │   │   └── Unreachable no connection came about, so nothing was sent
-│   └── TokenExpired    worth one refresh of the token and one more try
+│   ├── TokenExpired    worth one refresh of the token and one more try
+│   ├── RefreshUnderWay somebody else gets new tokens just now
+│   └── ShopClosed      this shop answers no more until someone acts; another one may
 ├── TokenError          there is no usable token, and nothing here can get one
+│   └── NotAuthorized   only the seller's authorization helps; or another shop's
 ├── BadSnapshot         an answer that is refused whole (contract, 6)
 ├── OriginChanged       another origin under the same catalog name (contract, 5.11)
 ├── Held                a snapshot is withheld (contract, 6); exit code 3
@@ -45,8 +48,20 @@ class TokenExpired(SourceError):
     """The source does not take the access token any more."""
 
 
+class RefreshUnderWay(SourceError):
+    """Another task, process or publisher gets and stores tokens just now."""
+
+
+class ShopClosed(SourceError):
+    """The shop, or its seller, is inactive, or does not belong to the tokens any more."""
+
+
 class TokenError(Error):
     """There is no usable token."""
+
+
+class NotAuthorized(TokenError):
+    """The seller's authorization has ended, or was never given."""
 
 
 class BadSnapshot(Error):

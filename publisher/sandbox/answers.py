@@ -25,6 +25,7 @@ EXPIRED: Final = 105002
 NO_SCOPE: Final = 105005
 BAD_SIGN: Final = 106001
 NO_CIPHER: Final = 106013
+INACTIVE: Final = 36009043
 NEEDS_V2: Final = 12052217
 
 
@@ -54,7 +55,7 @@ WORDS: Final[Mapping[int, Words]] = {
         "Access denied. Your IP address is not in the IP allow list configured for this app.", 403
     ),
     36009037: Words("Too many requests. The hourly limit of a development shop is reached."),
-    36009043: Words("Access denied. The shop is inactive.", 403),
+    INACTIVE: Words("Access denied. The shop is inactive.", 403),
     36009044: Words("Access denied. The seller is inactive.", 403),
     OTHER_SHOP: Words(
         "Invalid query or header. The `shop_cipher` query parameter or `x-tts-access-token` "

@@ -78,7 +78,7 @@ class Api:
             await asyncio.sleep(faults["slow"].number)
         if "http" in faults:
             return _html(int(faults["http"].number))
-        self._refuse(faults)
+        self._refuse(request, faults)
         if "bomb" in faults:
             bomb = await asyncio.to_thread(damage.bomb, int(faults["bomb"].number))
             return await deliver_bomb(request, bomb)
@@ -98,7 +98,11 @@ class Api:
         pieces = answers.envelope(self._request_id(), data)
         return await deliver(request, pieces, faults, arrived)
 
-    def _refuse(self, faults: Mapping[str, Fault]) -> None:
+    def _refuse(self, request: web.Request, faults: Mapping[str, Fault]) -> None:
+        if "inactive" in faults:
+            ciphers = [shop.cipher for shop in self._options.shops]
+            if request.query["shop_cipher"] in ciphers[int(faults["inactive"].number) - 1 :][:1]:
+                raise Refused(answers.INACTIVE)
         if "code" in faults:
             code = int(faults["code"].number)
             status = self._options.expired_status if code == answers.EXPIRED else None

@@ -62,6 +62,12 @@ KINDS: Final = {
         whole=True,
         word="date",
     ),
+    "inactive": Kind(
+        "refuse as inactive what asks for the shop of this number, counted from 1",
+        (1, 99),
+        default="1",
+        whole=True,
+    ),
     "slow": Kind("wait so many seconds before the answer", SECONDS, default="5"),
     "drip": Kind("send the body in small pieces over so many seconds", SECONDS, default="5"),
     "cut": Kind("close the connection in the middle of the body"),

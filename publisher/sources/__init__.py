@@ -21,7 +21,7 @@ class Source(Protocol):
     async def fetch(self) -> Answer:
         """Ask for the complete list, once, retries included.
 
-        Raises SourceError, TokenError or, for a body over the limit, BadSnapshot, whose texts are
-        fit for the log and the status.
+        Raises SourceError, TokenError, RedisError where tokens are kept in Redis, or BadSnapshot
+        for a body over the limit; their texts are fit for the log and the status.
         """
         ...

@@ -8,10 +8,14 @@ from plumbing.config import TikTokShopSettings
 from publisher.sources.api import Api
 from publisher.sources.other_tokens import OtherTokens, from_command, from_file
 from publisher.sources.own_tokens import OwnTokens
+from publisher.sources.tokens import TokenStore
 
 
 class Access(Protocol):
-    """Gives access tokens. Raises TokenError if there is none, SourceError if not now."""
+    """Gives access tokens, to all catalogs that use the same ones.
+
+    Raises TokenError if there is none, SourceError or RedisError if not now.
+    """
 
     async def current(self) -> str:
         """Return the access token to try first."""
@@ -22,12 +26,12 @@ class Access(Protocol):
         ...
 
 
-def access_of(settings: TikTokShopSettings, api: Api) -> Access:
-    """Return the way to tokens that `settings` choose (contract, 7)."""
+def access_of(settings: TikTokShopSettings, api: Api, store: TokenStore) -> Access:
+    """Return the way to tokens that `settings` choose (contract, 7); `store` is for our own."""
     if settings.access_token_file is not None:
         path = settings.access_token_file
         return OtherTokens(f"access_token_file {path}", partial(from_file, path))
     if settings.access_token_command is not None:
         words = shlex.split(settings.access_token_command)
         return OtherTokens(f"access_token_command {words[0]}", partial(from_command, words))
-    return OwnTokens(settings, api)
+    return OwnTokens(settings, api, store)

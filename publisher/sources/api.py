@@ -19,6 +19,7 @@ from publisher.sources.envelope import Envelope
 from publisher.sources.reactions import Asked, error_of
 from publisher.sources.signature import sign
 from publisher.sources.transport import Limits, Reply
+from publisher.sources.turns import Turns
 
 TOKEN_OF_CODE: Final = "/api/v2/token/get"  # noqa: S105  paths
 TOKEN_OF_REFRESH: Final = "/api/v2/token/refresh"  # noqa: S105
@@ -37,6 +38,7 @@ class Api:
         *,
         section: str,
         limits: Limits | None = None,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._key, self._secret = _app(settings)
@@ -45,6 +47,7 @@ class Api:
         self._session = session
         self._section = section
         self._limits = limits or Limits()
+        self._turns = turns or Turns()
         self.clock = clock
 
     async def get(self, path: str, query: Mapping[str, str], access_token: str) -> bytes:
@@ -53,16 +56,13 @@ class Api:
         Raises SourceError (Transient, TokenExpired), TokenError or BadSnapshot.
         """
         signed = {**query, "app_key": self._key, "timestamp": str(int(self.clock()))}
-        reply = await transport.get(
-            self._session,
+        reply = await self._get(
             URL(self._api_url + path).with_query(
                 {**signed, "sign": sign(self._secret, path, signed)}
             ),
-            self._limits,
-            headers={"x-tts-access-token": access_token, "Content-Type": "application/json"},
-            follow=False,
+            {"x-tts-access-token": access_token, "Content-Type": "application/json"},
         )
-        self._check(reply, access_token)
+        self._check(reply, access_token, query.get("shop_cipher", access_token))
         return reply.body
 
     async def get_data(self, path: str, query: Mapping[str, str], access_token: str) -> Any:
@@ -94,7 +94,7 @@ class Api:
             {"app_key": self._key, "app_secret": self._secret, **query}
         )
         try:
-            reply = await transport.get(self._session, url, self._limits, follow=False)
+            reply = await self._get(url, {})
         except Unreachable:
             raise
         except Transient as error:
@@ -105,8 +105,14 @@ class Api:
         self._check(reply, spent)
         return _data(reply.body, transport.place_of(url))
 
-    def _check(self, reply: Reply, token: str) -> None:
-        hidden = (self._secret, token)
+    async def _get(self, url: URL, headers: Mapping[str, str]) -> Reply:
+        async with self._turns.of(url, self._key):
+            return await transport.get(
+                self._session, url, self._limits, headers=headers, follow=False
+            )
+
+    def _check(self, reply: Reply, *secrets: str) -> None:
+        hidden = (self._secret, *secrets)
         if error := error_of(reply, Asked(self._section, hidden, self.clock)):
             raise error
 

@@ -1,6 +1,5 @@
 """From an authorization code to stored tokens and the shops that they open (fact sheet)."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -11,9 +10,9 @@ from plumbing.config import TikTokShopSettings
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError
 from publisher.sources.api import Api
-from publisher.sources.own_tokens import unbroken
+from publisher.sources.flights import unbroken
 from publisher.sources.patience import patiently
-from publisher.sources.tokens import TokenFile, TokenPair
+from publisher.sources.tokens import TokenPair, TokenStore
 
 SHOPS: Final = "/authorization/202309/shops"
 SELLER: Final = 0
@@ -43,30 +42,29 @@ class Authorized:
 
 
 async def authorize(
-    code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession
+    code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession, store: TokenStore
 ) -> Authorized:
-    """Exchange an authorization code, store the pair in `token_file`, and list the shops.
+    """Exchange an authorization code, keep the pair in `store`, and list the shops.
 
     `code` is the code itself, or the whole address that the seller was sent back to. Raises
     ConfigError if there is none in it, if the app's key or secret is missing or if another system
     owns the tokens; TokenError if the code is not accepted or not a seller's, which stores
-    nothing; SourceError if TikTok Shop does not answer.
+    nothing; SourceError if TikTok Shop does not answer; RedisError where the store is there.
     """
     _refuse_other_owner(settings)
     api = Api(settings, session, section="the catalog's section of publisher.toml")
-    file = TokenFile(settings.token_file)
     found = code_of(code)
 
     async def exchange() -> tuple[Any, TokenPair]:
-        async with file.locked():
-            return await unbroken(_exchange_and_store(found, api, file))
+        async with store.locked():
+            return await unbroken(_exchange_and_store(found, api, store))
 
     data, pair = await patiently(exchange)
     return Authorized(
         seller_name=_text(data, "seller_name"),
         region=_text(data, "seller_base_region"),
         scopes=tuple(str(scope) for scope in data.get("granted_scopes") or ()),
-        shops=await _shops(api, pair, file),
+        shops=await _shops(api, pair, store),
     )
 
 
@@ -84,8 +82,8 @@ def code_of(text: str) -> str:
     return text
 
 
-async def _exchange_and_store(code: str, api: Api, file: TokenFile) -> tuple[Any, TokenPair]:
-    await asyncio.to_thread(file.rehearse)
+async def _exchange_and_store(code: str, api: Api, store: TokenStore) -> tuple[Any, TokenPair]:
+    await store.rehearse()
     data = await api.tokens_of_code(code)
     pair = TokenPair.of_answer(data, api.clock())
     if data.get("user_type", SELLER) != SELLER:
@@ -93,16 +91,16 @@ async def _exchange_and_store(code: str, api: Api, file: TokenFile) -> tuple[Any
             f"this authorization is of user type {data['user_type']!r}, not of a seller "
             f"({SELLER}): nothing was stored; let the shop's seller authorize the app"
         )
-    await asyncio.to_thread(file.store, pair)
+    await store.store(pair)
     return data, pair
 
 
-async def _shops(api: Api, pair: TokenPair, file: TokenFile) -> tuple[Shop, ...]:
+async def _shops(api: Api, pair: TokenPair, store: TokenStore) -> tuple[Shop, ...]:
     try:
         data = await patiently(lambda: api.get_data(SHOPS, {}, pair.access_token))
     except (SourceError, TokenError) as error:
         raise SourceError(
-            f"the tokens are stored in {file.path}, but the shops cannot be listed: {error}"
+            f"the tokens are stored in {store.place}, but the shops cannot be listed: {error}"
         ) from error
     rows = data.get("shops") if isinstance(data, dict) else None
     return tuple(

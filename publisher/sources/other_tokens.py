@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from publisher.errors import TokenError
+from publisher.errors import NotAuthorized, TokenError
 from publisher.sources import files
-from publisher.sources.tokens import MAX_FILE_BYTES
+from publisher.sources.flights import Flights
+from publisher.sources.token_file import MAX_FILE_BYTES
 
 COMMAND_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 1.0
@@ -28,9 +29,23 @@ class OtherTokens:
     def __init__(self, place: str, read: Callable[[], Awaitable[bytes]]) -> None:
         self._place = place
         self._read = read
+        self._flights = Flights[str]()
 
     async def current(self) -> str:
         """Read the token; TokenError if there is none."""
+        return await self._flights.share("current", self._token)
+
+    async def renewed(self, refused: str) -> str:
+        """Read again; NotAuthorized if it is still the refused one."""
+        token = await self._flights.share("renewed", self._token)
+        if token == refused:
+            raise NotAuthorized(
+                f"{self._place} still gives the access token that TikTok Shop refuses: the system "
+                "that owns it has to renew it"
+            )
+        return token
+
+    async def _token(self) -> str:
         try:
             token = (await self._read()).strip()
         except files.Unreadable as error:
@@ -40,16 +55,6 @@ class OtherTokens:
                 f"{self._place} gives no token: one word of printable ASCII is expected"
             )
         return token.decode("ascii")
-
-    async def renewed(self, refused: str) -> str:
-        """Read again; TokenError if it is still the refused one."""
-        token = await self.current()
-        if token == refused:
-            raise TokenError(
-                f"{self._place} still gives the access token that TikTok Shop refuses: the system "
-                "that owns it has to renew it"
-            )
-        return token
 
 
 async def from_file(path: Path) -> bytes:

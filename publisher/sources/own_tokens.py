@@ -1,90 +1,166 @@
 """The pair of tokens that is ours to refresh: one refresher at a time, stored before used."""
 
-import asyncio
-import contextlib
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final, NamedTuple
 
 import structlog
 
 from plumbing.config import ENV_PREFIX, TikTokShopSettings
 from plumbing.errors import ConfigError, Error
-from publisher.errors import TokenError
+from publisher.errors import NotAuthorized, RefreshUnderWay
 from publisher.sources.api import Api
+from publisher.sources.flights import Flights, unbroken
 from publisher.sources.patience import patiently
-from publisher.sources.tokens import TokenFile, TokenPair
+from publisher.sources.tokens import LOCK_SECONDS, TokenPair, TokenStore
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 ENV_TOKEN: Final = f"{ENV_PREFIX}TIKTOK_SHOP__ACCESS_TOKEN"
 ENV_REFRESH: Final = f"{ENV_PREFIX}TIKTOK_SHOP__REFRESH_TOKEN"
+REST: Final = 60.0
+"""Seconds after a refresh that failed in which no other begins, where that can wait or is useless:
+ten thousand catalogs share one token."""
+
+
+class _Refreshed(NamedTuple):
+    """A pair that we got, and what the store held when we asked for it."""
+
+    old: TokenPair | None
+    new: TokenPair
+
+
+class _Refused(NamedTuple):
+    """A refresh token that TikTok Shop does not take, how it said so, and until when we heed it."""
+
+    refresh_token: str
+    error: str
+    until: float
 
 
 class OwnTokens:
-    """Access tokens from the token file, or to start with from the settings.
+    """Access tokens from the store, or to start with from the settings.
 
-    The file is read at every call: whoever else refreshes or authorizes, this one goes along.
+    The store is read at every call: whoever else refreshes or authorizes, this one goes along. All
+    catalogs of the same tokens share one OwnTokens, and calls at the same time share one look.
     """
 
-    def __init__(self, settings: TikTokShopSettings, api: Api) -> None:
-        self._file = TokenFile(settings.token_file)
+    def __init__(self, settings: TikTokShopSettings, api: Api, store: TokenStore) -> None:
+        self._store = store
         self._first = _first_pair(settings)
         self._api = api
+        self._flights = Flights[str]()
+        self._last: _Refreshed | None = None
+        self._refused: _Refused | None = None
+        self._rests_until = 0.0
         self._is_late = False
+        self.seen: TokenPair | None = None
+        """The pair as last seen, for metrics."""
+
+    @property
+    def place(self) -> str:
+        """Where the pair is kept."""
+        return self._store.place
 
     async def current(self) -> str:
         """Return the access token, refreshed ahead of its end.
 
-        A refresh that fails while the token is still good is tried again at the next poll.
+        A refresh that fails while the token is still good is tried again at a later poll.
         """
-        pair = self._pair()
+        return await self._flights.share("current", self._current)
+
+    async def renewed(self, refused: str) -> str:
+        """Return the access token of another pair; retries what may pass."""
+        return await self._flights.share(f"renewed {refused}", lambda: self._renewed(refused))
+
+    async def _current(self) -> str:
+        stored = await self._store.load()
+        if stored is None and self._last is not None:
+            async with self._store.locked():
+                stored = await self._whole(await self._store.load())
+        pair = self._usable(stored)
         now = self._api.clock()
         if pair.has_expired(now):
-            return await self.renewed(pair.access_token)
-        if not pair.is_due(now):
+            return await self._renewed(pair.access_token)
+        if not pair.is_due(now) or now < self._rests_until:
             return pair.access_token
         try:
-            token = await self._refreshed(pair.access_token)
+            token = await self._refreshed(pair.access_token, wait=0.0)
+        except RefreshUnderWay:
+            return pair.access_token
         except Error as error:
             self._tell_late(error)
             return pair.access_token
         self._tell_in_time()
         return token
 
-    async def renewed(self, refused: str) -> str:
-        """Return the access token of a new pair; retries what may pass."""
-        token = await patiently(lambda: self._refreshed(refused))
+    async def _renewed(self, refused: str) -> str:
+        token = await patiently(lambda: self._refreshed(refused, wait=LOCK_SECONDS))
         self._tell_in_time()
         return token
 
-    async def _refreshed(self, old: str) -> str:
+    async def _refreshed(self, old: str, *, wait: float) -> str:
         """Refresh once, unless somebody else has done it while we waited for the lock."""
-        async with self._file.locked():
-            pair = self._pair()
+        async with self._store.locked(wait):
+            stored = await self._whole(await self._store.load())
+            pair = self._usable(stored)
             if pair.access_token == old:
-                pair = await unbroken(self._refresh(pair))
+                pair = await unbroken(self._refresh(stored, pair))
         return pair.access_token
 
-    async def _refresh(self, pair: TokenPair) -> TokenPair:
+    async def _refresh(self, stored: TokenPair | None, pair: TokenPair) -> TokenPair:
         if pair.refresh_token is None:
-            raise TokenError(
+            raise NotAuthorized(
                 f"the access token is used up, and there is no refresh token: set {ENV_REFRESH}, "
                 "or run `category-publisher authorize`"
             )
-        await asyncio.to_thread(self._file.rehearse)
-        data = await self._api.tokens_of_refresh(pair.refresh_token)
-        new = TokenPair.of_answer(data, self._api.clock())
-        await asyncio.to_thread(self._file.store, new)
-        return new
+        self._refuse_again(pair.refresh_token)
+        await self._store.rehearse()
+        try:
+            self._last = _Refreshed(stored, await self._asked(pair.refresh_token))
+        except NotAuthorized as error:
+            return await self._unless_replaced(pair.refresh_token, error)
+        return self._usable(await self._whole(stored))
 
-    def _pair(self) -> TokenPair:
-        pair = self._file.load() or self._first
+    async def _asked(self, refresh_token: str) -> TokenPair:
+        """Ask for a new pair, once."""
+        try:
+            data = await self._api.tokens_of_refresh(refresh_token)
+            return TokenPair.of_answer(data, self._api.clock())
+        except Error:
+            self._rests_until = self._api.clock() + REST
+            raise
+
+    async def _whole(self, stored: TokenPair | None) -> TokenPair | None:
+        """Return the pair in the store, which is made to hold the one that we got last.
+
+        It does not yet if storing failed, and not any more if Redis has lost its last second.
+        """
+        if self._last is None or stored not in {None, self._last.old}:
+            return stored
+        if await self._store.replace(stored, self._last.new):
+            return self._last.new
+        return await self._store.load()
+
+    async def _unless_replaced(self, refused: str, error: NotAuthorized) -> TokenPair:
+        """Return the pair that somebody else has stored meanwhile; else raise `error`."""
+        stored = await self._store.load()
+        if stored is not None and stored.refresh_token != refused:
+            return self._usable(stored)
+        self._refused = _Refused(refused, str(error), self._api.clock() + REST)
+        raise error
+
+    def _refuse_again(self, refresh_token: str) -> None:
+        known = self._refused
+        if known and known.refresh_token == refresh_token and self._api.clock() < known.until:
+            raise NotAuthorized(known.error)
+
+    def _usable(self, stored: TokenPair | None) -> TokenPair:
+        pair = stored or self._first
         if pair is None:
-            raise TokenError(
+            raise NotAuthorized(
                 "there is no access token: run `category-publisher authorize`, which writes "
-                f"{self._file.path}, or set {ENV_TOKEN} and {ENV_REFRESH}"
+                f"{self._store.place}, or set {ENV_TOKEN} and {ENV_REFRESH}"
             )
+        self.seen = pair
         return pair
 
     def _tell_late(self, error: Error) -> None:
@@ -96,18 +172,6 @@ class OwnTokens:
         if self._is_late:
             log.info("tokens are refreshed again")
         self._is_late = False
-
-
-async def unbroken(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even if cancelled meanwhile: a stop must not lose new tokens."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        raise
 
 
 def _first_pair(settings: TikTokShopSettings) -> TokenPair | None:

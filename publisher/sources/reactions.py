@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from plumbing.errors import Error
-from publisher.errors import SourceError, TokenError, TokenExpired, Transient
+from publisher.errors import NotAuthorized, ShopClosed, SourceError, TokenExpired, Transient
 from publisher.sources.envelope import Envelope, begins_with_success
 from publisher.sources.transport import (
     TOO_MANY_REQUESTS,
@@ -30,7 +30,8 @@ class Reaction(enum.Enum):
     WAIT = "ask again after Retry-After, or with back-off"
     NEXT_HOUR = "fail the poll; the next one waits for the next full hour"
     RENEW = "get another access token, once, and ask again, once"
-    AUTHORIZE = "fail the poll; someone has to authorize the app again"
+    AUTHORIZE = "ask a stand-in shop, or else fail; someone has to authorize the app again"
+    CLOSED = "ask a stand-in shop, or else as FIX"
     FIX = "fail the poll; someone has to fix what the message says"
 
 
@@ -63,7 +64,7 @@ REACTIONS: Final[Mapping[int, Known]] = {
         Reaction.FIX, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"
     ),
     101000: Known(
-        Reaction.FIX,
+        Reaction.CLOSED,
         "the access token does not fit the shop",
         f"check shop_cipher in {{section}}; {CIPHERS}, and stores tokens that fit them",
     ),
@@ -78,8 +79,8 @@ REACTIONS: Final[Mapping[int, Known]] = {
         "this machine's address is not allowed",
         "add its public IP address to the app's IP allow list in TikTok Shop's Partner Center",
     ),
-    36009043: Known(Reaction.FIX, "the shop is inactive", "reactivate it at TikTok Shop"),
-    36009044: Known(Reaction.FIX, "the seller is inactive", "reactivate them at TikTok Shop"),
+    36009043: Known(Reaction.CLOSED, "the shop is inactive", "reactivate it at TikTok Shop"),
+    36009044: Known(Reaction.CLOSED, "the seller is inactive", "reactivate them at TikTok Shop"),
     12052217: Known(
         Reaction.FIX,
         "this market must use category version v2",
@@ -108,6 +109,13 @@ REACTIONS: Final[Mapping[int, Known]] = {
         AUTHORIZE_AGAIN,
     ),
 }
+WITHOUT_WAIT: Final[Mapping[Reaction, type[Error]]] = {
+    Reaction.RENEW: TokenExpired,
+    Reaction.AUTHORIZE: NotAuthorized,
+    Reaction.CLOSED: ShopClosed,
+    Reaction.FIX: SourceError,
+}
+"""Reactions whose error says nothing of when to ask again."""
 AMBIGUOUS: Final = 36009004
 """Stands for several things; the message tells which. See `_by_message`."""
 
@@ -127,9 +135,10 @@ class Asked:
 def error_of(reply: Reply, asked: Asked) -> Error | None:
     """Return the error that `reply` is, or None if it is a success.
 
-    SourceError, of it Transient if asking again may help and TokenExpired if another access token
-    may; TokenError if only an authorization helps. A body without an envelope is judged by the
-    HTTP status alone: of a success, what it says is `snapshot`'s business.
+    SourceError, of it Transient if asking again may help, TokenExpired if another access token may
+    and ShopClosed if another shop may; NotAuthorized if only an authorization helps. A body without
+    an envelope is judged by the HTTP status alone: of a success, what it says is `snapshot`'s
+    business.
     """
     succeeded = 200 <= reply.status < 300  # noqa: PLR2004  2xx
     if succeeded and begins_with_success(reply.body):
@@ -182,19 +191,13 @@ def _clock_advice(reply: Reply, asked: Asked) -> str:
 
 
 def _raised(reaction: Reaction, text: str, reply: Reply, asked: Asked) -> Error:
+    if kind := WITHOUT_WAIT.get(reaction):
+        return kind(text)
     now = asked.clock()
-    match reaction:
-        case Reaction.RENEW:
-            return TokenExpired(text)
-        case Reaction.RETRY:
-            return Transient(text, not_before=reply.retry_after(now))
-        case Reaction.WAIT:
-            wait = reply.retry_after(now)
-            return Transient(f"{text}{asked_to_wait(wait)}", not_before=wait)
-        case Reaction.NEXT_HOUR:
-            here = now if reply.date is None else reply.date
-            return SourceError(text, not_before=HOUR - here % HOUR)
-        case Reaction.AUTHORIZE:
-            return TokenError(text)
-        case Reaction.FIX:
-            return SourceError(text)
+    if reaction is Reaction.NEXT_HOUR:
+        here = now if reply.date is None else reply.date
+        return SourceError(text, not_before=HOUR - here % HOUR)
+    wait = reply.retry_after(now)
+    if reaction is Reaction.WAIT:
+        text += asked_to_wait(wait)
+    return Transient(text, not_before=wait)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from plumbing.config import CatalogSettings
-from publisher.errors import TokenError, TokenExpired
+from publisher.errors import NotAuthorized, TokenExpired
 from publisher.sources import Answer
 from publisher.sources.access import Access
 from publisher.sources.api import Api
@@ -23,7 +23,8 @@ class TikTokShop:
     async def fetch(self) -> Answer:
         """Return the categories as answered, in their envelope.
 
-        Raises SourceError, TokenError, or BadSnapshot for a body over the limit.
+        Raises SourceError, of it ShopClosed, TokenError, of it NotAuthorized, RedisError where
+        the tokens are kept there, or BadSnapshot for a body over the limit.
         """
         token = await self._access.current()
         try:
@@ -36,7 +37,7 @@ class TikTokShop:
         try:
             return await self._ask(token)
         except TokenExpired as error:
-            raise TokenError(f"a renewed access token is refused too: {error}") from error
+            raise NotAuthorized(f"a renewed access token is refused too: {error}") from error
 
     async def _ask(self, token: str) -> bytes:
         return await patiently(lambda: self._api.get(CATEGORIES, self._query, token))

@@ -1,22 +1,16 @@
-"""The pair of tokens, and the file in which it survives (fact sheet, Tokens).
+"""The pair of tokens, and what a place has to do in which it survives (fact sheet, Tokens).
 
-A refresh may invalidate the pair that it replaces. So the file always holds one whole pair: the
-old one until the new one is on the disk, then the new one, whenever the process is killed.
+A refresh may invalidate the pair that it replaces. So such a place always holds one whole pair: the
+old one until the new one is safe, then the new one, whenever a process is killed.
 """
 
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Any, Final, Protocol, Self
 
-import filelock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from publisher.errors import SourceError, TokenError
-from publisher.sources import files
+from publisher.errors import SourceError
 
-MAX_FILE_BYTES: Final = 64 * 1024
 DAY: Final = 24 * 3600.0
 MARGIN_SHARE: Final = 0.2
 LOCK_SECONDS: Final = 120.0
@@ -55,7 +49,7 @@ class TokenPair(BaseModel):
             )
         except ValidationError as error:
             raise SourceError(
-                f"TikTok Shop's token answer is not as documented: {_fields(error)}"
+                f"TikTok Shop's token answer is not as documented: {told(error)}"
             ) from None
 
     def is_due(self, now: float) -> bool:
@@ -70,88 +64,48 @@ class TokenPair(BaseModel):
         return self.access_token_expires_at is not None and now >= self.access_token_expires_at
 
 
-class TokenFile:
-    """The file of one pair: JSON, mode 0600, replaced atomically. Write it under its lock."""
+class TokenStore(Protocol):
+    """Where one pair is kept: a file (`TokenFile`), or Redis (`TokenVault`)."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._next = path.with_name(f"{path.name}.next")
+    @property
+    def place(self) -> str:
+        """Where that is, for messages."""
+        ...
 
-    def load(self) -> TokenPair | None:
-        """Return the pair, None if there is no file.
+    async def load(self) -> TokenPair | None:
+        """Return the pair, None if there is none; TokenError if it cannot be used."""
+        ...
 
-        Raises TokenError for a file that is broken, or that others than its owner can use.
-        """
-        try:
-            content = files.read(self.path, MAX_FILE_BYTES, private=True)
-            return TokenPair.model_validate_json(content)
-        except files.Missing:
-            return None
-        except files.Unreadable as error:
-            raise TokenError(f"{self.path} {error}") from error
-        except ValidationError as error:
-            raise TokenError(
-                f"{self.path} is no token file ({_fields(error)}): run `category-publisher "
-                "authorize`, which replaces it"
-            ) from None
+    async def store(self, pair: TokenPair) -> None:
+        """Put `pair` there, whatever was there; it is safe when this returns."""
+        ...
 
-    def store(self, pair: TokenPair) -> None:
-        """Put `pair` in the old one's place, on the disk when this returns; TokenError if not."""
-        try:
-            self._write_next(pair.model_dump_json(indent=1).encode())
-            self._next.replace(self.path)
-            _sync(self.path.parent)
-        except OSError as error:
-            raise self._unusable(error) from error
+    async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
+        """Put `new` in the place of `old`; return False, and leave it, if another pair is there."""
+        ...
 
-    def rehearse(self) -> None:
-        """Do what `store` does, short of replacing; TokenError if `store` would fail.
+    async def rehearse(self) -> None:
+        """Raise what `store` would raise, as far as that can be known before.
 
         Done before a refresh: new tokens that cannot be stored are lost, and the old ones may be.
         """
-        try:
-            self._write_next(bytes(4096))
-            self._next.unlink()
-        except OSError as error:
-            raise self._unusable(error) from error
+        ...
 
-    @asynccontextmanager
-    async def locked(self, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
-        """Be the only one, of all tasks and processes, that gets and stores tokens.
+    def locked(self, seconds: float = LOCK_SECONDS) -> AbstractAsyncContextManager[None]:
+        """Be the only one, of all that share the pair, who gets and stores tokens.
 
-        Raises SourceError if somebody else is that for `seconds`.
+        Raises RefreshUnderWay if somebody else is that for `seconds`.
         """
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = filelock.AsyncFileLock(
-                self.path.with_name(f"{self.path.name}.lock"), mode=0o600, timeout=seconds
-            )
-            await lock.acquire()
-        except filelock.Timeout:
-            raise SourceError(
-                f"{self.path}.lock: another process has been refreshing the tokens for "
-                f"{seconds:g} s: does it hang?"
-            ) from None
-        except OSError as error:
-            raise self._unusable(error) from error
-        try:
-            yield
-        finally:
-            await lock.release()
+        ...
 
-    def _write_next(self, content: bytes) -> None:
-        self._next.unlink(missing_ok=True)  # what a killed process left
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(self._next, flags, 0o600), "wb") as file:  # noqa: PTH123  a descriptor
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
 
-    def _unusable(self, error: OSError) -> TokenError:
-        return TokenError(
-            f"{self.path}: tokens cannot be stored: {error.strerror}: make its folder writable "
-            "for this user, or choose another token_file"
-        )
+def told(error: ValidationError) -> str:
+    """Return which fields are wrong, and how, without their values."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return ", ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['type']}".removeprefix(": ")
+        for problem in problems
+    )
 
 
 def _moment(value: Any, now: float) -> float | None:
@@ -161,19 +115,3 @@ def _moment(value: Any, now: float) -> float | None:
     refresh: then 105002 tells when the time has come.
     """
     return float(value) if isinstance(value, int) and now < value < 2**53 else None
-
-
-def _fields(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return ", ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['type']}".removeprefix(": ")
-        for problem in problems
-    )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,6 +17,7 @@ import pytest
 from plumbing import config
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sandbox.signature import expected
+from tests.commands.process import PUBLISHER, call
 from tests.sandbox.caller import CATEGORIES
 
 ROOT = Path(__file__).parents[2]
@@ -42,11 +43,10 @@ async def started(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
-async def ended(*arguments: str) -> tuple[int | None, str, str]:
+def ended(*arguments: str, cwd: Path) -> tuple[int, str, str]:
     """Run the command to its end; return its exit code, stdout and stderr."""
-    async with asyncio.timeout(LIMIT), started(*arguments) as process:
-        out, err = await process.communicate()
-        return process.returncode, out.decode(), err.decode()
+    done = call(PUBLISHER, "sandbox", *arguments, cwd=cwd, COLUMNS="200", NO_COLOR="1")
+    return done.returncode, done.stdout, done.stderr
 
 
 async def introduction(process: asyncio.subprocess.Process) -> str:
@@ -148,26 +148,28 @@ async def test_trees_are_served_in_order(tmp_path: Path, arguments: Sequence[str
         (("--rate-limit", "0"), "rate_limit 0"),
     ],
 )
-async def test_wrong_options_are_one_line_and_exit_2(arguments: Sequence[str], says: str) -> None:
+def test_wrong_options_are_one_line_and_exit_2(
+    tmp_path: Path, arguments: Sequence[str], says: str
+) -> None:
     """What is wrong, and no traceback."""
-    code, out, err = await ended(*arguments)
+    code, out, err = ended(*arguments, cwd=tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert says in err
     assert err.count("\n") == 1
 
 
-async def test_a_port_in_use_is_one_line_and_exit_1() -> None:
+async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path) -> None:
     """What happened, and what to do."""
     async with Sandbox(SandboxOptions(categories=10)) as sandbox:
-        code, out, err = await ended("--port", str(sandbox.port))
+        code, out, err = ended("--port", str(sandbox.port), cwd=tmp_path)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert f"port {sandbox.port}: another program" in err
 
 
-async def test_its_help_explains_every_fault() -> None:
+def test_its_help_explains_every_fault(tmp_path: Path) -> None:
     """A newcomer finds all kinds in --help."""
-    code, out, _ = await ended("--help")
+    code, out, _ = ended("--help", cwd=tmp_path)
     assert code == 0
     for word in ("retry-after", "next-page", "--strict-refresh", "publisher.toml"):
         assert word in out

@@ -8,6 +8,7 @@ import pytest
 
 from publisher.sandbox import BadOption, Fault, Row, SandboxOptions
 from publisher.sandbox.faults import KINDS
+from publisher.sandbox.options import Shop
 from tests.sandbox.caller import CATEGORIES, NOW, SHOPS, Caller, Clock, calling
 from tests.waiting import eventually
 
@@ -91,6 +92,16 @@ async def test_code_refuses_with_fitting_words(code: int, status: int, says: str
         reply = await caller.signed()
         assert (reply.status, reply.code, reply.json["data"]) == (status, code, None)
         assert says in reply.message
+
+
+async def test_one_of_several_shops_is_inactive() -> None:
+    """The others answer; a number beyond the last shop hits none."""
+    shops = (Shop(cipher="one"), Shop(cipher="two"))
+    async with calling(faulty("inactive=2", shops=shops)) as caller:
+        assert (await caller.signed(query={"shop_cipher": "one"})).code == 0
+        assert (await caller.signed(query={"shop_cipher": "two"})).code == 36009043
+        caller.sandbox.faults = [Fault.parse("inactive=3")]
+        assert (await caller.signed(query={"shop_cipher": "two"})).code == 0
 
 
 async def test_an_expired_code_comes_with_the_status_asked_for() -> None:
@@ -271,4 +282,4 @@ async def _asked(caller: Caller) -> bool:
 def test_every_kind_is_explained() -> None:
     """The help of the command lists them all."""
     assert all(kind.meaning for kind in KINDS.values())
-    assert len(KINDS) == 13
+    assert len(KINDS) == 14

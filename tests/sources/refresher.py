@@ -1,21 +1,39 @@
-"""A process of its own that renews or stores tokens until it is killed: for `test_token_kills`.
+"""A process of its own that renews tokens until it is killed, as a publisher would.
 
-python -m tests.sources.refresher renew URL FOLDER REFUSED
-python -m tests.sources.refresher store URL FOLDER 0
+python -m tests.sources.refresher URL FOLDER [REDIS_URL]
 """
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import structlog
 
 from plumbing.command import until_stopped
 from plumbing.config import TikTokShopSettings
+from plumbing.server import Server
 from publisher.sources.api import Api
 from publisher.sources.own_tokens import OwnTokens
+from publisher.sources.token_file import TokenFile
+from publisher.sources.token_vault import kept
+from publisher.sources.tokens import TokenStore
 
 from .fake_shop import settings_at
+
+TOKEN_KEY = "a2V5LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25nISE="
+
+
+@asynccontextmanager
+async def opened(settings: TikTokShopSettings, redis_url: str | None) -> AsyncIterator[TokenStore]:
+    if redis_url is None:
+        yield TokenFile(settings.token_file)
+        return
+    server = Server(redis_url)
+    async with server.client() as client:
+        yield kept(settings, client, server)
 
 
 def say(text: str) -> None:
@@ -23,9 +41,9 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def renew(settings: TikTokShopSettings) -> int:
-    async with aiohttp.ClientSession() as session:
-        tokens = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"))
+async def renew(settings: TikTokShopSettings, redis_url: str | None) -> int:
+    async with aiohttp.ClientSession() as session, opened(settings, redis_url) as store:
+        tokens = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"), store)
         say("ready")
         say(await tokens.renewed("access-0"))
         await asyncio.Event().wait()
@@ -33,6 +51,7 @@ async def renew(settings: TikTokShopSettings) -> int:
 
 
 if __name__ == "__main__":
-    url, folder = sys.argv[1:]
-    shop = settings_at(url, Path(folder)).tiktok_shop
-    sys.exit(asyncio.run(until_stopped(renew(shop))))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    url, folder, *redis_urls = sys.argv[1:]
+    shop = settings_at(url, Path(folder), token_key=TOKEN_KEY if redis_urls else None).tiktok_shop
+    sys.exit(asyncio.run(until_stopped(renew(shop, redis_urls[0] if redis_urls else None))))

@@ -6,11 +6,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from plumbing.config import TikTokShopSettings
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError
-from publisher.sources.authorize import Shop, authorize, code_of
+from publisher.sources.authorize import Authorized, Shop, authorize, code_of
 from publisher.sources.signature import sign
-from publisher.sources.tokens import TokenFile
+from publisher.sources.token_file import TokenFile
 
 from .fake_shop import GET_TOKEN, SHOPS, FakeShop, envelope, pair, raw
 
@@ -24,6 +25,12 @@ ROW = {
 }
 
 
+async def authorized(
+    code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession
+) -> Authorized:
+    return await authorize(code, settings, session, TokenFile(settings.token_file))
+
+
 @pytest.fixture(autouse=True)
 def _good_answers(shop: FakeShop) -> None:
     shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
@@ -34,7 +41,7 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """The exchange goes to auth_url, the signed list of shops uses the new token."""
-    found = await authorize("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert (found.seller_name, found.region) == ("Ann's shop", "US")
     assert found.scopes == ("seller.product.basic",)
     assert found.shops == (Shop(**ROW), Shop("7", "", "", "", "", ""))
@@ -48,7 +55,7 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     [shops] = shop.asked_at(SHOPS)
     assert shops.headers["x-tts-access-token"] == "access-1"
     assert shops.query["sign"] == sign("hush-app", SHOPS, shops.query)
-    stored = TokenFile(tmp_path / "tokens.json").load()
+    stored = await TokenFile(tmp_path / "tokens.json").load()
     assert stored
     assert stored.refresh_token == "refresh-1"
     assert "access-1" not in repr(found)
@@ -83,7 +90,7 @@ async def test_who_is_no_seller_is_refused(
     """Nothing is stored, no shop is asked for."""
     shop.answers[GET_TOKEN] = [envelope(data=pair(1, user_type=user_type))]
     with pytest.raises(TokenError, match=f"user type {user_type!r}, not of a seller"):
-        await authorize("code-1", shop.settings(tmp_path).tiktok_shop, session)
+        await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert not (tmp_path / "tokens.json").exists()
     assert not shop.asked_at(SHOPS)
 
@@ -94,7 +101,7 @@ async def test_a_bad_code_is_told(
     """36004004: one request, what to do, and neither the code nor the app's secret."""
     shop.answers[GET_TOKEN] = [envelope(36004004, "code hush-code is bad for hush-app")]
     with pytest.raises(TokenError, match=r"wrong, too old or used up.*use the new code") as caught:
-        await authorize("hush-code", shop.settings(tmp_path).tiktok_shop, session)
+        await authorized("hush-code", shop.settings(tmp_path).tiktok_shop, session)
     assert "hush" not in str(caught.value)
     assert len(shop.asked) == 1
 
@@ -109,12 +116,12 @@ async def test_an_old_pair_stays_until_the_new_one_is_stored(
     path.write_text("broken")
     shop.answers[GET_TOKEN] = [raw(b"", status=500)]
     with pytest.raises(SourceError):
-        await authorize("code-1", settings, session)
+        await authorized("code-1", settings, session)
     assert path.read_text() == "broken"
 
     shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
-    await authorize("code-1", settings, session)
-    assert TokenFile(path).load()
+    await authorized("code-1", settings, session)
+    assert await TokenFile(path).load()
 
 
 async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
@@ -125,8 +132,8 @@ async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
     with pytest.raises(
         SourceError, match=r"the tokens are stored in .*tokens\.json, but the shops"
     ):
-        await authorize("code-1", shop.settings(tmp_path).tiktok_shop, session)
-    assert TokenFile(tmp_path / "tokens.json").load()
+        await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    assert await TokenFile(tmp_path / "tokens.json").load()
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"shops": None}, {"shops": []}, {"shops": [17]}])
@@ -135,7 +142,7 @@ async def test_a_strange_list_of_shops_is_no_traceback(
 ) -> None:
     """What is missing is empty."""
     shop.answers[SHOPS] = [envelope(data=data)]
-    found = await authorize("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert not any(each.cipher for each in found.shops)
 
 
@@ -147,5 +154,5 @@ async def test_tokens_of_another_owner_are_not_authorized_here(
     other: dict[str, Any] = {"access_token": None, owner: "/x"}
     settings = shop.settings(tmp_path, **other).tiktok_shop
     with pytest.raises(ConfigError, match=f"{owner} is set"):
-        await authorize("code-1", settings, session)
+        await authorized("code-1", settings, session)
     assert not shop.asked

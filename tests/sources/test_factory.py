@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from plumbing.errors import ConfigError
-from publisher.sources.factory import open_source
+from publisher.sources.factory import Sources
 
 from .fake_shop import FakeShop
 
@@ -29,7 +29,7 @@ async def test_a_missing_secret_is_named_by_its_variable(
 ) -> None:
     """Before anything is asked, as a mistake of the configuration."""
     with pytest.raises(ConfigError, match=f"{variable} is not set"):
-        open_source("us", shop.settings(tmp_path, **missing), session)
+        Sources(session).open("us", shop.settings(tmp_path, **missing))
 
 
 async def test_an_unknown_catalog_is_a_mistake_of_the_configuration(
@@ -37,7 +37,7 @@ async def test_an_unknown_catalog_is_a_mistake_of_the_configuration(
 ) -> None:
     """The configured ones are named."""
     with pytest.raises(ConfigError, match="'uk' is not configured"):
-        open_source("uk", shop.settings(tmp_path), session)
+        Sources(session).open("uk", shop.settings(tmp_path))
 
 
 async def test_a_catalogs_own_token_needs_its_own_file(
@@ -45,8 +45,8 @@ async def test_a_catalogs_own_token_needs_its_own_file(
 ) -> None:
     """The shared file would win over it as soon as it exists, with another seller's tokens."""
     with pytest.raises(ConfigError, match=r"catalogs\.us: access_token needs a token_file"):
-        open_source("us", shop.settings(tmp_path, {"access_token": "access-9"}), session)
+        Sources(session).open("us", shop.settings(tmp_path, {"access_token": "access-9"}))
 
     own = {"access_token": "access-9", "token_file": str(tmp_path / "us.json")}
-    await open_source("us", shop.settings(tmp_path, own), session).fetch()
+    await Sources(session).open("us", shop.settings(tmp_path, own)).fetch()
     assert shop.asked[0].headers["x-tts-access-token"] == "access-9"

@@ -14,7 +14,8 @@ from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError, Transient
 from publisher.sources.api import Api
 from publisher.sources.own_tokens import OwnTokens
-from publisher.sources.tokens import TokenFile, TokenPair
+from publisher.sources.token_file import TokenFile
+from publisher.sources.tokens import TokenPair
 
 from .fake_shop import REFRESH, FakeShop, envelope, pair, raw
 
@@ -31,11 +32,11 @@ def own(
     """Return own tokens whose clock is `later` seconds ahead."""
     made = shop.settings(folder, **settings).tiktok_shop
     api = Api(made, session, section="[catalogs.us]", clock=lambda: time.time() + later)
-    return OwnTokens(made, api)
+    return OwnTokens(made, api, TokenFile(made.token_file))
 
 
-def stored(folder: Path) -> TokenPair:
-    found = TokenFile(folder / "tokens.json").load()
+async def stored(folder: Path) -> TokenPair:
+    found = await TokenFile(folder / "tokens.json").load()
     assert found
     return found
 
@@ -46,7 +47,7 @@ async def test_the_file_wins_over_the_environment(
     """The environment's pair is for the start only, and the file is read at every call."""
     tokens = own(shop, session, tmp_path)
     assert await tokens.current() == "access-0"
-    TokenFile(tmp_path / "tokens.json").store(
+    await TokenFile(tmp_path / "tokens.json").store(
         TokenPair(access_token="access-5", refresh_token="refresh-5")
     )
     assert await tokens.current() == "access-5"
@@ -100,7 +101,7 @@ async def test_a_pair_is_refreshed_ahead_of_its_end(
     assert await late.current() == "access-2"
     assert await late.current() == "access-2"
     assert len(shop.asked_at(REFRESH)) == 2
-    assert stored(tmp_path).refresh_token == "refresh-2"
+    assert (await stored(tmp_path)).refresh_token == "refresh-2"
 
 
 @pytest.mark.parametrize(
@@ -113,15 +114,23 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     log_lines: list[MutableMapping[str, Any]],
     trouble: Any,
 ) -> None:
-    """The polls go on; one line when it begins to fail, one when it works again."""
+    """The polls go on, and ask once a minute; one line when it begins, one when it ends."""
     shop.answers[REFRESH] = [envelope(data=pair(1)), trouble]
-    tokens = own(shop, session, tmp_path, 6.5 * DAY)
     await own(shop, session, tmp_path).renewed("access-0")
-    assert await tokens.current() == "access-1"
+    settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
+    api = Api(settings, session, section="", clock=lambda: time.time() + later[0])
+    tokens = OwnTokens(settings, api, TokenFile(settings.token_file))
+    for _ in range(3):
+        assert await tokens.current() == "access-1"
+    assert len(shop.asked_at(REFRESH)) == 2
+    later[0] += 61
     assert await tokens.current() == "access-1"
     shop.answers[REFRESH] = [envelope(data=pair(2, life=30 * DAY))]
+    assert await tokens.current() == "access-1"
+    later[0] += 61
     assert await tokens.current() == "access-2"
     assert await tokens.current() == "access-2"
+    assert len(shop.asked_at(REFRESH)) == 4
     assert [line["log_level"] for line in log_lines] == ["warning", "info"]
     assert "hush" not in str(log_lines)
     assert "refresh-1" not in str(log_lines)
@@ -218,7 +227,7 @@ async def test_a_refresh_that_was_cancelled_stores_its_answer(
     may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert stored(tmp_path).access_token == "access-1"
+    assert (await stored(tmp_path)).access_token == "access-1"
     async with asyncio.timeout(10), TokenFile(tmp_path / "tokens.json").locked():
         pass
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from publisher.errors import BadSnapshot, SourceError, TokenError, Transient
 from publisher.sources import Answer
-from publisher.sources.factory import open_source
+from publisher.sources.factory import Sources
 from publisher.sources.signature import sign
 
 from .fake_shop import CATEGORIES, GOOD, REFRESH, FakeShop, envelope, pair, raw
@@ -28,7 +28,7 @@ async def fetch(
     folder: Path,
     catalog: dict[str, Any] | None = None,
 ) -> Answer:
-    return await open_source("us", shop.settings(folder, catalog), session).fetch()
+    return await Sources(session).open("us", shop.settings(folder, catalog)).fetch()
 
 
 async def refusal(shop: FakeShop, session: aiohttp.ClientSession, folder: Path) -> SourceError:
@@ -224,7 +224,7 @@ async def test_36009004_is_what_its_message_says(
     """Timestamp before sign before the message itself; a wrong clock is measured."""
     headers = {"Date": formatdate(1_800_000_000, usegmt=True)}
     shop.answers[CATEGORIES] = [envelope(36009004, message, status=400, headers=headers)]
-    source = open_source("us", shop.settings(tmp_path), session, clock=lambda: 1_800_000_400)
+    source = Sources(session, clock=lambda: 1_800_000_400).open("us", shop.settings(tmp_path))
     with pytest.raises(SourceError, match=says) as caught:
         await source.fetch()
     assert repr(message) in str(caught.value)

@@ -4,13 +4,9 @@ The processes are real ones, killed by the shop at the very moment that a test i
 """
 
 import asyncio
-import contextlib
 import os
 import random
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -19,63 +15,23 @@ from aiohttp import web
 
 from publisher.sources.api import Api
 from publisher.sources.own_tokens import OwnTokens
-from publisher.sources.tokens import TokenFile, TokenPair
+from publisher.sources.token_file import TokenFile
+from publisher.sources.tokens import TokenPair
 
 from .fake_shop import REFRESH, FakeShop, envelope, pair
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 30.0
+from .processes import SECONDS, killed, running, said
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> TokenFile:
+async def file(tmp_path: Path) -> TokenFile:
     """Give the token file with the pair 0 in it."""
     file = TokenFile(tmp_path / "tokens.json")
-    file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
+    await file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
     return file
 
 
-@asynccontextmanager
-async def running(
-    what: str, shop: FakeShop, file: TokenFile
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `refresher` or `storer` as a process; yield it when it is ready."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        f"tests.sources.{what}",
-        shop.url,
-        str(file.path.parent),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert await said(process) == "ready"
-        yield process
-    finally:
-        await killed(process)
-
-
-async def said(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout
-    async with asyncio.timeout(SECONDS):
-        return (await process.stdout.readline()).decode().strip()
-
-
-async def killed(process: asyncio.subprocess.Process) -> None:
-    """Kill the process and wait for its end.
-
-    Not by process.kill(), which may take the exit code away from asyncio (it polls first).
-    """
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, signal.SIGKILL)
-    async with asyncio.timeout(SECONDS):
-        await process.wait()
-
-
-def tokens(file: TokenFile) -> tuple[str, str | None]:
-    found = file.load()
+async def tokens(file: TokenFile) -> tuple[str, str | None]:
+    found = await file.load()
     assert found
     return found.access_token, found.refresh_token
 
@@ -83,10 +39,10 @@ def tokens(file: TokenFile) -> tuple[str, str | None]:
 async def test_killed_before_the_request(shop: FakeShop, file: TokenFile) -> None:
     """The old pair stays, and the lock goes with the process."""
     shop.answers[REFRESH] = [envelope(data=pair(1))]
-    async with file.locked(), running("refresher", shop, file) as process:
+    async with file.locked(), running("refresher", shop.url, file.path.parent) as process:
         await killed(process)
     assert not shop.asked
-    assert tokens(file) == ("access-0", "refresh-0")
+    assert await tokens(file) == ("access-0", "refresh-0")
     async with asyncio.timeout(SECONDS), file.locked():
         pass
 
@@ -104,26 +60,26 @@ async def test_killed_after_the_request_before_the_store(
         return await envelope(data=pair(1))(request)
 
     shop.answers[REFRESH] = [kill, envelope(data=pair(2))]
-    async with running("refresher", shop, file) as process:
+    async with running("refresher", shop.url, file.path.parent) as process:
         victim.append(process)
         is_known.set()
         assert await said(process) == ""
         await killed(process)
         assert process.returncode == -signal.SIGKILL
-    assert tokens(file) == ("access-0", "refresh-0")
+    assert await tokens(file) == ("access-0", "refresh-0")
 
     settings = shop.settings(file.path.parent).tiktok_shop
-    own = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"))
+    own = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"), file)
     assert await own.renewed("access-0") == "access-2"
 
 
 async def test_killed_after_the_store(shop: FakeShop, file: TokenFile) -> None:
     """The new pair is in the file before anybody uses it."""
     shop.answers[REFRESH] = [envelope(data=pair(1))]
-    async with running("refresher", shop, file) as process:
+    async with running("refresher", shop.url, file.path.parent) as process:
         assert await said(process) == "access-1"
         await killed(process)
-    assert tokens(file) == ("access-1", "refresh-1")
+    assert await tokens(file) == ("access-1", "refresh-1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -140,25 +96,25 @@ async def test_stopped_in_the_middle_of_a_refresh(
         return await envelope(data=pair(1))(request)
 
     shop.answers[REFRESH] = [stop]
-    async with running("refresher", shop, file) as process:
+    async with running("refresher", shop.url, file.path.parent) as process:
         victim.append(process)
         is_known.set()
         async with asyncio.timeout(SECONDS):
             assert await process.wait() == 0
-    assert tokens(file) == ("access-1", "refresh-1")
+    assert await tokens(file) == ("access-1", "refresh-1")
 
 
 async def test_killed_at_any_moment_of_a_store(shop: FakeShop, file: TokenFile) -> None:
     """The file is never torn: its two tokens belong together, and it is its owner's alone."""
     dice = random.Random(7)
     for _ in range(8):
-        async with running("storer", shop, file) as process:
+        async with running("storer", shop.url, file.path.parent) as process:
             await asyncio.sleep(dice.uniform(0.0, 0.05))  # the moment is what is tried
             await killed(process)
-        access, refresh = tokens(file)
+        access, refresh = await tokens(file)
         assert refresh == access.replace("access", "refresh")
         assert file.path.stat().st_mode & 0o777 == 0o600
-    file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
+    await file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
     assert sorted(path.name for path in file.path.parent.iterdir()) == ["tokens.json"]
 
 
@@ -168,8 +124,11 @@ async def test_one_refresher_at_a_time(
     """Of two processes and eight tasks that find the token refused, one refreshes for all."""
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
     settings = shop.settings(file.path.parent).tiktok_shop
-    owns = [OwnTokens(settings, Api(settings, session, section="")) for _ in range(4)]
-    async with running("refresher", shop, file) as one, running("refresher", shop, file) as two:
+    owns = [OwnTokens(settings, Api(settings, session, section=""), file) for _ in range(4)]
+    async with (
+        running("refresher", shop.url, file.path.parent) as one,
+        running("refresher", shop.url, file.path.parent) as two,
+    ):
         got = await asyncio.gather(*(own.renewed("access-0") for own in owns + owns))
         assert {*got, await said(one), await said(two)} == {"access-1"}
     assert len(shop.asked_at(REFRESH)) == 1

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from publisher.errors import SourceError, TokenError
-from publisher.sources.tokens import TokenFile, TokenPair
+from publisher.sources.token_file import TokenFile
+from publisher.sources.tokens import TokenPair
 
 NOW = 1_800_000_000.0
 DAY = 24 * 3600
@@ -18,42 +19,42 @@ def answer(**more: Any) -> dict[str, Any]:
     return {"access_token": "access-1", "refresh_token": "refresh-1", **more}
 
 
-def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
+async def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
     """Mode 0600 whatever the umask, nothing else left in the folder."""
     file = TokenFile(tmp_path / "tokens.json")
     pair = TokenPair.of_answer(answer(access_token_expire_in=int(NOW) + 60), NOW)
     before = os.umask(0)
     try:
-        file.store(pair)
+        await file.store(pair)
     finally:
         os.umask(before)
-    assert file.load() == pair
+    assert await file.load() == pair
     assert file.path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [file.path]
 
 
-def test_no_file_is_no_pair(tmp_path: Path) -> None:
+async def test_no_file_is_no_pair(tmp_path: Path) -> None:
     """That is not an error: there may be tokens elsewhere."""
-    assert TokenFile(tmp_path / "none").load() is None
+    assert await TokenFile(tmp_path / "none").load() is None
 
 
-def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
+async def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
     """The next store overwrites it, whoever could read it."""
     file = TokenFile(tmp_path / "tokens.json")
     (tmp_path / "tokens.json.next").write_text("half a p")
     (tmp_path / "tokens.json.next").chmod(0o644)
-    file.store(PAIR)
+    await file.store(PAIR)
     assert file.path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
-def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
     """With the command that closes it."""
     file = TokenFile(tmp_path / "tokens.json")
-    file.store(PAIR)
+    await file.store(PAIR)
     file.path.chmod(mode)
     with pytest.raises(TokenError, match=f"run `chmod 600 {file.path}`"):
-        file.load()
+        await file.load()
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
         b"hush" * 100_000,
     ],
 )
-def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     """It is named, with what replaces it, and nothing of its content."""
     file = TokenFile(tmp_path / "tokens.json")
     file.path.write_bytes(content)
@@ -80,27 +81,27 @@ def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(
         TokenError, match=r"is no token file.*category-publisher authorize"
     ) as error:
-        file.load()
+        await file.load()
     assert "hush" not in str(error.value)
     assert str(file.path) in str(error.value)
 
 
 @pytest.mark.parametrize("action", ["store", "rehearse"])
-def test_what_cannot_be_stored_is_told(tmp_path: Path, action: str) -> None:
+async def test_what_cannot_be_stored_is_told(tmp_path: Path, action: str) -> None:
     """A folder that is none, or that is gone: the path and what to do."""
     (tmp_path / "plain").touch()
     for folder in (tmp_path / "plain", tmp_path / "gone"):
         file = TokenFile(folder / "tokens.json")
         with pytest.raises(TokenError, match=r"tokens cannot be stored: .*token_file"):
-            file.store(PAIR) if action == "store" else file.rehearse()
+            await (file.store(PAIR) if action == "store" else file.rehearse())
 
 
 async def test_the_lock_makes_the_folder(tmp_path: Path) -> None:
     """data_dir need not exist; it becomes its owner's alone."""
     file = TokenFile(tmp_path / "data" / "deep" / "tokens.json")
     async with file.locked():
-        file.store(PAIR)
-    assert file.load() == PAIR
+        await file.store(PAIR)
+    assert await file.load() == PAIR
     assert file.path.parent.stat().st_mode & 0o077 == 0
 
 

@@ -17,7 +17,8 @@ from publisher.errors import BadSnapshot, SourceError, TokenError
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.sources import Answer
 from publisher.sources.authorize import authorize
-from publisher.sources.factory import open_source
+from publisher.sources.factory import Sources
+from publisher.sources.token_file import TokenFile
 
 from .fake_shop import CATEGORIES, REFRESH, settings_at
 
@@ -60,7 +61,7 @@ def settings(
 
 
 async def fetch(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> Answer:
-    return await open_source("us", settings, session, clock=clock).fetch()
+    return await Sources(session, clock=clock).open("us", settings).fetch()
 
 
 def rows(answer: Answer) -> list[tuple[Any, ...]]:
@@ -73,7 +74,7 @@ async def test_every_round_arrives_as_it_was_served(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """Signature, headers and parameters are right, odd names come through unharmed."""
-    source = open_source("us", settings(sandbox, tmp_path), session, clock=clock)
+    source = Sources(session, clock=clock).open("us", settings(sandbox, tmp_path))
     seen = set()
     for _ in range(3):
         found = rows(await source.fetch())
@@ -86,7 +87,7 @@ async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """With a server that ends the old refresh token at once: one refresh a week, no failure."""
-    source = open_source("us", settings(sandbox, tmp_path), session, clock=clock)
+    source = Sources(session, clock=clock).open("us", settings(sandbox, tmp_path))
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
@@ -184,7 +185,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
 async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Six polls at two a second: Retry-After is waited for, and none fails."""
     async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
-        source = open_source("us", settings(sandbox, tmp_path), session)
+        source = Sources(session).open("us", settings(sandbox, tmp_path))
         with stamina.set_testing(False):
             for _ in range(6):
                 await source.fetch()
@@ -201,13 +202,17 @@ async def test_authorize_and_fetch(
 
     address = f"https://me.example/back?app_key=x&code={sandbox.auth_code}&locale=en"
     clock.now = time.time()
-    found = await authorize(address, made.tiktok_shop, session)
+    found = await authorize(
+        address, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+    )
     assert found.seller_name == sandbox.options.seller_name
     assert [shop.cipher for shop in found.shops] == [sandbox.shop_cipher]
     assert rows(await fetch(made, session, clock))
 
     with pytest.raises(TokenError, match="code 36004004"):
-        await authorize(sandbox.auth_code, made.tiktok_shop, session)
+        await authorize(
+            sandbox.auth_code, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+        )
 
 
 async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_path: Path) -> None:
@@ -215,7 +220,9 @@ async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_p
     async with Sandbox(SandboxOptions(categories=10, user_type=1)) as sandbox:
         made = settings(sandbox, tmp_path)
         with pytest.raises(TokenError, match="user type 1"):
-            await authorize(sandbox.auth_code, made.tiktok_shop, session)
+            await authorize(
+                sandbox.auth_code, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+            )
     assert not made.tiktok_shop.token_file.exists()
 
 
