@@ -7,17 +7,16 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn, Protocol
 
-import redis.asyncio
 import structlog
 
 from plumbing import clock
 from plumbing.errors import Error, RedisError
-from plumbing.server import Server
+from plumbing.server import Client, Server
 from publisher import record, schedule
 from publisher.errors import SourceError
 from publisher.lease import Leases
@@ -30,6 +29,9 @@ log = structlog.get_logger(__name__)
 STARTS_A_SECOND: Final = 10
 """Catalogs polled a second after a start, though not due: who starts a daemon wants to see it work,
 but a restart must not ask for ten thousand trees at once."""
+BEGINS_A_SECOND: Final = 100
+"""Catalogs that are begun with a second, however many are due: a poll takes some 10 ms of processor
+time, so more would only fill the memory with polls that wait for one another."""
 LATE: Final = timedelta(minutes=2)
 """After this a poll that is due but did not end is late: it takes less, retries included."""
 SOONEST, LATEST = 1.0, 60.0
@@ -41,12 +43,24 @@ HAND_BACK_SECONDS: Final = 5.0
 
 
 class Done(NamedTuple):
-    """A poll that has ended, for the metrics: either `polled` or `error`."""
+    """A poll that has ended: either `polled` or `error`."""
 
     catalog: str
     seconds: float
     polled: Polled | None
     error: Exception | None
+
+
+class Watcher(Protocol):
+    """Whoever wants to know what the daemon does, such as the metrics."""
+
+    def polled(self, done: Done) -> None:
+        """Take note of a poll that has ended."""
+        ...
+
+    def redis_failed(self, error: RedisError) -> None:
+        """Take note that the leases could not be looked at."""
+        ...
 
 
 @dataclass(slots=True)
@@ -71,17 +85,17 @@ class Daemon:
     def __init__(
         self,
         server: Server,
-        client: redis.asyncio.Redis,
+        client: Client,
         leases: Leases,
         catalogs: Mapping[str, Catalog],
-        on_poll: Callable[[Done], None] = lambda _done: None,
+        watcher: Watcher,
     ) -> None:
         self.server = server
         self.client = client
         self.leases = leases
         self.ready = asyncio.Event()
         """Set once the leases were looked at for the first time."""
-        self._on_poll = on_poll
+        self._watcher = watcher
         self._kept = {name: _kept(catalog) for name, catalog in catalogs.items()}
         self._leaving: set[str] = set()
         self._look_now = asyncio.Event()
@@ -109,8 +123,8 @@ class Daemon:
                 _cancel(old)
         self._leaving |= set(gone)
         self._kept |= {name: _kept(catalog) for name, catalog in catalogs.items()}
-        for name in catalogs.keys() & self.leases.held():
-            self._start(name, clock.now())
+        for rank, name in enumerate(catalogs.keys() & self.leases.held()):
+            self._start(name, clock.now(), rank)
         self._look_now.set()
 
     async def run(self) -> NoReturn:
@@ -139,6 +153,7 @@ class Daemon:
                 await self.leases.round(self._kept)
                 fresh = await statuses(self.client, self._idle())
         except RedisError as error:
+            self._watcher.redis_failed(error)
             self._tell_leases(str(error))
         else:
             self._tell_leases("")
@@ -147,7 +162,7 @@ class Daemon:
         for rank, (name, status) in enumerate(fresh.items()):
             at_start = started + timedelta(seconds=rank / STARTS_A_SECOND)
             due = schedule.first(self._kept[name].catalog.poll_every, status, clock.now())
-            self._start(name, due if self.ready.is_set() else min(due, at_start))
+            self._start(name, due if self.ready.is_set() else min(due, at_start), rank)
         self.ready.set()
 
     def _idle(self) -> list[str]:
@@ -155,9 +170,10 @@ class Daemon:
         held = self.leases.held()
         return [name for name, kept in self._kept.items() if name in held and kept.is_idle]
 
-    def _start(self, name: str, due: datetime) -> None:
+    def _start(self, name: str, due: datetime, rank: int) -> None:
+        """Begin to poll `name`, the `rank`th of those that are begun with now."""
         kept = self._kept[name]
-        kept.due = due
+        kept.due = max(due, clock.now() + timedelta(seconds=rank / BEGINS_A_SECOND))
         kept.task = asyncio.create_task(self._keep_in_sync(kept), name=f"catalog {name}")
 
     async def _keep_in_sync(self, kept: _Kept) -> None:
@@ -181,7 +197,7 @@ class Daemon:
         except Exception as error:  # a bug of ours must not end the daemon, which serves others
             failure = error
             log.exception("poll ended unexpectedly", catalog=name)
-        self._on_poll(Done(name, time.monotonic() - begin, polled, failure))
+        self._watcher.polled(Done(name, time.monotonic() - begin, polled, failure))
 
     def _tell_leases(self, error: str) -> None:
         if error and not self._lease_error:

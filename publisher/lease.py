@@ -21,9 +21,8 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-import redis.asyncio
-from redis.asyncio.client import Pipeline
 
+from plumbing.server import Client
 from publisher import keys
 from publisher.owner import has_life, new_owner
 from publisher.values import chunks, text
@@ -37,6 +36,9 @@ LASTS: Final = 0.6
 """Share of the lease time after which a lease that nobody renews is free."""
 AT_ONCE: Final = 1000
 """Leases asked about in one go."""
+FREE: Final = ""
+DEAD: Final = "dead"
+"""In place of an owner that lives no more, though its lease still does."""
 
 
 class Plan(NamedTuple):
@@ -49,17 +51,17 @@ class Plan(NamedTuple):
     """Others' ones."""
 
 
-def plan(owners: Mapping[str, str | None], me: str, waiting: Collection[str]) -> Plan:
-    """Decide what `me` does, seeing the owner of each catalog's lease (None: it is free).
+def plan(owners: Mapping[str, str], me: str, waiting: Collection[str]) -> Plan:
+    """Decide what `me` does, seeing the owner of each catalog's lease (FREE or DEAD: none).
 
     `waiting`: those that were free a round ago already, so that nobody else wants them.
     """
     keep = [name for name, owner in owners.items() if owner == me]
-    free = [name for name, owner in owners.items() if owner is None]
+    free = [name for name, owner in owners.items() if owner in {FREE, DEAD}]
     others: dict[str, list[str]] = {}
     for name, owner in owners.items():
-        if owner not in {None, me}:
-            others.setdefault(str(owner), []).append(name)
+        if owner not in {FREE, DEAD, me}:
+            others.setdefault(owner, []).append(name)
     share = math.ceil(len(owners) / (len(others) + 1))
     random.shuffle(free)
     free.sort(key=lambda name: name not in waiting)
@@ -84,7 +86,7 @@ def _surplus(others: Mapping[str, list[str]], mine: int) -> list[str]:
 class Leases:
     """The leases of one publisher."""
 
-    def __init__(self, client: redis.asyncio.Redis, time: timedelta, owner: str = "") -> None:
+    def __init__(self, client: Client, time: timedelta, owner: str = "") -> None:
         self.owner = owner or new_owner()
         self.round_every = time / ROUNDS
         self._lasts = time * LASTS
@@ -108,14 +110,14 @@ class Leases:
         until = monotonic() + self._lasts.total_seconds()
         owners, unread = await self._owners(names)
         planned = plan(owners, self.owner, self._waiting)
-        self._waiting = {name for name, owner in owners.items() if owner is None}
-        lasts = self._lasts
+        free = [name for name in planned.take if owners[name] == FREE]
+        others = [*planned.steal, *(name for name in planned.take if owners[name] == DEAD)]
+        self._waiting = {name for name, owner in owners.items() if owner in {FREE, DEAD}}
+        me, lasts = self.owner, self._lasts
         written = (
             await self._each(planned.keep, lambda pipe, key: pipe.pexpire(key, lasts)),
-            await self._each(
-                planned.take, lambda pipe, key: pipe.set(key, self.owner, px=lasts, nx=True)
-            ),
-            await self._each(planned.steal, lambda pipe, key: pipe.set(key, self.owner, px=lasts)),
+            await self._each(free, lambda pipe, key: pipe.set(key, me, px=lasts, nx=True)),
+            await self._each(others, lambda pipe, key: pipe.set(key, me, px=lasts)),
         )
         done = {name for replies in written for name, reply in replies.items() if reply is True}
         self._until = {name: self._until[name] for name in unread if name in self._until}
@@ -130,16 +132,14 @@ class Leases:
         ours = [name for name, owner in owners.items() if owner == self.owner]
         _raise_first(await self._each(ours, lambda pipe, key: pipe.delete(key)))
 
-    async def _owners(self, names: Iterable[str]) -> tuple[dict[str, str | None], Replies]:
-        """Return each lease's owner, None if it has none that lives, and the errors of others."""
+    async def _owners(self, names: Iterable[str]) -> tuple[dict[str, str], Replies]:
+        """Return each lease's owner, or FREE or DEAD, and the errors of those that gave one."""
         replies = await self._each(names, lambda pipe, key: pipe.get(key))
         errors = {name: each for name, each in replies.items() if isinstance(each, Exception)}
         owners = {name: text(each) for name, each in replies.items() if name not in errors}
-        return {name: who if has_life(who) else None for name, who in owners.items()}, errors
+        return {name: _alive(who) for name, who in owners.items()}, errors
 
-    async def _each(
-        self, names: Iterable[str], command: Callable[[Pipeline, str], object]
-    ) -> Replies:
+    async def _each(self, names: Iterable[str], command: Callable[[Any, str], object]) -> Replies:
         """Return the reply to one command for each of `names`, or its error."""
         found: Replies = {}
         for chunk in chunks(list(names), AT_ONCE):
@@ -149,6 +149,10 @@ class Leases:
                 replies = await pipe.execute(raise_on_error=False)
             found |= zip(chunk, replies, strict=True)
         return found
+
+
+def _alive(owner: str) -> str:
+    return owner if owner == FREE or has_life(owner) else DEAD
 
 
 def _of_another_type(errors: Replies) -> set[str]:

@@ -2,11 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import orjson
-import redis.asyncio
 from rich.console import Console, RenderableType
 from rich.live import Live
 
@@ -14,7 +15,7 @@ from plumbing import clock
 from plumbing.config import Settings
 from plumbing.embedded import Stay
 from plumbing.errors import RedisError
-from plumbing.server import Server, opened
+from plumbing.server import Client, Server, opened
 from publisher import show
 from publisher.fine import Problem, problems
 from publisher.overview import all_catalogs, overviews
@@ -22,6 +23,8 @@ from publisher.overview import all_catalogs, overviews
 NOT_FINE: Final = 1
 HELD: Final = 3
 WATCH_SECONDS: Final = 2.0
+WIDE: Final = 250
+"""Columns of an output that is no terminal."""
 
 Looked = list[tuple[dict[str, Any], list[Problem]]]
 """Each catalog as `overviews` gives it, and what is not fine about it."""
@@ -34,23 +37,36 @@ async def once(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(orjson.dumps(_told(looked), option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        Console(highlight=False).print(show.overview(looked), soft_wrap=True)
+        _console().print(show.overview(looked), soft_wrap=True)
     return _code(problem for _, found in looked for problem in found)
 
 
 async def watch(settings: Settings) -> int:
     """Show it anew again and again, until cancelled; what is not fine stands on top."""
-    console = Console(highlight=False)
+    console = _console()
     async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        with _screen(console) as show_on:
             while True:
-                live.update(await _shown(settings, server, client, console.height), refresh=True)
+                show_on(await _shown(settings, server, client, console.height))
                 await asyncio.sleep(WATCH_SECONDS)
 
 
-async def _shown(
-    settings: Settings, server: Server, client: redis.asyncio.Redis, height: int
-) -> RenderableType:
+def _console() -> Console:
+    """Return a console that folds nothing where there is no terminal to fold it for."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+
+
+@contextmanager
+def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
+    """Give what shows one thing after another: in the same place, if that is a terminal."""
+    if not console.is_terminal:
+        yield console.print
+        return
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        yield partial(live.update, refresh=True)
+
+
+async def _shown(settings: Settings, server: Server, client: Client, height: int) -> RenderableType:
     try:
         looked = await _look(settings, server, client)
     except RedisError as error:
@@ -59,7 +75,7 @@ async def _shown(
     return show.overview(looked, limit=max(1, height // 2))
 
 
-async def _look(settings: Settings, server: Server, client: redis.asyncio.Redis) -> Looked:
+async def _look(settings: Settings, server: Server, client: Client) -> Looked:
     with server.errors_explained():
         names = sorted({*settings.catalogs, *await all_catalogs(client)})
         catalogs = await overviews(client, names)

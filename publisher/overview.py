@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import redis.asyncio
-
+from plumbing.server import Client
 from publisher import keys, values
 from publisher.values import chunks, json_object, text, texts
 
@@ -27,12 +26,12 @@ class Lag(NamedTuple):
     """Since the first commit that it has not applied; at least, where that was trimmed."""
 
 
-async def all_catalogs(client: redis.asyncio.Redis) -> list[str]:
+async def all_catalogs(client: Client) -> list[str]:
     """Return the names of all catalogs that were ever polled, sorted."""
     return sorted(text(name) for name in await client.smembers(keys.CATALOGS))
 
 
-async def statuses(client: redis.asyncio.Redis, names: Sequence[str]) -> dict[str, dict[str, str]]:
+async def statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the last poll's status of each catalog of `names`, empty where it has none."""
     found = {}
     for chunk in chunks(names, AT_ONCE):
@@ -45,7 +44,7 @@ async def statuses(client: redis.asyncio.Redis, names: Sequence[str]) -> dict[st
     return found
 
 
-async def overviews(client: redis.asyncio.Redis, names: Sequence[str]) -> list[dict[str, Any]]:
+async def overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what stands in Redis of each catalog of `names`, in their order.
 
     Each a dict of `catalog`, `meta`, `status`, `hold`, `lease` (its owner), `consumers` (their
@@ -57,7 +56,7 @@ async def overviews(client: redis.asyncio.Redis, names: Sequence[str]) -> list[d
     return found
 
 
-async def _overviews(client: redis.asyncio.Redis, names: Sequence[str]) -> list[dict[str, Any]]:
+async def _overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
     async with client.pipeline(transaction=False) as pipe:
         for name in names:
             for part in PARTS:
@@ -100,7 +99,7 @@ def _wrong(name: str, parts: Iterable[str]) -> dict[str, str]:
     return {"outcome": "failed", "error": error}
 
 
-async def _add_lags(client: redis.asyncio.Redis, catalogs: Iterable[dict[str, Any]]) -> None:
+async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
     """Add `lags`; only those that are behind cost another question."""
     late = []
     for catalog in catalogs:

@@ -1,17 +1,22 @@
-"""What `category-publisher run` runs: the daemon, and how it takes over a new configuration."""
+"""What `category-publisher run` runs: the daemon, what tells of it, and its new configuration."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
 from plumbing.command import reloading
 from plumbing.config import Settings
+from plumbing.durability import warnings_of
 from plumbing.embedded import Stay
 from plumbing.errors import Error
+from plumbing.notify import Notify
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
 from publisher.lease import Leases
+from publisher.web import Metrics, serving
 
 log = structlog.get_logger(__name__)
 
@@ -24,32 +29,72 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
 
     SIGHUP lets it `load` the settings again and go on with those. Raises Error.
     """
+    notify = Notify.from_environment()
+    is_required = "http_listen" in settings.model_fields_set
     async with opened_app(settings, configured(settings), Stay.KEEP) as app:
-        leases = Leases(app.client, settings.lease)
-        log.info(
-            "running",
-            catalogs=len(app.catalogs),
-            redis=app.server.address,
-            publisher=leases.owner,
-        )
-        daemon = Daemon(app.server, app.client, leases, app.catalogs)
-        with reloading(Reload(app, daemon, settings, load)):
-            await daemon.run()
+        await _tell(app, leases := Leases(app.client, settings.lease))
+        metrics = Metrics(app.sources.expiries)
+        daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
+        async with (
+            serving(settings.http_listen, daemon, metrics, required=is_required),
+            notified(notify, daemon),
+        ):
+            with reloading(Reload(app, daemon, settings, load, notify)):
+                await daemon.run()
+
+
+async def _tell(app: App, leases: Leases) -> None:
+    log.info(
+        "running",
+        catalogs=len(app.catalogs),
+        redis=app.server.address,
+        publisher=leases.owner,
+    )
+    for warning in await warnings_of(app.server):
+        log.warning("redis may lose what is kept there", what=warning)
+
+
+@asynccontextmanager
+async def notified(notify: Notify, daemon: Daemon) -> AsyncIterator[None]:
+    """Tell systemd when `daemon` is ready, that it lives, and when it stops."""
+
+    async def tell() -> None:
+        await daemon.ready.wait()
+        notify.ready()
+
+    tasks = [asyncio.create_task(tell()), asyncio.create_task(notify.watchdog())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        notify.stopping()
 
 
 class Reload:
     """Takes over a new configuration, or goes on with the old one if the new one is wrong."""
 
     def __init__(
-        self, app: App, daemon: Daemon, settings: Settings, load: Callable[[], Settings]
+        self,
+        app: App,
+        daemon: Daemon,
+        settings: Settings,
+        load: Callable[[], Settings],
+        notify: Notify,
     ) -> None:
         self._app = app
         self._daemon = daemon
         self._settings = settings
         self._load = load
+        self._notify = notify
 
     def __call__(self) -> None:
         """Read the settings; what has changed about the catalogs holds from now on."""
+        self._notify.reloading()
+        self._take_over()
+        self._notify.ready()
+
+    def _take_over(self) -> None:
         try:
             new = self._load()
             changed = self._app.built(new, self._changed(new))
@@ -79,4 +124,4 @@ class Reload:
 
 def _about(settings: Settings, name: str) -> object:
     catalog = settings.catalog(name)
-    return catalog, settings.tiktok_shop_of(name) if catalog.source == "tiktok_shop" else None
+    return catalog, settings.tiktok_shops_of(name) if catalog.source == "tiktok_shop" else None

@@ -95,9 +95,14 @@ def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
         Text(harmless(meta.get("count", "-"))),
         Text(harmless(meta.get("sequence", "-"))),
         Text(harmless(_numbers(status))),
-        Text(harmless(catalog["lease"] or "-")),
+        Text(harmless(_host_and_process(catalog["lease"]))),
         Text("\n".join(_lags(catalog)) or "-"),
     ]
+
+
+def _host_and_process(owner: str | None) -> str:
+    """Return of a lease's owner what people know it by."""
+    return ":".join((owner or "-").split(":")[:2])
 
 
 def _numbers(status: Mapping[str, str]) -> str:

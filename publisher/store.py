@@ -11,9 +11,9 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import orjson
-import redis.asyncio
 import redis.exceptions
 
+from plumbing.server import Client
 from publisher import digest as digests
 from publisher import keys, values
 from publisher.errors import RaceLost, UnknownContract, WrongType
@@ -98,7 +98,7 @@ class Commit:
 class Store:
     """One catalog's keys."""
 
-    def __init__(self, client: redis.asyncio.Redis, catalog: str) -> None:
+    def __init__(self, client: Client, catalog: str) -> None:
         self.catalog = catalog
         self._client = client
         self._script = client.register_script(COMMIT_SCRIPT)

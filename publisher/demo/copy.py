@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import redis.asyncio
 
 from plumbing.config import ENV_PREFIX
+from plumbing.server import Client
 from publisher import digest as digests
 from publisher.errors import CopyDiffers
 from publisher.event import Place
@@ -44,7 +44,7 @@ class Copy:
         finally:
             await _end(self._process)
 
-    async def caught_up(self, client: redis.asyncio.Redis, place: Place) -> None:
+    async def caught_up(self, client: Client, place: Place) -> None:
         """Return when the consumer has published a checkpoint at `place`. Raises CopyDiffers."""
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
@@ -80,7 +80,7 @@ class Copy:
             start_new_session=True,  # a Ctrl-C is for the demo, which ends it in order
         )
 
-    async def _is_at(self, client: redis.asyncio.Redis, place: Place) -> bool:
+    async def _is_at(self, client: Client, place: Place) -> bool:
         value = await client.hget(f"catalog:{{{self._catalog}}}:consumers", NAME)
         told = orjson.loads(value) if value else {}
         wanted = (place.epoch, place.sequence, digests.text(place.digest))

@@ -1,0 +1,179 @@
+"""The metrics of one publisher: what it counts itself, and what stands in Redis of its catalogs.
+
+Only catalogs whose leases are held here are told, so that a sum over all publishers counts each
+once. What it counts itself is told during an outage of Redis too. Durations have no catalog in
+their labels: of ten thousand that would be more than a hundred thousand series.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+
+from plumbing import clock
+from plumbing.errors import RedisError
+from plumbing.refusals import AWAY, BAD_TLS, BY_CODE, reaction
+from publisher.daemon import Daemon, Done
+from publisher.model import Counts
+from publisher.sources.factory import Expiry
+from publisher.store import CONTRACT
+from publisher.web.gauges import PREFIX, families
+from publisher.web.sight import Seen
+
+OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
+BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+"""Seconds. A poll of 2,700 categories takes some 0.2, and what is retried up to two minutes."""
+
+
+class Scrape(NamedTuple):
+    """What one scrape tells; asks nobody any more, so a thread may put it into words."""
+
+    metrics: list[Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics, as prometheus-client's encoders want."""
+        return self.metrics
+
+
+class Metrics:
+    """Counts what `daemon` does. `expiries` says when tokens end, as `Sources.expiries` does."""
+
+    def __init__(self, expiries: Callable[[], Iterable[Expiry]] = tuple) -> None:
+        self._expiries = expiries
+        self._changes: Counter[tuple[str, str]] = Counter()
+        self._redis_errors: Counter[str] = Counter(dict.fromkeys(_kinds(), 0))
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._durations = Histogram(
+            f"{PREFIX}_poll_duration_seconds",
+            "Duration of polls, retries included; its count is that of polls.",
+            ["outcome"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        for outcome in OUTCOMES:
+            self._durations.labels(outcome)
+
+    def polled(self, done: Done) -> None:
+        """Count a poll that has ended."""
+        outcome = done.polled.outcome if done.polled else "failed"
+        self._durations.labels(outcome).observe(done.seconds)
+        if done.polled and outcome == "changed":
+            for kind, count in done.polled.counts._asdict().items():
+                self._changes[done.catalog, kind] += count
+        if isinstance(done.error, RedisError):
+            self.redis_failed(done.error)
+
+    def redis_failed(self, error: RedisError) -> None:
+        """Count an error of Redis, by what the server said of it."""
+        self._redis_errors[_kind(error)] += 1
+
+    def scrape(self, daemon: Daemon, seen: Seen) -> Scrape:
+        """Return all metrics as they are now; `seen` are the catalogs polled here."""
+        every = {name: catalog.poll_every for name, catalog in daemon.catalogs.items()}
+        held = sorted(daemon.leases.held() & every.keys())
+        return Scrape(
+            [
+                *self._registry.collect(),
+                *_of_the_process(daemon, held, redis_is_up=not seen.error),
+                *self._counted(held),
+                *self._token_ends(),
+                *_of_leases({name: every[name] for name in held}),
+                *families(seen.catalogs, clock.now()),
+            ]
+        )
+
+    def _counted(self, held: Iterable[str]) -> Iterator[Metric]:
+        """Yield the counters; the changes of a catalog begin at 0, so that the first is seen."""
+        errors = CounterMetricFamily(
+            f"{PREFIX}_redis_errors",
+            "Errors of Redis in polls and in rounds of the leases.",
+            labels=["kind"],
+        )
+        for kind, count in self._redis_errors.items():
+            errors.add_metric([kind], count)
+        yield errors
+        changes = CounterMetricFamily(
+            f"{PREFIX}_changes", "Changes published from here.", labels=["catalog", "type"]
+        )
+        none = dict.fromkeys(((name, kind) for name in held for kind in Counts._fields), 0)
+        for labels, count in {**none, **self._changes}.items():
+            changes.add_metric(labels, count)
+        yield changes
+
+    def _token_ends(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            f"{PREFIX}_token_expiry_timestamp_seconds",
+            "When a token of ours ends, in Unix time, as last seen by this publisher.",
+            labels=["place", "token"],
+        )
+        ends = {end.place: end for end in self._expiries()}
+        for place, end in sorted(ends.items()):
+            for token, at in (("access", end.access_token), ("refresh", end.refresh_token)):
+                if at is not None:
+                    family.add_metric([place, token], at)
+        yield family
+
+
+def encoded(scrape: Scrape, accept: str) -> tuple[bytes, str]:
+    """Return `scrape` in the format that the Accept header `accept` wants, and its content type.
+
+    Takes a second for 10,000 catalogs.
+    """
+    try:
+        encoder, content_type = choose_encoder(accept)
+    except TypeError:  # a version that is no number
+        encoder, content_type = choose_encoder("")
+    return encoder(scrape), content_type
+
+
+def _of_the_process(daemon: Daemon, held: list[str], *, redis_is_up: bool) -> Iterator[Metric]:
+    about = {"version": version("category-publisher"), "contract": CONTRACT}
+    yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", value=about)
+    numbers = (
+        ("redis_up", "Whether Redis answered this scrape in time: 1 or 0.", redis_is_up),
+        ("ready", "Whether the leases were looked at since the start: 1 or 0.", _ready(daemon)),
+        ("catalogs", "Catalogs of this publisher's configuration.", len(daemon.catalogs)),
+        ("leases", "Leases that are held here.", len(held)),
+        ("late_polls", "Polls here that are two minutes overdue or longer.", len(daemon.late())),
+    )
+    for name, told, number in numbers:
+        yield GaugeMetricFamily(f"{PREFIX}_{name}", told, value=float(number))
+
+
+def _ready(daemon: Daemon) -> bool:
+    return daemon.ready.is_set()
+
+
+def _of_leases(held: Mapping[str, timedelta]) -> Iterator[Metric]:
+    labels = ["catalog"]
+    lease = GaugeMetricFamily(
+        f"{PREFIX}_lease_held", "1 for each catalog whose lease is held here.", labels=labels
+    )
+    interval = GaugeMetricFamily(
+        f"{PREFIX}_poll_interval_seconds", "The interval of its polls (poll_every).", labels=labels
+    )
+    for name, every in held.items():
+        lease.add_metric([name], 1)
+        interval.add_metric([name], every.total_seconds())
+    yield lease
+    yield interval
+
+
+def _kinds() -> list[str]:
+    return [*(code.lower() for code in BY_CODE), "unreachable", "tls", "other"]
+
+
+def _kind(error: RedisError) -> str:
+    cause = error.__cause__
+    found = reaction(cause) if isinstance(cause, Exception) else None
+    if found is AWAY:
+        return "unreachable"
+    if found is BAD_TLS:
+        return "tls"
+    return next((code.lower() for code, each in BY_CODE.items() if each is found), "other")
