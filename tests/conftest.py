@@ -13,7 +13,7 @@ import stamina
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.databases import MariaDb, Postgres, served
+from tests.databases import MariaDb, Postgres, empty_database, served
 from tests.valkey import Valkey
 
 settings.register_profile(
@@ -98,13 +98,8 @@ def mariadb() -> Iterator[MariaDb]:
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 async def database_url(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
     """Give the URL of an empty database: SQLite, then PostgreSQL, then MariaDB."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{folder / 'copy.sqlite'}"
-    else:
-        server: Postgres | MariaDb = request.getfixturevalue(request.param)
-        url = await server.new()
+    async with empty_database(request, folder) as url:
         yield url
-        await server.give_back(url)
 
 
 @pytest.fixture(params=["fakeredis", "valkey", "oldest_redis"])

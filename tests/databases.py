@@ -13,9 +13,9 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -175,7 +175,11 @@ class Postgres(DatabaseServer):
 
 
 class MariaDb(DatabaseServer):
-    """MariaDB, from Debian's package."""
+    """MariaDB, from Debian's package.
+
+    It has a temporary folder of its own: each start removes temporary tables from that folder, those
+    of another server too.
+    """
 
     admin_database = "mysql"
 
@@ -192,6 +196,7 @@ class MariaDb(DatabaseServer):
         subprocess.run(
             [
                 *("mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}"),
+                f"--tmpdir={self.folder}",
                 *("--auth-root-authentication-method=normal", "--skip-test-db"),
             ],
             check=True,
@@ -203,6 +208,7 @@ class MariaDb(DatabaseServer):
         binary = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
         return [
             *(binary, "--no-defaults", f"--datadir={self.folder / 'data'}"),
+            f"--tmpdir={self.folder}",
             *(f"--port={self.port}", "--bind-address=127.0.0.1"),
             *(f"--socket={self.folder / 's'}", "--innodb-flush-log-at-trx-commit=0"),
             *(["--user=root"] if os.geteuid() == 0 else []),
@@ -218,6 +224,18 @@ def served(kind: type[Server]) -> Iterator[Server]:
     with kind(path) as server:
         yield server
     shutil.rmtree(path, ignore_errors=True)
+
+
+@asynccontextmanager
+async def empty_database(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
+    """Have an empty database, SQLite or on the server whose fixture the parameter names."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder / 'copy.sqlite'}"
+    else:
+        server: Postgres | MariaDb = request.getfixturevalue(request.param)
+        url = await server.new()
+        yield url
+        await server.give_back(url)
 
 
 async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:

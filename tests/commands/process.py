@@ -1,8 +1,18 @@
-"""The commands as processes, as a user or cron runs them."""
+"""The commands as processes, as a user or cron runs them.
 
+What a command has to import takes far longer than most of what it is asked here. So a command that
+is called to its end is a fork of a process that has imported it already; one that is started is a
+new interpreter.
+"""
+
+import io
+import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
+import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +20,34 @@ PUBLISHER = "publisher"
 CONSUMER = "consumers"
 TIMEOUT = 60.0
 
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    [
+        "publisher.cli",
+        *(f"consumers.commands.{name}" for name in ("mirror", "history", "map", "tail", "verify")),
+        "consumers.sql.sqlite",
+        __name__,
+    ]
+)
+
 
 def call(
     module: str, *words: str | Path, cwd: Path, given: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and return what it printed and its exit code."""
-    return subprocess.run(
-        _command(module, words),
-        cwd=cwd,
-        env=_environment(variables),
-        input=given,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT,
-        check=False,
-    )
+    command = _command(module, words)
+    with tempfile.TemporaryDirectory(prefix="cp-") as name:
+        folder = Path(name)
+        (folder / "in").write_text(given, encoding="utf-8")
+        process = _FORKS.Process(target=_run, args=(command, cwd, environment(variables), folder))
+        process.start()
+        process.join(TIMEOUT)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, TIMEOUT)
+        out, err = ((folder / each).read_bytes().decode() for each in ("out", "err"))
+    return subprocess.CompletedProcess(command, process.exitcode, out, err)
 
 
 def start(module: str, *words: str | Path, cwd: Path, **variables: str) -> subprocess.Popen[str]:
@@ -32,7 +55,7 @@ def start(module: str, *words: str | Path, cwd: Path, **variables: str) -> subpr
     return subprocess.Popen(
         _command(module, words),
         cwd=cwd,
-        env=_environment(variables),
+        env=environment(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -47,10 +70,33 @@ def replace(file: Path, content: bytes) -> None:
     new.replace(file)
 
 
+def _run(command: list[str], cwd: Path, variables: dict[str, str], folder: Path) -> None:
+    """Be `command`, in a process that was forked for it."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(variables)
+    warnings.simplefilter("error")
+    sys.stdin = _opened(folder / "in", 0, "r")
+    sys.stdout = _opened(folder / "out", 1, "w")
+    sys.stderr = _opened(folder / "err", 2, "w")
+    _, _, module, *words = command
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _opened(path: Path, number: int, mode: str) -> io.TextIOWrapper:
+    """Have the file at `path` as the file descriptor `number`, and as a stream."""
+    with path.open(f"{mode}b") as file:
+        os.dup2(file.fileno(), number)
+    binary: Any = os.fdopen(number, f"{mode}b", closefd=False)
+    return io.TextIOWrapper(binary, encoding="utf-8", write_through=number == 2)
+
+
 def _command(module: str, words: Any) -> list[str]:
     return [sys.executable, "-m", module, *(str(word) for word in words)]
 
 
-def _environment(variables: dict[str, str]) -> dict[str, str]:
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return the environment of a command: the user's path and home, and `variables`."""
     own = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     return {**own, "PYTHONWARNINGS": "error", **variables}

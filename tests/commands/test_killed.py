@@ -17,7 +17,7 @@ from tests.valkey import Valkey
 KILLS = 6
 
 
-@pytest.mark.parametrize("publishers", [1, 2])
+@pytest.mark.parametrize("publishers", [pytest.param(1, marks=pytest.mark.slow), 2])
 async def test_killed_at_random(
     publishers: int, folder: Path, valkey: Valkey, real_client: redis.asyncio.Redis
 ) -> None:

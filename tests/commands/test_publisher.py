@@ -14,7 +14,7 @@ import psutil
 import pytest
 import redis
 
-from tests.commands.process import PUBLISHER, call, replace, start
+from tests.commands.process import PUBLISHER, TIMEOUT, call, replace, start
 from tests.trees import body, tree, wide
 from tests.valkey import Valkey
 from tests.waiting import eventually_now
@@ -263,9 +263,10 @@ def test_stopped_early_it_leaves_no_server(
 def test_output_that_cannot_be_written(place: Path) -> None:
     """A full disk is told, an ASCII terminal gets escapes, `| head` is no error of ours."""
     call(PUBLISHER, "sync", "us", cwd=place)
-    ascii_only = call(PUBLISHER, "diff", "uk-en", cwd=place, PYTHONIOENCODING="ascii")
-    assert ascii_only.returncode == 0, ascii_only.stderr
-    assert "K\\xe4se" in ascii_only.stdout
+    ascii_only = start(PUBLISHER, "diff", "uk-en", cwd=place, PYTHONIOENCODING="ascii")
+    shown, told = ascii_only.communicate(timeout=TIMEOUT)
+    assert ascii_only.returncode == 0, told
+    assert "K\\xe4se" in shown
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         words = [sys.executable, "-m", PUBLISHER, "export", "us"]
         done = subprocess.run(words, cwd=place, stdout=full, stderr=subprocess.PIPE, check=False)

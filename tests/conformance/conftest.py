@@ -12,9 +12,18 @@ import pytest
 from plumbing.server import Server
 from tests.consumers.conftest import _an_outage_is_waited_for, logs, real_server
 from tests.consumers.pretend_publisher import PretendPublisher
-from tests.databases import MariaDb, Postgres, served
+from tests.databases import MariaDb, Postgres, empty_database, served
 
 __all__ = ["_an_outage_is_waited_for", "logs", "real_server"]
+
+
+@pytest.fixture(
+    params=["sqlite", "postgres", pytest.param("mariadb", marks=pytest.mark.slow)],
+)
+async def database_url(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
+    """Give the URL of an empty database; of MariaDB only where there are minutes."""
+    async with empty_database(request, folder) as url:
+        yield url
 
 
 @pytest.fixture
@@ -87,7 +96,13 @@ def mortal_mariadb() -> Iterator[MariaDb]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "mortal_postgres", "mortal_mariadb"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "mortal_postgres",
+        pytest.param("mortal_mariadb", marks=pytest.mark.slow),
+    ]
+)
 async def mortal(request: pytest.FixtureRequest, folder: Path) -> Mortal:
     """Give an empty database that can go away: SQLite, then PostgreSQL, then MariaDB."""
     if request.param == "sqlite":

@@ -86,6 +86,7 @@ async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublishe
         await eventually(shown)
 
 
+@pytest.mark.slow  # the conformance suite has all of them in one story
 @pytest.mark.parametrize("mishap", MISHAPS)
 @pytest.mark.parametrize("mirror", ["running", "away"])
 async def test_it_ends_equal(

@@ -284,7 +284,7 @@ def play(server: Valkey | None, examples: int) -> None:
 
 def test_on_fakeredis() -> None:
     """Nothing is lost, doubled or torn."""
-    play(None, 25)
+    play(None, 10)
 
 
 def test_on_a_real_server(valkey: Valkey) -> None:

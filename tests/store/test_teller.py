@@ -6,9 +6,9 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from publisher.teller import Teller
 from publisher.model import Counts
 from publisher.poll import Polled
+from publisher.teller import Teller
 
 QUIET = Polled("unchanged", Counts(), None, ())
 HOLD = {"digest": "0123456789abcdef", "reasons": ["50 of 100 categories removed"]}

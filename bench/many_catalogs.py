@@ -1,0 +1,168 @@
+"""Many catalogs in one process: memory of an idle one, processor time of a poll, and their growth.
+
+A real `category-publisher run` with sources over HTTP on loopback, on a real server. It is looked
+at twice: idle, all catalogs polled and the next poll an hour away (what is left is the leases),
+and polling at the same rate for each number of catalogs, nothing changed.
+
+    .venv/bin/python -m bench.many_catalogs --catalogs 100 1000 10000
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+import psutil
+from aiohttp import web
+
+from plumbing import embedded
+from plumbing.embedded import Stay
+
+CATEGORIES = 200
+POLLS_A_SECOND = 15.0
+IDLE_SECONDS = 30.0
+POLLING_SECONDS = 60.0
+BODY = orjson.dumps(
+    [
+        {
+            "id": str(600_000 + number),
+            "parent_id": "0" if number < 10 else str(600_000 + number // 10),  # noqa: PLR2004  roots
+            "local_name": f"Category number {number}",
+            "is_leaf": number == 0 or number >= CATEGORIES // 10,
+            "permission_statuses": ["AVAILABLE"],
+        }
+        for number in range(CATEGORIES)
+    ]
+)
+
+
+class Figures(NamedTuple):
+    """What one run costs."""
+
+    catalogs: int
+    first_seconds: float
+    """From the start until all catalogs were polled."""
+    idle_mb: float
+    idle_cpu: float
+    """Share of a core, nothing to poll: the leases."""
+    polls: int
+    cpu_ms: float
+    """Of a poll, without that."""
+    peak_mb: float
+
+
+def main() -> None:
+    """Measure, and print a line per number of catalogs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--catalogs", type=int, nargs="+", default=[100, 1000, 10_000])
+    options = parser.parse_args()
+    print("catalogs  first polls  idle memory  idle cpu  polls  cpu per poll  peak memory")
+    before = None
+    for count in options.catalogs:
+        found = asyncio.run(measured(count))
+        print(
+            f"{found.catalogs:8}  {found.first_seconds:9.1f} s  {found.idle_mb:8.1f} MB  "
+            f"{found.idle_cpu:7.1%}  {found.polls:5}  {found.cpu_ms:9.1f} ms  "
+            f"{found.peak_mb:8.1f} MB"
+        )
+        if before:
+            more = (found.idle_mb - before.idle_mb) / (found.catalogs - before.catalogs)
+            print(f"          {more * 1000:.1f} kB more for each catalog more")
+        before = found
+
+
+async def measured(count: int) -> Figures:
+    """Measure with `count` catalogs."""
+    with tempfile.TemporaryDirectory(prefix="cpb-") as name:
+        folder = Path(name)
+        async with embedded.running(folder, Stay.BORROW) as redis_url, source() as asked:
+            address, calls = asked
+            configure(folder, redis_url, address, count, "1h")
+            begun = time.monotonic()
+            with publisher(folder) as process:
+                await until(lambda: len(calls) >= count)
+                first = time.monotonic() - begun
+                await asyncio.sleep(5)
+                idle = await cpu_of(process, IDLE_SECONDS)
+                idle_mb = process.memory_info().rss / 1e6
+            configure(folder, redis_url, address, count, f"{count / POLLS_A_SECOND:.3f}s")
+            with publisher(folder) as process:
+                await asyncio.sleep(20 + count / 500)
+                calls.clear()
+                polling = await cpu_of(process, POLLING_SECONDS)
+                polls = len(calls)
+                cpu_ms = (polling - idle / IDLE_SECONDS * POLLING_SECONDS) / polls * 1000
+                peak_mb = peak_of(process)
+    return Figures(count, first, idle_mb, idle / IDLE_SECONDS, polls, cpu_ms, peak_mb)
+
+
+def peak_of(process: psutil.Process) -> float:
+    """Return the most memory that `process` ever had, in MB (proc(5), VmHWM)."""
+    status = Path(f"/proc/{process.pid}/status").read_text("ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1000
+
+
+async def cpu_of(process: psutil.Process, seconds: float) -> float:
+    """Return the processor seconds that `process` takes in the next `seconds`."""
+    before = process.cpu_times()
+    await asyncio.sleep(seconds)
+    after = process.cpu_times()
+    return after.user + after.system - before.user - before.system
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds."""
+    while not condition():
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def source() -> AsyncIterator[tuple[str, list[str]]]:
+    """Serve the tree for every path; give the address, and the list of the paths asked for."""
+    calls: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        calls.append(request.path)
+        return web.Response(body=BODY, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/{catalog}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", calls
+    await runner.cleanup()
+
+
+def configure(folder: Path, redis_url: str, address: str, count: int, every: str) -> None:
+    """Write a configuration of `count` catalogs that are polled `every` so often."""
+    lines = [f'redis_url = "{redis_url}"', 'log_level = "warning"', 'http_listen = "off"']
+    for number in range(count):
+        lines += [f"[catalogs.c{number}]", 'source = "http"', f'url = "{address}/c{number}"']
+        lines += [f'poll_every = "{every}"']
+    (folder / "publisher.toml").write_text("\n".join(lines))
+
+
+@contextmanager
+def publisher(folder: Path) -> Iterator[psutil.Process]:
+    """Let a publisher run; end it with SIGTERM."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "publisher", "run"], cwd=folder, env={"PATH": os.environ["PATH"]}
+    ) as process:
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+if __name__ == "__main__":
+    main()
