@@ -148,8 +148,8 @@ class Daemon:
         fresh: dict[str, dict[str, str]] = {}
         try:
             with self.server.errors_explained():
-                await self.leases.hand_back(self._leaving)
-                self._leaving.clear()
+                await self.leases.hand_back(leaving := set(self._leaving))
+                self._leaving -= leaving
                 await self.leases.round(self._kept)
                 fresh = await statuses(self.client, self._idle())
         except RedisError as error:
@@ -159,11 +159,16 @@ class Daemon:
             self._tell_leases("")
         for name in self._kept.keys() - self.leases.held():
             _cancel(self._kept[name])
-        for rank, (name, status) in enumerate(fresh.items()):
-            at_start = started + timedelta(seconds=rank / STARTS_A_SECOND)
-            due = schedule.first(self._kept[name].catalog.poll_every, status, clock.now())
-            self._start(name, due if self.ready.is_set() else min(due, at_start), rank)
+        self._begin(fresh, started)
         self.ready.set()
+
+    def _begin(self, fresh: Mapping[str, Mapping[str, str]], started: datetime) -> None:
+        """Begin to poll those of `fresh` that still nobody polls; each has its last status."""
+        for rank, name in enumerate(fresh.keys() & set(self._idle())):
+            every = self._kept[name].catalog.poll_every
+            due = schedule.first(every, fresh[name], clock.now())
+            at_start = started + timedelta(seconds=rank / STARTS_A_SECOND)
+            self._start(name, due if self.ready.is_set() else min(due, at_start), rank)
 
     def _idle(self) -> list[str]:
         """Return the catalogs whose leases are held, but which nobody polls yet."""

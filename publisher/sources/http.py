@@ -46,7 +46,7 @@ class Http:
 
         `snapshot` would too, but not knowing which words of the address must not be quoted.
         """
-        if begins_with_success(reply.body) or not reply.body.lstrip()[:1] == b"{":
+        if begins_with_success(reply.body) or reply.body.lstrip()[:1] != b"{":
             return
         envelope = Envelope.read(reply.body)
         if envelope is not None and envelope.code != 0:

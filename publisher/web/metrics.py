@@ -6,8 +6,8 @@ their labels: of ten thousand that would be more than a hundred thousand series.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -31,13 +31,46 @@ BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Scrape(NamedTuple):
-    """What one scrape tells; asks nobody any more, so a thread may put it into words."""
+    """What one scrape tells. It asks nobody any more, so a thread may put it into words."""
 
-    metrics: list[Metric]
+    of_process: list[Metric]
+    held: dict[str, timedelta]
+    """The interval of each catalog whose lease is held here."""
+    changes: Counter[tuple[str, str]]
+    """By catalog and type."""
+    seen: Seen
+    now: datetime
 
-    def collect(self) -> Iterable[Metric]:
-        """Return the metrics, as prometheus-client's encoders want."""
-        return self.metrics
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics, as prometheus-client's encoders want."""
+        yield from self.of_process
+        yield self._changes()
+        yield from self._leases()
+        yield from families(self.seen.catalogs, self.now)
+
+    def _changes(self) -> Metric:
+        """Return the changes; those of a catalog begin at 0, so that the first is seen."""
+        family = CounterMetricFamily(
+            f"{PREFIX}_changes", "Changes published from here.", labels=["catalog", "type"]
+        )
+        none = dict.fromkeys(((name, kind) for name in self.held for kind in Counts._fields), 0)
+        for labels, count in {**none, **self.changes}.items():
+            family.add_metric(labels, count)
+        return family
+
+    def _leases(self) -> Iterator[Metric]:
+        labels = ["catalog"]
+        lease = GaugeMetricFamily(
+            f"{PREFIX}_lease_held", "1 for each catalog whose lease is held here.", labels=labels
+        )
+        interval = GaugeMetricFamily(
+            f"{PREFIX}_poll_interval_seconds", "Interval of its polls (poll_every).", labels=labels
+        )
+        for name, every in self.held.items():
+            lease.add_metric([name], 1)
+            interval.add_metric([name], every.total_seconds())
+        yield lease
+        yield interval
 
 
 class Metrics:
@@ -75,38 +108,28 @@ class Metrics:
 
     def scrape(self, daemon: Daemon, seen: Seen) -> Scrape:
         """Return all metrics as they are now; `seen` are the catalogs polled here."""
-        every = {name: catalog.poll_every for name, catalog in daemon.catalogs.items()}
-        held = sorted(daemon.leases.held() & every.keys())
-        return Scrape(
-            [
-                *self._registry.collect(),
-                *_of_the_process(daemon, held, redis_is_up=not seen.error),
-                *self._counted(held),
-                *self._token_ends(),
-                *_of_leases({name: every[name] for name in held}),
-                *families(seen.catalogs, clock.now()),
-            ]
-        )
+        catalogs = daemon.catalogs
+        held = sorted(daemon.leases.held() & catalogs.keys())
+        of_process = [
+            *self._registry.collect(),
+            *_of_daemon(daemon, len(held), redis_is_up=not seen.error),
+            self._errors(),
+            self._token_ends(),
+        ]
+        intervals = {name: catalogs[name].poll_every for name in held}
+        return Scrape(of_process, intervals, self._changes.copy(), seen, clock.now())
 
-    def _counted(self, held: Iterable[str]) -> Iterator[Metric]:
-        """Yield the counters; the changes of a catalog begin at 0, so that the first is seen."""
-        errors = CounterMetricFamily(
+    def _errors(self) -> Metric:
+        family = CounterMetricFamily(
             f"{PREFIX}_redis_errors",
             "Errors of Redis in polls and in rounds of the leases.",
             labels=["kind"],
         )
         for kind, count in self._redis_errors.items():
-            errors.add_metric([kind], count)
-        yield errors
-        changes = CounterMetricFamily(
-            f"{PREFIX}_changes", "Changes published from here.", labels=["catalog", "type"]
-        )
-        none = dict.fromkeys(((name, kind) for name in held for kind in Counts._fields), 0)
-        for labels, count in {**none, **self._changes}.items():
-            changes.add_metric(labels, count)
-        yield changes
+            family.add_metric([kind], count)
+        return family
 
-    def _token_ends(self) -> Iterator[Metric]:
+    def _token_ends(self) -> Metric:
         family = GaugeMetricFamily(
             f"{PREFIX}_token_expiry_timestamp_seconds",
             "When a token of ours ends, in Unix time, as last seen by this publisher.",
@@ -117,7 +140,7 @@ class Metrics:
             for token, at in (("access", end.access_token), ("refresh", end.refresh_token)):
                 if at is not None:
                     family.add_metric([place, token], at)
-        yield family
+        return family
 
 
 def encoded(scrape: Scrape, accept: str) -> tuple[bytes, str]:
@@ -132,37 +155,22 @@ def encoded(scrape: Scrape, accept: str) -> tuple[bytes, str]:
     return encoder(scrape), content_type
 
 
-def _of_the_process(daemon: Daemon, held: list[str], *, redis_is_up: bool) -> Iterator[Metric]:
+def _of_daemon(daemon: Daemon, leases: int, *, redis_is_up: bool) -> Iterator[Metric]:
     about = {"version": version("category-publisher"), "contract": CONTRACT}
     yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", value=about)
     numbers = (
         ("redis_up", "Whether Redis answered this scrape in time: 1 or 0.", redis_is_up),
-        ("ready", "Whether the leases were looked at since the start: 1 or 0.", _ready(daemon)),
+        (
+            "ready",
+            "Whether the leases were looked at since the start: 1 or 0.",
+            daemon.ready.is_set(),
+        ),
         ("catalogs", "Catalogs of this publisher's configuration.", len(daemon.catalogs)),
-        ("leases", "Leases that are held here.", len(held)),
+        ("leases", "Leases that are held here.", leases),
         ("late_polls", "Polls here that are two minutes overdue or longer.", len(daemon.late())),
     )
     for name, told, number in numbers:
         yield GaugeMetricFamily(f"{PREFIX}_{name}", told, value=float(number))
-
-
-def _ready(daemon: Daemon) -> bool:
-    return daemon.ready.is_set()
-
-
-def _of_leases(held: Mapping[str, timedelta]) -> Iterator[Metric]:
-    labels = ["catalog"]
-    lease = GaugeMetricFamily(
-        f"{PREFIX}_lease_held", "1 for each catalog whose lease is held here.", labels=labels
-    )
-    interval = GaugeMetricFamily(
-        f"{PREFIX}_poll_interval_seconds", "The interval of its polls (poll_every).", labels=labels
-    )
-    for name, every in held.items():
-        lease.add_metric([name], 1)
-        interval.add_metric([name], every.total_seconds())
-    yield lease
-    yield interval
 
 
 def _kinds() -> list[str]:

@@ -5,19 +5,20 @@ shares the answer, and an answer is good for a while that grows with what it too
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
 from plumbing.errors import RedisError
 from publisher.daemon import Daemon
-from publisher.overview import all_catalogs, overviews
+from publisher.overview import AT_ONCE, all_catalogs, overviews
 from publisher.sources.flights import Flights
+from publisher.values import chunks
 
 ANSWER_SECONDS: Final = 2.0
-"""For one short answer; after that Redis counts as away."""
-READ_SECONDS: Final = 7.0
-"""For all of a look. With the above less than the 10 s after which Prometheus gives up."""
+"""For an answer, or those about some hundred catalogs; after that Redis counts as away. All of a
+look may take longer than Prometheus waits (10 s): then the next scrape finds its answer."""
 GOOD_FOR: Final = 9
 """Times what a look took, it is good: looking takes a tenth of the time at most."""
 
@@ -57,27 +58,27 @@ class Sight:
         return self._seen
 
     async def _read(self, names: list[str]) -> list[dict[str, Any]]:
-        daemon = self._daemon
-        try:
-            with daemon.server.errors_explained():
-                async with asyncio.timeout(READ_SECONDS):
-                    return await overviews(daemon.client, names)
-        except TimeoutError:
-            raise _too_slow(daemon, READ_SECONDS) from None
+        found = []
+        for chunk in chunks(names, AT_ONCE):
+            async with _in_time(self._daemon):
+                found += await overviews(self._daemon.client, chunk)
+        return found
 
 
 async def reached(daemon: Daemon) -> list[str]:
     """Return the names of all catalogs that were ever polled; RedisError if that takes long."""
+    async with _in_time(daemon):
+        return await all_catalogs(daemon.client)
+
+
+@asynccontextmanager
+async def _in_time(daemon: Daemon) -> AsyncIterator[None]:
     try:
         with daemon.server.errors_explained():
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await all_catalogs(daemon.client)
+                yield
     except TimeoutError:
-        raise _too_slow(daemon, ANSWER_SECONDS) from None
-
-
-def _too_slow(daemon: Daemon, seconds: float) -> RedisError:
-    address = daemon.server.address
-    return RedisError(
-        f"Redis at {address}: no answer within {seconds:g} s (is it busy or stopped?)"
-    )
+        raise RedisError(
+            f"Redis at {daemon.server.address}: no answer within {ANSWER_SECONDS:g} s (is it busy "
+            "or stopped?)"
+        ) from None
