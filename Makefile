@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint schemas lock clean
+.PHONY: help demo test test-slow lint schemas lock audit clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,16 @@ lock: ## Lock the dependencies anew (needs uv)
 	  pyproject.toml --group dev -o requirements-dev.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --group build -c requirements-dev.txt -o requirements-build.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  --group audit -o requirements-audit.txt
+
+# In an environment of its own: none of it gets into what is shipped. With --strict a package that
+# could not be looked up is a failure, too.
+audit: ## Look the locked packages up among known vulnerabilities (needs the network)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements-audit.txt
+	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -21,7 +21,6 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
-
 from plumbing.server import Client
 from publisher import keys
 from publisher.owner import has_life, new_owner

@@ -169,7 +169,7 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterator[E
         yield element("div", str(reason))
     yield element("pre", *_lines(_change(each) for each in _list(hold.get("first"))))
     command = f"category-publisher approve {catalog['catalog']} {hold.get('digest')}"
-    yield element("div", "approve it with: ", element("code", command))
+    yield element("div", "approve it with:", element("code", command))
 
 
 def _lines(texts: Iterable[str]) -> Iterator[Element]:

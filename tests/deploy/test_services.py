@@ -5,6 +5,7 @@ from the file as it stands.
 """
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import pytest
 from publisher.sandbox import Sandbox
 from tests.commands.process import CONSUMER, PUBLISHER, call, start
 from tests.deploy.files import ROOT, final_stage, services
-from tests.valkey import Valkey
+from tests.security.guarded import PASSWORDS, guarded
+from tests.valkey import Valkey, free_port
 from tests.waiting import eventually
 
 MODULES = {"category-publisher": PUBLISHER, "category-consumer": CONSUMER}
@@ -29,43 +31,59 @@ class Place:
     """Where they run: `folder` stands for the volumes, the others for Valkey and TikTok Shop."""
 
     def __init__(self, folder: Path, valkey: Valkey, sandbox: Sandbox) -> None:
-        self._folder = folder
-        self._secrets = secrets_of(sandbox)
         self._settings = {
             "CATEGORY_PUBLISHER_TIKTOK_SHOP__API_URL": sandbox.url,
             "CATEGORY_PUBLISHER_TIKTOK_SHOP__AUTH_URL": sandbox.url,
-            "CATEGORY_PUBLISHER_REDIS_URL": valkey.url,
             "CATEGORY_PUBLISHER_DATA_DIR": str(folder),
+        }
+        self._secrets = secrets_of(sandbox)
+        self._here = {
+            "/data": str(folder),
+            "valkey:6379": f"127.0.0.1:{valkey.port}",
+            "0.0.0.0:": "127.0.0.1:",
+            ":9464": f":{free_port()}",
         }
 
     def start(self, name: str) -> subprocess.Popen[str]:
         """Start a service's process."""
         service = services()[name]
         entrypoint = service.get("entrypoint", final_stage()["ENTRYPOINT"].words)
-        module, *words = self._here([*entrypoint, *service["command"]])
-        return start(module, *words, cwd=ROOT / "deploy", **self._variables(service))
+        words = self._moved([*entrypoint, *service["command"]])
+        return start(MODULES[words[0]], *words[1:], cwd=ROOT / "deploy", **self._variables(service))
 
     async def health(self, name: str) -> int:
         """Return the exit code of a service's health check."""
         service = services()[name]
-        module, *words = self._here(service["healthcheck"]["test"][1:])
+        words = self._moved(service["healthcheck"]["test"][1:])
         variables = self._variables(service)
-        done = await asyncio.to_thread(call, module, *words, cwd=ROOT / "deploy", **variables)
+        if words[0] == "python":
+            program = [sys.executable, *words[1:]]
+            process = await asyncio.create_subprocess_exec(*program, stderr=subprocess.DEVNULL)
+            return await process.wait()
+        done = await asyncio.to_thread(
+            call, MODULES[words[0]], *words[1:], cwd=ROOT / "deploy", **variables
+        )
         return done.returncode
 
     async def is_healthy(self, name: str) -> bool:
         """Tell whether the check says that all is well."""
         return await self.health(name) == 0
 
-    def _here(self, words: list[str]) -> list[str]:
-        return [
-            MODULES[words[0]],
-            *(word.replace("/data", str(self._folder)) for word in words[1:]),
-        ]
+    def _moved(self, words: list[str]) -> list[str]:
+        for there, here in self._here.items():
+            words = [word.replace(there, here) for word in words]
+        return words
 
     def _variables(self, service: dict[str, Any]) -> dict[str, str]:
-        handed_on = service.get("environment", {}).keys() & self._secrets.keys()
-        return {**self._settings, **{name: self._secrets[name] for name in handed_on}}
+        """Return what the service is handed on, with the values that stand in .env."""
+        given = {
+            name: re.sub(r"\$\{(\w+):\?.*?\}", lambda found: self._secrets[found[1]], value)
+            if value
+            else self._secrets.get(name)
+            for name, value in service["environment"].items()
+        }
+        there = {name: value for name, value in given.items() if value is not None}
+        return {**self._settings, **dict(zip(there, self._moved([*there.values()]), strict=True))}
 
 
 @asynccontextmanager
@@ -94,15 +112,16 @@ def secrets_of(sandbox: Sandbox) -> dict[str, str]:
         f"{shop}ACCESS_TOKEN": sandbox.access_token,
         f"{shop}REFRESH_TOKEN": sandbox.refresh_token,
         "CATEGORY_PUBLISHER_CATALOGS__US__SHOP_CIPHER": sandbox.shop_cipher,
+        **{f"{user.upper()}_PASSWORD": password for user, password in PASSWORDS.items()},
     }
 
 
 async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> None:
     """A tree arrives in the copy; each check tells how it is; each service ends with 0."""
     (redis_folder := folder / "redis").mkdir()
-    options = services()["valkey"]["command"][1:]
+    options = services()["valkey"]["command"][2:]
     async with AsyncExitStack() as stack:
-        valkey = stack.enter_context(Valkey(redis_folder, *options))
+        valkey = stack.enter_context(guarded(redis_folder, *options, tester=False))
         place = Place(folder, valkey, sandbox)
         assert await place.health("mirror") == 2
         started = [
@@ -112,9 +131,10 @@ async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> Non
         await eventually(lambda: place.is_healthy("mirror"), within=60)
         assert await place.health("publisher") == 0
         valkey.kill()
-        assert await place.health("publisher") == 1
+        assert await place.health("publisher") == 0
         assert await place.health("mirror") == 2
         for process in started:
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, STOP_SECONDS) == 0
+        assert await place.health("publisher") == 1

@@ -126,5 +126,7 @@ async def site(
 ) -> Site:
     """Give a publisher that has polled `us` and `uk`."""
     made = await serve(empty_valkey, **sources)
-    await made.shows("/metrics", f'{COUNT}{{outcome="changed"}} {len(sources)}.0')
+    polls = f'{COUNT}{{outcome="changed"}} {len(sources)}.0'
+    sizes = [f'category_publisher_categories{{catalog="{name}"}} 30.0' for name in sources]
+    await made.shows("/metrics", polls, *sizes)
     return made

@@ -60,6 +60,7 @@ async def test_names_with_markup_do_nothing(
     hold = orjson.loads(await site.daemon.client.get("catalog:{uk}:hold") or b"")
     assert f"<code>category-publisher approve uk {hold['digest']}</code>" in text
     assert "28 of 30 categories" in text
+    assert "\\x20" not in text
     assert "local_name was name 1" in text
     assert text.index('id="catalog-uk"') < text.index('id="catalog-us"')
 

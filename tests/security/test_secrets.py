@@ -1,0 +1,319 @@
+"""No secret is told: every failure that has to do with one, through the real commands.
+
+Each secret has one word in it, which is looked for in all that a command prints, logs at level
+debug and writes into Redis, and of the daemon on its pages and in the process list. A new path is
+one more row. The shop quotes back all that it was asked with, which a real one may do.
+"""
+
+import asyncio
+import base64
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+from aiohttp import web
+
+from tests.commands.process import CONSUMER, PUBLISHER, call, environment
+from tests.security.guarded import client_of, guarded, url_of
+from tests.sources.fake_shop import (
+    CATEGORIES,
+    GET_TOKEN,
+    REFRESH,
+    Answer,
+    FakeShop,
+    envelope,
+    pair,
+)
+from tests.valkey import Valkey, free_port
+from tests.waiting import PATIENCE, eventually
+
+HUSH = "hush"
+"""In every secret of this module, those of tests.security.guarded included."""
+SHOP = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"
+SHOP_US = '[catalogs.us]\nsource = "tiktok_shop"\nshop_cipher = "c"\n'
+TOKENS = {f"{SHOP}ACCESS_TOKEN": "hush-access", f"{SHOP}REFRESH_TOKEN": "hush-refresh"}
+SYNC = ("sync", "us")
+PAGES = ("/", "/healthz", "/readyz", "/metrics")
+MIRROR = ("mirror", "us", "--once")
+
+
+class Case(NamedTuple):
+    """One way to fail: `told` is what its message says, so that it failed of just that."""
+
+    told: str
+    words: tuple[str, ...] = SYNC
+    toml: str = SHOP_US
+    variables: Mapping[str, str] = MappingProxyType({})
+    answers: Mapping[str, list[Answer]] = MappingProxyType({})
+    given: str = ""
+
+    @property
+    def module(self) -> str:
+        """Whose command it is."""
+        return CONSUMER if self.words[0] in {"mirror", "verify", "history"} else PUBLISHER
+
+
+def quoting(code: int, status: int = 200) -> Answer:
+    """Refuse with `code`, and say all that was asked."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        said = f"no: {request.url} {dict(request.headers)}"
+        body = {"code": code, "message": said, "request_id": "r-1", "data": None}
+        return web.json_response(body, status=status)
+
+    return answer
+
+
+EXPIRED = quoting(105002)
+HTTP_US = '[catalogs.us]\nsource = "http"\nurl = "http://me:hush-url@{shop}{path}?key=hush-query"\n'
+CASES = {
+    "wrong app secret": Case("bad signature", answers={CATEGORIES: [quoting(106001)]}),
+    "a code that is not in our list": Case("not in our list", answers={CATEGORIES: [quoting(777)]}),
+    "expired, refresh token expired": Case(
+        "authorize", answers={CATEGORIES: [EXPIRED], REFRESH: [quoting(36004001)]}
+    ),
+    "expired, refresh refused for another reason": Case(
+        "inactive", answers={CATEGORIES: [EXPIRED], REFRESH: [quoting(36009044)]}
+    ),
+    "expired, refresh without tokens": Case(
+        "token answer",
+        answers={
+            CATEGORIES: [EXPIRED],
+            REFRESH: [envelope(data={**pair(1), "access_token": "hush two words"})],
+        },
+    ),
+    "expired, no refresh token": Case(
+        "no refresh token",
+        variables={f"{SHOP}REFRESH_TOKEN": ""},
+        answers={CATEGORIES: [EXPIRED]},
+    ),
+    "refused again with the new token": Case(
+        "expired",
+        answers={
+            CATEGORIES: [EXPIRED],
+            REFRESH: [
+                envelope(data={**pair(1), "access_token": "hush-2", "refresh_token": "hush-3"})
+            ],
+        },
+    ),
+    "tokens in redis, refresh refused": Case(
+        "authorize",
+        variables={f"{SHOP}TOKEN_KEY": base64.urlsafe_b64encode(b"hush" * 8).decode()},
+        answers={CATEGORIES: [EXPIRED], REFRESH: [quoting(36004005)]},
+    ),
+    "a token_key that is none": Case("Fernet", variables={f"{SHOP}TOKEN_KEY": "hush-key"}),
+    "a token that is none": Case("one word", variables={f"{SHOP}ACCESS_TOKEN": "hush two words"}),
+    "wrong authorization code": Case(
+        "authorization code",
+        ("authorize",),
+        given="hush-code\n",
+        answers={GET_TOKEN: [quoting(36004004)]},
+    ),
+    "a token command that fails": Case(
+        "exit code 3",
+        toml=SHOP_US
+        + "access_token_command = \"sh -c 'echo hush-out; echo hush-err >&2; exit 3'\"\n",
+    ),
+    "a token command that prints no token": Case(
+        "gives no token", toml=SHOP_US + "access_token_command = \"sh -c 'echo hush and more'\"\n"
+    ),
+    "an address with a password, refused": Case(
+        "access refused", toml=HTTP_US, answers={"/x": [quoting(1, 401)]}
+    ),
+    "an address with a password, no tree": Case(
+        "code 1", toml=HTTP_US, answers={"/x": [quoting(1)]}
+    ),
+    "an address with a password, nobody there": Case(
+        "127.0.0.1:1", toml=HTTP_US.replace("{shop}", "127.0.0.1:1")
+    ),
+    "wrong redis password": Case(
+        "user name and password",
+        variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-wrong@{redis}/0"},
+    ),
+    "redis is not there": Case(
+        "redis://127.0.0.1:1",
+        variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-away@127.0.0.1:1/0"},
+    ),
+    "a redis address that is none": Case(
+        "not a Redis address",
+        variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-x@127.0.0.1:port/0"},
+    ),
+    "a database that is not there": Case(
+        "127.0.0.1",
+        MIRROR,
+        variables={"CATEGORY_PUBLISHER_TO": "postgresql://me:hush-db@127.0.0.1:1/x"},
+    ),
+    "a database's address that is none": Case(
+        "", MIRROR, variables={"CATEGORY_PUBLISHER_TO": "postgresql://me:hush-db@127.0.0.1:port/x"}
+    ),
+    "a kind of database that is unknown": Case(
+        "", MIRROR, variables={"CATEGORY_PUBLISHER_TO": "oracle://me:hush-db@127.0.0.1/x"}
+    ),
+    "nothing to compare with": Case(
+        "",
+        ("verify", "us"),
+        variables={"CATEGORY_PUBLISHER_TO": "mysql://me:hush-db@127.0.0.1:1/x"},
+    ),
+    "a consumer with a wrong redis password": Case(
+        "user name and password",
+        MIRROR,
+        variables={
+            "CATEGORY_PUBLISHER_REDIS_URL": "redis://consumer:hush-wrong@{redis}/0",
+            "CATEGORY_PUBLISHER_TO": "sqlite:///copy.sqlite",
+        },
+    ),
+}
+PATIENT = {"an address with a password, nobody there"}
+"""Asked again and again, for a quarter of a minute."""
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[FakeShop]:
+    async with FakeShop() as serving:
+        yield serving
+
+
+class Trial:
+    """A folder, a server and a shop in which a case is tried, and all that could be seen of it."""
+
+    def __init__(self, folder: Path, server: Valkey, shop: FakeShop) -> None:
+        self.folder = folder
+        self.server = server
+        self.shop = shop
+        self._places = {
+            "{shop}": shop.url.removeprefix("http://"),
+            "{redis}": f"127.0.0.1:{server.port}",
+            "{path}": "/x",
+        }
+        self.listen = f"127.0.0.1:{free_port()}"
+
+    async def run(self, case: Case) -> str:
+        """Run the case's command to its end; return what it said."""
+        self.prepare(case)
+        done = await asyncio.to_thread(
+            call,
+            case.module,
+            *case.words,
+            cwd=self.folder,
+            given=case.given,
+            **self.variables(case),
+        )
+        assert "Traceback" not in done.stderr
+        return f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+
+    def prepare(self, case: Case) -> None:
+        """Write the configuration, and have the shop answer as it shall."""
+        self.shop.answers.update(case.answers)
+        file = self.folder / "publisher.toml"
+        file.write_text(
+            f'http_listen = "{self.listen}"\nlog_level = "debug"\n{self._placed(case.toml)}'
+            f'[tiktok_shop]\napi_url = "{self.shop.url}"\nauth_url = "{self.shop.url}"\n'
+        )
+        file.chmod(0o600)
+
+    def seen(self) -> str:
+        """Return all that stands in Redis."""
+        with client_of(self.server) as tester:
+            names: Any = tester.keys("*")
+            values = [tester.dump(name) for name in names]
+            texts = [tester.hgetall(name) for name in names if tester.type(name) == b"hash"]
+        return f"{names}{values}{texts}"
+
+    def variables(self, case: Case) -> dict[str, str]:
+        """Return the environment, secrets included."""
+        user = "publisher" if case.module == PUBLISHER else "consumer"
+        own = TOKENS if "access_token" not in case.toml else {}
+        given = {
+            "CATEGORY_PUBLISHER_REDIS_URL": url_of(self.server, user),
+            f"{SHOP}APP_KEY": "key",
+            f"{SHOP}APP_SECRET": "hush-app",
+            **own,
+            **case.variables,
+        }
+        return {name: self._placed(value) for name, value in given.items() if value}
+
+    def _placed(self, text: str) -> str:
+        for there, here in self._places.items():
+            text = text.replace(there, here)
+        return text
+
+
+@pytest.fixture
+async def trial(folder: Path, shop: FakeShop) -> AsyncIterator[Trial]:
+    (redis_folder := folder / "r").mkdir()
+    with guarded(redis_folder) as server:
+        yield Trial(folder, server, shop)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in PATIENT else []) for name in CASES],
+)
+async def test_a_failure_tells_no_secret(name: str, trial: Trial) -> None:
+    """It fails with a message that names what is wrong, but no secret, anywhere."""
+    case = CASES[name]
+    said = await trial.run(case)
+    assert "exit code 0" not in said
+    assert case.told in said
+    assert HUSH not in said
+    assert HUSH not in trial.seen()
+
+
+async def test_the_daemon_tells_no_secret(trial: Trial) -> None:
+    """Neither on its pages, in its log nor in the process list, while all fails; nor does `status`."""
+    case = Case(
+        "",
+        words=("run",),
+        toml=SHOP_US + HTTP_US.replace(".us]", ".other]"),
+        answers={CATEGORIES: [quoting(106001)], "/x": [quoting(1, 401)]},
+    )
+    trial.prepare(case)
+    variables = trial.variables(case)
+    daemon = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", PUBLISHER, *case.words),
+        cwd=trial.folder,
+        env=environment(variables),
+        stderr=(log := (trial.folder / "log").open("w")),
+    )
+    said = trial.folder / "log"
+    try:
+        await eventually(lambda: failed_twice(said))
+        lines = [each.cmdline() for each in family(daemon.pid)]
+        pages = [await asyncio.to_thread(page, trial.listen, each) for each in PAGES]
+    finally:
+        daemon.terminate()
+        async with asyncio.timeout(PATIENCE):
+            await daemon.wait()
+        log.close()
+    shown = await asyncio.to_thread(
+        call, PUBLISHER, "status", "--json", cwd=trial.folder, **variables
+    )
+    assert "bad signature" in shown.stdout
+    assert "access refused" in shown.stdout
+    assert HUSH not in f"{lines}{pages}{shown.stdout}{shown.stderr}{said.read_text()}{trial.seen()}"
+
+
+def family(process: int) -> list[psutil.Process]:
+    """Return a process and its children."""
+    whole = psutil.Process(process)
+    return [whole, *whole.children(recursive=True)]
+
+
+async def failed_twice(log: Path) -> bool:
+    """Tell whether both catalogs were polled."""
+    return log.read_text().count("poll failed") == 2
+
+
+def page(listen: str, path: str) -> str:
+    """Return a page of the daemon, its headers included, whatever its status."""
+    try:
+        with urllib.request.urlopen(f"http://{listen}{path}", timeout=PATIENCE) as answer:
+            return f"{answer.headers}{answer.read().decode()}"
+    except urllib.error.HTTPError as error:
+        return f"{error.headers}{error.read().decode()}"
