@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from plumbing import clock
-from plumbing.terminal import ago, harmless
-from publisher.fine import Problem, moment
+from plumbing.terminal import harmless
+from publisher import words
+from publisher.fine import Problem
 from publisher.model import Change, Counts
-from publisher.overview import Lag
 
 SIGNS: Final = {"added": ("+", "green"), "updated": ("~", "yellow"), "removed": ("-", "red")}
 COLUMNS: Final = (
@@ -90,13 +90,13 @@ def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
     outcome = status.get("outcome", "")
     return [
         Text(harmless(catalog["catalog"]), style="bold"),
-        Text(_since(status.get("polled_at"))),
+        Text(harmless(words.since(status.get("polled_at"), clock.now()))),
         Text(harmless(outcome) or "never polled", style=OUTCOME_STYLES.get(outcome, "dim")),
         Text(harmless(meta.get("count", "-"))),
         Text(harmless(meta.get("sequence", "-"))),
         Text(harmless(_numbers(status))),
         Text(harmless(_host_and_process(catalog["lease"]))),
-        Text("\n".join(_lags(catalog)) or "-"),
+        Text("\n".join(map(harmless, words.lags(catalog))) or "-"),
     ]
 
 
@@ -109,17 +109,6 @@ def _numbers(status: Mapping[str, str]) -> str:
     return " ".join(f"{sign}{status.get(name, 0)}" for name, (sign, _) in SIGNS.items())
 
 
-def _lags(catalog: Mapping[str, Any]) -> Iterable[str]:
-    for name, lag in sorted(catalog["lags"].items()):
-        yield f"{harmless(name)}: {_lag(lag, catalog['consumers'][name])}"
-
-
-def _lag(lag: Lag, checkpoint: Mapping[str, Any] | None) -> str:
-    if lag.events is None:
-        return "in another epoch" if checkpoint else "unknown"
-    return f"{lag.events} behind, {lag.seconds:.0f} s" if lag.events else "in step"
-
-
 def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterable[Text]:
     name, hold = harmless(catalog["catalog"]), catalog["hold"]
     for problem in found:
@@ -127,24 +116,19 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterable[T
         yield Text(f"{name}: {harmless(problem.what)}", style=style)
     if hold is None:
         return
-    for reason in _list(hold.get("reasons")):
+    for reason in words.items(hold.get("reasons")):
         yield Text(f"  {harmless(str(reason))}")
-    for change in _list(hold.get("first")):
+    for change in words.items(hold.get("first")):
         yield Text("  ").append_text(_held_change(change))
     digest = harmless(str(hold.get("digest")))
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
 def _held_change(change: Any) -> Text:
-    told = change if isinstance(change, dict) else {}
+    told = words.fields(change)
     kind = str(told.get("type", "")).removeprefix("category.")
     sign, style = SIGNS.get(kind, ("?", ""))
-    category = told.get("category")
-    about = category if isinstance(category, dict) else {}
+    about = words.fields(told.get("category"))
     line = f"{sign} {about.get('id')} {about.get('local_name')}"
     return Text(harmless(line), style=style)
 
@@ -156,8 +140,3 @@ def _differences(change: Change) -> str:
 
 def _value(value: str | bool) -> str:  # noqa: FBT001  a field of a category
     return str(value).lower() if isinstance(value, bool) else harmless(value)
-
-
-def _since(text: str | None) -> str:
-    found = moment(text)
-    return f"{ago(clock.now() - found)} ago" if found else harmless(text or "-")

@@ -12,10 +12,9 @@ from typing import Any, Final, NamedTuple, Self
 from xml.etree.ElementTree import Element
 
 from plumbing import clock
-from plumbing.terminal import ago
+from publisher import words
 from publisher.daemon import Daemon
-from publisher.fine import Problem, moment, problems
-from publisher.overview import Lag
+from publisher.fine import Problem, problems
 from publisher.web.elements import document, element
 from publisher.web.sight import Seen
 
@@ -126,14 +125,14 @@ def _cells(catalog: Mapping[str, Any], now: datetime) -> Iterator[list[Element |
     meta, status = catalog["meta"], catalog["status"]
     outcome = status.get("outcome", "never polled")
     yield [element("strong", catalog["catalog"])]
-    yield [_since(status.get("polled_at"), now)]
+    yield [words.since(status.get("polled_at"), now)]
     yield [element("span", outcome, class_=_style_of(outcome))]
-    yield [_since(status.get("succeeded_at"), now)]
+    yield [words.since(status.get("succeeded_at"), now)]
     yield [meta.get("count", "-")]
     yield [meta.get("sequence", "-")]
     yield [" ".join(f"{sign}{status.get(name, 0)}" for name, sign in SIGNS.items())]
     yield [catalog["lease"] or "-"]
-    yield _consumers(catalog["lags"])
+    yield _consumers(catalog)
 
 
 def _style_of(outcome: str) -> str:
@@ -142,21 +141,10 @@ def _style_of(outcome: str) -> str:
     )
 
 
-def _since(text: str | None, now: datetime) -> str:
-    then = moment(text)
-    return f"{ago(now - then)} ago" if then else text or "-"
-
-
-def _consumers(lags: Mapping[str, Lag]) -> list[Element | str]:
-    lines = [f"{name}: {_lag(lag)}" for name, lag in sorted(lags.items())]
+def _consumers(catalog: Mapping[str, Any]) -> list[Element | str]:
+    lines = list(words.lags(catalog))
     more = [f"… and {len(lines) - SHOWN_CONSUMERS} more"] if len(lines) > SHOWN_CONSUMERS else []
     return [element("div", line) for line in [*lines[:SHOWN_CONSUMERS], *more]] or ["-"]
-
-
-def _lag(lag: Lag) -> str:
-    if lag.events is None:
-        return "in another epoch"
-    return f"{lag.events} behind, {lag.seconds:.0f} s" if lag.events else "in step"
 
 
 def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterator[Element]:
@@ -165,9 +153,9 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterator[E
     hold = catalog["hold"]
     if hold is None:
         return
-    for reason in _list(hold.get("reasons")):
+    for reason in words.items(hold.get("reasons")):
         yield element("div", str(reason))
-    yield element("pre", *_lines(_change(each) for each in _list(hold.get("first"))))
+    yield element("pre", *_lines(_change(each) for each in words.items(hold.get("first"))))
     command = f"category-publisher approve {catalog['catalog']} {hold.get('digest')}"
     yield element("div", "approve it with:", element("code", command))
 
@@ -178,17 +166,11 @@ def _lines(texts: Iterable[str]) -> Iterator[Element]:
 
 
 def _change(change: Any) -> str:
-    told = _dict(change)
-    category, before = _dict(told.get("category")), _dict(told.get("before"))
+    told = words.fields(change)
+    category, before = words.fields(told.get("category")), words.fields(told.get("before"))
     sign = SIGNS.get(str(told.get("type", "")).removeprefix("category."), "?")
-    was = "; ".join(f"{each} was {before.get(str(each))}" for each in _list(told.get("changed")))
+    was = "; ".join(
+        f"{each} was {before.get(str(each))}" for each in words.items(told.get("changed"))
+    )
     line = f"{sign} {category.get('id')} {category.get('local_name')}"
     return f"{line} ({was})" if was else line
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

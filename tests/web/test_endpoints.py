@@ -12,6 +12,8 @@ from tests.valkey import Valkey
 from tests.waiting import eventually
 from tests.web.conftest import Serve, Site, sources_of
 
+POLLED_ONCE = 'category_publisher_poll_duration_seconds_count{outcome="changed"} 1.0\n'
+
 
 async def test_a_publisher_that_works_is_alive_and_ready(site: Site) -> None:
     """Both say so with 200."""
@@ -27,6 +29,7 @@ async def test_without_redis_it_is_alive_but_not_ready(
     with Valkey(folder) as valkey:
         site = await serve(valkey, **sources_of(["us"]))
         await site.shows("/readyz", "ready")
+        await site.shows("/metrics", POLLED_ONCE)
         getattr(valkey, away)()
         paths = ("/healthz", "/readyz", "/", "/metrics")
         async with asyncio.timeout(10):
@@ -37,7 +40,7 @@ async def test_without_redis_it_is_alive_but_not_ready(
         assert f"Redis at unix://{folder}/s" in page
         assert "category_publisher_redis_up 0.0\n" in text
         assert "category_publisher_categories{" not in text
-        assert 'category_publisher_poll_duration_seconds_count{outcome="changed"} 1.0\n' in text
+        assert POLLED_ONCE in text
         valkey.start() if away == "kill" else valkey.resume()
         await site.shows("/readyz", "ready")
 

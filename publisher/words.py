@@ -1,0 +1,37 @@
+"""What terminal and page say alike about a catalog. Plain text: who shows it makes it harmless."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from plumbing.terminal import ago
+from publisher.fine import moment
+from publisher.overview import Lag
+
+
+def since(text: str | None, now: datetime) -> str:
+    """Say how long ago the time in `text` was; `text` itself if it holds none."""
+    then = moment(text)
+    return f"{ago(now - then)} ago" if then else text or "-"
+
+
+def lags(catalog: Mapping[str, Any]) -> Iterable[str]:
+    """Say of each consumer of `catalog`, one of `overview.overviews`, how far it is behind."""
+    for name, lag in sorted(catalog["lags"].items()):
+        yield f"{name}: {_lag(lag)}"
+
+
+def _lag(lag: Lag) -> str:
+    if lag.events is None:
+        return "in another epoch, or unreadable"
+    return f"{lag.events} behind, {lag.seconds:.0f} s" if lag.events else "in step"
+
+
+def items(value: Any) -> list[Any]:
+    """Return a list that came from outside; an empty one if it is none."""
+    return value if isinstance(value, list) else []
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """Return an object that came from outside; an empty one if it is none."""
+    return value if isinstance(value, dict) else {}
