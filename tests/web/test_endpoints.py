@@ -31,6 +31,9 @@ async def test_without_redis_it_is_alive_but_not_ready(
         await site.shows("/readyz", "ready")
         await site.shows("/metrics", POLLED_ONCE)
         getattr(valkey, away)()
+        await site.shows(
+            "/metrics", "category_publisher_redis_up 0.0"
+        )  # a look is good for a while
         paths = ("/healthz", "/readyz", "/", "/metrics")
         async with asyncio.timeout(10):
             answers = await asyncio.gather(*(site.get(path) for path in paths))
