@@ -7,8 +7,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
+from signal import Signals
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -114,17 +115,23 @@ def run(main_: Coroutine[Any, Any, int]) -> NoReturn:
     raise typer.Exit(asyncio.run(_until_done_or_stopped(main_, lambda number: 128 + number)))
 
 
-async def until_stopped(work: Awaitable[int]) -> int:
+async def until_stopped(work: Awaitable[int], signals: Iterable[Signals] = STOP_SIGNALS) -> int:
     """Await `work`, which runs until it is stopped; that counts as success.
 
-    Returns the exit code of `work`, or 0 if a stop signal ended it.
+    Returns the exit code of `work`, or 0 if one of `signals` ended it.
     """
-    return await _until_done_or_stopped(work, lambda _number: 0)
+    return await _until_done_or_stopped(work, lambda _number: 0, signals)
+
+
+async def until_stopped_or_reloaded(work: Awaitable[int]) -> int:
+    """Do the same for `work` that can be reloaded: SIGHUP does nothing but in `reloading`."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+    return await until_stopped(work, set(STOP_SIGNALS) - {signal.SIGHUP})
 
 
 @contextlib.contextmanager
 def reloading(reload: Callable[[], None]) -> Iterator[None]:
-    """Let SIGHUP `reload` instead of stop, inside `until_stopped`; afterwards it does nothing."""
+    """Let SIGHUP `reload`, inside `until_stopped_or_reloaded`."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
     try:
@@ -134,19 +141,21 @@ def reloading(reload: Callable[[], None]) -> Iterator[None]:
 
 
 async def _until_done_or_stopped(
-    work: Awaitable[int], code_of: Callable[[signal.Signals], int]
+    work: Awaitable[int],
+    code_of: Callable[[Signals], int],
+    signals: Iterable[Signals] = STOP_SIGNALS,
 ) -> int:
     """Await `work`; the first stop signal cancels it, and it may take its time to clean up."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
-    came: list[signal.Signals] = []
+    came: list[Signals] = []
 
-    def stop(number: signal.Signals) -> None:
+    def stop(number: Signals) -> None:
         came.append(number)
         if len(came) == 1:
             task.cancel()
 
-    for number in STOP_SIGNALS:
+    for number in signals:
         loop.add_signal_handler(number, stop, number)
     try:
         return await task
@@ -155,6 +164,6 @@ async def _until_done_or_stopped(
             raise
         return code_of(came[0])
     finally:
-        for number in STOP_SIGNALS:
+        for number in signals:
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)

@@ -7,6 +7,7 @@ owner can read the file (contract, 7). Every mistake becomes one line that names
 
 import base64
 import difflib
+import json
 import os
 import re
 import shlex
@@ -357,7 +358,7 @@ def load(file: Path | None = None) -> Settings:
         where = path if written is not None else None
         raise ConfigError("\n".join(_lines(error, where))) from None
     except SettingsError as error:
-        raise ConfigError(f"environment: {error}") from None
+        raise ConfigError(_not_json() or f"environment: {error}") from None
     if written is not None:
         _refuse_readable_secrets(path, written)
     return _with_absolute_paths(settings, path.parent.absolute() if written else Path.cwd())
@@ -394,6 +395,23 @@ def _refuse_unknown_variables() -> None:
             raise ConfigError(f"environment: {variable}: unknown setting{_guess(key, known)}")
 
 
+def _ours() -> Iterator[str]:
+    """Yield the names of the environment's variables that are settings."""
+    return (name for name in os.environ if name.upper().startswith(ENV_PREFIX))
+
+
+def _not_json() -> str:
+    """Return a line for each variable that looks like JSON and is none, as lists and tables are."""
+    lines = []
+    for name in _ours():
+        try:
+            if os.environ[name].lstrip()[:1] in {"[", "{"}:
+                json.loads(os.environ[name])
+        except ValueError:
+            lines.append(f"environment: {name}: is not JSON, as a list or a table has to be there")
+    return "\n".join(lines)
+
+
 def _lines(
     error: ValidationError, path: Path | None, inside: tuple[str, ...] = ()
 ) -> Iterator[str]:
@@ -404,9 +422,13 @@ def _lines(
 
 def _place(keys: tuple[str, ...], path: Path | None) -> str:
     variable = (ENV_PREFIX + "__".join(keys)).upper()
-    for name in os.environ:
-        if name.upper() == variable or (path is None and name.upper().startswith(f"{variable}__")):
+    for name in _ours():
+        is_below = path is None and name.upper().startswith(f"{variable}__")
+        if name.upper() == variable or is_below:
             return f"environment: {name}"
+        if variable.startswith(f"{name.upper()}__"):  # its JSON is a list or a table
+            inside = keys[name.count("__") + 1 :]
+            return f"environment: {name}: {'.'.join(inside)}"
     dotted = ".".join(keys)
     return f"{path}: {dotted}" if path else f"configuration: {dotted}"
 

@@ -15,6 +15,7 @@ import redis.exceptions
 from redis.asyncio.client import Pipeline
 from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
 
 from plumbing import cancellable, cluster, embedded, sentinel
@@ -83,8 +84,13 @@ class Server:
     def error(self, error: redis.exceptions.RedisError | OSError) -> RedisError:
         """Return `error` as ours: what happened, at which server, what to do."""
         what = reaction(error)
-        said = str(error) or type(error).__name__
+        said = self._said(error)
         return RedisError(f"Redis at {self.address}: {said} ({what.advice})", passing=what.passing)
+
+    def _said(self, error: redis.exceptions.RedisError | OSError) -> str:
+        if isinstance(error, MasterNotFoundError):  # redis-py names Python objects here
+            return f"none of its Sentinels knows a primary {self._address.master!r} that is up"
+        return str(error) or type(error).__name__
 
 
 @asynccontextmanager

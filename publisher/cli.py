@@ -66,7 +66,7 @@ def run(config: ConfigOption = None) -> None:
     configuration again.
     """
     settings = settings_of(config)
-    command.run(command.until_stopped(running.run(settings, lambda: load(config))))
+    command.run(command.until_stopped_or_reloaded(running.run(settings, lambda: load(config))))
 
 
 @app.command()

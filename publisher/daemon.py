@@ -94,12 +94,13 @@ class Daemon:
         self.client = client
         self.leases = leases
         self.ready = asyncio.Event()
-        """Set once the leases were looked at for the first time."""
+        """Set once the leases could be looked at."""
         self._watcher = watcher
         self._kept = {name: _kept(catalog) for name, catalog in catalogs.items()}
         self._leaving: set[str] = set()
         self._look_now = asyncio.Event()
-        self._lease_error = ""
+        self.lease_error = ""
+        """Why the last look at the leases failed; empty if it did not."""
 
     @property
     def catalogs(self) -> dict[str, Catalog]:
@@ -160,7 +161,8 @@ class Daemon:
         for name in self._kept.keys() - self.leases.held():
             _cancel(self._kept[name])
         self._begin(fresh, started)
-        self.ready.set()
+        if not self.lease_error:
+            self.ready.set()
 
     def _begin(self, fresh: Mapping[str, Mapping[str, str]], started: datetime) -> None:
         """Begin to poll those of `fresh` that still nobody polls; each has its last status."""
@@ -205,11 +207,11 @@ class Daemon:
         self._watcher.polled(Done(name, time.monotonic() - begin, polled, failure))
 
     def _tell_leases(self, error: str) -> None:
-        if error and not self._lease_error:
+        if error and not self.lease_error:
             log.error("leases cannot be renewed, trying again", error=error)
-        if self._lease_error and not error:
+        if self.lease_error and not error:
             log.info("leases are renewed again")
-        self._lease_error = error
+        self.lease_error = error
 
     async def _stop(self) -> None:
         tasks = [kept.task for kept in self._kept.values() if kept.task is not None]

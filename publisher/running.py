@@ -11,7 +11,7 @@ from plumbing.command import reloading
 from plumbing.config import Settings
 from plumbing.durability import warnings_of
 from plumbing.embedded import Stay
-from plumbing.errors import Error
+from plumbing.errors import ConfigError, Error
 from plumbing.notify import Notify
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
@@ -97,9 +97,10 @@ class Reload:
     def _take_over(self) -> None:
         try:
             new = self._load()
+            self._check_data_dir(new)
             changed = self._app.built(new, self._changed(new))
         except Error as error:
-            log.error("configuration is wrong, going on with the old one", error=str(error))  # noqa: TRY400  no traceback for a user's mistake
+            log.warning("configuration is not taken over, the old one goes on", error=str(error))
             return
         gone = self._settings.catalogs.keys() - new.catalogs.keys()
         self._daemon.replace(changed, gone)
@@ -107,6 +108,14 @@ class Reload:
         if waiting := self._waiting(new):
             log.warning("restart to take over other settings", settings=waiting)
         self._settings = new
+
+    def _check_data_dir(self, new: Settings) -> None:
+        """Raise ConfigError if tokens would be looked for in another place than the others are."""
+        if new.data_dir != self._settings.data_dir:
+            raise ConfigError(
+                f"data_dir has changed from {self._settings.data_dir} to {new.data_dir}: restart "
+                "to take that over, and all else that has changed"
+            )
 
     def _changed(self, new: Settings) -> list[str]:
         """Return the catalogs that are new, or of which anything is another than before."""

@@ -93,8 +93,28 @@ def test_reload(place: Path, keys: redis.Redis, valkey: Valkey) -> None:
     assert owners(keys, "abe") == [None, None, None]
 
 
+def test_a_hangup_during_the_start_is_no_end(
+    place: Path, keys: redis.Redis, valkey: Valkey
+) -> None:
+    """A reload that comes too early has nothing to take over."""
+    valkey.pause()
+    with publisher(place) as process:
+        eventually_now(lambda: catches(process.pid, signal.SIGHUP))
+        process.send_signal(signal.SIGHUP)
+        valkey.resume()
+        eventually_now(lambda: all(owners(keys)))
+        events(process)
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Tell whether a process handles a signal (proc(5), SigCgt)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize(
-    "wrong", [b"[", b"lease = 3", b"", b'[catalogs.us]\nsource = "tiktok_shop"\n']
+    "wrong",
+    [b"[", b"lease = 3", b"", b'data_dir = "x"', b'[catalogs.us]\nsource = "tiktok_shop"\n'],
 )
 def test_a_wrong_configuration_is_not_taken_over(
     place: Path, keys: redis.Redis, wrong: bytes
@@ -107,7 +127,7 @@ def test_a_wrong_configuration_is_not_taken_over(
         replace(place / "tree.json", body(wide(5)))
         assert process.poll() is None
         log = events(process)
-    told = [each for each in log if each["event"].startswith("configuration is wrong")]
+    told = [each for each in log if each["event"].startswith("configuration is not taken over")]
     assert len(told) == 1
     assert "exception" not in told[0]
 

@@ -228,3 +228,18 @@ def test_an_unknown_catalog(file: Path) -> None:
     file.write_text(WHOLE)
     with pytest.raises(ConfigError, match=r"'uk' is not configured \(configured: shelf, us\)"):
         config.load(file).catalog("uk")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ('[{"shop_cipher":"x","bad":1}]', "STAND_INS: 0.bad: unknown key"),
+        ("[{", "STAND_INS: is not JSON"),
+    ],
+)
+def test_json_in_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch, value: str, told: str
+) -> None:
+    """A mistake in it names the variable, and the place in it, not the file."""
+    monkeypatch.setenv("CATEGORY_PUBLISHER_CATALOGS__US__STAND_INS", value)
+    assert told in refusal(file, WHOLE)
