@@ -4,6 +4,7 @@ Many are asked at once, since ten thousand one after the other would take second
 parts are not of exactly one moment: a consumer may be ahead of `meta` for a blink.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,9 @@ from publisher.values import chunks, json_object, text, texts
 
 AT_ONCE: Final = 500
 """Catalogs asked about in one go: some 3,000 short replies."""
+LARGEST: Final = 2**63
+OFFSET: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+NUMBER: Final = re.compile(r"[0-9]{1,20}")
 PARTS: Final = ("meta", "status", "consumers", "hold", "lease")
 
 
@@ -110,7 +114,7 @@ async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
         return
     async with client.pipeline(transaction=False) as pipe:
         for catalog, who in late:
-            after = _offset(catalog["consumers"][who])
+            after = _after(catalog["consumers"][who])
             pipe.xrange(keys.key(catalog["catalog"], "events"), min=after, count=1)
         replies = await pipe.execute(raise_on_error=False)
     for (catalog, who), reply in zip(late, replies, strict=True):
@@ -119,20 +123,23 @@ async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
 
 
 def _behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None) -> int | None:
+    """Return the events between a checkpoint and `meta`; a consumer may have written anything."""
     if not meta:
         return 0  # there is nothing that it could be behind of
-    try:
-        behind = int(meta["sequence"]) - int((checkpoint or {})["sequence"])
-    except (KeyError, ValueError, TypeError):
-        return None
+    sequence = (checkpoint or {}).get("sequence")
     same_epoch = checkpoint is not None and checkpoint.get("epoch") == meta.get("epoch")
-    return max(0, behind) if same_epoch else None
+    if not same_epoch or type(sequence) is not int or not 0 <= sequence < LARGEST:
+        return None
+    published = meta.get("sequence", "")
+    return max(0, int(published) - sequence) if NUMBER.fullmatch(published) else None
 
 
-def _offset(checkpoint: Mapping[str, Any] | None) -> str:
+def _after(checkpoint: Mapping[str, Any] | None) -> str:
+    """Return where the events behind a checkpoint begin; the stream's start if it does not say."""
     offset = str((checkpoint or {}).get("offset", ""))
-    milliseconds, _, number = offset.partition("-")
-    return f"({offset}" if milliseconds.isdecimal() and number.isdecimal() else "-"
+    found = OFFSET.fullmatch(offset)
+    is_offset = found and all(int(number) < LARGEST for number in found.groups())
+    return f"({offset}" if is_offset else "-"
 
 
 def _age(offset: bytes) -> float:

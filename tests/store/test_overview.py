@@ -1,0 +1,62 @@
+"""What stands in Redis of many catalogs, whatever somebody has written there."""
+
+import json
+
+import pytest
+import redis.asyncio
+
+from plumbing import clock
+from publisher.fine import problems
+from publisher.overview import Lag, overviews
+from publisher.poll import Catalog, poll_once
+from tests.store.scripted import ScriptedSource
+from tests.trees import wide
+
+HOSTILE = [
+    {"offset": "99999999999999999999999-1"},
+    {"offset": "99999999999999999999-1"},
+    {"offset": "9223372036854775807-18446744073709551615"},
+    {"offset": "\u0661-\u0661"},
+    {"offset": "1-1 COUNT"},
+    {"offset": ["1-1"]},
+    {"offset": None},
+    {"sequence": -1e300},
+    {"sequence": 1e300},
+    {"sequence": -5},
+    {"sequence": 10**40},
+    {"sequence": "1"},
+    {"sequence": True},
+    {"epoch": ["x"]},
+]
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, [1], "x", None, "x" * 1_000_000])
+async def test_what_a_consumer_writes_blinds_nobody(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, hostile: object
+) -> None:
+    """It may write only its own checkpoint; so that is all it can spoil."""
+    source.says(wide(3))
+    place = (await poll_once(catalog)).place
+    assert place is not None
+    sane = {"epoch": place.epoch, "sequence": 1, "offset": "1-1", "digest": "0"}
+    value = {**sane, **hostile} if isinstance(hostile, dict) else hostile
+    await client.hset("catalog:{us}:consumers", "evil", json.dumps(value))
+    await client.hset("catalog:{us}:consumers", "sane", json.dumps(sane))
+    us, other = await overviews(client, ["us", "other"])
+    assert us["lags"]["sane"].events == 2
+    assert us["lags"]["evil"].events in {None, 2}
+    assert other["lags"] == {}
+    assert problems(us, clock.now(), kept=False) == []
+
+
+async def test_in_step(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """A consumer at the state's sequence is behind by nothing."""
+    source.says(wide(3))
+    place = (await poll_once(catalog)).place
+    assert place is not None
+    at = {"epoch": place.epoch, "sequence": 3, "offset": "1-1"}
+    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
+    (us,) = await overviews(client, ["us"])
+    assert us["lags"] == {"mirror": Lag(0, 0.0)}
