@@ -11,7 +11,7 @@ from plumbing.terminal import harmless
 
 def element(tag: str, *inside: "Element | str", **attributes: str) -> Element:
     """Return an element with texts and elements in it; `class_` is the attribute `class`."""
-    made = Element(tag, {name.rstrip("_"): value for name, value in attributes.items()})
+    made = Element(tag, {name.rstrip("_"): harmless(value) for name, value in attributes.items()})
     for each in inside:
         if isinstance(each, Element):
             made.append(each)

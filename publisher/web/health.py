@@ -15,6 +15,8 @@ async def not_ready(daemon: Daemon) -> list[str]:
     reasons = []
     if not daemon.ready.is_set():
         reasons.append("the leases were not looked at yet")
+    if daemon.lease_error:
+        reasons.append(f"the leases cannot be renewed: {daemon.lease_error}")
     try:
         await reached(daemon)
     except RedisError as error:

@@ -7,12 +7,14 @@ whoever scrapes by another name.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from plumbing.errors import ConfigError
 from publisher.daemon import Daemon
@@ -53,6 +55,7 @@ async def serving(
     runner = web.AppRunner(
         Routes(daemon, metrics).app(),
         access_log=None,
+        logger=_errors_logger(),
         keepalive_timeout=IDLE_SECONDS,
         lingering_time=0,  # who sends a body gets no patience: no request here has one
         shutdown_timeout=GRACE_SECONDS,
@@ -64,12 +67,31 @@ async def serving(
         await runner.cleanup()
 
 
+def _errors_logger() -> logging.Logger:
+    """Return where aiohttp logs errors: a stranger's bad request is no traceback in our log."""
+    logger = logging.Logger("publisher.web")  # noqa: LOG001  none that others could set up
+    logger.addHandler(_Told(logging.INFO))
+    return logger
+
+
+class _Told(logging.Handler):
+    """Tells aiohttp's errors as the rest of this program does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            log.debug("bad request", error=error.message)
+        else:
+            log.error(record.getMessage(), exc_info=error)
+
+
 async def _bound(runner: web.AppRunner, listen: str, *, required: bool) -> str:
     host, _, port = listen.rpartition(":")
     try:
         await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-    except OSError as error:
-        reason = f"http_listen {listen!r}: cannot listen there: {error.strerror}"
+    except (OSError, UnicodeError) as error:  # a host's name can be none at all
+        said = error.strerror if isinstance(error, OSError) else "that is no host"
+        reason = f"http_listen {listen!r}: cannot listen there: {said}"
         if required:
             raise ConfigError(
                 f'{reason}: choose another address (port 0: any that is free), or "off"'

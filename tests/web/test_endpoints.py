@@ -48,6 +48,26 @@ async def test_without_redis_it_is_alive_but_not_ready(
         await site.shows("/readyz", "ready")
 
 
+async def test_who_cannot_renew_leases_is_not_ready(serve: Serve, folder: Path) -> None:
+    """A server without memory refuses what polls write; that Redis answers is not enough."""
+    with Valkey(folder, "--maxmemory", "1") as valkey:
+        site = await serve(valkey, **sources_of(["us"]))
+        await eventually(lambda: asyncio.sleep(0, site.daemon.lease_error))
+        status, told = await site.get("/readyz")
+        assert (status, "the leases cannot be renewed: " in told) == (503, True)
+        await site.shows("/metrics", "category_publisher_ready 0.0")
+
+
+async def test_a_bad_request_is_no_traceback(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """A stranger cannot fill the log; the next one is answered as ever."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
+    writer.write(b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 20_000))
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    assert await site.get("/healthz") == (200, "alive\n")
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
 async def test_a_late_poll_is_named(site: Site, sources: dict[str, ScriptedSource]) -> None:
     """Not ready is who does not poll what it should."""
     end = asyncio.Event()
@@ -101,7 +121,7 @@ async def test_an_address_that_is_taken(site: Site) -> None:
         assert url == ""
 
 
-@pytest.mark.parametrize("listen", ["no.such.host.invalid:0", "192.0.2.1:0"])
+@pytest.mark.parametrize("listen", ["no.such.host.invalid:0", "192.0.2.1:0", "..:0"])
 async def test_an_address_that_is_none_of_this_machine(site: Site, listen: str) -> None:
     """The error names it."""
     with pytest.raises(ConfigError, match=listen):
