@@ -18,6 +18,7 @@ from publisher.sources.factory import Sources
 from publisher.sources.token_file import TokenFile
 from publisher.sources.token_vault import kept
 from publisher.sources.tokens import TokenStore
+from publisher.sources.turns import Turns
 from publisher.store import Store
 
 
@@ -47,7 +48,8 @@ async def opened_app(
         server.client() as client,
         opened_session() as session,
     ):
-        sources = Sources(session, partial(kept, client=client, server=server))
+        store_of = partial(kept, data_dir=settings.data_dir, client=client, server=server)
+        sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
         yield App(server, client, sources, _built(settings, names, client, sources))
 
 
@@ -65,7 +67,7 @@ async def opened_tokens(settings: Settings, shop: TikTokShopSettings) -> AsyncIt
         yield TokenFile(shop.token_file)
         return
     async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        yield kept(shop, client, server)
+        yield kept(shop, data_dir=settings.data_dir, client=client, server=server)
 
 
 def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:

@@ -16,6 +16,7 @@ from plumbing.notify import Notify
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
 from publisher.lease import Leases
+from publisher.sources.factory import expiries
 from publisher.web import Metrics, serving
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,7 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
     is_required = "http_listen" in settings.model_fields_set
     async with opened_app(settings, configured(settings), Stay.KEEP) as app:
         await _tell(app, leases := Leases(app.client, settings.lease))
-        metrics = Metrics(app.sources.expiries)
+        metrics = Metrics(expiries)
         daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
         async with (
             serving(settings.http_listen, daemon, metrics, required=is_required),

@@ -18,6 +18,7 @@ from publisher.sources import transport
 from publisher.sources.envelope import Envelope
 from publisher.sources.reactions import Asked, error_of
 from publisher.sources.signature import sign
+from publisher.sources.tokens import AUTHORIZE
 from publisher.sources.transport import Limits, Reply
 from publisher.sources.turns import Turns
 
@@ -28,7 +29,8 @@ TOKEN_OF_REFRESH: Final = "/api/v2/token/refresh"  # noqa: S105
 class Api:
     """TikTok Shop as one app sees it. Raises ConfigError if the app's key or secret is missing.
 
-    `section` is where a catalog that asks is configured, for messages: `[catalogs.us]`.
+    `section` is where a catalog that asks is configured, for messages: `[catalogs.us]`; `authorize`
+    is the command that gets it new tokens.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Api:
         session: aiohttp.ClientSession,
         *,
         section: str,
+        authorize: str = AUTHORIZE,
         limits: Limits | None = None,
         turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
@@ -46,6 +49,7 @@ class Api:
         self._auth_url = settings.auth_url
         self._session = session
         self._section = section
+        self.authorize = authorize
         self._limits = limits or Limits()
         self._turns = turns or Turns()
         self.clock = clock
@@ -100,7 +104,7 @@ class Api:
         except Transient as error:
             raise Transient(
                 f"{error}. The tokens may have been replaced all the same and the new ones lost: "
-                "should the old ones be refused from now on, run `category-publisher authorize`"
+                f"should the old ones be refused from now on, run `{self.authorize}`"
             ) from error
         self._check(reply, spent)
         return _data(reply.body, transport.place_of(url))
@@ -113,7 +117,7 @@ class Api:
 
     def _check(self, reply: Reply, *secrets: str) -> None:
         hidden = (self._secret, *secrets)
-        if error := error_of(reply, Asked(self._section, hidden, self.clock)):
+        if error := error_of(reply, Asked(self._section, hidden, self.clock, self.authorize)):
             raise error
 
 

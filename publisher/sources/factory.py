@@ -1,8 +1,7 @@
 """From a catalog's settings to its source, and what the sources of a process share."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -13,23 +12,16 @@ from publisher.sources.access import Access, access_of
 from publisher.sources.api import Api
 from publisher.sources.file import File
 from publisher.sources.http import Http
-from publisher.sources.own_tokens import OwnTokens
+from publisher.sources.own_tokens import Expiry, OwnTokens
 from publisher.sources.stand_ins import StandIns
 from publisher.sources.tiktok_shop import TikTokShop
 from publisher.sources.token_file import TokenFile
-from publisher.sources.tokens import TokenStore
+from publisher.sources.tokens import AUTHORIZE, TokenStore
 from publisher.sources.transport import Limits
 from publisher.sources.turns import Turns
 
-StoreOf = Callable[[TikTokShopSettings], TokenStore]
-
-
-class Expiry(NamedTuple):
-    """When tokens end, in Unix seconds; None where unknown. `place` is where they are kept."""
-
-    place: str
-    access_token: float | None
-    refresh_token: float | None
+StoreOf = Callable[[TikTokShopSettings, str], TokenStore]
+"""From a shop's settings, and the command that authorizes it, to where its tokens are kept."""
 
 
 class Sources:
@@ -37,19 +29,21 @@ class Sources:
 
     `session` stays the caller's to close, and should not limit its connections, since that would
     let one host hold up the others. `store_of` says where tokens are kept (`token_vault.kept`).
+    `turns` holds for all that is ever opened, whatever newer settings say.
     """
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        store_of: StoreOf = lambda settings: TokenFile(settings.token_file),
+        store_of: StoreOf = lambda settings, authorize: TokenFile(settings.token_file, authorize),
         *,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
         self._store_of = store_of
         self._clock = clock
-        self._turns: dict[int, Turns] = {}
+        self._turns = turns or Turns()
         self._accesses: WeakValueDictionary[TikTokShopSettings, Access] = WeakValueDictionary()
 
     def open(self, name: str, settings: Settings) -> Source:
@@ -59,52 +53,75 @@ class Sources:
         none.
         """
         catalog = settings.catalog(name)
-        turns = self._turns.setdefault(settings.polls_at_once, Turns(settings.polls_at_once))
         match catalog.source:
             case "file":
                 return File(catalog)
             case "http":
-                return Http(catalog, self._session, turns)
+                return Http(catalog, self._session, self._turns)
             case "tiktok_shop":
-                return self._market(name, settings, turns)
+                return self._market(name, settings)
 
-    def expiries(self) -> Iterator[Expiry]:
-        """Yield when the tokens that are ours to refresh end, as last seen."""
-        for access in self._accesses.values():
-            if isinstance(access, OwnTokens) and (pair := access.seen):
-                yield Expiry(
-                    access.place, pair.access_token_expires_at, pair.refresh_token_expires_at
-                )
-
-    def _market(self, name: str, settings: Settings, turns: Turns) -> Source:
+    def _market(self, name: str, settings: Settings) -> Source:
         catalog = settings.catalog(name)
-        app, *apps = settings.tiktok_shops_of(name)
-        first = self._shop(catalog, app, f"[catalogs.{name}]", turns)
+        first = self._shop(catalog, f"[catalogs.{name}]", *_app(settings, name))
         if not catalog.stand_ins:
             return first
         others = [
             self._shop(
                 catalog.model_copy(update={"shop_cipher": stand_in.shop_cipher}),
-                app,
                 f"stand-in {number} of [catalogs.{name}]",
-                turns,
+                *_app(settings, name, number),
             )
-            for number, (stand_in, app) in enumerate(zip(catalog.stand_ins, apps, strict=True), 1)
+            for number, stand_in in enumerate(catalog.stand_ins, 1)
         ]
         return StandIns(name, [first, *others])
 
     def _shop(
-        self, catalog: CatalogSettings, app: TikTokShopSettings, section: str, turns: Turns
-    ) -> Source:
-        limits = Limits.of(catalog)
-        api = Api(
-            app, self._session, section=section, limits=limits, turns=turns, clock=self._clock
-        )
-        return TikTokShop(catalog, api, self._access(app, turns))
+        self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, authorize: str
+    ) -> TikTokShop:
+        api = self._api(app, section, authorize, Limits.of(catalog))
+        return TikTokShop(catalog, api, self._access(app, authorize))
 
-    def _access(self, app: TikTokShopSettings, turns: Turns) -> Access:
+    def _access(self, app: TikTokShopSettings, authorize: str) -> Access:
         access = self._accesses.get(app)
         if access is None:
-            api = Api(app, self._session, section="[tiktok_shop]", turns=turns, clock=self._clock)
-            access = self._accesses[app] = access_of(app, api, self._store_of(app))
+            api = self._api(app, "[tiktok_shop]", authorize)
+            access = access_of(app, api, self._store_of(app, authorize))
+            self._accesses[app] = access
         return access
+
+    def _api(
+        self, app: TikTokShopSettings, section: str, authorize: str, limits: Limits | None = None
+    ) -> Api:
+        return Api(
+            app,
+            self._session,
+            section=section,
+            authorize=authorize,
+            limits=limits,
+            turns=self._turns,
+            clock=self._clock,
+        )
+
+
+def expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
+    """Yield when the tokens of `sources` end, as last seen, where they are ours to refresh."""
+    shops = (
+        shop
+        for source in sources
+        for shop in (source.shops if isinstance(source, StandIns) else [source])
+    )
+    accesses = {shop.access for shop in shops if isinstance(shop, TikTokShop)}
+    for access in accesses:
+        if isinstance(access, OwnTokens) and (expiry := access.expiry):
+            yield expiry
+
+
+def _app(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
+    """Return the app of a catalog, or of a stand-in of it, and the command that authorizes it."""
+    app, command = settings.tiktok_shop_of(name, stand_in), AUTHORIZE
+    if app != settings.tiktok_shop:
+        command += f" --catalog {name}"
+        if app != settings.tiktok_shop_of(name):
+            command += f" --stand-in {stand_in}"
+    return app, command

@@ -21,6 +21,14 @@ REST: Final = 60.0
 ten thousand catalogs share one token."""
 
 
+class Expiry(NamedTuple):
+    """When tokens end, in Unix seconds; None where unknown. `place` is where they are kept."""
+
+    place: str
+    access_token: float | None
+    refresh_token: float | None
+
+
 class _Refreshed(NamedTuple):
     """A pair that we got, and what the store held when we asked for it."""
 
@@ -52,13 +60,26 @@ class OwnTokens:
         self._refused: _Refused | None = None
         self._rests_until = 0.0
         self._is_late = False
-        self.seen: TokenPair | None = None
-        """The pair as last seen, for metrics."""
+        self._seen: TokenPair | None = None
+        self._not_refreshed = ""
+        """The access token whose refresh failed."""
 
     @property
-    def place(self) -> str:
-        """Where the pair is kept."""
-        return self._store.place
+    def expiry(self) -> Expiry | None:
+        """When the tokens end, as last seen; None if none were seen.
+
+        Once a refresh is due, whoever polls next gets another pair. So from then on the access
+        token's end is known only if a refresh was tried here, and failed.
+        """
+        pair = self._seen
+        if pair is None:
+            return None
+        is_known = pair.access_token == self._not_refreshed or not pair.is_due(self._api.clock())
+        return Expiry(
+            self._store.place,
+            pair.access_token_expires_at if is_known else None,
+            pair.refresh_token_expires_at,
+        )
 
     async def current(self) -> str:
         """Return the access token, refreshed ahead of its end.
@@ -103,6 +124,7 @@ class OwnTokens:
             stored = await self._whole(await self._store.load())
             pair = self._usable(stored)
             if pair.access_token == old:
+                self._not_refreshed = old
                 pair = await unbroken(self._refresh(stored, pair))
         return pair.access_token
 
@@ -110,7 +132,7 @@ class OwnTokens:
         if pair.refresh_token is None:
             raise NotAuthorized(
                 f"the access token is used up, and there is no refresh token: set {ENV_REFRESH}, "
-                "or run `category-publisher authorize`"
+                f"or run `{self._api.authorize}`"
             )
         self._refuse_again(pair.refresh_token)
         await self._store.rehearse()
@@ -157,10 +179,10 @@ class OwnTokens:
         pair = stored or self._first
         if pair is None:
             raise NotAuthorized(
-                "there is no access token: run `category-publisher authorize`, which writes "
+                f"there is no access token: run `{self._api.authorize}`, which writes "
                 f"{self._store.place}, or set {ENV_TOKEN} and {ENV_REFRESH}"
             )
-        self.seen = pair
+        self._seen = pair
         return pair
 
     def _tell_late(self, error: Error) -> None:

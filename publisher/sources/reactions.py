@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from plumbing.errors import Error
 from publisher.errors import NotAuthorized, ShopClosed, SourceError, TokenExpired, Transient
 from publisher.sources.envelope import Envelope, begins_with_success
+from publisher.sources.tokens import AUTHORIZE
 from publisher.sources.transport import (
     TOO_MANY_REQUESTS,
     Reply,
@@ -38,7 +39,8 @@ class Reaction(enum.Enum):
 class Known(NamedTuple):
     """One error of the API: what it means and what to do about it.
 
-    `{section}` in the advice becomes the place of the catalog in publisher.toml.
+    `{section}` in the advice becomes the place of the catalog in publisher.toml, `{authorize}` the
+    command that gets it new tokens.
     """
 
     reaction: Reaction
@@ -46,8 +48,8 @@ class Known(NamedTuple):
     advice: str
 
 
-AUTHORIZE_AGAIN: Final = "run `category-publisher authorize`"
-CIPHERS: Final = "`category-publisher authorize` lists the shops with their ciphers"
+AUTHORIZE_AGAIN: Final = "run `{authorize}`"
+CIPHERS: Final = "`{authorize}` lists the shops with their ciphers"
 CHECK_APP: Final = (
     "check that CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET is the secret of the app key"
 )
@@ -130,6 +132,8 @@ class Asked:
     """Secrets that the answer might quote."""
     clock: Callable[[], float] = time.time
     """This machine's Unix seconds."""
+    authorize: str = AUTHORIZE
+    """The command that gets new tokens for it."""
 
 
 def error_of(reply: Reply, asked: Asked) -> Error | None:
@@ -149,9 +153,13 @@ def error_of(reply: Reply, asked: Asked) -> Error | None:
     known = _known(envelope, reply, asked)
     text = (
         f"{reply.place}: TikTok Shop refused: {known.meaning} ({envelope.told(asked.hidden)}): "
-        f"{known.advice.replace('{section}', asked.section)}"
+        f"{_filled(known.advice, asked)}"
     )
     return _raised(known.reaction, text, reply, asked)
+
+
+def _filled(advice: str, asked: Asked) -> str:
+    return advice.replace("{section}", asked.section).replace("{authorize}", asked.authorize)
 
 
 def _known(envelope: Envelope, reply: Reply, asked: Asked) -> Known:

@@ -3,6 +3,9 @@
 A market's tree is the same whichever of its shops asks (contract, 2: another shop may take a
 catalog over). So a shop that is inactive, or whose seller has withdrawn the authorization, need not
 stop the catalog. Trouble that would meet any shop (network, rates, bad snapshots) does not switch.
+
+Once the first shop is out, a stand-in that fails of something that does not pass is passed over
+too, whatever it is: it may have an app and tokens of its own, and asking the next can only help.
 """
 
 from collections.abc import Sequence
@@ -10,7 +13,16 @@ from typing import Final
 
 import structlog
 
-from publisher.errors import NotAuthorized, ShopClosed, SourceError
+from plumbing.errors import Error
+from publisher.errors import (
+    BadSnapshot,
+    NotAuthorized,
+    RefreshUnderWay,
+    ShopClosed,
+    SourceError,
+    TokenError,
+    Transient,
+)
 from publisher.sources import Answer, Source
 
 log = structlog.get_logger(__name__)
@@ -23,22 +35,24 @@ class StandIns:
 
     def __init__(self, catalog: str, shops: Sequence[Source]) -> None:
         self._catalog = catalog
-        self._shops = shops
-        self.answering = FIRST
+        self.shops = shops
+        self.answering: int | None = None
         """The place of the shop that answered last: 0 the catalog's own, 1 the first stand-in."""
 
     async def fetch(self) -> Answer:
         """Return the answer of the first shop that can give one.
 
-        Raises what a shop raises if another could not do better, and SourceError with each shop's
-        reason if none can answer.
+        Raises what the first shop raises if another could not do better; what a stand-in raises
+        if that may pass; and SourceError if none can answer. Each shop's reason is in the text.
         """
         reasons: list[str] = []
-        for place, shop in enumerate(self._shops):
+        for place, shop in enumerate(self.shops):
             try:
                 answer = await shop.fetch()
-            except (ShopClosed, NotAuthorized) as error:
-                reasons.append(f"{_name(place)}: {error}")
+            except (SourceError, TokenError, BadSnapshot) as error:
+                if not _is_passed_over(place, error):
+                    raise _told(error, place, reasons) from error
+                reasons.append(_reason(place, error))
             else:
                 self._tell(place, reasons)
                 return answer
@@ -46,7 +60,7 @@ class StandIns:
 
     def _tell(self, place: int, reasons: list[str]) -> None:
         """Tell that another shop answers than the last time."""
-        if place != self.answering:
+        if place != (self.answering or FIRST):
             told = log.bind(catalog=self._catalog)
             if place == FIRST:
                 told.info("first shop answers again")
@@ -55,10 +69,28 @@ class StandIns:
         self.answering = place
 
 
-def answering(source: Source) -> int:
-    """Return the place of the shop that answered last; 0 for a source without stand-ins."""
-    return source.answering if isinstance(source, StandIns) else FIRST
+def answering(source: Source) -> int | None:
+    """Return the place of the shop that answered last; None if none did, or there is but one."""
+    return source.answering if isinstance(source, StandIns) else None
 
 
-def _name(place: int) -> str:
-    return "first shop" if place == FIRST else f"stand-in {place}"
+def _is_passed_over(place: int, error: Error) -> bool:
+    """Tell whether the next shop is asked after `error` of the one at `place`."""
+    if place == FIRST:
+        return isinstance(error, ShopClosed | NotAuthorized)
+    passes = isinstance(error, Transient | RefreshUnderWay | BadSnapshot)
+    return not passes and not getattr(error, "not_before", 0.0)
+
+
+def _told(error: Error, place: int, reasons: list[str]) -> Error:
+    """Return `error` of the shop at `place`, with the `reasons` of those before it."""
+    if not reasons:
+        return error
+    text = "; ".join([*reasons, _reason(place, error)])
+    if isinstance(error, SourceError):
+        return type(error)(text, not_before=error.not_before)
+    return type(error)(text)
+
+
+def _reason(place: int, error: Error) -> str:
+    return f"{'first shop' if place == FIRST else f'stand-in {place}'}: {error}"

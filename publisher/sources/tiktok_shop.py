@@ -18,7 +18,7 @@ class TikTokShop:
     def __init__(self, settings: CatalogSettings, api: Api, access: Access) -> None:
         self._query = _query(settings)
         self._api = api
-        self._access = access
+        self.access = access
 
     async def fetch(self) -> Answer:
         """Return the categories as answered, in their envelope.
@@ -26,11 +26,11 @@ class TikTokShop:
         Raises SourceError, of it ShopClosed, TokenError, of it NotAuthorized, RedisError where
         the tokens are kept there, or BadSnapshot for a body over the limit.
         """
-        token = await self._access.current()
+        token = await self.access.current()
         try:
             body = await self._ask(token)
         except TokenExpired:
-            body = await self._ask_again(await self._access.renewed(token))
+            body = await self._ask_again(await self.access.renewed(token))
         return Answer(body, bare_list=False)
 
     async def _ask_again(self, token: str) -> bytes:

@@ -12,16 +12,20 @@ from pydantic import ValidationError
 
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources import files
-from publisher.sources.tokens import LOCK_SECONDS, TokenPair, told
+from publisher.sources.tokens import AUTHORIZE, LOCK_SECONDS, TokenPair, told
 
 MAX_FILE_BYTES: Final = 64 * 1024
 
 
 class TokenFile:
-    """A TokenStore for the processes of one machine. Write it under its lock."""
+    """A TokenStore for the processes of one machine. Write it under its lock.
 
-    def __init__(self, path: Path) -> None:
+    `authorize` is the command that gets a new pair, for messages.
+    """
+
+    def __init__(self, path: Path, authorize: str = AUTHORIZE) -> None:
         self.path = path
+        self._authorize = authorize
         self._next = path.with_name(f"{path.name}.next")
 
     @property
@@ -96,8 +100,8 @@ class TokenFile:
             raise TokenError(f"{self.path} {error}") from error
         except ValidationError as error:
             raise TokenError(
-                f"{self.path} is no token file ({told(error)}): run `category-publisher "
-                "authorize`, which replaces it"
+                f"{self.path} is no token file ({told(error)}): run `{self._authorize}`, which "
+                "replaces it"
             ) from None
 
     def _store(self, pair: TokenPair) -> None:

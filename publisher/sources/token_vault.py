@@ -7,6 +7,7 @@ saves refreshes, since whoever holds it may be paused for longer than it lasts.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 import redis.exceptions
@@ -19,7 +20,7 @@ from plumbing.config import TikTokShopSettings
 from plumbing.server import Client, Server
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.token_file import TokenFile
-from publisher.sources.tokens import LOCK_SECONDS, TokenPair, TokenStore, told
+from publisher.sources.tokens import AUTHORIZE, LOCK_SECONDS, TokenPair, TokenStore, told
 from publisher.values import raw
 
 log = structlog.get_logger(__name__)
@@ -30,13 +31,29 @@ LOCK_LIFE: Final = 90.0
 LOOK_AGAIN: Final = 0.1
 
 
-def kept(settings: TikTokShopSettings, client: Client, server: Server) -> TokenStore:
-    """Return where the pair of `settings` is kept: in Redis if there is a `token_key`."""
-    file = TokenFile(settings.token_file)
+def kept(
+    settings: TikTokShopSettings,
+    authorize: str = AUTHORIZE,
+    *,
+    data_dir: Path,
+    client: Client,
+    server: Server,
+) -> TokenStore:
+    """Return where the pair of `settings` is kept: in Redis if there is a `token_key`.
+
+    `authorize` is the command that gets a new pair, for messages.
+    """
+    file = TokenFile(settings.token_file, authorize)
     if settings.token_key is None:
         return file
-    key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{file.path.name}"
-    return TokenVault(key, settings.token_key, file, client, server)
+    key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{_name(file.path, data_dir)}"
+    return TokenVault(key, settings.token_key, file, client, server, authorize)
+
+
+def _name(token_file: Path, data_dir: Path) -> str:
+    """Return `token_file` as it is configured, which is the same on each machine."""
+    is_below = token_file.is_relative_to(data_dir)
+    return (token_file.relative_to(data_dir) if is_below else token_file).as_posix()
 
 
 class TokenVault:
@@ -53,8 +70,10 @@ class TokenVault:
         file: TokenFile,
         client: Client,
         server: Server,
+        authorize: str = AUTHORIZE,
     ) -> None:
         self.key = key
+        self._authorize = authorize
         keys = [Fernet(word.strip()) for word in token_key.get_secret_value().split(",")]
         self._newest, self._keys = keys[0], MultiFernet(keys)
         self._file = file
@@ -140,12 +159,12 @@ class TokenVault:
             raise TokenError(
                 f"{self.place}: token_key does not open the tokens: give the key that sealed them "
                 "(several with commas between; the first seals), or, if it is lost, delete this "
-                "Redis key and run `category-publisher authorize`"
+                f"Redis key and run `{self._authorize}`"
             ) from None
         except ValidationError as error:
             raise TokenError(
                 f"{self.place} holds no tokens ({told(error)}): delete it and run "
-                "`category-publisher authorize`"
+                f"`{self._authorize}`"
             ) from None
 
     def _is_of_newest_key(self, sealed: bytes) -> bool:

@@ -13,6 +13,8 @@ from publisher.errors import SourceError
 
 DAY: Final = 24 * 3600.0
 MARGIN_SHARE: Final = 0.2
+AUTHORIZE: Final = "category-publisher authorize"
+"""What gets new tokens for [tiktok_shop]; others need `--catalog` and `--stand-in`."""
 LOCK_SECONDS: Final = 120.0
 """How long to wait for another process that refreshes; one request takes a minute at most."""
 

@@ -6,7 +6,7 @@ their labels: of ten thousand that would be more than a hundred thousand series.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NamedTuple
@@ -19,8 +19,11 @@ from plumbing import clock
 from plumbing.errors import RedisError
 from plumbing.refusals import AWAY, BAD_TLS, BY_CODE, reaction
 from publisher.daemon import Daemon, Done
+from publisher.errors import WrongType
 from publisher.model import Counts
-from publisher.sources.factory import Expiry
+from publisher.sources import Source
+from publisher.sources.own_tokens import Expiry
+from publisher.sources.stand_ins import answering
 from publisher.store import CONTRACT
 from publisher.web.gauges import PREFIX, families
 from publisher.web.sight import Seen
@@ -74,9 +77,11 @@ class Scrape(NamedTuple):
 
 
 class Metrics:
-    """Counts what `daemon` does. `expiries` says when tokens end, as `Sources.expiries` does."""
+    """Counts what `daemon` does. `expiries` says when the tokens of sources end (`factory`)."""
 
-    def __init__(self, expiries: Callable[[], Iterable[Expiry]] = tuple) -> None:
+    def __init__(
+        self, expiries: Callable[[Iterable[Source]], Iterable[Expiry]] = lambda _sources: ()
+    ) -> None:
         self._expiries = expiries
         self._changes: Counter[tuple[str, str]] = Counter()
         self._redis_errors: Counter[str] = Counter(dict.fromkeys(_kinds(), 0))
@@ -101,6 +106,8 @@ class Metrics:
                 self._changes[done.catalog, kind] += count
         if isinstance(done.error, RedisError):
             self.redis_failed(done.error)
+        if isinstance(done.error, WrongType):
+            self._redis_errors["wrongtype"] += 1
 
     def redis_failed(self, error: RedisError) -> None:
         """Count an error of Redis, by what the server said of it."""
@@ -114,7 +121,8 @@ class Metrics:
             *self._registry.collect(),
             *_of_daemon(daemon, len(held), redis_is_up=not seen.error),
             self._errors(),
-            self._token_ends(),
+            self._token_ends(catalogs[name].source for name in held),
+            _stand_ins({name: catalogs[name].source for name in held}),
         ]
         intervals = {name: catalogs[name].poll_every for name in held}
         return Scrape(of_process, intervals, self._changes.copy(), seen, clock.now())
@@ -129,18 +137,31 @@ class Metrics:
             family.add_metric([kind], count)
         return family
 
-    def _token_ends(self) -> Metric:
+    def _token_ends(self, sources: Iterable[Source]) -> Metric:
         family = GaugeMetricFamily(
             f"{PREFIX}_token_expiry_timestamp_seconds",
-            "When a token of ours ends, in Unix time, as last seen by this publisher.",
+            "When a token of catalogs held here ends, in Unix time; absent while not known.",
             labels=["place", "token"],
         )
-        ends = {end.place: end for end in self._expiries()}
+        ends = {end.place: end for end in self._expiries(sources)}
         for place, end in sorted(ends.items()):
             for token, at in (("access", end.access_token), ("refresh", end.refresh_token)):
                 if at is not None:
                     family.add_metric([place, token], at)
         return family
+
+
+def _stand_ins(sources: Mapping[str, Source]) -> Metric:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_stand_in",
+        "Which shop answered last: 0 the catalog's own, 1 its first stand-in, and so on.",
+        labels=["catalog"],
+    )
+    for name, source in sources.items():
+        place = answering(source)
+        if place is not None:
+            family.add_metric([name], place)
+    return family
 
 
 def encoded(scrape: Scrape, accept: str) -> tuple[bytes, str]:
@@ -162,8 +183,8 @@ def _of_daemon(daemon: Daemon, leases: int, *, redis_is_up: bool) -> Iterator[Me
         ("redis_up", "Whether Redis answered this scrape in time: 1 or 0.", redis_is_up),
         (
             "ready",
-            "Whether the leases were looked at since the start: 1 or 0.",
-            daemon.ready.is_set(),
+            "Whether the leases could be looked at, since the start and now: 1 or 0.",
+            daemon.ready.is_set() and not daemon.lease_error,
         ),
         ("catalogs", "Catalogs of this publisher's configuration.", len(daemon.catalogs)),
         ("leases", "Leases that are held here.", leases),

@@ -21,7 +21,9 @@ async def test_tokens_in_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     settings = settings_at("http://127.0.0.1:1", tmp_path, token_key=TOKEN_KEY).tiktok_shop
     server = Server(cluster.url)
     async with server.client() as client:
-        one, two = (kept(settings, client, server) for _ in range(2))
+        one, two = (
+            kept(settings, data_dir=tmp_path, client=client, server=server) for _ in range(2)
+        )
         await one.store(PAIR)
         await one.rehearse()
         async with one.locked():

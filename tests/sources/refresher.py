@@ -33,7 +33,8 @@ async def opened(settings: TikTokShopSettings, redis_url: str | None) -> AsyncIt
         return
     server = Server(redis_url)
     async with server.client() as client:
-        yield kept(settings, client, server)
+        folder = settings.token_file.parent
+        yield kept(settings, data_dir=folder, client=client, server=server)
 
 
 def say(text: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from aiohttp import web
 
 from plumbing.config import Settings
 from publisher.errors import TokenError
-from publisher.sources.factory import Sources
+from publisher.sources.factory import Sources, expiries
 from publisher.sources.token_file import TokenFile
 from publisher.sources.tokens import TokenPair
+from publisher.sources.turns import Turns
 
 from .fake_shop import CATEGORIES, GOOD, REFRESH, FakeShop, envelope, pair, raw
 
@@ -41,14 +41,12 @@ class Queue:
                 await asyncio.sleep(0.01)
 
 
-def many(
-    shop: FakeShop, folder: Path, number: int, *, at_once: int = 3, **catalog: Any
-) -> tuple[Settings, list[str]]:
+def many(shop: FakeShop, folder: Path, number: int, **catalog: Any) -> tuple[Settings, list[str]]:
     """Return settings of so many catalogs of one shop, and their names."""
     made = shop.settings(folder, catalog)
     names = [f"c{index}" for index in range(number)]
     catalogs = dict.fromkeys(names, made.catalogs["us"])
-    return made.model_copy(update={"catalogs": catalogs, "polls_at_once": at_once}), names
+    return made.model_copy(update={"catalogs": catalogs}), names
 
 
 @contextlib.contextmanager
@@ -66,13 +64,51 @@ async def test_one_app_has_so_many_requests_at_once(
     queue = Queue()
     shop.answers[CATEGORIES] = [queue]
     settings, names = many(shop, tmp_path, 12)
-    with fetching(Sources(session), settings, names) as tasks:
+    with fetching(Sources(session, turns=Turns(3)), settings, names) as tasks:
         await queue.reached(3)
         queue.may_answer.set()
         async with asyncio.timeout(20):
             await asyncio.gather(*tasks)
     assert queue.most == 3
     assert len(shop.asked_at(CATEGORIES)) == 12
+
+
+async def test_newer_settings_share_the_limit(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """What a reload opens, with another polls_at_once, waits for the turns of what was there."""
+    queue = Queue()
+    shop.answers[CATEGORIES] = [queue]
+    old, names = many(shop, tmp_path, 4)
+    sources = Sources(session, turns=Turns(3))
+    new = old.model_copy(update={"polls_at_once": 9})
+    with fetching(sources, old, names) as tasks, fetching(sources, new, names) as more:
+        await queue.reached(3)
+        queue.may_answer.set()
+        async with asyncio.timeout(20):
+            await asyncio.gather(*tasks, *more)
+    assert queue.most == 3
+
+
+async def test_the_end_of_a_due_token_is_told_only_by_who_failed_to_refresh_it(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Whoever has seen it before knows nothing of it: another publisher may have refreshed."""
+    file = TokenFile(tmp_path / "tokens.json")
+    now = 1000.0
+    await file.store(TokenPair.of_answer({**pair(1), "access_token_expire_in": 2000}, now))
+    settings = shop.settings(tmp_path)
+    opened = [Sources(session, clock=lambda: now).open("us", settings) for _ in range(2)]
+    await asyncio.gather(*(source.fetch() for source in opened))
+    assert [each.access_token for each in expiries(opened)] == [2000, 2000]
+
+    now = 1900.0
+    shop.answers[REFRESH] = [raw(b"", status=404)]
+    await opened[0].fetch()
+    assert {each.access_token for each in expiries(opened[:1])} == {2000}
+    [unknown] = expiries(opened[1:])
+    assert unknown.access_token is None
+    assert unknown.refresh_token == 2**33
 
 
 async def test_another_app_and_another_host_have_turns_of_their_own(
@@ -83,7 +119,7 @@ async def test_another_app_and_another_host_have_turns_of_their_own(
     shop.answers[CATEGORIES] = [queue]
     shop.answers["/tree.json"] = [queue]
     stuck, names = many(shop, tmp_path, 4)
-    sources = Sources(session)
+    sources = Sources(session, turns=Turns(3))
     with fetching(sources, stuck, names):
         await queue.reached(3)
         other_app = stuck.model_copy(
@@ -111,11 +147,11 @@ async def test_who_backs_off_holds_no_turn(
         return await envelope(data=GOOD)(request)
 
     shop.answers[CATEGORIES] = [answer]
-    settings, _ = many(shop, tmp_path, 1, at_once=1, locale="xx-1")
+    settings, _ = many(shop, tmp_path, 1, locale="xx-1")
     catalog = settings.catalogs["c0"]
     second = catalog.model_copy(update={"locale": "xx-2"})
     settings = settings.model_copy(update={"catalogs": {"c0": catalog, "c1": second}})
-    with fetching(Sources(session), settings, ["c0", "c1"]) as tasks:
+    with fetching(Sources(session, turns=Turns(1)), settings, ["c0", "c1"]) as tasks:
         await asyncio.gather(*tasks)
     assert came == ["xx-1", "xx-2", "xx-1"]
 
@@ -132,18 +168,16 @@ async def test_ten_catalogs_refresh_once(
 
     shop.answers[CATEGORIES] = [judge]
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
-    settings, names = many(shop, tmp_path, 10, at_once=8)
+    settings, names = many(shop, tmp_path, 10)
     sources = Sources(session)
     opened = [sources.open(name, settings) for name in names]
     await asyncio.gather(*(source.fetch() for source in opened))
     assert len(shop.asked_at(REFRESH)) == 1
-    [expiry] = sources.expiries()
+    [expiry] = expiries(opened)
     assert expiry.place == str(tmp_path / "tokens.json")
     assert expiry.access_token
     assert expiry.refresh_token == 2**33
-    opened.clear()
-    gc.collect()
-    assert not list(sources.expiries())
+    assert not list(expiries([]))
 
 
 async def test_an_authorization_that_ended_is_asked_about_once(
@@ -190,10 +224,8 @@ async def test_a_source_without_an_app_has_turns_too(
     shop.answers["/tree.json"] = [queue]
     catalog = {"source": "http", "url": f"{shop.url}/tree.json"}
     names = [f"c{index}" for index in range(5)]
-    settings = Settings.model_validate(
-        {"polls_at_once": 2, "catalogs": dict.fromkeys(names, catalog)}
-    )
-    with fetching(Sources(session), settings, names) as tasks:
+    settings = Settings.model_validate({"catalogs": dict.fromkeys(names, catalog)})
+    with fetching(Sources(session, turns=Turns(2)), settings, names) as tasks:
         await queue.reached(2)
         queue.may_answer.set()
         await asyncio.gather(*tasks)

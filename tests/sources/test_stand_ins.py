@@ -1,5 +1,6 @@
 """Another shop of the market stands in when the first answers no more, and only then."""
 
+import re
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,69 @@ async def test_trouble_that_any_shop_would_have_does_not_switch(
     with pytest.raises(SourceError):
         await source.fetch()
     assert set(market.asked()) == {"hush-one"}
+
+
+@pytest.mark.parametrize(
+    "failure", [envelope(105005, "No scope", status=403), raw(b"<html>", status=404)]
+)
+async def test_a_broken_stand_in_is_passed_over(
+    market: Market, source: Source, failure: Any
+) -> None:
+    """Of whatever does not pass; if none answers, the first shop's reason is told too."""
+    market.fails |= {"hush-one": CLOSED[0], "hush-two": failure}
+    await source.fetch()
+    assert answering(source) == 2
+    market.fails["hush-three"] = failure
+    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: .*; stand-in 2"):
+        await source.fetch()
+
+
+async def test_trouble_that_passes_ends_the_poll_with_each_reason(
+    market: Market, source: Source
+) -> None:
+    """The next shop is not asked; when to ask again is kept."""
+    market.fails |= {"hush-one": CLOSED[0], "hush-two": envelope(36009037, "Hourly limit")}
+    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: ") as caught:
+        await source.fetch()
+    assert caught.value.not_before > 0
+    assert market.asked() == ["hush-one", "hush-two"]
+
+
+@pytest.mark.parametrize(
+    ("catalog", "stand_in", "commands"),
+    [
+        ({}, {}, ["authorize", "authorize"]),
+        ({"token_file": "us.json"}, {}, ["authorize --catalog us", "authorize --catalog us"]),
+        (
+            {},
+            {"token_file": "two.json"},
+            ["authorize", "authorize --catalog us --stand-in 1"],
+        ),
+    ],
+)
+async def test_the_advice_names_whose_tokens_are_wanted(
+    shop: FakeShop,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+    catalog: dict[str, str],
+    stand_in: dict[str, str],
+    commands: list[str],
+) -> None:
+    """`--catalog` and `--stand-in` where the tokens are theirs alone."""
+    catalog, stand_in = (
+        {key: str(tmp_path / value) for key, value in each.items()} for each in (catalog, stand_in)
+    )
+    made = {**catalog, "shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **stand_in}]}
+    shop.answers[CATEGORIES] = [envelope(101000, "misfit", status=401)]
+    settings = shop.settings(tmp_path, made)
+    with pytest.raises(SourceError) as caught:
+        await Sources(session).open("us", settings).fetch()
+    assert re.findall(r"`category-publisher (.+?)` lists", str(caught.value)) == commands
+
+    none = shop.settings(tmp_path, made, access_token=None, refresh_token=None)
+    with pytest.raises(SourceError) as caught:
+        await Sources(session).open("us", none).fetch()
+    assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands
 
 
 async def test_when_none_answers_each_reason_is_told(market: Market, source: Source) -> None:

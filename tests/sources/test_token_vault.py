@@ -46,7 +46,7 @@ class Publisher:
     ) -> TokenStore:
         """Return the store of a publisher that has the token keys `keys`."""
         settings = self._shop.settings(self._folder, token_key=keys).tiktok_shop
-        return kept(settings, client, server)
+        return kept(settings, data_dir=self._folder, client=client, server=server)
 
     def tokens(self, store: TokenStore) -> OwnTokens:
         """Return tokens that nobody shares yet."""
@@ -354,7 +354,32 @@ def test_without_a_key_the_pair_is_in_the_file(
     shop: FakeShop, client: redis.asyncio.Redis, server: Server, tmp_path: Path
 ) -> None:
     """As it was before there were token keys."""
-    assert isinstance(kept(shop.settings(tmp_path).tiktok_shop, client, server), TokenFile)
-    made = kept(shop.settings(tmp_path, token_key=TOKEN_KEY).tiktok_shop, client, server)
+    settings = shop.settings(tmp_path).tiktok_shop
+    assert isinstance(kept(settings, data_dir=tmp_path, client=client, server=server), TokenFile)
+
+
+@pytest.mark.parametrize(
+    ("token_file", "name"),
+    [
+        ("tokens.json", "tokens.json"),
+        ("us/tokens.json", "us/tokens.json"),
+        ("uk/tokens.json", "uk/tokens.json"),
+        ("../tokens.json", "../tokens.json"),
+        ("/etc/shops/tokens.json", "/etc/shops/tokens.json"),
+    ],
+)
+def test_files_of_the_same_name_in_other_folders_are_told_apart(
+    shop: FakeShop,
+    client: redis.asyncio.Redis,
+    server: Server,
+    tmp_path: Path,
+    token_file: str,
+    name: str,
+) -> None:
+    """Named as configured, so two sellers never share a pair, and each machine has one name."""
+    settings = shop.settings(
+        tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
+    ).tiktok_shop
+    made = kept(settings, data_dir=tmp_path, client=client, server=server)
     assert isinstance(made, TokenVault)
-    assert made.place == f"Redis key {KEY}"
+    assert made.place == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"

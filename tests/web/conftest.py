@@ -16,7 +16,7 @@ from publisher.daemon import Daemon
 from publisher.guard import Limits
 from publisher.lease import Leases
 from publisher.poll import Catalog
-from publisher.sources.factory import Expiry
+from publisher.sources.own_tokens import Expiry
 from publisher.store import Store
 from publisher.web import Metrics, serving
 from tests.store.conftest import ORIGIN
@@ -78,7 +78,7 @@ async def _running(
     valkey: Valkey, listen: str, sources: dict[str, ScriptedSource]
 ) -> AsyncIterator[Site]:
     server = Server(valkey.url)
-    metrics = Metrics(lambda: [EXPIRY])
+    metrics = Metrics(lambda _sources: [EXPIRY])
     async with server.client() as client, aiohttp.ClientSession() as session:
         catalogs = {name: _catalog(client, name, source) for name, source in sources.items()}
         daemon = Daemon(server, client, Leases(client, LEASE), catalogs, metrics)

@@ -27,7 +27,7 @@ POLLED = 'poll_interval_seconds{catalog="us"}'
 CASES: dict[str, tuple[list[Series], list[Series]]] = {
     "Absent": ([{"build_info": "1x60 _x60"}, {}], [UP]),
     "RedisDown": ([{"redis_up": "1x60 0x60"}], [{"redis_up": "1x120"}]),
-    "RedisRefuses": ([{'redis_errors_total{kind="oom"}': "0+1x120"}], [{'redis_errors_total{kind="oom"}': "0 1x119"}, {'redis_errors_total{kind="oom"}': "7x120"}]),
+    "RedisRefuses": ([{'redis_errors_total{kind="oom"}': "0+1x120"}, {'redis_errors_total{kind="wrongtype"}': "0x9 1x59 2x60"}], [{'redis_errors_total{kind="oom"}': "0 1x119"}, {'redis_errors_total{kind="oom"}': "7x120"}]),
     "NotReady": ([{"ready": "0x120"}], [{"ready": "1x120"}]),
     "LeasesMissing": (
         [{"catalogs": "9x120", "leases": "8x120"}],
@@ -49,7 +49,8 @@ CASES: dict[str, tuple[list[Series], list[Series]]] = {
         [{f"consumer_lag_seconds{LAG}": "0x120", f"consumer_lag_seconds{OTHER}": "0x120", f"consumer_lag_events{OTHER}": "0x120"}],
         [{f"consumer_lag_seconds{LAG}": "0x120", f"consumer_lag_events{LAG}": "0x120"}],
     ),
-    "TokenExpires": ([{f'{TOKEN}"access"}}': "45000x120"}], [{f'{TOKEN}"access"}}': "52000x120"}]),
+    "TokenExpires": ([{f'{TOKEN}"access"}}': "45000x120"}], [{f'{TOKEN}"access"}}': "52000x120"}, {f'{TOKEN}"access"}}': "45000x10 _x110"}]),
+    "StandIn": ([{'stand_in{catalog="us"}': "0x60 1x60"}], [{'stand_in{catalog="us"}': "0x120"}]),
     "AuthorizationExpires": ([{f'{TOKEN}"refresh"}}': "1000000x120"}], [{f'{TOKEN}"refresh"}}': "2000000x120"}]),
 }  # fmt: skip
 """For each alert: series that make it fire by the end, and series that do not. Time begins at 0."""

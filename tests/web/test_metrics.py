@@ -15,6 +15,9 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as text_format
 
+from publisher.errors import ShopClosed
+from publisher.sources import Answer
+from publisher.sources.stand_ins import StandIns
 from publisher.values import text
 from tests.store.scripted import ScriptedSource
 from tests.trees import tree, wide
@@ -173,6 +176,24 @@ def families(answer: str) -> Iterator[Metric]:
     return (each for each in text_format(answer) if not each.name.endswith("_created"))
 
 
+class Closed(ScriptedSource):
+    """A shop that answers no more."""
+
+    async def fetch(self) -> Answer:
+        """Refuse."""
+        raise ShopClosed("the shop is inactive")
+
+
+async def test_a_stand_in_that_answers_is_told(
+    serve: Serve, empty_valkey: Valkey, sources: dict[str, ScriptedSource]
+) -> None:
+    """By its number; a catalog without stand-ins has no sample."""
+    market = StandIns("us", [Closed(), sources["us"]])
+    site = await serve(empty_valkey, us=market, uk=sources["uk"])
+    text = await site.shows("/metrics", 'category_publisher_stand_in{catalog="us"} 1.0')
+    assert 'stand_in{catalog="uk"}' not in text
+
+
 async def test_the_page_tells_of_each_metric(site: Site) -> None:
     """docs/metrics.md names each with its labels, and no other."""
     found = {}
@@ -183,5 +204,6 @@ async def test_the_page_tells_of_each_metric(site: Site) -> None:
     ours = {name: labels for name, labels in found.items() if name.startswith("category_")}
     for unit in ("events", "seconds"):
         ours[f"category_publisher_consumer_lag_{unit}"] = {"catalog", "consumer"}
+    ours["category_publisher_stand_in"] = {"catalog"}
     rows = re.findall(r"^\| `(category_publisher_\w+)` \| (.*?) \|", DOCS.read_text(), re.MULTILINE)
     assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == ours
