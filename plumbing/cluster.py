@@ -26,6 +26,7 @@ from redis.asyncio.connection import Connection
 
 from plumbing import cancellable
 from plumbing.redis_address import Address
+from plumbing.refusals import chain
 
 
 def client(address: Address, options: dict[str, Any]) -> "Cluster":
@@ -137,14 +138,13 @@ def _one_tree_of_errors() -> Iterator[None]:
     try:
         yield
     except redis.exceptions.RedisClusterException as error:
-        raise _as_redis_error(error) from error
+        raise _as_redis_error(error) from None  # it may well be the cause of `error`
 
 
 def _as_redis_error(error: redis.exceptions.RedisClusterException) -> redis.exceptions.RedisError:
     """Return the last node's own error, or else that some slots have no node."""
-    cause = error.__cause__ or error.__context__
-    while isinstance(cause, redis.exceptions.RedisClusterException):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, redis.exceptions.RedisError):
-        return cause
+    for cause in chain(error):
+        is_own = not isinstance(cause, redis.exceptions.RedisClusterException)
+        if is_own and isinstance(cause, redis.exceptions.RedisError):
+            return cause
     return redis.exceptions.ClusterDownError(str(error), status_code="CLUSTERDOWN")

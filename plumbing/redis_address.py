@@ -26,6 +26,11 @@ FORMS: Final = (
     "redis-cluster://host:7000,host:7001; with TLS rediss://, rediss-sentinel:// and "
     "rediss-cluster://"
 )
+CUT: Final = (
+    "the address ends at a ? # or / that may belong to a password: there it is %3F, %23 and %2F"
+)
+"""What follows is not shown: most likely it is the rest of a password."""
+PLAIN_WORD: Final = re.compile("[a-z_]+")
 SCHEME: Final = re.compile(r"(unix)|(rediss?)(?:-(sentinel|cluster))?")
 OPTIONS: Final = frozenset({"db", "username", "password", "client_name"})
 """What may follow the `?`: the rest of what redis-py knows would change how this program talks to
@@ -71,6 +76,8 @@ def parse(url: str) -> Address:
         scheme = None
     if scheme is None:
         raise ValueError(f"not a Redis address: {FORMS}")
+    if parts.fragment or (parts.netloc and "@" in parts.path):
+        raise ValueError(CUT)
     protocol, kind = scheme[1] or scheme[2], Kind(scheme[3] or "single")
     own = dict(parse_qsl(parts.query, keep_blank_values=True))
     _check_options(own, kind, protocol)
@@ -97,8 +104,11 @@ def _check_options(own: dict[str, str], kind: Kind, protocol: str) -> None:
     if kind is Kind.SENTINEL:
         known |= SENTINEL_OPTIONS
     for option in own:
-        if option not in known:
-            raise ValueError(f"the option {option} cannot be used here")
+        if option in known:
+            continue
+        if not PLAIN_WORD.fullmatch(option):
+            raise ValueError(CUT)
+        raise ValueError(f"the option {option} cannot be used here")
 
 
 def _read(url: str) -> dict[str, Any]:

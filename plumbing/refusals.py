@@ -86,7 +86,7 @@ def reaction(error: Exception) -> Reaction:
     code = _code(error)
     if code in BY_CODE:
         return BY_CODE[code]
-    if any(_is_about_tls(each) for each in _chain(error)):
+    if any(_is_about_tls(each) for each in chain(error)):
         return BAD_TLS
     return next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
 
@@ -98,9 +98,12 @@ def _code(error: Exception) -> str:
     return known or reply.lstrip("('").partition(" ")[0]
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield what led to `error`; a chain may lead back to where it was, if somebody made it so."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
         yield error
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
 
 

@@ -56,3 +56,12 @@ def test_a_wrong_address(url: str, words: str) -> None:
         parse(url)
     assert words in str(raised.value)
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mark", ["?", "#", "/"])
+def test_a_password_that_is_cut_is_not_shown(mark: str) -> None:
+    """Its rest would be taken for an option, a fragment or a path."""
+    with pytest.raises(ValueError, match=r"%3F, %23 and %2F|not a Redis address") as caught:
+        parse(f"redis://user:12345{mark}cret@127.0.0.1:6379/0")
+    assert "cret" not in str(caught.value)
+    assert "12345" not in str(caught.value)
