@@ -49,10 +49,8 @@ WORKDIR /etc/category-publisher
 VOLUME /data
 USER 10001:10001
 
-# `run` answers there as long as its event loop turns. Whether all is well is `/readyz`'s business:
-# a restart mends neither Redis nor a shop.
-HEALTHCHECK --interval=1m --timeout=10s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/healthz')"]
+# No HEALTHCHECK: only who starts it knows what it runs and where that listens. docker-compose.yml has
+# one for each of its services.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["category-publisher"]
 CMD ["run"]

@@ -1,22 +1,39 @@
 #!/bin/sh
-# Starts Valkey (given its options) with the users of users.acl beside this file. Their passwords
-# come from the environment; the file that Valkey reads has their SHA-256, no process list anything.
+# Starts Valkey (given its options) with the users of users.acl beside this file. Who has no password
+# there (#HASH, nopass) and is not off needs one in the environment, NAME_PASSWORD; the file that
+# Valkey reads has its SHA-256, no process list anything.
 set -eu
 umask 077
 
-# user NAME PASSWORD: the rules of a user, with the password's hash
-user() {
-  hash=$(printf %s "$2" | sha256sum | cut -d ' ' -f 1)
-  sed -n "s/^user $1 on /&#$hash /p" "$rules"
+# variable NAME: where the password of a user is, TEAM_2_PASSWORD for team-2
+variable() {
+  printf %s_PASSWORD "$1" | tr -c '[:alnum:]' _ | tr '[:lower:]' '[:upper:]'
 }
 
-rules=$(dirname "$0")/users.acl
+# rules_of NAME RULES: a user's line for Valkey
+rules_of() {
+  case " $2 " in
+    *' #'* | *' >'* | *' nopass '* | *' off '*) printf 'user %s %s\n' "$1" "$2" ;;
+    *)
+      if ! password=$(printenv "$(variable "$1")") || [ -z "$password" ]; then
+        echo "users.acl: user $1 has no password: set $(variable "$1"), or write #HASH into the" \
+          "user's line, with the password's SHA-256" >&2
+        exit 2
+      fi
+      hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
+      printf 'user %s %s #%s\n' "$1" "$2" "$hash"
+      unset "$(variable "$1")"
+      ;;
+  esac
+}
+
 acl=$(mktemp)
-{
-  grep '^user default ' "$rules"
-  user publisher "$PUBLISHER_PASSWORD"
-  user consumer "$CONSUMER_PASSWORD"
-  user operator "$OPERATOR_PASSWORD"
-} >"$acl"
-unset PUBLISHER_PASSWORD CONSUMER_PASSWORD OPERATOR_PASSWORD
+while read -r word name rules || [ -n "$word" ]; do
+  if [ "$word" = user ]; then
+    rules_of "$name" "$rules"
+  elif [ -n "$word" ]; then
+    echo "users.acl: a line begins with $word: each has to begin with user" >&2
+    exit 2
+  fi
+done <"$(dirname "$0")/users.acl" >"$acl"
 exec valkey-server "$@" --aclfile "$acl"

@@ -76,7 +76,5 @@ def _instruction(line: str) -> Instruction:
         flag, _, rest = rest.partition(" ")
         key, _, value = flag[2:].partition("=")
         flags[key] = value
-    if name == "HEALTHCHECK":
-        rest = rest.removeprefix("CMD").strip()
     is_exec = rest.startswith("[")
     return Instruction(name, flags, json.loads(rest) if is_exec else shlex.split(rest), is_exec)

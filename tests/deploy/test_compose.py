@@ -223,10 +223,15 @@ def test_the_example_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_image_and_the_file_agree() -> None:
-    """The publisher is what the image starts by itself, with the same check of its health."""
+    """The publisher is what the image starts by itself."""
+    assert services()["publisher"]["command"] == final_stage()["CMD"].words
+
+
+def test_the_publisher_is_checked_where_it_listens() -> None:
+    """The port of its pages, which the file sets itself."""
     publisher = services()["publisher"]
-    assert publisher["command"] == final_stage()["CMD"].words
-    assert publisher["healthcheck"]["test"] == ["CMD", *final_stage()["HEALTHCHECK"].words]
+    _, port = publisher["environment"]["CATEGORY_PUBLISHER_HTTP_LISTEN"].split(":")
+    assert f"http://127.0.0.1:{port}/healthz" in publisher["healthcheck"]["test"][-1]
 
 
 def test_the_mirror_is_checked_for_what_it_writes() -> None:

@@ -59,6 +59,19 @@ def test_it_is_hardened(unit: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize("unit", UNITS)
+def test_it_is_started_again(unit: str) -> None:
+    """After any end but a wrong configuration's: systemd calls SIGHUP, SIGINT and SIGTERM clean."""
+    lines = (ROOT / "deploy" / unit).read_text().splitlines()
+    assert "Restart=always" in lines
+    assert "RestartPreventExitStatus=2" in lines
+
+
+def test_the_daemon_sees_the_boot() -> None:
+    """By it publisher/owner.py knows the machine; process_… of the metrics needs /proc/stat."""
+    assert "ProcSubset=pid" not in (ROOT / "deploy" / UNITS[0]).read_text().splitlines()
+
+
 def test_the_daemon_keeps_to_the_protocol(folder: Path) -> None:
     """READY once it has begun, pings, RELOADING and READY at SIGHUP, STOPPING, exit code 0."""
     (folder / "us.json").write_bytes(body(tree(("1", "0"))))

@@ -54,7 +54,7 @@ async def read(url: str) -> int:
 
 
 async def test_a_cluster(cluster: Cluster) -> None:
-    """Publisher and consumer find their way, also while a slot moves; nothing is left over."""
+    """Publisher and consumer find their way, also while a slot moves; nothing is granted in vain."""
     with users_on(cluster.primaries, *ON_A_CLUSTER):
         async with publishing(as_user("publisher", cluster.url)) as catalog:
             await catalog.poll(2)
@@ -76,7 +76,6 @@ async def test_a_cluster(cluster: Cluster) -> None:
         used = [asked(node, "INFO", "commandstats") for node in cluster.primaries]
         for right in ON_A_CLUSTER:
             assert any(f"cmdstat_{right[1:]}" in each for each in used)
-        assert not any("cmdstat_select" in each for each in used)
 
 
 async def test_sentinels(sentinels: Sentinels) -> None:

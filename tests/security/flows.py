@@ -6,6 +6,8 @@ In this process, since some thirty new ones would take half a minute.
 import asyncio
 import contextlib
 import json
+import re
+import shlex
 import signal
 import threading
 import urllib.error
@@ -24,7 +26,8 @@ from publisher.model import Category
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sandbox.faults import Fault
 from tests.commands.process import PUBLISHER, replace, start
-from tests.security.guarded import Seen, client_of, url_of
+from tests.deploy.files import ROOT
+from tests.security.guarded import Seen, client_of, send, url_of
 from tests.trees import body, wide
 from tests.valkey import Valkey, free_port
 from tests.waiting import PATIENCE, eventually_now
@@ -114,6 +117,16 @@ def publish_as(user: str, desk: Desk) -> None:
     assert desk.publish(user, "export", "us")[0] == 0
     assert "holds a string" in desk.publish(user, "sync", "odd")[1]
     assert desk.publish(user, "status")[0] == 1
+
+
+def look_after(desk: Desk) -> None:
+    """Say to Redis what our pages have an operator say, as that user."""
+    pages = "".join(file.read_text("utf-8") for file in sorted((ROOT / "docs").glob("*.md")))
+    found = re.findall(r"(?:redis|valkey)-cli --user operator ([^`\n]+)", pages)
+    assert len(found) >= 7
+    with client_of(desk.server, "operator") as operator:
+        for line in found:
+            send(operator, *shlex.split(line.removeprefix("-e ").replace("CATALOG", "us")))
 
 
 def sell_as(user: str, desk: Desk, sandbox: Sandbox) -> None:

@@ -52,11 +52,16 @@ def granted(name: str) -> Rules:
 
 
 def guarded(
-    folder: Path, *options: str, binary: str | Path | None = None, tester: bool = True
+    folder: Path,
+    *options: str,
+    binary: str | Path | None = None,
+    tester: bool = True,
+    more: str = "",
 ) -> Valkey:
     """Return a server, not started yet, with our users on it.
 
-    `tester`: in place of the default user, who is off, there is one who may do everything.
+    `tester`: in place of the default user, who is off, there is one who may do everything. `more`:
+    further lines of users.acl.
     """
     scripts = folder / "scripts"
     scripts.mkdir()
@@ -64,7 +69,7 @@ def guarded(
     rules = (ROOT / "deploy" / "users.acl").read_text()
     if tester:
         rules = rules.replace("user default off", "user default on nopass ~* &* +@all")
-    (scripts / "users.acl").write_text(rules)
+    (scripts / "users.acl").write_text(rules + more)
     (scripts / "valkey-server").symlink_to(binary or get_binary_path())
     begin = scripts / "begin"
     passwords = [f"export {name.upper()}_PASSWORD={word}" for name, word in PASSWORDS.items()]

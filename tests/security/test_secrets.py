@@ -144,6 +144,39 @@ CASES = {
         "not a Redis address",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-x@127.0.0.1:port/0"},
     ),
+    "a wrong password of a cluster": Case(
+        "user name and password",
+        variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://publisher:hush-wrong@{redis}"},
+    ),
+    "a cluster that is not there": Case(
+        "redis-cluster://127.0.0.1:1",
+        variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://me:hush-away@127.0.0.1:1"},
+    ),
+    "a cluster with a database number": Case(
+        "no database but 0",
+        variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://me:hush-x@127.0.0.1:1/3"},
+    ),
+    "sentinels that are not there": Case(
+        "redis-sentinel://127.0.0.1:1",
+        variables={
+            "CATEGORY_PUBLISHER_REDIS_URL": "redis-sentinel://me:hush-away@127.0.0.1:1/0"
+            "?master=m&sentinel_username=s&sentinel_password=hush-sentinel"
+        },
+    ),
+    "a wrong password of a sentinel": Case(
+        "redis-sentinel://",
+        variables={
+            "CATEGORY_PUBLISHER_REDIS_URL": "redis-sentinel://me:hush-away@{redis}/0"
+            "?master=m&sentinel_username=s&sentinel_password=hush-sentinel"
+        },
+    ),
+    "a sentinel's address without a master": Case(
+        "name of what they watch",
+        variables={
+            "CATEGORY_PUBLISHER_REDIS_URL": "redis-sentinel://me:hush-x@127.0.0.1:1/0"
+            "?sentinel_password=hush-sentinel"
+        },
+    ),
     "a database that is not there": Case(
         "127.0.0.1",
         MIRROR,
