@@ -224,7 +224,8 @@ class Daemon:
                 async with asyncio.timeout(HAND_BACK_SECONDS):
                     await self.leases.hand_back(self._kept)
         except (RedisError, TimeoutError) as error:
-            log.warning("leases were not handed back, they end by themselves", error=str(error))
+            reason = str(error) or f"Redis did not answer within {HAND_BACK_SECONDS:.0f} s"
+            log.warning("leases were not handed back, they end by themselves", error=reason)
 
 
 def _kept(catalog: Catalog) -> _Kept:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from plumbing import clock
 from plumbing.server import Client
 from publisher import keys, values
+from publisher.fine import moment
 from publisher.values import chunks, json_object, text, texts
 
 AT_ONCE: Final = 500
@@ -118,7 +120,8 @@ async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
             pipe.xrange(keys.key(catalog["catalog"], "events"), min=after, count=1)
         replies = await pipe.execute(raise_on_error=False)
     for (catalog, who), reply in zip(late, replies, strict=True):
-        seconds = 0.0 if _is_wrong_type(reply) or not reply else _age(reply[0][0])
+        has_event = not _is_wrong_type(reply) and reply
+        seconds = _age(reply[0][0]) if has_event else _since_commit(catalog["meta"])
         catalog["lags"][who] = Lag(catalog["lags"][who].events, seconds)
 
 
@@ -140,6 +143,12 @@ def _after(checkpoint: Mapping[str, Any] | None) -> str:
     found = OFFSET.fullmatch(offset)
     is_offset = found and all(int(number) < LARGEST for number in found.groups())
     return f"({offset}" if is_offset else "-"
+
+
+def _since_commit(meta: Mapping[str, str]) -> float:
+    """Return how long ago the last commit was: what counts where no event is left to tell."""
+    committed = moment(meta.get("committed_at"))
+    return max(0.0, (clock.now() - committed).total_seconds()) if committed else 0.0
 
 
 def _age(offset: bytes) -> float:

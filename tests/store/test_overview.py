@@ -60,3 +60,18 @@ async def test_in_step(
     await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
     (us,) = await overviews(client, ["us"])
     assert us["lags"] == {"mirror": Lag(0, 0.0)}
+
+
+async def test_in_another_epoch_without_an_event(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """After minutes that is a problem, though no event says since when: the commit does."""
+    source.says(wide(3))
+    await poll_once(catalog)
+    await client.delete("catalog:{us}:events")
+    await client.hset("catalog:{us}:meta", "committed_at", "2026-01-01T00:00:00.000Z")
+    at = {"epoch": "00000000", "sequence": 3, "offset": "1-1"}
+    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
+    (us,) = await overviews(client, ["us"])
+    (problem,) = problems(us, clock.now(), kept=False)
+    assert problem.what.startswith("consumer mirror is in another epoch for ")
