@@ -143,6 +143,11 @@ class Sentinels:
         for port in self.ports:
             eventually_now(partial(self._knows_all, port))
 
+    @property
+    def acting(self) -> Valkey:
+        """The server that is primary now: a test may have killed the other."""
+        return self.primary if self.primary.runs else self.replica
+
     def kill(self) -> None:
         """End all with SIGKILL."""
         for process in self._processes:

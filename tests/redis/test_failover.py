@@ -29,7 +29,7 @@ async def test_a_name_that_the_sentinels_do_not_know(sentinels: Sentinels) -> No
     url = sentinels.url.replace("master=mymaster", "master=nobody").replace("://", "://:hunter2@")
     async with publishing(url) as catalog:
         error = await catalog.refused(1)
-    assert "No master found for 'nobody'" in str(error)
+    assert "none of its Sentinels knows a primary 'nobody'" in str(error)
     assert "hunter2" not in str(error)
 
 

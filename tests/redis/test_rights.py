@@ -83,7 +83,7 @@ async def test_sentinels(sentinels: Sentinels) -> None:
     url = f"{sentinels.url}&sentinel_username=ours&sentinel_password=ours"
     with (
         redis.Redis(port=sentinels.ports[0], protocol=2) as sentinel,
-        users_on([sentinels.primary]),
+        users_on([sentinels.acting]),
     ):
         ask: Any = sentinel.execute_command
         ask("ACL SETUSER", "ours", "reset", "on", ">ours", "-@all", ON_A_SENTINEL)
