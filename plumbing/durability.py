@@ -4,17 +4,11 @@ Redis is where the events are: a server that evicts keys, or that forgets all wh
 repaired by the next poll (contract, 5.2 and 5.7), but histories begin anew and consumers resync.
 """
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import redis.exceptions
-from redis.asyncio.cluster import RedisCluster
 
-from plumbing.server import Client, Server
-
-Ask: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends a command to one certain node, and returns its reply."""
+from plumbing.server import Ask, Server, each_node
 
 
 async def warnings_of(server: Server) -> list[str]:
@@ -25,24 +19,15 @@ async def warnings_of(server: Server) -> list[str]:
     client = server.client()
     try:
         with server.errors_explained():
-            nodes = await _nodes(client, server)
+            nodes = await each_node(client, replicas=True)
         return [
-            f"Redis at {address} {what}"
-            for address, ask in nodes.items()
+            f"Redis at {node or server.address} {what}"
+            for node, ask in nodes.items()
             for what in (await _eviction(ask), await _persistence(ask))
             if what
         ]
     finally:
         await client.aclose()
-
-
-async def _nodes(client: Client, server: Server) -> dict[str, Ask]:
-    if not isinstance(client, RedisCluster):
-        return {server.address: client.execute_command}
-    await client.initialize()
-    return {
-        node.name: partial(client.execute_command, target_nodes=node) for node in client.get_nodes()
-    }
 
 
 async def _eviction(ask: Ask) -> str | None:

@@ -28,12 +28,14 @@ class ConfigError(Error):
 class RedisError(Error):
     """Redis cannot be reached, or refused a command.
 
-    `passing`: it may pass by itself, so trying again soon makes sense (see `plumbing.refusals`).
+    `passing`: it may pass by itself, so trying again soon makes sense; `advice`: what a person is
+    to do, as the message says it (see `plumbing.refusals` for both).
     """
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(self, message: str, *, passing: bool = False, advice: str = "") -> None:
         super().__init__(message)
         self.passing = passing
+        self.advice = advice
 
 
 class EmbeddedServerError(Error):

@@ -15,7 +15,6 @@ from typing import Final, Self
 import structlog
 
 from plumbing.errors import ConfigError
-from plumbing.terminal import harmless
 
 log = structlog.get_logger(__name__)
 
@@ -50,10 +49,6 @@ class Notify:
     def stopping(self) -> None:
         """Tell that the daemon is about to end."""
         self._send("STOPPING=1")
-
-    def status(self, text: str) -> None:
-        """Show one line in `systemctl status`."""
-        self._send(f"STATUS={harmless(text)}")
 
     async def watchdog(self) -> None:
         """Ping twice in each span of the watchdog, until cancelled; return if there is none.

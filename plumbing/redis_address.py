@@ -56,7 +56,7 @@ class Address:
 
     kind: Kind
     shown: str
-    """For messages: without user name, password and options."""
+    """For messages: without user name, password and options other than the database."""
     options: dict[str, Any] = field(repr=False)
     """Of a connection, in redis-py's words: host, port or path, database, user, TLS."""
     hosts: tuple[tuple[str, int], ...] = ()
@@ -65,6 +65,11 @@ class Address:
     """What the Sentinels call the primary."""
     sentinel_options: dict[str, Any] = field(default_factory=dict, repr=False)
     """Of a connection to a Sentinel: its own user, and the same TLS."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether the servers are spoken to with TLS."""
+        return self.options.get("connection_class") is SSLConnection
 
 
 def parse(url: str) -> Address:
@@ -86,6 +91,8 @@ def parse(url: str) -> Address:
     plain = urlencode({name: own[name] for name in own.keys() - SENTINEL_OPTIONS})
     options = _read(f"{protocol}://{user}{at}{first}{parts.path}?{plain}")
     shown = f"{parts.scheme}://{place}{parts.path}"
+    if "db" in own:
+        shown += f"?db={options['db']}"
     if kind is Kind.SINGLE:
         if others:
             raise ValueError("several hosts are for redis-sentinel:// and redis-cluster://")
@@ -121,6 +128,8 @@ def _read(url: str) -> dict[str, Any]:
         raise ValueError(f"not a Redis address: {FORMS}") from None
     if database and not database.isdecimal():  # redis-py would take it for 0
         raise ValueError(f"not a Redis address: {FORMS}")
+    if database and "db" in dict(parse_qsl(parts.query)):
+        raise ValueError("the database is given twice: leave out /… or db=…")
     if parts.scheme == "unix" and not parts.path:
         raise ValueError("unix:// needs the path of a socket: unix:///path")
     if parts.scheme == "rediss":

@@ -67,6 +67,10 @@ BY_CODE: Final = {
 
 REFUSED: Final = _stays("the command was refused; nothing was changed by it")
 AWAY: Final = _passes("is it running, and is redis_url right?")
+AWAY_WITH_TLS: Final = _passes(
+    "is it running, does it speak TLS on this port, does it take our certificate (see its log), "
+    "and is redis_url right?"
+)
 BAD_TLS: Final = _stays("check the ssl_… options of redis_url, and the server's certificate")
 
 BY_CLASS: Final[dict[type[Exception], Reaction]] = {
@@ -81,14 +85,26 @@ BY_CLASS: Final[dict[type[Exception], Reaction]] = {
 ConnectionError; a ClusterError says that a command was sent on too often."""
 
 
-def reaction(error: Exception) -> Reaction:
-    """Return what is to be done about `error`, an error of redis-py or an OSError."""
+def reaction(error: Exception, *, with_tls: bool = False) -> Reaction:
+    """Return what is to be done about `error`, an error of redis-py or an OSError.
+
+    A server that was spoken to `with_tls` may just hang up, or say nothing, if it speaks none.
+    """
+    error = _unwrapped(error)
     code = _code(error)
     if code in BY_CODE:
         return BY_CODE[code]
     if any(_is_about_tls(each) for each in chain(error)):
         return BAD_TLS
-    return next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
+    what = next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
+    return AWAY_WITH_TLS if with_tls and what is AWAY else what
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """Return what a server said to our login; on a Unix socket redis-py calls that an outage."""
+    cause = error.__cause__
+    is_wrapped = isinstance(error, redis.exceptions.ConnectionError)
+    return cause if is_wrapped and isinstance(cause, redis.exceptions.RedisError) else error
 
 
 def _code(error: Exception) -> str:

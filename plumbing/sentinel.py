@@ -7,9 +7,10 @@ failover needs nothing from us but another try.
 from typing import Any, Final
 
 import redis.asyncio
-from redis.asyncio.connection import SSLConnection
+import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import (
+    MasterNotFoundError,
     Sentinel,
     SentinelConnectionPool,
     SentinelManagedConnection,
@@ -19,6 +20,7 @@ from redis.backoff import NoBackoff
 
 from plumbing import cancellable
 from plumbing.redis_address import Address
+from plumbing.refusals import reaction
 
 ANSWER_SECONDS: Final = 2.0
 """For a Sentinel, which answers at once or is away; the next one is asked then."""
@@ -26,8 +28,7 @@ ANSWER_SECONDS: Final = 2.0
 
 def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
     """Return a client of the primary; `options` are of each connection to it."""
-    has_tls = address.options.get("connection_class") is SSLConnection
-    kind = SentinelManagedSSLConnection if has_tls else SentinelManagedConnection
+    kind = SentinelManagedSSLConnection if address.has_tls else SentinelManagedConnection
     own = {"connection_class": cancellable.cancellable(kind)}
     all_options = address.options | cancellable.RESP2 | options | own
     return redis.asyncio.Redis.from_pool(
@@ -37,6 +38,7 @@ def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
 
 class _Sentinels(Sentinel):
     def __init__(self, address: Address) -> None:
+        self._places = ", ".join(f"{host}:{port}" for host, port in address.hosts)
         super().__init__([])  # type: ignore[no-untyped-call]
         patience = {
             "socket_timeout": ANSWER_SECONDS,
@@ -47,6 +49,37 @@ class _Sentinels(Sentinel):
             cancellable.client({**address.sentinel_options, **patience, "host": host, "port": port})
             for host, port in address.hosts
         ]
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Return host and port of the primary, and ask first from now on who knew it.
+
+        redis-py's own tells Sentinels that are away like a name that none of them knows.
+        """
+        refusals: list[redis.exceptions.RedisError] = []
+        for sentinel in tuple(self.sentinels):
+            try:
+                masters: Any = await sentinel.sentinel_masters()
+            except redis.exceptions.RedisError as error:
+                refusals.append(error)
+                continue
+            state = masters.get(service_name)
+            if state and self.check_master_state(state, service_name):
+                self.sentinels.remove(sentinel)
+                self.sentinels.insert(0, sentinel)
+                return state["ip"], state["port"]
+        if len(refusals) == len(self.sentinels):
+            raise self._explained(refusals)
+        raise MasterNotFoundError(
+            f"none of its Sentinels knows a primary {service_name!r} that is up"
+        )
+
+    def _explained(
+        self, refusals: list[redis.exceptions.RedisError]
+    ) -> redis.exceptions.RedisError:
+        """Return one of `refusals`, if possible one that waiting does not mend, and whose it is."""
+        worst = min(refusals, key=lambda error: reaction(error).passing)
+        worst.args = (f"none of its Sentinels ({self._places}) tells where it is: {worst}",)
+        return worst
 
 
 class _Pool(SentinelConnectionPool):

@@ -4,18 +4,19 @@ One server, the primary of Sentinels and a Cluster are three ways to make a clie
 `Server.client`, and nothing else has to know.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, TypeAlias
 
 import redis.asyncio
 import redis.exceptions
+import structlog
 from redis.asyncio.client import Pipeline
 from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import ExponentialWithJitterBackoff
 
 from plumbing import cancellable, cluster, embedded, sentinel
@@ -25,9 +26,13 @@ from plumbing.errors import RedisError
 from plumbing.redis_address import Address, Kind, parse
 from plumbing.refusals import reaction
 
+log = structlog.get_logger(__name__)
+
 Client: TypeAlias = redis.asyncio.Redis | RedisCluster
 """What is asked of it works alike: a transaction has keys of one catalog only (contract, 2)."""
 Transaction: TypeAlias = Pipeline | ClusterPipeline
+Ask: TypeAlias = Callable[..., Awaitable[Any]]
+"""Sends a command to one certain node, and returns its reply."""
 
 COMMAND_TIMEOUT: Final = 60.0
 """Seconds for one command. redis-py's default of 5 is too short for a commit of 200,000
@@ -36,9 +41,13 @@ CONNECT_TIMEOUT: Final = 5.0
 RETRIES: Final = 3
 """A command is tried again after a lost connection; a commit that was executed all the same
 finds itself done (see commit.lua)."""
+RETRIES_AT_START: Final = 1
+"""Where a person waits for the error: a port that takes connections and says nothing (TLS asked of
+a server without) costs CONNECT_TIMEOUT each time."""
 CONNECTIONS: Final = 5000
 """As many are opened as commands are under way: redis-py's 100 are too few when a thousand catalogs
 go on after a failover. Half of what a server takes by default (maxclients)."""
+LOOK_AGAIN_SECONDS: Final = 1.0
 OLDEST_REDIS: Final = (7, 0)
 
 
@@ -57,13 +66,13 @@ class Server:
         """Where it is, for messages: without user name, password and options."""
         return self._address.shown
 
-    def client(self, *, timeout: float = COMMAND_TIMEOUT) -> Client:
+    def client(self, *, timeout: float = COMMAND_TIMEOUT, retries: int = RETRIES) -> Client:
         """Return a client whose commands may take `timeout` seconds; the caller closes it."""
         options: dict[str, Any] = {
             "max_connections": CONNECTIONS,
             "socket_timeout": timeout,
             "socket_connect_timeout": CONNECT_TIMEOUT,
-            "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), RETRIES),
+            "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries),
         }
         match self._address.kind:
             case Kind.CLUSTER:
@@ -83,31 +92,46 @@ class Server:
 
     def error(self, error: redis.exceptions.RedisError | OSError) -> RedisError:
         """Return `error` as ours: what happened, at which server, what to do."""
-        what = reaction(error)
-        said = self._said(error)
-        return RedisError(f"Redis at {self.address}: {said} ({what.advice})", passing=what.passing)
-
-    def _said(self, error: redis.exceptions.RedisError | OSError) -> str:
-        if isinstance(error, MasterNotFoundError):  # redis-py names Python objects here
-            return f"none of its Sentinels knows a primary {self._address.master!r} that is up"
-        return str(error) or type(error).__name__
+        what = reaction(error, with_tls=self._address.has_tls)
+        said = str(error) or type(error).__name__
+        message = f"Redis at {self.address}: {said} ({what.advice})"
+        return RedisError(message, passing=what.passing, advice=what.advice)
 
 
 @asynccontextmanager
 async def opened(settings: Settings, stay: Stay) -> AsyncIterator[Server]:
     """Open the server of `settings`, for as long as the context lasts.
 
-    `stay` matters to the embedded server only. Raises RedisError if the server is too old or
-    cannot be reached, except with `Stay.WAIT`, and EmbeddedServerError.
+    Raises EmbeddedServerError, and with `Stay.BORROW` RedisError if the server is too old or cannot
+    be reached: who stays longer waits for it, see `answered`.
     """
     if settings.redis_url is None:
         async with embedded.running(settings.data_dir, stay) as url:
             yield Server(url)
     else:
         server = Server(settings.redis_url.get_secret_value())
-        if stay is not Stay.WAIT:
+        if stay is Stay.BORROW:
             await check(server)
         yield server
+
+
+async def answered(server: Server) -> None:
+    """Return when `server` answers. Raises RedisError for what does not pass, as `check` does."""
+    is_away = False
+    while True:
+        try:
+            await check(server)
+        except RedisError as error:
+            if not error.passing:
+                raise
+            if not is_away:
+                log.warning("waiting for redis", error=str(error))
+            is_away = True
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        else:
+            break
+    if is_away:
+        log.info("redis is there")
 
 
 async def check(server: Server) -> None:
@@ -115,9 +139,10 @@ async def check(server: Server) -> None:
 
     Of a Cluster each primary is asked.
     """
-    client = server.client()
+    client = server.client(retries=RETRIES_AT_START)
     try:
-        infos = await _by_node(client, "server")
+        nodes = await each_node(client)
+        infos = {node: await ask("INFO", "server") for node, ask in nodes.items()}
     except (redis.exceptions.RedisError, OSError) as error:
         raise server.error(error) from error
     finally:
@@ -131,11 +156,13 @@ async def check(server: Server) -> None:
             )
 
 
-async def _by_node(client: Client, section: str) -> dict[str, dict[str, Any]]:
-    """Return a section of INFO of each primary (`host:port`); of one server the key is empty."""
+async def each_node(client: Client, *, replicas: bool = False) -> dict[str, Ask]:
+    """Return how to ask each primary of a Cluster (`host:port`), or with `replicas` each node.
+
+    Of one server the key is empty.
+    """
     if not isinstance(client, RedisCluster):
-        return {"": await client.info(section)}
+        return {"": client.execute_command}
     await client.initialize()
-    return {
-        node.name: await client.info(section, target_nodes=node) for node in client.get_primaries()
-    }
+    nodes = client.get_nodes() if replicas else client.get_primaries()
+    return {node.name: partial(client.execute_command, target_nodes=node) for node in nodes}

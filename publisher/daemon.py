@@ -18,8 +18,8 @@ from plumbing import clock
 from plumbing.errors import Error, RedisError
 from plumbing.server import Client, Server
 from publisher import record, schedule
-from publisher.errors import SourceError
 from publisher.lease import Leases
+from publisher.outages import LEASES, Outages
 from publisher.overview import statuses
 from publisher.poll import Catalog, Polled
 from publisher.teller import Teller
@@ -32,8 +32,6 @@ but a restart must not ask for ten thousand trees at once."""
 BEGINS_A_SECOND: Final = 100
 """Catalogs that are begun with a second, however many are due: a poll takes some 10 ms of processor
 time, so more would only fill the memory with polls that wait for one another."""
-LATE: Final = timedelta(minutes=2)
-"""After this a poll that is due but did not end is late: it takes less, retries included."""
 SOONEST, LATEST = 1.0, 60.0
 """Seconds after which a poll that failed of what passes in Redis is tried again: more and more."""
 STOP_SECONDS: Final = 20.0
@@ -99,6 +97,7 @@ class Daemon:
         self._kept = {name: _kept(catalog) for name, catalog in catalogs.items()}
         self._leaving: set[str] = set()
         self._look_now = asyncio.Event()
+        self._outages = Outages()
         self.lease_error = ""
         """Why the last look at the leases failed; empty if it did not."""
 
@@ -111,7 +110,9 @@ class Daemon:
         """Return the catalogs polled here whose poll is overdue."""
         now = clock.now()
         return [
-            name for name, kept in self._kept.items() if not kept.is_idle and now - kept.due > LATE
+            name
+            for name, kept in self._kept.items()
+            if not kept.is_idle and now - kept.due > schedule.OVERDUE
         ]
 
     def replace(self, catalogs: Mapping[str, Catalog], gone: Iterable[str]) -> None:
@@ -155,22 +156,34 @@ class Daemon:
                 fresh = await statuses(self.client, self._idle())
         except RedisError as error:
             self._watcher.redis_failed(error)
-            self._tell_leases(str(error))
+            self._outages.failed(LEASES, error)
+            self.lease_error = str(error)
         else:
-            self._tell_leases("")
-        for name in self._kept.keys() - self.leases.held():
+            self._outages.passed(LEASES)
+            self.lease_error = ""
+        held = self.leases.held()
+        self._outages.only({LEASES, *held})
+        for name in self._kept.keys() - held:
             _cancel(self._kept[name])
         self._begin(fresh, started)
         if not self.lease_error:
             self.ready.set()
 
     def _begin(self, fresh: Mapping[str, Mapping[str, str]], started: datetime) -> None:
-        """Begin to poll those of `fresh` that still nobody polls; each has its last status."""
-        for rank, name in enumerate(fresh.keys() & set(self._idle())):
-            every = self._kept[name].catalog.poll_every
-            due = schedule.first(every, fresh[name], clock.now())
+        """Begin to poll those of `fresh` that still nobody polls; each has its last status.
+
+        What waits longest comes first: a lease may change hands again and again before its turn.
+        """
+        now = clock.now()
+        dues = {
+            name: schedule.first(self._kept[name].catalog.poll_every, fresh[name], now)
+            for name in fresh.keys() & set(self._idle())
+        }
+        order = sorted(dues, key=lambda name: (dues[name], fresh[name].get("polled_at", "")))
+        for rank, name in enumerate(order):
             at_start = started + timedelta(seconds=rank / STARTS_A_SECOND)
-            self._start(name, due if self.ready.is_set() else min(due, at_start), rank)
+            due = dues[name] if self.ready.is_set() else min(dues[name], at_start)
+            self._start(name, due, rank)
 
     def _idle(self) -> list[str]:
         """Return the catalogs whose leases are held, but which nobody polls yet."""
@@ -194,24 +207,33 @@ class Daemon:
         name, begin = kept.catalog.name, time.monotonic()
         polled: Polled | None = None
         failure: Exception | None = None
+        refusals: list[RedisError] = []
         kept.due = schedule.after(name, kept.catalog.poll_every, clock.now())
         try:
-            polled = await record.poll(kept.catalog, self.server, due=lambda *at: _due(kept, *at))
+            polled = await record.poll(
+                kept.catalog,
+                self.server,
+                due=lambda *at: _due(kept, *at),
+                unwritten=refusals.append,
+            )
             kept.teller.polled(polled)
+        except RedisError as error:
+            failure = error
+            refusals.append(error)
         except Error as error:
             failure = error
             kept.teller.failed(str(error))
         except Exception as error:  # a bug of ours must not end the daemon, which serves others
             failure = error
             log.exception("poll ended unexpectedly", catalog=name)
+        self._tell_redis(name, refusals)
         self._watcher.polled(Done(name, time.monotonic() - begin, polled, failure))
 
-    def _tell_leases(self, error: str) -> None:
-        if error and not self.lease_error:
-            log.error("leases cannot be renewed, trying again", error=error)
-        if self.lease_error and not error:
-            log.info("leases are renewed again")
-        self.lease_error = error
+    def _tell_redis(self, name: str, refusals: list[RedisError]) -> None:
+        if not refusals:
+            self._outages.passed(name)
+        for error in refusals:
+            self._outages.failed(name, error)
 
     async def _stop(self) -> None:
         tasks = [kept.task for kept in self._kept.values() if kept.task is not None]
@@ -246,7 +268,6 @@ def _due(kept: _Kept, begun: datetime, error: Error | None) -> datetime:
         kept.due = clock.now() + min(timedelta(seconds=seconds), catalog.poll_every)
     else:
         kept.failures = 0
-        pause = error.not_before if isinstance(error, SourceError) else 0.0
         due = schedule.after(catalog.name, catalog.poll_every, begun)
-        kept.due = max(due, begun + timedelta(seconds=pause))
+        kept.due = max(due, record.soonest(begun, error))
     return kept.due

@@ -14,7 +14,11 @@ plumbing.errors.Error
 ├── Held                a snapshot is withheld (contract, 6); exit code 3
 ├── RaceLost            another publisher committed meanwhile (contract, 5.3)
 ├── NoHold              there is nothing to approve
-└── WrongType           one of the catalog's keys holds something else
+├── NoState             the catalog has nothing that could be shown
+├── WrongType           one of the catalog's keys holds something else
+├── UnknownContract     another contract's publisher wrote the catalog
+├── SchemasDiffer       the files under schemas/ are not what we would write
+└── CopyDiffers         the demo's copy is not what the state is
 """
 
 from typing import ClassVar

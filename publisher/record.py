@@ -22,35 +22,58 @@ log = structlog.get_logger(__name__)
 
 Due = Callable[[datetime, Error | None], datetime]
 """From a poll's beginning, and what it failed of, to when the next is due."""
+Unwritten = Callable[[RedisError], None]
+"""Told why the status could not be written after a poll that needed no other word of Redis."""
 
 POLLS_OF_A_LOSER: Final = 4
 """Who loses a race polls again, three times (contract, 7)."""
 
 
 async def poll(
-    catalog: Catalog, server: Server, *, accept_origin: bool = False, due: Due | None = None
+    catalog: Catalog,
+    server: Server,
+    *,
+    accept_origin: bool = False,
+    due: Due | None = None,
+    unwritten: Unwritten | None = None,
 ) -> Polled:
     """Poll `catalog` once and record what came of it. Raises Error.
 
-    `due` says when the next poll is; without, an interval after this one.
+    `due` says when the next poll is; without, an interval after this one. `unwritten` is told if
+    that could not be recorded; without, the log is.
     """
     once = partial(rounds.poll_once, catalog, accept_origin=accept_origin)
-    return await _recorded(catalog, server, once, due or partial(_an_interval_later, catalog))
+    due = due or partial(_an_interval_later, catalog)
+    return await _recorded(catalog, server, once, due, unwritten or partial(_log, catalog))
 
 
 async def approve(catalog: Catalog, server: Server, digest: str) -> Polled:
     """Approve what is held, and record that as the poll that it is. Raises Error."""
     once = partial(rounds.approve, catalog, digest)
-    return await _recorded(catalog, server, once, partial(_an_interval_later, catalog))
+    due = partial(_an_interval_later, catalog)
+    return await _recorded(catalog, server, once, due, partial(_log, catalog))
+
+
+def soonest(begun: datetime, error: Error | None) -> datetime:
+    """Return before when another poll is pointless, after one that `error` ended."""
+    not_before = error.not_before if isinstance(error, SourceError) else 0.0
+    return begun + timedelta(seconds=not_before)
 
 
 def _an_interval_later(catalog: Catalog, begun: datetime, error: Error | None) -> datetime:
-    not_before = error.not_before if isinstance(error, SourceError) else 0.0
-    return begun + max(catalog.poll_every, timedelta(seconds=not_before))
+    return max(begun + catalog.poll_every, soonest(begun, error))
+
+
+def _log(catalog: Catalog, error: RedisError) -> None:
+    log.warning("status was not written", catalog=catalog.name, error=str(error))
 
 
 async def _recorded(
-    catalog: Catalog, server: Server, once: Callable[[], Awaitable[Polled]], due: Due
+    catalog: Catalog,
+    server: Server,
+    once: Callable[[], Awaitable[Polled]],
+    due: Due,
+    unwritten: Unwritten,
 ) -> Polled:
     begun, begin = clock.now(), time.monotonic()
     try:
@@ -59,14 +82,17 @@ async def _recorded(
     except (Held, NoHold):
         raise  # an approval that came too late writes nothing but the hold (contract, 6)
     except Error as error:
-        status = _status("failed", Counts(), str(error))
-        known = isinstance(error, RedisError)  # then the poll's own failure says it already
-        await _tell(catalog, status | _times(begun, begin, due(begun, error)), quiet=known)
+        status = _status("failed", Counts(), str(error)) | _times(begun, begin, due(begun, error))
+        refused = await _tell(catalog, server, status)
+        if refused and not isinstance(error, RedisError):  # else that says it already
+            unwritten(refused)
         raise
     status = _status(polled.outcome, polled.counts, "")
     if polled.outcome != "held":
         status["succeeded_at"] = clock.rfc3339(begun)
-    await _tell(catalog, status | _times(begun, begin, due(begun, None)))
+    refused = await _tell(catalog, server, status | _times(begun, begin, due(begun, None)))
+    if refused:
+        unwritten(refused)
     return polled
 
 
@@ -92,9 +118,10 @@ def _times(begun: datetime, begin: float, next_poll: datetime) -> dict[str, str]
     }
 
 
-async def _tell(catalog: Catalog, status: dict[str, str], *, quiet: bool = False) -> None:
+async def _tell(catalog: Catalog, server: Server, status: dict[str, str]) -> RedisError | None:
+    """Write the status; return why that was refused, since a poll is done all the same."""
     try:
         await catalog.store.tell(status)
     except (redis.exceptions.RedisError, OSError) as error:
-        if not quiet:
-            log.warning("status was not written", catalog=catalog.name, error=str(error))
+        return server.error(error)
+    return None

@@ -13,6 +13,7 @@ from plumbing.durability import warnings_of
 from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
 from plumbing.notify import Notify
+from plumbing.server import answered
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
 from publisher.lease import Leases
@@ -33,13 +34,15 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
     notify = Notify.from_environment()
     is_required = "http_listen" in settings.model_fields_set
     async with opened_app(settings, configured(settings), Stay.KEEP) as app:
-        await _tell(app, leases := Leases(app.client, settings.lease))
+        leases = Leases(app.client, settings.lease)
         metrics = Metrics(expiries)
         daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
         async with (
             serving(settings.http_listen, daemon, metrics, required=is_required),
             notified(notify, daemon),
         ):
+            await answered(app.server)
+            await _tell(app, leases)
             with reloading(Reload(app, daemon, settings, load, notify)):
                 await daemon.run()
 

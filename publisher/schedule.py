@@ -12,6 +12,8 @@ from zlib import crc32
 SHORTEST: Final = 0.1
 """Share of the interval that lies between two polls at least: the first poll is at no moment of its
 catalog's, and a timer can be a little early."""
+OVERDUE: Final = timedelta(minutes=2)
+"""A poll takes less, retries included; one that is due for longer has nobody who does it."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

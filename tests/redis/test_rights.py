@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-import redis
 from redis.crc import key_slot
 
 from consumers.stream import Pace, opened
@@ -82,7 +81,7 @@ async def test_sentinels(sentinels: Sentinels) -> None:
     """The servers' users need no more than elsewhere, the Sentinels' one a single right."""
     url = f"{sentinels.url}&sentinel_username=ours&sentinel_password=ours"
     with (
-        redis.Redis(port=sentinels.ports[0], protocol=2) as sentinel,
+        sentinels.asking(sentinels.ports[0]) as sentinel,
         users_on([sentinels.acting]),
     ):
         ask: Any = sentinel.execute_command

@@ -1,9 +1,12 @@
 """Fixtures for the publisher on a store: a source that says what the test wants."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis.asyncio
+import structlog
+from structlog.testing import LogCapture
 
 from publisher.guard import Limits
 from publisher.poll import Catalog
@@ -31,3 +34,15 @@ def source() -> ScriptedSource:
 def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> Catalog:
     """Give catalog `us` on the store, with the default limits."""
     return Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits())
+
+
+@pytest.fixture
+def logged() -> Any:
+    """Give the list of what is logged from info on."""
+    before = structlog.get_config()
+    capture = LogCapture()
+    structlog.configure(
+        processors=[capture], wrapper_class=structlog.make_filtering_bound_logger("info")
+    )
+    yield capture.entries
+    structlog.configure(**before)

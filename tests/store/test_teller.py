@@ -2,28 +2,12 @@
 
 from typing import Any
 
-import pytest
-import structlog
-from structlog.testing import LogCapture
-
 from publisher.model import Counts
 from publisher.poll import Polled
 from publisher.teller import Teller
 
 QUIET = Polled("unchanged", Counts(), None, ())
 HOLD = {"digest": "0123456789abcdef", "reasons": ["50 of 100 categories removed"]}
-
-
-@pytest.fixture
-def logged() -> Any:
-    """Give the list of what is logged from info on."""
-    before = structlog.get_config()
-    capture = LogCapture()
-    structlog.configure(
-        processors=[capture], wrapper_class=structlog.make_filtering_bound_logger("info")
-    )
-    yield capture.entries
-    structlog.configure(**before)
 
 
 def test_an_outage_is_a_line_at_each_end(logged: Any) -> None:

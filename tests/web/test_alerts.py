@@ -16,7 +16,7 @@ METRICS = ROOT / "docs" / "metrics.md"
 WITHIN = "2h"
 
 Series = dict[str, str]
-"""Of a metric of ours, with its labels → its values by the minute, as promtool writes them."""
+"""Of a metric of ours or of Prometheus' `up`, with its labels → its values by the minute, as promtool writes them."""
 
 UP = {"build_info": "1x120"}
 TOKEN = 'token_expiry_timestamp_seconds{place="p",token='
@@ -26,6 +26,10 @@ POLLED = 'poll_interval_seconds{catalog="us"}'
 
 CASES: dict[str, tuple[list[Series], list[Series]]] = {
     "Absent": ([{"build_info": "1x60 _x60"}, {}], [UP]),
+    "Down": (
+        [{'up{job="category-publisher",instance="a"}': "1x60 0x60", 'up{job="category-publisher",instance="b"}': "1x120"}],
+        [{'up{job="category-publisher"}': "1x120"}, {'up{job="another"}': "0x120"}],
+    ),
     "RedisDown": ([{"redis_up": "1x60 0x60"}], [{"redis_up": "1x120"}]),
     "RedisRefuses": ([{'redis_errors_total{kind="oom"}': "0+1x120"}, {'redis_errors_total{kind="wrongtype"}': "0x9 1x59 2x60"}], [{'redis_errors_total{kind="oom"}': "0 1x119"}, {'redis_errors_total{kind="oom"}': "7x120"}]),
     "NotReady": ([{"ready": "0x120"}], [{"ready": "1x120"}]),
@@ -102,7 +106,10 @@ def _test(alert: str, series: Series, *, fires: bool) -> dict[str, Any]:
     return {
         "interval": "1m",
         "input_series": [
-            {"series": f"category_publisher_{name}", "values": values}
+            {
+                "series": name if name.startswith("up{") else f"category_publisher_{name}",
+                "values": values,
+            }
             for name, values in series.items()
         ],
         "promql_expr_test": [
