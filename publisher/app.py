@@ -61,13 +61,18 @@ def opened_session() -> aiohttp.ClientSession:
 
 
 @asynccontextmanager
-async def opened_tokens(settings: Settings, shop: TikTokShopSettings) -> AsyncIterator[TokenStore]:
-    """Open where the tokens of `shop` are kept; Redis only if that is there."""
+async def opened_tokens(
+    settings: Settings, shop: TikTokShopSettings, authorize: str
+) -> AsyncIterator[TokenStore]:
+    """Open where the tokens of `shop`, which the command `authorize` gets, are kept.
+
+    Redis only if that is there.
+    """
     if shop.token_key is None:
-        yield TokenFile(shop.token_file)
+        yield TokenFile(shop.token_file, authorize)
         return
     async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        yield kept(shop, data_dir=settings.data_dir, client=client, server=server)
+        yield kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 
 
 def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:

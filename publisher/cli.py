@@ -26,6 +26,8 @@ from publisher.demo.cli import demo
 from publisher.poll import Polled
 from publisher.sandbox.cli import sandbox
 from publisher.sources.authorize import Authorized, authorize
+from publisher.sources.factory import app_of
+from publisher.sources.tokens import AUTHORIZE
 from publisher.store import Store
 
 HELD = 3
@@ -235,11 +237,12 @@ def authorize_(
     settings = settings_of(config)
     if stand_in and not catalog:
         raise ConfigError("--stand-in wants --catalog beside it")
-    shop = settings.tiktok_shop_of(catalog, stand_in or 0) if catalog else settings.tiktok_shop
+    own = (settings.tiktok_shop, AUTHORIZE)
+    shop, words = app_of(settings, catalog, stand_in or 0) if catalog else own
     answered = code or typer.prompt("Authorization code", err=True)
 
     async def exchange() -> int:
-        async with opened_session() as session, opened_tokens(settings, shop) as store:
+        async with opened_session() as session, opened_tokens(settings, shop, words) as store:
             _show_authorized(await authorize(answered, shop, session, store))
         return 0
 

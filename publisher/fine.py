@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-OVERDUE: Final = timedelta(minutes=2)
-"""A poll takes less, retries included; one that is due for longer has nobody who does it."""
+from publisher.schedule import OVERDUE
+from publisher.values import moment
+from publisher.whole import faults
+
 SLOW: Final = timedelta(minutes=5)
 """A consumer that is behind for longer does not just happen to be at work."""
 
@@ -26,12 +28,19 @@ def problems(catalog: Mapping[str, Any], now: datetime, *, kept: bool = True) ->
 
     `kept`: it is configured here, so somebody should poll it.
     """
-    return [*_of_state(catalog, kept=kept), *_of_polls(catalog, now, kept=kept), *_of_lags(catalog)]
+    return [
+        *_of_state(catalog, kept=kept),
+        *map(Problem, faults(catalog)),
+        *_of_polls(catalog, now, kept=kept),
+        *_of_lags(catalog),
+    ]
 
 
 def _of_state(catalog: Mapping[str, Any], *, kept: bool) -> Iterator[Problem]:
     status, hold = catalog["status"], catalog["hold"]
-    if not status:
+    if catalog["error"]:
+        yield Problem(f"it cannot be read: {catalog['error']}")
+    elif not status:
         if kept:
             yield Problem("it was never polled: does `category-publisher run` run?")
     elif status.get("outcome") == "failed":
@@ -48,7 +57,7 @@ def _of_polls(catalog: Mapping[str, Any], now: datetime, *, kept: bool) -> Itera
         minutes = (now - due) // timedelta(minutes=1)
         yield Problem(
             f"its poll is overdue by {minutes} minutes: does `category-publisher run` run, and can "
-            "it reach Redis?"
+            "it write to Redis?"
         )
 
 
@@ -58,12 +67,3 @@ def _of_lags(catalog: Mapping[str, Any]) -> Iterator[Problem]:
             minutes = int(lag.seconds // 60)
             behind = "in another epoch" if lag.events is None else f"{lag.events} events behind"
             yield Problem(f"consumer {name} is {behind} for {minutes} minutes: does it run?")
-
-
-def moment(text: str | None) -> datetime | None:
-    """Return the time in `text`; None where there is none that has a zone."""
-    try:
-        found = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None

@@ -1,6 +1,6 @@
 """The names and types of a catalog's keys in Redis (contract, 2), for the publisher.
 
-`store`, `lease` and `overview` are what uses them; nothing else here names a key.
+`store`, `lease` and `overview` are what uses them, and `whole` names them; nothing else here does.
 """
 
 from typing import Final

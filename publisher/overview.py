@@ -4,23 +4,33 @@ Many are asked at once, since ten thousand one after the other would take second
 parts are not of exactly one moment: a consumer may be ahead of `meta` for a blink.
 """
 
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import redis.exceptions
+
 from plumbing import clock
-from plumbing.server import Client
+from plumbing.errors import RedisError
+from plumbing.refusals import reaction
+from plumbing.server import Client, Transaction
 from publisher import keys, values
-from publisher.fine import moment
-from publisher.values import chunks, json_object, text, texts
+from publisher.values import chunks, json_object, moment, number, offset, text, texts
 
 AT_ONCE: Final = 500
-"""Catalogs asked about in one go: some 3,000 short replies."""
+"""Catalogs asked about in one go: some 4,000 short replies."""
 LARGEST: Final = 2**63
-OFFSET: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
-NUMBER: Final = re.compile(r"[0-9]{1,20}")
-PARTS: Final = ("meta", "status", "consumers", "hold", "lease")
+PARTS: Final[Mapping[str, Callable[[Transaction, str], object]]] = {
+    "meta": lambda pipe, key: pipe.hgetall(key),
+    "status": lambda pipe, key: pipe.hgetall(key),
+    "consumers": lambda pipe, key: pipe.hgetall(key),
+    "hold": lambda pipe, key: pipe.get(key),
+    "lease": lambda pipe, key: pipe.get(key),
+    "categories": lambda pipe, key: pipe.hlen(key),
+    "events": lambda pipe, key: pipe.xrevrange(key, count=1),
+}
+"""What is asked about each of a catalog's keys, in this order: the last event comes last, so that
+it tells of a commit since `meta` was read."""
 
 
 class Lag(NamedTuple):
@@ -33,8 +43,16 @@ class Lag(NamedTuple):
 
 
 async def all_catalogs(client: Client) -> list[str]:
-    """Return the names of all catalogs that were ever polled, sorted."""
-    return sorted(text(name) for name in await client.smembers(keys.CATALOGS))
+    """Return the names of all catalogs that were ever polled, sorted.
+
+    Raises RedisError if something else stands there.
+    """
+    try:
+        return sorted(text(name) for name in await client.smembers(keys.CATALOGS))
+    except redis.exceptions.ResponseError as error:
+        if not _is_wrong_type(error):
+            raise
+        raise RedisError(_foreign(f"{keys.CATALOGS} is no set")) from error
 
 
 async def statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -46,15 +64,19 @@ async def statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, 
                 pipe.hgetall(keys.key(name, "status"))
             replies = await pipe.execute(raise_on_error=False)
         for name, reply in zip(chunk, replies, strict=True):
-            found[name] = {} if _is_wrong_type(reply) else texts(reply)
+            if isinstance(reply, Exception) and not _is_wrong_type(reply):
+                raise reply
+            found[name] = {} if isinstance(reply, Exception) else texts(reply)
     return found
 
 
 async def overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what stands in Redis of each catalog of `names`, in their order.
 
-    Each a dict of `catalog`, `meta`, `status`, `hold`, `lease` (its owner), `consumers` (their
-    checkpoints) and `lags` (name → Lag). A key of another type is told as a failed status.
+    Each a dict of `catalog`, `error` (why something of it could not be read, or empty; what could
+    not is as if it was not there), `meta`, `status`, `hold`, `lease` (its owner), `consumers`
+    (their checkpoints), `rows` (how many the state has), `last_event` (its id in the stream, or
+    None) and `lags` (name → Lag).
     """
     found = []
     for chunk in chunks(names, AT_ONCE):
@@ -65,9 +87,8 @@ async def overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]
 async def _overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
     async with client.pipeline(transaction=False) as pipe:
         for name in names:
-            for part in PARTS:
-                read = pipe.get if keys.TYPES[part] == "string" else pipe.hgetall
-                read(keys.key(name, part))
+            for part, ask in PARTS.items():
+                ask(pipe, keys.key(name, part))
         replies = iter(await pipe.execute(raise_on_error=False))
     catalogs = [_overview(name, [next(replies) for _ in PARTS]) for name in names]
     await _add_lags(client, catalogs)
@@ -76,33 +97,37 @@ async def _overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any
 
 def _overview(name: str, replies: Sequence[Any]) -> dict[str, Any]:
     found = dict(zip(PARTS, replies, strict=True))
-    wrong = [part for part, reply in found.items() if _is_wrong_type(reply)]
-    meta, status, consumers, hold, lease = (
-        None if part in wrong else reply for part, reply in found.items()
-    )
-    checkpoints = {text(who): json_object(value) for who, value in (consumers or {}).items()}
+    errors = {part: reply for part, reply in found.items() if isinstance(reply, Exception)}
+    found |= dict.fromkeys(errors)
+    checkpoints = found["consumers"] or {}
     return {
         "catalog": name,
-        "meta": texts(meta or {}),
-        "status": _wrong(name, wrong) if wrong else texts(status or {}),
-        "hold": values.hold(hold),
-        "lease": text(lease) or None,
-        "consumers": checkpoints,
+        "error": _unread(name, errors),
+        "meta": texts(found["meta"] or {}),
+        "status": texts(found["status"] or {}),
+        "hold": values.hold(found["hold"]),
+        "lease": text(found["lease"]) or None,
+        "consumers": {text(who): json_object(value) for who, value in checkpoints.items()},
+        "rows": found["categories"],
+        "last_event": text(found["events"][0][0]) if found["events"] else None,
     }
 
 
-def _is_wrong_type(reply: Any) -> bool:
-    if not isinstance(reply, Exception):
-        return False
-    if "WRONGTYPE" in str(reply):
-        return True
-    raise reply
+def _unread(name: str, errors: Mapping[str, Exception]) -> str:
+    """Return why something could not be read: all keys of another type, or the first refusal."""
+    for part, error in errors.items():
+        if not _is_wrong_type(error):
+            return f"Redis key {keys.key(name, part)}: {error} ({reaction(error).advice})"
+    wrong = [f"{keys.key(name, part)} is no {keys.TYPES[part]}" for part in errors]
+    return _foreign(*wrong) if wrong else ""
 
 
-def _wrong(name: str, parts: Iterable[str]) -> dict[str, str]:
-    found = ", ".join(f"{keys.key(name, part)} is no {keys.TYPES[part]}" for part in parts)
-    error = f"Redis key {found}: something else writes there; rename or delete that key"
-    return {"outcome": "failed", "error": error}
+def _is_wrong_type(error: Exception) -> bool:
+    return "WRONGTYPE" in str(error)
+
+
+def _foreign(*found: str) -> str:
+    return f"Redis key {', '.join(found)}: something else writes there; rename or delete that key"
 
 
 async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
@@ -120,7 +145,7 @@ async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
             pipe.xrange(keys.key(catalog["catalog"], "events"), min=after, count=1)
         replies = await pipe.execute(raise_on_error=False)
     for (catalog, who), reply in zip(late, replies, strict=True):
-        has_event = not _is_wrong_type(reply) and reply
+        has_event = not isinstance(reply, Exception) and reply
         seconds = _age(reply[0][0]) if has_event else _since_commit(catalog["meta"])
         catalog["lags"][who] = Lag(catalog["lags"][who].events, seconds)
 
@@ -133,16 +158,15 @@ def _behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None) -> in
     same_epoch = checkpoint is not None and checkpoint.get("epoch") == meta.get("epoch")
     if not same_epoch or type(sequence) is not int or not 0 <= sequence < LARGEST:
         return None
-    published = meta.get("sequence", "")
-    return max(0, int(published) - sequence) if NUMBER.fullmatch(published) else None
+    published = number(meta.get("sequence"))
+    return None if published is None else max(0, published - sequence)
 
 
 def _after(checkpoint: Mapping[str, Any] | None) -> str:
     """Return where the events behind a checkpoint begin; the stream's start if it does not say."""
-    offset = str((checkpoint or {}).get("offset", ""))
-    found = OFFSET.fullmatch(offset)
-    is_offset = found and all(int(number) < LARGEST for number in found.groups())
-    return f"({offset}" if is_offset else "-"
+    told = str((checkpoint or {}).get("offset", ""))
+    at = offset(told)
+    return f"({told}" if at and max(at) < LARGEST else "-"
 
 
 def _since_commit(meta: Mapping[str, str]) -> float:

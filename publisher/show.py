@@ -26,6 +26,7 @@ OUTCOME_STYLES: Final = {
     "unchanged": "green",
     "held": "bold yellow",
     "failed": "bold red",
+    "unreadable": "bold red",
 }
 
 
@@ -54,11 +55,15 @@ def changes_table(changes: Iterable[Change], limit: int) -> Group:
 
 
 def overview(
-    looked: Iterable[tuple[Mapping[str, Any], Iterable[Problem]]], *, limit: int | None = None
+    looked: Iterable[tuple[Mapping[str, Any], Iterable[Problem]]],
+    of_redis: Iterable[str] = (),
+    *,
+    limit: int | None = None,
 ) -> Group:
     """Show catalogs as `overviews` gives them, with what is not fine about each.
 
-    A line each, or of the first `limit`; then the problems, and whether everything is fine.
+    A line each, or of the first `limit`; then the problems, first those `of_redis` itself, and
+    whether everything is fine.
     """
     catalogs = list(looked)
     shown = catalogs[:limit]
@@ -67,10 +72,12 @@ def overview(
         table.add_column(heading, justify="left", overflow="fold")
     for catalog, _ in shown:
         table.add_row(*_cells(catalog))
-    details = [line for catalog, found in shown for line in _details(catalog, found)]
+    details = [failure(line) for line in of_redis]
+    count = len(details) + sum(1 for _, found in catalogs for _ in found)
+    details += [line for catalog, found in shown for line in _details(catalog, found)]
     more = len(catalogs) - len(shown)
     rest = [Text(f"… and {more} more", style="dim")] if more else []
-    return Group(table, *rest, *details, _verdict([found for _, found in catalogs]))
+    return Group(table, *rest, *details, _verdict(count))
 
 
 def failure(error: str) -> Text:
@@ -78,8 +85,7 @@ def failure(error: str) -> Text:
     return Text(harmless(error), style="red")
 
 
-def _verdict(found: Iterable[Iterable[Problem]]) -> Text:
-    count = sum(1 for problems in found for _ in problems)
+def _verdict(count: int) -> Text:
     if count == 0:
         return Text("everything is fine", style="green")
     return Text(f"{count} problem{'s' if count > 1 else ''}", style="bold red")
@@ -87,11 +93,11 @@ def _verdict(found: Iterable[Iterable[Problem]]) -> Text:
 
 def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
     meta, status = catalog["meta"], catalog["status"]
-    outcome = status.get("outcome", "")
+    outcome = words.outcome(catalog)
     return [
         Text(harmless(catalog["catalog"]), style="bold"),
         Text(harmless(words.since(status.get("polled_at"), clock.now()))),
-        Text(harmless(outcome) or "never polled", style=OUTCOME_STYLES.get(outcome, "dim")),
+        Text(harmless(outcome), style=OUTCOME_STYLES.get(outcome, "dim")),
         Text(harmless(meta.get("count", "-"))),
         Text(harmless(meta.get("sequence", "-"))),
         Text(harmless(_numbers(status))),

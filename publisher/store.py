@@ -108,8 +108,11 @@ class Store:
         return keys.key(self.catalog, name)
 
     async def register(self) -> None:
-        """Add the catalog's name to the set of all catalogs."""
-        await self._client.sadd(keys.CATALOGS, self.catalog)
+        """Add the catalog's name to the set of all catalogs. Raises WrongType."""
+        try:
+            await self._client.sadd(keys.CATALOGS, self.catalog)
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
 
     async def note(self) -> Noted:
         """Return the position and the origin that a poll starts from.
@@ -190,10 +193,11 @@ class Store:
     async def _explained(self, error: redis.exceptions.ResponseError) -> Exception:
         """Return a WrongType that names the key where that is what `error` means."""
         if "WRONGTYPE" in str(error):
-            for name, wanted in keys.TYPES.items():
-                found = text(await self._client.type(self.key(name)))
+            own = {self.key(name): wanted for name, wanted in keys.TYPES.items()}
+            for key, wanted in {keys.CATALOGS: "set", **own}.items():
+                found = text(await self._client.type(key))
                 if found not in {"none", wanted}:
-                    return _wrong_type(self.key(name), found, wanted)
+                    return _wrong_type(key, found, wanted)
         return error
 
 

@@ -5,14 +5,21 @@ from datetime import datetime
 from typing import Any
 
 from plumbing.terminal import ago
-from publisher.fine import moment
 from publisher.overview import Lag
+from publisher.values import moment
 
 
 def since(text: str | None, now: datetime) -> str:
     """Say how long ago the time in `text` was; `text` itself if it holds none."""
     then = moment(text)
     return f"{ago(now - then)} ago" if then else text or "-"
+
+
+def outcome(catalog: Mapping[str, Any]) -> str:
+    """Say what came of the last poll of `catalog`, one of `overview.overviews`."""
+    return catalog["status"].get("outcome") or (
+        "unreadable" if catalog["error"] else "never polled"
+    )
 
 
 def lags(catalog: Mapping[str, Any]) -> Iterable[str]:

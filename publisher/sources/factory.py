@@ -63,14 +63,14 @@ class Sources:
 
     def _market(self, name: str, settings: Settings) -> Source:
         catalog = settings.catalog(name)
-        first = self._shop(catalog, f"[catalogs.{name}]", *_app(settings, name))
+        first = self._shop(catalog, f"[catalogs.{name}]", *app_of(settings, name))
         if not catalog.stand_ins:
             return first
         others = [
             self._shop(
                 catalog.model_copy(update={"shop_cipher": stand_in.shop_cipher}),
                 f"stand-in {number} of [catalogs.{name}]",
-                *_app(settings, name, number),
+                *app_of(settings, name, number),
             )
             for number, stand_in in enumerate(catalog.stand_ins, 1)
         ]
@@ -117,7 +117,7 @@ def expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
             yield expiry
 
 
-def _app(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
+def app_of(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
     """Return the app of a catalog, or of a stand-in of it, and the command that authorizes it."""
     app, command = settings.tiktok_shop_of(name, stand_in), AUTHORIZE
     if app != settings.tiktok_shop:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from publisher.fine import moment
+from publisher.values import moment
 
 PREFIX: Final = "category_publisher"
 CONSUMERS: Final = 100
@@ -44,8 +44,14 @@ def _seconds_since(text: str | None, now: datetime) -> float | None:
 
 
 def _failed(catalog: Overview, _now: datetime) -> float | None:
+    if catalog["error"]:
+        return 1.0
     outcome = catalog["status"].get("outcome")
     return None if outcome is None else float(outcome == "failed")
+
+
+def _held(catalog: Overview, _now: datetime) -> float | None:
+    return None if catalog["error"] else float(catalog["hold"] is not None)
 
 
 def _until_due(catalog: Overview, now: datetime) -> float | None:
@@ -59,7 +65,11 @@ OF_CATALOGS: Final = (
         "Time since the beginning of the last poll whose snapshot was accepted.",
         lambda each, now: _seconds_since(each["status"].get("succeeded_at"), now),
     ),
-    Gauge("last_poll_failed", "Whether the last poll failed: 1 or 0.", _failed),
+    Gauge(
+        "last_poll_failed",
+        "Whether the last poll failed, or the keys of the catalog cannot be read: 1 or 0.",
+        _failed,
+    ),
     Gauge("next_poll_seconds", "Time until the next poll is due; overdue if negative.", _until_due),
     Gauge(
         "categories",
@@ -74,7 +84,7 @@ OF_CATALOGS: Final = (
     Gauge(
         "hold",
         "Whether a snapshot is withheld until it is approved: 1 or 0.",
-        lambda each, _now: float(each["hold"] is not None),
+        _held,
     ),
 )
 

@@ -32,6 +32,13 @@ COLUMNS: Final = (
     *("catalog", "last poll", "outcome", "snapshot", "categories", "sequence", "last changes"),
     *("polled by", "consumers"),
 )
+OUTCOME_STYLES: Final = {
+    "changed": "good",
+    "unchanged": "good",
+    "held": "held",
+    "failed": "bad",
+    "unreadable": "bad",
+}
 SIGNS: Final = {"added": "+", "updated": "~", "removed": "-"}
 
 Judged = tuple[Mapping[str, Any], list[Problem]]
@@ -123,7 +130,7 @@ def _catalog(catalog: Mapping[str, Any], found: list[Problem], now: datetime) ->
 
 def _cells(catalog: Mapping[str, Any], now: datetime) -> Iterator[list[Element | str]]:
     meta, status = catalog["meta"], catalog["status"]
-    outcome = status.get("outcome", "never polled")
+    outcome = words.outcome(catalog)
     yield [element("strong", catalog["catalog"])]
     yield [words.since(status.get("polled_at"), now)]
     yield [element("span", outcome, class_=_style_of(outcome))]
@@ -136,9 +143,7 @@ def _cells(catalog: Mapping[str, Any], now: datetime) -> Iterator[list[Element |
 
 
 def _style_of(outcome: str) -> str:
-    return {"changed": "good", "unchanged": "good", "held": "held", "failed": "bad"}.get(
-        outcome, ""
-    )
+    return OUTCOME_STYLES.get(outcome, "")
 
 
 def _consumers(catalog: Mapping[str, Any]) -> list[Element | str]:

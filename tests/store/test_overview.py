@@ -6,8 +6,9 @@ import pytest
 import redis.asyncio
 
 from plumbing import clock
+from plumbing.errors import RedisError
 from publisher.fine import problems
-from publisher.overview import Lag, overviews
+from publisher.overview import Lag, all_catalogs, overviews
 from publisher.poll import Catalog, poll_once
 from tests.store.scripted import ScriptedSource
 from tests.trees import wide
@@ -73,5 +74,31 @@ async def test_in_another_epoch_without_an_event(
     at = {"epoch": "00000000", "sequence": 3, "offset": "1-1"}
     await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
     (us,) = await overviews(client, ["us"])
-    (problem,) = problems(us, clock.now(), kept=False)
+    *_, problem = problems(us, clock.now(), kept=False)
     assert problem.what.startswith("consumer mirror is in another epoch for ")
+
+
+async def test_keys_of_another_type(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """All of them are named as one problem, and what can be read is shown."""
+    source.says(wide(3))
+    await poll_once(catalog)
+    for part in ("meta", "events"):
+        await client.delete(f"catalog:{{us}}:{part}")
+        await client.set(f"catalog:{{us}}:{part}", "x")
+    us, other = await overviews(client, ["us", "other"])
+    (problem,) = problems(us, clock.now())
+    assert problem.what == (
+        "it cannot be read: Redis key catalog:{us}:meta is no hash, catalog:{us}:events is no "
+        "stream: something else writes there; rename or delete that key"
+    )
+    assert us["rows"] == 3
+    assert other["error"] == ""
+
+
+async def test_the_set_of_catalogs_is_something_else(client: redis.asyncio.Redis) -> None:
+    """It is named."""
+    await client.set("catalogs", "x")
+    with pytest.raises(RedisError, match="Redis key catalogs is no set: something else writes"):
+        await all_catalogs(client)

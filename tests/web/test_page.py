@@ -82,8 +82,13 @@ def overview(name: str, **parts: Any) -> dict[str, Any]:
     """Return a catalog that is fine but for `parts`."""
     now = clock.rfc3339(clock.now())
     status = {"outcome": "unchanged", "polled_at": now, "succeeded_at": now}
-    fine = {"meta": {"count": "3", "sequence": "7"}, "status": status, "hold": None}
-    return {"catalog": name, **fine, "lease": None, "consumers": {}, "lags": {}, **parts}
+    fine = {
+        "meta": {"count": "3", "sequence": "7", "offset": "1-1"},
+        "status": status,
+        "hold": None,
+    }
+    keys = {"error": "", "rows": 3, "last_event": "1-1"}
+    return {"catalog": name, **fine, **keys, "lease": None, "consumers": {}, "lags": {}, **parts}
 
 
 def shown(*catalogs: dict[str, Any]) -> str:
