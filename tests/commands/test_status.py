@@ -144,6 +144,7 @@ def test_redis_refuses_writes(folder: Path, own: Valkey) -> None:
     assert call(PUBLISHER, "status", cwd=folder).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_cluster_that_lost_a_primary(folder: Path) -> None:
     """The catalogs of the others are shown, though the set of all catalogs is lost with it."""
     (folder / "nodes").mkdir()
