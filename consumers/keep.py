@@ -7,10 +7,10 @@ import structlog
 
 from consumers import stream
 from consumers.errors import StoreAway
-from consumers.patience import FIRST_WAIT, LONGEST_WAIT, Patience
 from consumers.projection import Projection
 from consumers.reader import Reader
 from plumbing.config import Settings
+from plumbing.patience import FIRST_WAIT, LONGEST_WAIT, Patience
 
 log = structlog.get_logger(__name__)
 

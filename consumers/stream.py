@@ -20,11 +20,11 @@ import plumbing.server
 from consumers.errors import BadEntry, NoState
 from consumers.event import Entry
 from consumers.model import Checkpoint, Snapshot
-from consumers.patience import Patience, is_redis_passing
 from consumers.state import Meta, decode_meta, decode_rows
 from plumbing.clock import now, rfc3339
 from plumbing.config import Settings
 from plumbing.embedded import Stay
+from plumbing.patience import Patience, is_redis_passing
 from plumbing.server import Client, Server, Transaction
 
 log = structlog.get_logger(__name__)

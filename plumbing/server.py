@@ -4,7 +4,6 @@ One server, the primary of Sentinels and a Cluster are three ways to make a clie
 `Server.client`, and nothing else has to know.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any, Final, TypeAlias
 
 import redis.asyncio
 import redis.exceptions
-import structlog
 from redis.asyncio.client import Pipeline
 from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.asyncio.retry import Retry
@@ -23,10 +21,9 @@ from plumbing import cancellable, cluster, embedded, sentinel
 from plumbing.config import Settings
 from plumbing.embedded import Stay
 from plumbing.errors import RedisError
+from plumbing.patience import Patience
 from plumbing.redis_address import Address, Kind, parse
 from plumbing.refusals import reaction
-
-log = structlog.get_logger(__name__)
 
 Client: TypeAlias = redis.asyncio.Redis | RedisCluster
 """What is asked of it works alike: a transaction has keys of one catalog only (contract, 2)."""
@@ -47,7 +44,6 @@ a server without) costs CONNECT_TIMEOUT each time."""
 CONNECTIONS: Final = 5000
 """As many are opened as commands are under way: redis-py's 100 are too few when a thousand catalogs
 go on after a failover. Half of what a server takes by default (maxclients)."""
-LOOK_AGAIN_SECONDS: Final = 1.0
 OLDEST_REDIS: Final = (7, 0)
 
 
@@ -117,21 +113,11 @@ async def opened(settings: Settings, stay: Stay) -> AsyncIterator[Server]:
 
 async def answered(server: Server) -> None:
     """Return when `server` answers. Raises RedisError for what does not pass, as `check` does."""
-    is_away = False
-    while True:
-        try:
-            await check(server)
-        except RedisError as error:
-            if not error.passing:
-                raise
-            if not is_away:
-                log.warning("waiting for redis", error=str(error))
-            is_away = True
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-        else:
-            break
-    if is_away:
-        log.info("redis is there")
+    await Patience("Redis", server.address, _is_passing, once=False).ask(partial(check, server))
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, RedisError) and error.passing
 
 
 async def check(server: Server) -> None:

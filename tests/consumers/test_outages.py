@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis.exceptions
 
-from consumers.patience import Patience, is_redis_passing
 from plumbing.errors import RedisError
+from plumbing.patience import Patience, is_redis_passing
 from plumbing.server import Server
 from tests.consumers.copying import copy_once, copying, equal
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree

@@ -1,6 +1,6 @@
-"""Asking until there is an answer: what a consumer does about an outage.
+"""Asking until there is an answer: what a consumer does about an outage, and `run` at its start.
 
-A consumer's questions change nothing, so they may be asked again as often as one likes. An outage
+Such questions change nothing, so they may be asked again as often as one likes. An outage
 is one line in the log when it starts and one when it ends.
 """
 
