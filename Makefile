@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-valkey-9.0 lint schemas lock audit clean
+.PHONY: help demo test test-slow test-valkey-9.0 faults lint schemas lock audit clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -15,10 +15,13 @@ demo: $(READY) ## Watch it work: sandbox shop, publisher, SQLite copy; Ctrl-C en
 	@$(BIN)/category-publisher demo
 
 test: $(READY) lint ## Lint, type-check and run all tests but the slow ones
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow and not faults"
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/pytest -m slow
+
+faults: $(READY) ## Break everything, on Valkey and on Redis 7, and write docs/faults.md (SEED=n: again)
+	FAULTS_TABLE=docs/faults.md FAULTS_SEED=$(SEED) $(BIN)/pytest -n 4 -m faults tests/faults
 
 test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0 besides
 	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/redis tests/store

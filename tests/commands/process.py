@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable, Iterable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,7 @@ def call(
     command = _command(module, words)
     with tempfile.TemporaryDirectory(prefix="cp-") as name:
         folder = Path(name)
-        (folder / "in").write_text(given, encoding="utf-8")
-        process = _FORKS.Process(target=_run, args=(command, cwd, environment(variables), folder))
+        process = forked(module, words, cwd, environment(variables), folder, given=given)
         process.start()
         process.join(TIMEOUT)
         if process.exitcode is None:
@@ -48,6 +49,25 @@ def call(
             raise subprocess.TimeoutExpired(command, TIMEOUT)
         out, err = ((folder / each).read_bytes().decode() for each in ("out", "err"))
     return subprocess.CompletedProcess(command, process.exitcode, out, err)
+
+
+def forked(
+    module: str,
+    words: Iterable[str | Path],
+    cwd: Path,
+    variables: dict[str, str],
+    folder: Path,
+    *,
+    given: str = "",
+    before: Callable[[], Any] | None = None,
+) -> BaseProcess:
+    """Return a command's process, to be started: it reads and writes `in`, `out`, `err` in `folder`.
+
+    `before` (a function that can be pickled) is run in it before the command.
+    """
+    (folder / "in").write_text(given, encoding="utf-8")
+    args = (_command(module, words), cwd, variables, folder, before)
+    return _FORKS.Process(target=_run, args=args)
 
 
 def start(module: str, *words: str | Path, cwd: Path, **variables: str) -> subprocess.Popen[str]:
@@ -70,7 +90,13 @@ def replace(file: Path, content: bytes) -> None:
     new.replace(file)
 
 
-def _run(command: list[str], cwd: Path, variables: dict[str, str], folder: Path) -> None:
+def _run(
+    command: list[str],
+    cwd: Path,
+    variables: dict[str, str],
+    folder: Path,
+    before: Callable[[], Any] | None,
+) -> None:
     """Be `command`, in a process that was forked for it."""
     os.chdir(cwd)
     os.environ.clear()
@@ -81,6 +107,8 @@ def _run(command: list[str], cwd: Path, variables: dict[str, str], folder: Path)
     sys.stderr = _opened(folder / "err", 2, "w")
     _, _, module, *words = command
     sys.argv = [module, *words]
+    if before is not None:
+        before()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

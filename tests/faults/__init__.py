@@ -1,0 +1,10 @@
+"""The fault suite: what contract 5 promises, shown while everything breaks (`make faults`).
+
+One module a step:
+
+- `checker` judges: it follows one catalog from outside, and knows the contract but none of our code;
+- `copies` does the same for the tables that the projections keep;
+- `upstream` is the source, `world` all the processes around one Redis, `processes` what they are;
+- `book` keeps what every run came to, and writes the table of docs/faults.md;
+- the `test_…` modules each break one thing: they say what, and nothing else.
+"""

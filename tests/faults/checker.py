@@ -1,0 +1,408 @@
+"""A judge that is not the publisher: it follows one catalog from outside and says what is wrong.
+
+Nothing of our code is imported here: digest, order, forest and guard are spelled out from the
+contract alone, so a mistake of ours cannot hide behind itself. Each look at Redis is one moment
+(MULTI/EXEC), so whatever disagrees in it was torn by somebody. The checker goes on after a finding
+with what is there, so that one mistake is found once.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from hashlib import sha256
+from itertools import groupby
+from operator import xor
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import orjson
+import redis.asyncio
+
+Row: TypeAlias = dict[str, Any]
+"""`id`, `parent_id`, `local_name`, `is_leaf`, in this order."""
+Tree: TypeAlias = dict[str, Row]
+"""Rows by id."""
+Event: TypeAlias = dict[str, Any]
+Kind: TypeAlias = Literal["lost", "doubled", "torn", "diverged", "unguarded"]
+
+START: Final = "0-0"
+FIELDS: Final = ["id", "parent_id", "local_name", "is_leaf"]
+
+
+class Finding(NamedTuple):
+    """Something that contract 5 forbids.
+
+    lost: a change, or a piece of history, is not there; doubled: an effect twice; torn: state,
+    stream, meta, or a copy and its checkpoint, disagree; diverged: at rest and yet not equal;
+    unguarded: a snapshot was accepted that the guard withholds, or that the source never gave.
+    """
+
+    kind: Kind
+    what: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The guard's defaults (contract, 6)."""
+
+    max_removed_share: float = 0.1
+    max_removed: int = 20
+    max_updated_share: float = 0.5
+    max_updated: int = 100
+
+
+class Look(NamedTuple):
+    """A catalog at one moment: the raw rows, meta, and the entries behind an offset."""
+
+    rows: dict[bytes, bytes]
+    meta: dict[str, str]
+    entries: list[tuple[str, dict[bytes, bytes]]]
+
+    @property
+    def position(self) -> str:
+        """Epoch, sequence and digest, as an event's id has them; empty without meta."""
+        if not self.meta:
+            return ""
+        return "-".join(self.meta.get(each, "?") for each in ("epoch", "sequence", "digest"))
+
+
+class Checker:
+    """Judges the catalog `catalog`. Tell it what the source serves, and which breaks are meant."""
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        catalog: str = "us",
+        *,
+        limits: Limits | None = None,
+        keep_events: int = 1_000_000,
+    ) -> None:
+        self.findings: list[Finding] = []
+        self.positions: set[str] = set()
+        """Every position that the catalog was seen at, as `Look.position` has them."""
+        self.tree: Tree = {}
+        self.position = ""
+        self.may_break = ""
+        """Why the history may break off now; empty if it may not."""
+        self._by_hand = False
+        self._client = client
+        self._keys = [f"catalog:{{{catalog}}}:{name}" for name in ("categories", "meta", "events")]
+        self._source = f"/catalogs/{catalog}"
+        self._limits = limits or Limits()
+        self._keep_events = keep_events
+        self._raw: dict[bytes, bytes] = {}
+        self._children: Counter[str] = Counter()
+        self._offset = START
+        self._ids: set[str] = set()
+        self._served = {f"{0:016x}"}
+        self._approved: set[str] = set()
+        self._forgiven: set[str] = set()
+
+    def served(self, tree: Tree) -> None:
+        """Take note that the source gave `tree`, whole: a state may become that."""
+        self._served.add(digest_of(tree))
+
+    def approved(self, digest: str) -> None:
+        """Take note that somebody approves the snapshot with `digest`, or exempts it."""
+        self._approved.add(digest)
+
+    def broken(self, why: str, *, by_hand: bool = False) -> None:
+        """Announce that something beyond our control breaks the history now, until `whole`.
+
+        What somebody wrote `by_hand` need not even be whole.
+        """
+        self.may_break = why
+        self._by_hand = by_hand
+
+    def whole(self) -> None:
+        """Say that from now on the history goes on again without a break."""
+        self.may_break = ""
+
+    def found(self, kind: Kind, what: str) -> None:
+        """Take down a finding."""
+        if (finding := Finding(kind, what)) not in self.findings:
+            self.findings.append(finding)
+
+    async def look(self) -> None:
+        """Judge what has happened since the last look. Raises redis-py's errors."""
+        look = await self._read(f"({self._offset}")
+        if not self._connects(look):
+            await self._begin_anew()
+            return
+        self._follow([orjson.loads(fields[b"event"]) for _, fields in look.entries])
+        self._judge_state(look)
+
+    async def final(self) -> None:
+        """Judge the whole stream once more, backwards from the state, entry by entry."""
+        await self.look()
+        look = await self._read("-")
+        for what in backwards(look, self._source, self._forgiven):
+            self.found("torn", f"looking back from {look.position}: {what}")
+
+    async def _read(self, after: str) -> Look:
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._keys[0])
+            pipe.hgetall(self._keys[1])
+            pipe.xrange(self._keys[2], after)
+            rows, meta, entries = await pipe.execute()
+        texts = {name.decode(): value.decode(errors="replace") for name, value in meta.items()}
+        return Look(rows, texts, [(offset.decode(), fields) for offset, fields in entries])
+
+    def _connects(self, look: Look) -> bool:
+        """Tell whether what is seen goes on from the last look, event by event."""
+        if not look.entries:
+            return look.position == self.position
+        events = [_event(fields) for _, fields in look.entries]
+        if any(event is None for event in events):
+            return False
+        return self._goes_on(events[0] or {})
+
+    def _goes_on(self, event: Event) -> bool:
+        epoch, sequence = _place(self.position)
+        if not self.position:
+            return int(event["sequence"]) == 1
+        return (event["epoch"], int(event["sequence"])) == (epoch, sequence + 1)
+
+    async def _begin_anew(self) -> None:
+        """Go on from what is there; that the history breaks here must have been announced."""
+        look = await self._read("-")
+        trimmed = len(look.entries) >= self._keep_events
+        if not (self.may_break or trimmed or (not self.position and not look.entries)):
+            self.found(
+                "lost", f"no event leads from {self.position or 'nothing'} to {look.position}"
+            )
+        for what in backwards(look, self._source, self._forgiven):
+            if self.may_break and self._by_hand:
+                self._forgiven.update(offset for offset, _ in look.entries)
+            else:
+                self.found("torn", f"looking back from {look.position}: {what}")
+        self._adopt(look)
+
+    def _adopt(self, look: Look) -> None:
+        self._ids.clear()
+        self._raw = look.rows
+        self.tree = sound(look)
+        self._children = Counter(row["parent_id"] for row in self.tree.values())
+        self.position = look.position
+        self._offset = look.entries[-1][0] if look.entries else START
+        events = [event for event in map(_event, (each[1] for each in look.entries)) if event]
+        self.positions.update([look.position, *(event["id"] for event in events)])
+
+    def _follow(self, events: list[Event]) -> None:
+        for _, commit in groupby(events, lambda event: (event["epoch"], event["time"])):
+            before, of_commit = len(self.tree), list(commit)
+            for event in of_commit:
+                self._follow_one(event)
+            self._judge_commit(before, of_commit)
+
+    def _follow_one(self, event: Event) -> None:
+        if not self._goes_on(event):
+            self.found("lost", f"event {event['id']} behind {self.position}")
+        if event["id"] in self._ids:
+            self.found("doubled", f"event {event['id']} is there twice")
+        self._ids.add(event["id"])
+        for kind, what in self._apply(event):
+            self.found(kind, f"event {event['id']}: {what}")
+        self.position = event["id"]
+        self.positions.add(event["id"])
+
+    def _apply(self, event: Event) -> Iterator[tuple[Kind, str]]:
+        """Have the tree as `event` leaves it; yield what forbids that."""
+        row, before = event["data"]["category"], event["data"].get("before")
+        id_, known = row["id"], self.tree.get(row["id"])
+        match event["type"]:
+            case "category.added":
+                if known is not None:
+                    yield "doubled", f"{id_} is added, and is there already"
+            case "category.updated":
+                if known != before:
+                    yield "doubled", f"{id_} was {known}, not {before}"
+                if row == before:
+                    yield "doubled", f"{id_} is updated to what it was"
+            case "category.removed":
+                if known != row:
+                    yield "doubled", f"{id_} was {known}, not {row}"
+        self._put(id_, None if event["type"] == "category.removed" else row)
+        yield from (("torn", what) for what in self._orphans(row))
+
+    def _put(self, id_: str, row: Row | None) -> None:
+        if (old := self.tree.pop(id_, None)) is not None:
+            self._children[old["parent_id"]] -= 1
+        if row is not None:
+            self.tree[id_] = row
+            self._children[row["parent_id"]] += 1
+
+    def _orphans(self, row: Row) -> Iterator[str]:
+        """Yield why the tree is no forest after an event about `row`."""
+        if row["id"] not in self.tree:
+            if self._children[row["id"]]:
+                yield f"{row['id']} is removed before its children"
+            return
+        if (why := not_under_a_root(self.tree, row["id"])) is not None:
+            yield why
+
+    def _judge_commit(self, before: int, events: list[Event]) -> None:
+        digest = events[-1]["data"]["digest"]
+        if digest != digest_of(self.tree):
+            self.found(
+                "torn", f"event {events[-1]['id']} is not the digest of the rows it leads to"
+            )
+        if digest not in self._served:
+            self.found("unguarded", f"the source never gave the state of {events[-1]['id']}")
+        counts = Counter(event["type"] for event in events)
+        for name, share, number in (
+            ("category.removed", self._limits.max_removed_share, self._limits.max_removed),
+            ("category.updated", self._limits.max_updated_share, self._limits.max_updated),
+        ):
+            too_many = counts[name] > number and counts[name] > share * before
+            if too_many and digest not in self._approved:
+                self.found("unguarded", f"{name}: {counts[name]} of {before} in one commit")
+
+    def _judge_state(self, look: Look) -> None:
+        if look.entries:
+            self._offset = look.entries[-1][0]
+            if look.meta.get("offset") != self._offset and not self.may_break:
+                self.found(
+                    "torn", f"meta's offset is {look.meta.get('offset')}, not {self._offset}"
+                )
+        elif look.rows == self._raw:
+            return
+        wrong = list(disagreements(look))
+        if sound(look) != self.tree:
+            wrong.append("the rows are not those that the events lead to")
+        if look.position != self.position:
+            wrong.append(f"meta is at {look.position}, the events lead to {self.position}")
+        for what in wrong if not (self.may_break and self._by_hand) else ():
+            self.found("torn", f"at {look.position}: {what}")
+        self._raw = look.rows
+        if wrong:
+            self._adopt(look)
+
+
+def disagreements(look: Look) -> Iterator[str]:
+    """Yield what of meta is not true of the rows."""
+    if bad := [id_ for id_, row in _rows(look.rows) if row is None]:
+        yield f"the fields {bad} hold no row"
+        return
+    rows = sound(look)
+    digest = digest_of(rows)
+    if look.meta and look.meta.get("digest") != digest:
+        yield f"the rows have digest {digest}"
+    if look.meta and look.meta.get("count") != str(len(rows)):
+        yield f"there are {len(rows)} rows, not {look.meta.get('count')}"
+    if rows and not look.meta:
+        yield "there are rows and no meta"
+
+
+def backwards(look: Look, source: str, forgiven: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what is wrong with the events of meta's epoch, undone one by one from the state.
+
+    It ends at the epoch's beginning, or at an entry that is `forgiven`.
+    """
+    yield from disagreements(look)
+    tree = sound(look)
+    epoch, sequence = _place(look.position)
+    digest = look.meta.get("digest", "")
+    forgiven = set(forgiven)
+    ids: set[str] = set()
+    for offset, fields in reversed(look.entries):
+        event = _event(fields)
+        if offset in forgiven or (event is not None and event["epoch"] != epoch):
+            return
+        if event is None:
+            yield f"entry {offset} is no event"
+            return
+        if event["id"] != f"{epoch}-{sequence}-{digest}" or event["source"] != source:
+            yield f"entry {offset} is {event['id']}, not {epoch}-{sequence}-{digest}"
+            return
+        if event["id"] in ids:
+            yield f"{event['id']} is there twice"
+        ids.add(event["id"])
+        digest = _undone(tree, event, digest)
+        sequence -= 1
+        if (why := _is_no_forest_near(tree, event)) is not None:
+            yield f"before {event['id']}: {why}"
+
+
+def _undone(tree: Tree, event: Event, digest: str) -> str:
+    """Have `tree` as it was before `event`; return the digest that it had."""
+    row, before = event["data"]["category"], event["data"].get("before")
+    value = int(digest, 16)
+    if event["type"] != "category.removed":
+        value ^= digest_of_row(tree.pop(row["id"], row))
+    else:
+        before = row
+    if before is not None:
+        tree[before["id"]] = before
+        value ^= digest_of_row(before)
+    return f"{value:016x}"
+
+
+def _is_no_forest_near(tree: Tree, event: Event) -> str | None:
+    id_ = event["data"]["category"]["id"]
+    return not_under_a_root(tree, id_) if id_ in tree else None
+
+
+def not_under_a_root(tree: Tree, id_: str) -> str | None:
+    """Return why the ancestors of `id_` do not end at a root; None if they do."""
+    seen = {id_}
+    parent = tree[id_]["parent_id"]
+    while parent != "0":
+        if parent in seen:
+            return f"{id_} is its own ancestor"
+        if parent not in tree:
+            return f"{id_} has no parent {parent}"
+        seen.add(parent)
+        parent = tree[parent]["parent_id"]
+    return None
+
+
+def digest_of(tree: Mapping[str, Row]) -> str:
+    """Return the digest of a state (contract, 4)."""
+    return f"{reduce(xor, map(digest_of_row, tree.values()), 0):016x}"
+
+
+def digest_of_row(row: Row) -> int:
+    """Return what `row` contributes to its state's digest (contract, 4)."""
+    text = "\0".join([row["id"], row["parent_id"], row["local_name"], "01"[row["is_leaf"]]])
+    return int(sha256(text.encode()).hexdigest()[:16], 16)
+
+
+def sound(look: Look) -> Tree:
+    """Return the rows that are rows."""
+    return {row["id"]: row for _, row in _rows(look.rows) if row is not None}
+
+
+def _rows(raw: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, Row | None]]:
+    """Yield the rows of a state; None for a field that holds none, byte for byte (contract, 2)."""
+    for id_, value in raw.items():
+        try:
+            row = orjson.loads(value)
+            is_sound = list(row) == FIELDS and row["id"].encode() == id_
+        except (ValueError, TypeError, AttributeError, KeyError):
+            is_sound = False
+        yield id_, row if is_sound and orjson.dumps(row) == value else None
+
+
+def _event(fields: Mapping[bytes, bytes]) -> Event | None:
+    """Return the event in an entry; None if there is none."""
+    try:
+        event = orjson.loads(fields[b"event"])
+        data, category = event["data"], event["data"]["category"]
+        id_ = f"{event['epoch']}-{int(event['sequence'])}-{data['digest']}"
+        is_sound = (
+            event["id"] == id_
+            and list(category) == FIELDS
+            and event["subject"] == category["id"]
+            and ("before" in data) == ("changed" in data) == (event["type"] == "category.updated")
+            and len(event["sequence"]) == 20
+        )
+    except (ValueError, TypeError, KeyError):
+        return None
+    return event if is_sound else None
+
+
+def _place(position: str) -> tuple[str, int]:
+    epoch, _, rest = position.partition("-")
+    sequence = rest.partition("-")[0]
+    return epoch, int(sequence) if sequence.isdecimal() else 0

@@ -1,0 +1,121 @@
+"""A projection's tables as a stranger sees them, by one statement and no code of ours.
+
+The rows have to be the tree at the checkpoint that lies beside them, and that a position which the
+catalog was really seen at (contract, 5.8).
+"""
+
+# ruff: noqa: S608  statements of the tests' own
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import asyncmy.errors
+import asyncpg
+
+from tests.databases import fetch
+from tests.faults.checker import Checker, Tree, digest_of
+
+NOT_YET: Final = (
+    OSError,
+    sqlite3.OperationalError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncmy.errors.Error,
+)
+"""What a look raises where there is no table yet, or no server."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A projection: how `category-consumer` keeps it, and where its current rows stand."""
+
+    name: str
+    command: tuple[str, ...]
+    table: str
+    current: str = "TRUE"
+
+
+MIRROR: Final = Kind("mirror", ("mirror",), "categories")
+HISTORY: Final = Kind("history", ("history",), "category_history", "valid_to IS NULL")
+MAP: Final = Kind("map", ("map", "watch"), "map_categories")
+KINDS: Final = (MIRROR, HISTORY, MAP)
+
+
+class Seen(NamedTuple):
+    """What a database holds at one moment: the checkpoint's position, and the current rows."""
+
+    position: str
+    tree: Tree
+
+
+class Copy:
+    """The projection `kind` of `catalog` in the database of `url`, judged with `checker`."""
+
+    def __init__(self, kind: Kind, url: str, checker: Checker, catalog: str = "us") -> None:
+        self.kind = kind
+        self.url = url
+        self._outside = url.partition("?")[0]
+        self._checker = checker
+        self._catalog = catalog
+        self._strange: dict[str, str] = {}
+
+    async def seen(self) -> Seen | None:
+        """Return what the tables hold; None if there is no copy yet, or nobody to ask."""
+        query = (
+            "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
+            f" FROM checkpoints c LEFT JOIN {self.kind.table} r ON r.catalog = c.catalog"
+            f" AND {self.kind.current}"
+            f" WHERE c.projection = '{self.kind.name}' AND c.catalog = '{self._catalog}'"
+        )
+        try:
+            found = await fetch(self._outside, query)
+        except NOT_YET:
+            return None
+        if not found:
+            return None
+        rows = [each[3:] for each in found if each[3] is not None]
+        tree = {row[0]: _row(*row) for row in rows}
+        if len(tree) != len(rows):
+            self._checker.found("doubled", f"{self.kind.name}: an id has two current rows")
+        return Seen("-".join(str(each) for each in found[0][:3]), tree)
+
+    async def look(self) -> Seen | None:
+        """Judge what the tables hold now."""
+        if (seen := await self.seen()) is None:
+            return None
+        if digest_of(seen.tree) != seen.position.rpartition("-")[2]:
+            self._checker.found(
+                "torn", f"{self.kind.name}: the rows are not those of checkpoint {seen.position}"
+            )
+        if seen.position not in self._checker.positions:
+            self._strange[seen.position] = self._checker.may_break
+        return seen
+
+    async def final(self) -> None:
+        """Judge it at rest: equal to the state, and no effect of an event twice."""
+        seen = await self.look()
+        name = self.kind.name
+        if seen is None or seen.position != self._checker.position:
+            at = seen.position if seen else "nothing"
+            self._checker.found("lost", f"{name}: at {at}, the state at {self._checker.position}")
+        elif seen.tree != self._checker.tree:
+            self._checker.found("diverged", f"{name}: the rows are not those of the state")
+        for position, excuse in self._strange.items():
+            if not excuse and position not in self._checker.positions:
+                self._checker.found("torn", f"{name}: {position} never was in the catalog")
+        if self.kind is HISTORY:
+            await self._judge_effects()
+
+    async def _judge_effects(self) -> None:
+        for end in ("valid_from", "valid_to"):
+            query = f"SELECT {end}_event FROM category_history WHERE {end}_event IS NOT NULL"
+            effects = Counter(id_ for (id_,) in await fetch(self._outside, query))
+            for id_, times in effects.items():
+                if times > 1:
+                    self._checker.found("doubled", f"history: {end} of {times} versions is {id_}")
+
+
+def _row(id_: str, parent_id: str, local_name: str, is_leaf: object) -> dict[str, object]:
+    return {"id": id_, "parent_id": parent_id, "local_name": local_name, "is_leaf": bool(is_leaf)}

@@ -1,0 +1,92 @@
+"""Real publishers and consumers, as processes that a fault hits.
+
+What a command imports takes a second, and a suite starts thousands: so each is forked from a
+process that has imported it already. From then on it is what `python -m publisher …` would be.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from tests.commands.process import CONSUMER, PUBLISHER, environment, forked
+
+__all__ = ["CONSUMER", "PUBLISHER", "Process"]
+
+END_SECONDS: Final = 30.0
+
+
+class Process:
+    """`python -m MODULE WORDS…` in the folder `cwd`; what it says lands in `logs`."""
+
+    def __init__(
+        self,
+        module: str,
+        *words: str,
+        cwd: Path,
+        logs: Path,
+        before: Callable[[], Any] | None = None,
+        **variables: str,
+    ) -> None:
+        logs.mkdir(parents=True, exist_ok=True)
+        self.words = (module, *words)
+        self._logs = logs
+        self._process = forked(module, words, cwd, environment(variables), logs, before=before)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, or minus the signal that ended it; None while it runs."""
+        return self._process.exitcode
+
+    @property
+    def out(self) -> str:
+        """What it printed so far."""
+        return self._said("out")
+
+    @property
+    def err(self) -> str:
+        """What it logged so far."""
+        return self._said("err")
+
+    def kill(self) -> None:
+        """End it with SIGKILL, now."""
+        self._signal(signal.SIGKILL)
+        self._process.join(END_SECONDS)
+
+    def end(self) -> int:
+        """Ask it to stop (SIGTERM), and return its exit code."""
+        self._signal(signal.SIGTERM)
+        return self.wait()
+
+    def pause(self) -> None:
+        """Stop it (SIGSTOP) until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def wait(self, seconds: float = END_SECONDS) -> int:
+        """Wait until it has ended, and return its exit code; TimeoutError if it has not."""
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            self.kill()
+            raise TimeoutError(f"{' '.join(self.words)} still runs after {seconds} s: {self.err}")
+        return self._process.exitcode
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def _said(self, name: str) -> str:
+        file = self._logs / name
+        return file.read_text(errors="replace") if file.exists() else ""

@@ -1,0 +1,111 @@
+"""The source: a shop on loopback whose tree changes, and which says what a test lets it say."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import orjson
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.faults.checker import Checker, Row, Tree
+
+Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ROOTS: Final = 5
+
+
+class Upstream:
+    """Serves `tree` at `url`, or what `answer` says instead; the checker learns of each tree."""
+
+    def __init__(self, checker: Checker, tree: Tree) -> None:
+        self.url = ""
+        self.tree: Tree = {}
+        self.answer: Answer | None = None
+        self.asked = 0
+        """Requests so far."""
+        self.answered = 0
+        """Answers so far that were sent to their end."""
+        self._checker = checker
+        self.becomes(tree)
+
+    def becomes(self, tree: Tree) -> None:
+        """Serve `tree` from now on."""
+        self.tree = tree
+        self._checker.served(tree)
+
+    def changes(self, chance: random.Random) -> None:
+        """Serve another tree from now on, which the guard lets through."""
+        self.becomes(another(self.tree, chance))
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        self.asked += 1
+        if self.answer is not None:
+            return await self.answer(request)
+        response = web.Response(body=encoded(self.tree), content_type="application/json")
+        self.answered += 1
+        return response
+
+
+def encoded(tree: Tree) -> bytes:
+    """Return the envelope around `tree`, as TikTok Shop writes it."""
+    rows = [row | {"permission_statuses": ["AVAILABLE"]} for row in tree.values()]
+    return orjson.dumps(
+        {"code": 0, "message": "Success", "request_id": "faults", "data": {"categories": rows}}
+    )
+
+
+@asynccontextmanager
+async def served(upstream: Upstream) -> AsyncIterator[None]:
+    """Serve `upstream` on a free port of loopback; its `url` says where."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", upstream.serve)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    upstream.url = str(server.make_url("/"))
+    try:
+        yield
+    finally:
+        await server.close()
+
+
+def row(id_: str, parent_id: str, local_name: str, *, is_leaf: bool = True) -> Row:
+    """Return one category."""
+    return {"id": id_, "parent_id": parent_id, "local_name": local_name, "is_leaf": is_leaf}
+
+
+def grown(count: int, chance: random.Random) -> Tree:
+    """Return a tree of `count` categories, of any depth."""
+    tree: Tree = {}
+    for number in range(1, count + 1):
+        parent = "0" if number <= ROOTS else str(chance.randint(1, number - 1))
+        tree[str(number)] = row(str(number), parent, f"Category {number}", is_leaf=False)
+    return _with_leaves(tree)
+
+
+def another(tree: Tree, chance: random.Random) -> Tree:
+    """Return a plausible next tree: some categories new, renamed, moved, gone."""
+    new = {id_: dict(each) for id_, each in tree.items()}
+    for id_ in chance.sample(sorted(new), min(len(new) // 20 + 1, 10)):
+        new[id_]["local_name"] = f"Renamed {chance.randrange(10**6)} <b>&\n"
+    for id_ in chance.sample(_leaves(new), 3):
+        if chance.random() < 0.5:
+            del new[id_]
+        else:
+            new[id_]["parent_id"] = str(chance.randint(1, ROOTS))
+    for _ in range(chance.randint(1, 4)):
+        id_ = str(chance.randrange(10**6, 10**9))
+        new[id_] = row(id_, chance.choice(sorted(new)), f"New {id_}")
+    return _with_leaves(new)
+
+
+def _leaves(tree: Tree) -> list[str]:
+    """Return the categories that have no children, but for the roots."""
+    parents = {each["parent_id"] for each in tree.values()}
+    return sorted(id_ for id_ in tree if id_ not in parents and tree[id_]["parent_id"] != "0")
+
+
+def _with_leaves(tree: Tree) -> Tree:
+    parents = {each["parent_id"] for each in tree.values()}
+    return {id_: each | {"is_leaf": id_ not in parents} for id_, each in tree.items()}

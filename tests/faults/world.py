@@ -1,0 +1,207 @@
+"""Everything around one Redis: a source, publishers, consumers with their copies, and who judges.
+
+The processes are real, and what they reach each other by are addresses that a test may put a proxy
+behind. The judge has a way of its own to the server, by its Unix socket.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import redis.asyncio
+import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from tests.faults.checker import Checker, Finding, Tree
+from tests.faults.copies import KINDS, Copy, Kind
+from tests.faults.processes import CONSUMER, PUBLISHER, Process
+from tests.faults.upstream import Upstream, grown, served
+from tests.valkey import Valkey
+from tests.waiting import eventually
+
+LOOK_SECONDS: Final = 0.02
+"""Between two looks of the judge; several polls may lie between two of them, or none."""
+SETTLE_SECONDS: Final = 45.0
+"""After the end of a fault; whoever takes longer has lost something."""
+LEASE_SECONDS: Final = 2.0
+CATEGORIES: Final = 60
+TIME_OUT: Final = 5.0
+
+
+class Verdict(NamedTuple):
+    """What a run came to."""
+
+    findings: list[Finding]
+    recovery: float
+    """Seconds, the longest time from the end of a fault until everything was equal again."""
+
+
+class World:
+    """One catalog `us`. Get one with `opened`."""
+
+    def __init__(
+        self, folder: Path, server: Valkey, kinds: Iterable[Kind], tree: Tree, **judging: Any
+    ) -> None:
+        self.folder = folder
+        self.server = server
+        self.client = looking(server)
+        self.checker = Checker(self.client, **judging)
+        self.upstream = Upstream(self.checker, tree)
+        self.copies = [Copy(kind, self._database(kind), self.checker) for kind in kinds]
+        self.publishers: list[Process] = []
+        self.consumers: dict[str, Process] = {}
+        self.publisher_redis = self.consumer_redis = server.url
+        self.source_url = ""
+        """Set by a test before the start to put a proxy between; else the upstream's own."""
+        self.settings = ""
+        """More of the catalog's section in publisher.toml."""
+        self.longest = 0.0
+        self._numbers = count(1)
+        self._is_closed = False
+        self._looks = 0
+        self._watching = asyncio.create_task(self._watch())
+
+    def _database(self, kind: Kind) -> str:
+        return f"sqlite:///{self.folder / kind.name}.sqlite?timeout=20"
+
+    @property
+    def running(self) -> list[Process]:
+        """All processes that were started and have not ended."""
+        return [
+            each for each in (*self.publishers, *self.consumers.values()) if each.exit_code is None
+        ]
+
+    def start(self, publishers: int = 1) -> None:
+        """Start so many publishers, and a consumer for each copy."""
+        for _ in range(publishers):
+            self.start_publisher()
+        for copy in self.copies:
+            self.start_consumer(copy)
+
+    def start_publisher(self, *, settings: str | None = None, **options: Any) -> Process:
+        """Start `category-publisher run`, with other `settings` than the world's if given."""
+        publisher = self.publisher("run", settings=settings, **options)
+        self.publishers.append(publisher)
+        return publisher
+
+    def publisher(self, *words: str, settings: str | None = None, **options: Any) -> Process:
+        """Start any command of the publisher."""
+        folder = self._folder("publisher")
+        more = self.settings if settings is None else settings
+        (folder / "publisher.toml").write_text(
+            f'redis_url = "{self.publisher_redis}"\nlease = "{LEASE_SECONDS:g}s"\n'
+            'http_listen = "off"\n[catalogs.us]\nsource = "http"\n'
+            f'url = "{self.source_url or self.upstream.url}"\npoll_every = "50ms"\n'
+            f'request_timeout = "3s"\n{more}'
+        )
+        return Process(PUBLISHER, *words, cwd=folder, logs=folder, **options)
+
+    def start_consumer(self, copy: Copy, **options: Any) -> Process:
+        """Start `category-consumer` for `copy`; it runs until it is ended."""
+        self.consumers[copy.kind.name] = self.consumer(copy, **options)
+        return self.consumers[copy.kind.name]
+
+    def consumer(self, copy: Copy, *words: str, **options: Any) -> Process:
+        """Start the consumer of `copy` with more words, such as `--once`."""
+        folder = self._folder(copy.kind.name)
+        (folder / "publisher.toml").write_text(f'redis_url = "{self.consumer_redis}"\n')
+        words = (*copy.kind.command, "us", "--to", copy.url, *words)
+        return Process(CONSUMER, *words, cwd=folder, logs=folder, **options)
+
+    def _folder(self, name: str) -> Path:
+        folder = self.folder / f"{next(self._numbers)}-{name}"
+        folder.mkdir()
+        return folder
+
+    async def _watch(self) -> None:
+        """Look at everything until closed, again and again; while the server is away, wait for it.
+
+        It is told to end and not cancelled, which redis-py loses on Python 3.11.
+        """
+        while not self._is_closed:
+            with contextlib.suppress(redis.exceptions.RedisError, OSError):
+                await self.checker.look()
+                for copy in self.copies:
+                    await copy.look()
+                self._looks += 1
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def settled(self, *, within: float = SETTLE_SECONDS) -> None:
+        """Wait until state and copies are what the source says; the history is to go on again."""
+        begin, looks = time.monotonic(), self._looks
+
+        async def is_settled() -> bool:
+            return self._looks > looks + 1 and await self._is_settled()
+
+        try:
+            await eventually(is_settled, within=within)
+        except TimeoutError:
+            self.checker.found("lost", f"not equal within {within:.0f} s: {self._told()}")
+        self.longest = max(self.longest, time.monotonic() - begin)
+        self.checker.whole()
+
+    async def _is_settled(self) -> bool:
+        if not self.checker.position or self.checker.tree != self.upstream.tree:
+            return False
+        seen = [await copy.seen() for copy in self.copies]
+        return all(each and each.position == self.checker.position for each in seen)
+
+    def _told(self) -> str:
+        ended = {
+            " ".join(each.words): each.err[-500:]
+            for each in (*self.publishers, *self.consumers.values())
+        }
+        return f"state at {self.checker.position or 'nothing'}, logs end with {ended}"
+
+    async def verdict(self) -> Verdict:
+        """Judge everything once more, at rest; nobody looks any more."""
+        self._is_closed = True
+        await self._watching
+        await self.checker.final()
+        if self.checker.tree != self.upstream.tree:
+            self.checker.found("diverged", "the state is not what the source says")
+        for copy in self.copies:
+            await copy.final()
+        return Verdict(self.checker.findings, self.longest)
+
+    async def close(self) -> None:
+        """End all processes."""
+        for process in self.running:
+            process.kill()
+        self._is_closed = True
+        await asyncio.wait([self._watching])
+        await self.client.aclose()
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path,
+    server: Valkey,
+    *,
+    kinds: Collection[Kind] = KINDS,
+    categories: int = CATEGORIES,
+    seed: int = 1,
+    **judging: Any,
+) -> AsyncIterator[World]:
+    """Have a world around `server`, an empty one, with nothing started but source and judge."""
+    tree = grown(categories, random.Random(seed))
+    world = World(folder, server, kinds, tree, **judging)
+    async with served(world.upstream):
+        try:
+            yield world
+        finally:
+            await world.close()
+
+
+def looking(server: Valkey) -> redis.asyncio.Redis:
+    """Return the judge's client: after a lost connection it asks once more, and it does not wait long."""
+    return redis.asyncio.Redis.from_url(
+        server.url, protocol=2, socket_timeout=TIME_OUT, retry=Retry(NoBackoff(), 1)
+    )
