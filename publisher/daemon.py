@@ -68,6 +68,8 @@ class _Kept:
     catalog: Catalog
     teller: Teller
     due: datetime = field(default_factory=clock.now)
+    longest: timedelta = timedelta()
+    """What there may be to wait for `due`: a clock that was set back must not make it more."""
     task: asyncio.Task[None] | None = None
     failures: int = 0
     """Polls in a row that failed of what passes in Redis."""
@@ -75,6 +77,15 @@ class _Kept:
     @property
     def is_idle(self) -> bool:
         return self.task is None or self.task.done()
+
+    def wait(self, due: datetime, now: datetime) -> None:
+        """Be due then, which is so long after `now`, whatever the clock says later."""
+        self.due, self.longest = due, due - now
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the wait."""
+        return min(self.due - clock.now(), self.longest).total_seconds()
 
 
 class Daemon:
@@ -193,12 +204,13 @@ class Daemon:
     def _start(self, name: str, due: datetime, rank: int) -> None:
         """Begin to poll `name`, the `rank`th of those that are begun with now."""
         kept = self._kept[name]
-        kept.due = max(due, clock.now() + timedelta(seconds=rank / BEGINS_A_SECOND))
+        now = clock.now()
+        kept.wait(max(due, now + timedelta(seconds=rank / BEGINS_A_SECOND)), now)
         kept.task = asyncio.create_task(self._keep_in_sync(kept), name=f"catalog {name}")
 
     async def _keep_in_sync(self, kept: _Kept) -> None:
         while True:
-            await asyncio.sleep((kept.due - clock.now()).total_seconds())
+            await asyncio.sleep(kept.seconds_left)
             if not self.leases.holds(kept.catalog.name):
                 return  # this process slept, or Redis was away; the next round decides
             await self._one_poll(kept)
@@ -208,7 +220,8 @@ class Daemon:
         polled: Polled | None = None
         failure: Exception | None = None
         refusals: list[RedisError] = []
-        kept.due = schedule.after(name, kept.catalog.poll_every, clock.now())
+        now = clock.now()
+        kept.wait(schedule.after(name, kept.catalog.poll_every, now), now)
         try:
             polled = await record.poll(
                 kept.catalog,
@@ -265,9 +278,10 @@ def _due(kept: _Kept, begun: datetime, error: Error | None) -> datetime:
     if isinstance(error, RedisError) and error.passing:
         seconds = min(LATEST, SOONEST * 2**kept.failures) * random.uniform(0.5, 1.0)  # noqa: S311  jitter
         kept.failures = min(kept.failures + 1, 10)
-        kept.due = clock.now() + min(timedelta(seconds=seconds), catalog.poll_every)
+        now = clock.now()
+        kept.wait(now + min(timedelta(seconds=seconds), catalog.poll_every), now)
     else:
         kept.failures = 0
         due = schedule.after(catalog.name, catalog.poll_every, begun)
-        kept.due = max(due, record.soonest(begun, error))
+        kept.wait(max(due, record.soonest(begun, error)), begun)
     return kept.due

@@ -59,7 +59,11 @@ class Valkey:
     def start(self) -> None:
         """Start it, on whatever it has written before, and wait until it answers."""
         self.launch()
-        self._wait()
+        try:
+            self._wait()
+        except TimeoutError:
+            self.kill()
+            raise
 
     def launch(self) -> None:
         """Start it, and do not wait."""

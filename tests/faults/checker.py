@@ -77,6 +77,7 @@ class Checker:
         limits: Limits | None = None,
         keep_events: int = 1_000_000,
     ) -> None:
+        self.client = client
         self.findings: list[Finding] = []
         self.positions: set[str] = set()
         """Every position that the catalog was seen at, as `Look.position` has them."""
@@ -85,7 +86,6 @@ class Checker:
         self.may_break = ""
         """Why the history may break off now; empty if it may not."""
         self._by_hand = False
-        self._client = client
         self._keys = [f"catalog:{{{catalog}}}:{name}" for name in ("categories", "meta", "events")]
         self._source = f"/catalogs/{catalog}"
         self._limits = limits or Limits()
@@ -140,7 +140,7 @@ class Checker:
             self.found("torn", f"looking back from {look.position}: {what}")
 
     async def _read(self, after: str) -> Look:
-        async with self._client.pipeline(transaction=True) as pipe:
+        async with self.client.pipeline(transaction=True) as pipe:
             pipe.hgetall(self._keys[0])
             pipe.hgetall(self._keys[1])
             pipe.xrange(self._keys[2], after)

