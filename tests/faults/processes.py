@@ -4,18 +4,22 @@ What a command imports takes a second, and a suite starts thousands: so each is 
 process that has imported it already. From then on it is what `python -m publisher …` would be.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from tests.commands.process import CONSUMER, PUBLISHER, environment, forked
 
 __all__ = ["CONSUMER", "PUBLISHER", "Process"]
 
 END_SECONDS: Final = 30.0
+
+Before: TypeAlias = Callable[[Path], Callable[[], Any]]
+"""Gives, from the folder of the logs, what is run in the process before its command."""
 
 
 class Process:
@@ -27,13 +31,13 @@ class Process:
         *words: str,
         cwd: Path,
         logs: Path,
-        before: Callable[[], Any] | None = None,
+        before: Before | None = None,
         **variables: str,
     ) -> None:
-        logs.mkdir(parents=True, exist_ok=True)
         self.words = (module, *words)
-        self._logs = logs
-        self._process = forked(module, words, cwd, environment(variables), logs, before=before)
+        self.logs = logs
+        armed = before and before(logs)
+        self._process = forked(module, words, cwd, environment(variables), logs, before=armed)
         self._process.start()
 
     @property
@@ -83,10 +87,14 @@ class Process:
             raise TimeoutError(f"{' '.join(self.words)} still runs after {seconds} s: {self.err}")
         return self._process.exitcode
 
+    async def ended(self, seconds: float = END_SECONDS) -> int:
+        """Do the same while the source in this process goes on answering."""
+        return await asyncio.to_thread(self.wait, seconds)
+
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
     def _said(self, name: str) -> str:
-        file = self._logs / name
+        file = self.logs / name
         return file.read_text(errors="replace") if file.exists() else ""

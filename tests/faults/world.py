@@ -73,7 +73,7 @@ class World:
         self._numbers = count(1)
         self._is_closed = False
         self._looks = 0
-        self._watching = asyncio.create_task(self._watch())
+        self._watching: asyncio.Task[None] | None = None
 
     def _database(self, kind: Kind) -> str:
         return f"sqlite:///{self.folder / kind.name}.sqlite?timeout=20"
@@ -132,6 +132,10 @@ class World:
         folder.mkdir()
         return folder
 
+    def watch(self) -> None:
+        """Have the judge look at everything from now on."""
+        self._watching = asyncio.create_task(self._watch())
+
     async def _watch(self) -> None:
         """Look at everything until closed, again and again; while the server is away, wait for it.
 
@@ -186,8 +190,7 @@ class World:
 
     async def verdict(self) -> Verdict:
         """Judge everything once more, at rest; nobody looks any more."""
-        self._is_closed = True
-        await self._watching
+        await self._end_watching()
         await self.checker.final()
         if self.checker.tree != self.upstream.tree:
             self.checker.found("diverged", "the state is not what the source says")
@@ -199,9 +202,13 @@ class World:
         """End all processes."""
         for process in self.running:
             process.kill()
-        self._is_closed = True
-        await asyncio.wait([self._watching])
+        await self._end_watching()
         await self.client.aclose()
+
+    async def _end_watching(self) -> None:
+        self._is_closed = True
+        if self._watching is not None:
+            await self._watching
 
 
 @asynccontextmanager
@@ -212,11 +219,17 @@ async def opened(
     kinds: Collection[Kind] = KINDS,
     categories: int = CATEGORIES,
     seed: int = 1,
+    watched: bool = True,
     **judging: Any,
 ) -> AsyncIterator[World]:
-    """Have a world around `server`, an empty one, with nothing started but source and judge."""
+    """Have a world around `server`, an empty one, with nothing started but source and judge.
+
+    Who does not want it `watched` asks the judge to look.
+    """
     world = World(folder, server, kinds, categories, seed, **judging)
     async with served(world.upstream):
+        if watched:
+            world.watch()
         try:
             yield world
         finally:

@@ -1,0 +1,109 @@
+"""Dying at one certain point: before or after any Redis command, reply, statement or commit.
+
+`arm` runs in the process of a real command, before its main. It makes the command's connections
+count the points that they pass, and end the process with SIGKILL at the n-th. Every point is noted
+before it is passed, so the notes of a run that was left alone name all the points that there are.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio.connection import AbstractConnection
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import Pool
+
+from plumbing import cancellable
+
+NOTES: Final = "points"
+COMMAND: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n")
+FIRST_BYTES: Final = 2000
+LONGEST_NAME: Final = 60
+
+
+class Life:
+    """A process's: it ends at the point of number `last` (from 1; 0: never), noted in `folder`."""
+
+    def __init__(self, folder: Path, last: int) -> None:
+        self._left = last
+        self._notes = (folder / NOTES).open("ab", buffering=0)
+
+    def point(self, name: str) -> None:
+        """Pass a point, or die there."""
+        if self.ends_at(name):
+            self.end()
+
+    def ends_at(self, name: str) -> bool:
+        """Note a point, and tell whether it is the last."""
+        self._notes.write(f"{name}\n".encode())
+        self._left -= 1
+        return self._left == 0
+
+    def end(self) -> None:
+        """Die."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(folder: Path, last: int, *, redis: bool = True, sql: bool = True) -> None:
+    """Let this process die at its point of number `last`, of those of Redis, of SQL, or both."""
+    life = Life(folder, last)
+    if redis:
+        _arm_redis(life)
+    if sql:
+        _arm_sql(life)
+
+
+def points(folder: Path) -> list[str]:
+    """Return the points that a process noted, in their order."""
+    return (folder / NOTES).read_text().splitlines()
+
+
+def _arm_redis(life: Life) -> None:
+    mended = cancellable.cancellable
+
+    def mortal(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+        return type("Mortal", (_Mortal, mended(kind)), {"life": life})
+
+    cancellable.cancellable = mortal
+
+
+class _Mortal(AbstractConnection):
+    """A connection of redis-py with points before, amid and after what it sends, and each reply."""
+
+    life: Life
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's signature
+        """Send, if that is survived."""
+        data = command if isinstance(command, bytes) else b"".join(command)
+        self._name = b" ".join(COMMAND.findall(data[:FIRST_BYTES])).decode()[:LONGEST_NAME]
+        self.life.point(f"before {self._name}")
+        if self.life.ends_at(f"half of {self._name}"):
+            assert self._writer is not None
+            self._writer.write(data[: len(data) // 2])
+            await self._writer.drain()
+            self.life.end()
+        await super().send_packed_command(data, check_health)
+        self.life.point(f"sent {self._name}")
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read a reply, and hand it on if that is survived."""
+        reply = await super().read_response(*args, **options)
+        self.life.point(f"reply to {self._name}")
+        return reply
+
+
+def _arm_sql(life: Life) -> None:
+    def passing(when: str) -> Callable[..., None]:
+        def pass_(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            life.point(f"{when} {' '.join(statement.split())[:LONGEST_NAME]}")
+
+        return pass_
+
+    event.listen(Engine, "before_cursor_execute", passing("before"))
+    event.listen(Engine, "after_cursor_execute", passing("after"))
+    event.listen(Engine, "commit", lambda *_: life.point("before COMMIT"))
+    event.listen(Pool, "checkin", lambda *_: life.point("connection given back"))
