@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import xor
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -152,16 +152,11 @@ class Checker:
         """Tell whether what is seen goes on from the last look, event by event."""
         if not look.entries:
             return look.position == self.position
-        events = [_event(fields) for _, fields in look.entries]
-        if any(event is None for event in events):
+        events = [event for _, fields in look.entries if (event := _event(fields))]
+        if len(events) < len(look.entries) or not _goes_on(self.position, events[0]):
             return False
-        return self._goes_on(events[0] or {})
-
-    def _goes_on(self, event: Event) -> bool:
-        epoch, sequence = _place(self.position)
-        if not self.position:
-            return int(event["sequence"]) == 1
-        return (event["epoch"], int(event["sequence"])) == (epoch, sequence + 1)
+        pairs = pairwise(events)
+        return not self.may_break or all(_goes_on(one["id"], next_) for one, next_ in pairs)
 
     async def _begin_anew(self) -> None:
         """Go on from what is there; that the history breaks here must have been announced."""
@@ -196,7 +191,7 @@ class Checker:
             self._judge_commit(before, of_commit)
 
     def _follow_one(self, event: Event) -> None:
-        if not self._goes_on(event):
+        if not _goes_on(self.position, event):
             self.found("lost", f"event {event['id']} behind {self.position}")
         if event["id"] in self._ids:
             self.found("doubled", f"event {event['id']} is there twice")
@@ -400,6 +395,14 @@ def _event(fields: Mapping[bytes, bytes]) -> Event | None:
     except (ValueError, TypeError, KeyError):
         return None
     return event if is_sound else None
+
+
+def _goes_on(position: str, event: Event) -> bool:
+    """Tell whether `event` is the next one behind `position`."""
+    epoch, sequence = _place(position)
+    if not position:
+        return int(event["sequence"]) == 1
+    return (event["epoch"], int(event["sequence"])) == (epoch, sequence + 1)
 
 
 def _place(position: str) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""Dying at one certain point: before or after any Redis command, reply, statement or commit.
+"""Dying at one certain point: before or after any Redis command, reply, SQL statement or commit.
 
 `arm` runs in the process of a real command, before its main. It makes the command's connections
 count the points that they pass, and end the process with SIGKILL at the n-th. Every point is noted
@@ -21,6 +21,8 @@ from plumbing import cancellable
 
 NOTES: Final = "points"
 COMMAND: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n")
+READING: Final = re.compile(r"\s*(PRAGMA|SELECT|SHOW|DESCRIBE|WITH)\b", re.IGNORECASE)
+"""Statements that change nothing: who dies at one of them dies as before the next that does."""
 FIRST_BYTES: Final = 2000
 LONGEST_NAME: Final = 60
 
@@ -99,7 +101,8 @@ class _Mortal(AbstractConnection):
 def _arm_sql(life: Life) -> None:
     def passing(when: str) -> Callable[..., None]:
         def pass_(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            life.point(f"{when} {' '.join(statement.split())[:LONGEST_NAME]}")
+            if not READING.match(statement):
+                life.point(f"{when} {' '.join(statement.split())[:LONGEST_NAME]}")
 
         return pass_
 

@@ -1,0 +1,183 @@
+"""A consumer is killed at every point of its work: data and checkpoint are of one transaction.
+
+The points are the statements that change something and the commits, of each projection in each
+database; and of the mirror in SQLite all commands and replies of Redis, too, on both servers: those
+depend neither on the database nor on the projection.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_args
+
+import pytest
+
+from consumers import projections, stream
+from consumers.keep import keep
+from consumers.reader import Reader
+from consumers.sql import database
+from plumbing.server import Server
+from tests.databases import MariaDb, Postgres
+from tests.faults import backup, mortal
+from tests.faults.backup import Backup
+from tests.faults.book import Book
+from tests.faults.copies import KINDS, MIRROR, Copy, Kind
+from tests.faults.processes import Process
+from tests.faults.world import World, opened
+from tests.redis_servers import asked
+from tests.valkey import Valkey
+
+KILLED: Final = -9
+Work: TypeAlias = Literal["a first reset", "a batch of events", "a resync"]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A catalog after its first import, some commits later, and later still in a new epoch."""
+
+    first: Backup
+    later: Backup
+    anew: Backup
+
+    def wanted(self, work: Work) -> Backup:
+        """Return what the consumer has to get to by `work`."""
+        return self.anew if work == "a resync" else self.later
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def engine(request: pytest.FixtureRequest) -> Postgres | MariaDb | None:
+    """Give a database server, or None for SQLite."""
+    if request.param == "sqlite":
+        return None
+    server: Postgres | MariaDb = request.getfixturevalue(request.param)
+    return server
+
+
+works = pytest.mark.parametrize("work", get_args(Work))
+
+
+@works
+async def test_every_point(work: Work, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+    """After each kill the rows are those of the checkpoint; then the rest comes, and once."""
+    await _killed_everywhere(MIRROR, work, None, server, folder, book, seed, redis=True)
+
+
+@pytest.mark.parametrize("binary", ["valkey"], indirect=True)
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+@works
+async def test_every_change_in_a_database(
+    kind: Kind,
+    work: Work,
+    engine: Postgres | MariaDb | None,
+    server: Valkey,
+    folder: Path,
+    book: Book,
+    seed: int,
+) -> None:
+    """So it is in each database, before and after each change and commit."""
+    await _killed_everywhere(kind, work, engine, server, folder, book, seed, redis=False)
+
+
+async def _killed_everywhere(
+    kind: Kind,
+    work: Work,
+    engine: Postgres | MariaDb | None,
+    server: Valkey,
+    folder: Path,
+    book: Book,
+    seed: int,
+    *,
+    redis: bool,
+) -> None:
+    async with opened(folder, server, seed=seed, kinds=(), watched=False) as world:
+        stage = Stage(world, kind, work, engine, await published(world), redis=redis)
+        alone = await stage.begun(last=0)
+        assert await alone.ended() == 0, alone.err
+        points = mortal.points(alone.logs)
+        for number, point in enumerate(points, 1):
+            process = await stage.begun(last=number)
+            assert await process.ended() == KILLED, process.err
+            assert mortal.points(process.logs)[-1] == point
+            await stage.recovers()
+        world.upstream.becomes(world.checker.tree)
+        verdict = await world.verdict()
+    where = f"{kind.name} in {type(engine).__name__ if engine else 'SQLite'}"
+    what = "every point" if redis else "every change and commit"
+    fault = f"{where} killed at {what} of {work}"
+    book.ran(fault, verdict, runs=len(points), seed=seed)
+
+
+@dataclass
+class Stage:
+    """One projection that does one piece of work, again and again from the same beginning."""
+
+    world: World
+    kind: Kind
+    work: Work
+    engine: Postgres | MariaDb | None
+    keys: Keys
+    redis: bool
+    """Whether the points of Redis count, too."""
+    runs: int = 0
+
+    async def begun(self, *, last: int) -> Process:
+        """Have the work begun, by a process that ends at its point `last`."""
+        self.runs += 1
+        self.copy = Copy(self.kind, await self._new(), self.world.checker)
+        if self.work != "a first reset":
+            await have(self.world, self.keys.first)
+            await self._catch_up()
+        await have(self.world, self.keys.wanted(self.work))
+        armed = partial(mortal.arm, last=last, redis=self.redis)
+        return self.world.consumer(
+            self.copy, "--once", before=lambda folder: partial(armed, folder)
+        )
+
+    async def recovers(self) -> None:
+        """Judge what was left behind, do the rest, and judge that."""
+        await self.copy.look()
+        begin = time.monotonic()
+        process = self.world.consumer(self.copy, "--once")
+        assert await process.ended() == 0, process.err
+        self.world.longest = max(self.world.longest, time.monotonic() - begin)
+        await self.copy.final()
+        if self.engine:
+            await self.engine.give_back(self.copy.url)
+
+    async def _catch_up(self) -> None:
+        """Do what `--once` does, here: that is only the beginning."""
+        async with (
+            database.opened(self.copy.url) as store,
+            stream.opened(Server(self.world.consumer_redis), "us", once=True) as events,
+        ):
+            projection = projections.KINDS[self.kind.name](store, "us")
+            await keep(projection, Reader(events, self.kind.name, once=True))
+
+    async def _new(self) -> str:
+        if self.engine:
+            return await self.engine.new()
+        return f"sqlite:///{self.world.folder}/{self.runs}.sqlite"
+
+
+async def published(world: World) -> Keys:
+    """Publish, publish more, and repair."""
+    keys = []
+    for damaged in (False, False, True):
+        if damaged:
+            world.checker.broken("meta is lost", by_hand=True)
+            asked(world.server, "DEL", "catalog:{us}:meta")
+        for _ in range(2):
+            assert await world.publisher("sync").ended() == 0
+            await world.checker.look()
+            world.upstream.changes(world.chance)
+        keys.append(await backup.taken(world.client))
+    return Keys(*keys)
+
+
+async def have(world: World, keys: Backup) -> None:
+    """Have these keys, and let the judge know."""
+    world.checker.broken("the same beginning again")
+    await backup.put_back(world.client, keys)
+    await world.checker.look()
+    world.checker.whole()
