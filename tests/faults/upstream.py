@@ -1,7 +1,7 @@
 """The source: a shop on loopback whose tree changes, and which says what a test lets it say."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
@@ -16,16 +16,15 @@ ROOTS: Final = 5
 
 
 class Upstream:
-    """Serves `tree` at `url`, or what `answer` says instead; the checker learns of each tree."""
+    """Serves `tree` at `url`, after what is in `bad`; the checker learns of each tree."""
 
     def __init__(self, checker: Checker, tree: Tree) -> None:
         self.url = ""
         self.tree: Tree = {}
-        self.answer: Answer | None = None
+        self.bad: list[Answer] = []
+        """What the next requests get instead, one each."""
         self.asked = 0
         """Requests so far."""
-        self.answered = 0
-        """Answers so far that were sent to their end."""
         self._checker = checker
         self.becomes(tree)
 
@@ -34,6 +33,10 @@ class Upstream:
         self.tree = tree
         self._checker.served(tree)
 
+    def says(self, bad: Iterable[Answer]) -> None:
+        """Answer the next requests with these, one each, and then well again."""
+        self.bad.extend(bad)
+
     def changes(self, chance: random.Random) -> None:
         """Serve another tree from now on, which the guard lets through."""
         self.becomes(another(self.tree, chance))
@@ -41,11 +44,9 @@ class Upstream:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         self.asked += 1
-        if self.answer is not None:
-            return await self.answer(request)
-        response = web.Response(body=encoded(self.tree), content_type="application/json")
-        self.answered += 1
-        return response
+        if self.bad:
+            return await self.bad.pop(0)(request)
+        return web.Response(body=encoded(self.tree), content_type="application/json")
 
 
 def encoded(tree: Tree) -> bytes:

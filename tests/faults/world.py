@@ -32,7 +32,7 @@ SETTLE_SECONDS: Final = 45.0
 """After the end of a fault; whoever takes longer has lost something."""
 LEASE_SECONDS: Final = 2.0
 CATEGORIES: Final = 60
-TIME_OUT: Final = 5.0
+TIME_OUT: Final = 20.0
 
 
 class Verdict(NamedTuple):

@@ -1,0 +1,140 @@
+"""The source answers with anything but its tree: nothing of that gets through, ever."""
+
+import asyncio
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.faults import answers
+from tests.faults.book import Book
+from tests.faults.checker import Tree
+from tests.faults.copies import MIRROR
+from tests.faults.upstream import another, row
+from tests.faults.world import World, opened
+from tests.redis_servers import asked
+from tests.valkey import Valkey
+from tests.waiting import eventually
+
+LIMITS = "max_body_bytes = 10000000\n"
+MANY = 100_000
+PATIENT = 90.0
+"""Seconds; an answer that may pass is asked for again after 1, 2, 4 and 8 of them."""
+
+
+@pytest.mark.parametrize("name", answers.GROUPS)
+async def test_no_tree(name: str, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+    """Each bad answer once; not one key changes but the status, and then the tree comes."""
+    async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world:
+        world.settings = LIMITS
+        world.start()
+        await world.settled()
+        position = world.checker.position
+        bad = list(answers.GROUPS[name](world.upstream.tree, world.chance))
+        world.upstream.says(bad)
+        await eventually(lambda: is_through(world), within=PATIENT)
+        if world.checker.position != position:
+            world.checker.found("unguarded", f"{name}: it was accepted")
+        world.upstream.changes(world.chance)
+        await world.settled()
+        verdict = await world.verdict()
+    book.ran(f"the source answers with {name}", verdict, runs=len(bad), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("a tree without a branch", answers.without_branch),
+        ("the tree of another locale", answers.translated),
+        ("the tree of another version", answers.of_version_1),
+    ],
+)
+async def test_held(
+    name: str, other: partial[Tree], server: Valkey, folder: Path, book: Book, seed: int
+) -> None:
+    """A tree that looks whole and is not plausible is held, for as long as it comes."""
+    async with opened(folder, server, seed=seed, kinds=[MIRROR], categories=400) as world:
+        world.start()
+        await world.settled()
+        good, position = world.upstream.tree, world.checker.position
+        world.upstream.becomes(other(good))
+        await eventually(lambda: has_outcome(world, b"held"))
+        if world.checker.position != position:
+            world.checker.found("unguarded", f"{name}: it was accepted")
+        world.upstream.becomes(another(good, world.chance))
+        await world.settled()
+        if asked(server, "EXISTS", "catalog:{us}:hold"):
+            world.checker.found("diverged", "the hold is there, though a plausible poll came")
+        verdict = await world.verdict()
+    book.ran(f"the source answers with {name}", verdict, seed=seed)
+
+
+@pytest.mark.parametrize("plausible", ["plausible", "implausible"])
+async def test_flapping(
+    plausible: str, server: Valkey, folder: Path, book: Book, seed: int
+) -> None:
+    """Two upstream servers that disagree answer in turn, to two publishers."""
+    async with opened(folder, server, seed=seed, kinds=[MIRROR], categories=400) as world:
+        one = world.upstream.tree
+        two = (
+            another(one, world.chance) if plausible == "plausible" else answers.without_branch(one)
+        )
+        world.start(publishers=2)
+        await world.settled()
+        for _ in range(20):
+            for tree in (two, one):
+                world.upstream.becomes(tree)
+                await asyncio.sleep(world.chance.uniform(0, 0.15))
+        await world.settled()
+        verdict = await world.verdict()
+    book.ran(f"the source flaps between two trees, {plausible}", verdict, runs=20, seed=seed)
+
+
+async def test_many_at_once(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+    """100,000 new categories at once; the publisher is killed while it commits them."""
+    async with opened(folder, server, seed=seed, watched=False) as world:
+        world.start()
+        await eventually(lambda: have_all(world))
+        await world.checker.look()
+        many = {str(number) for number in range(10**6, 10**6 + MANY)}
+        new = (row(id_, str(world.chance.randint(1, 60)), f"New {id_}") for id_ in many)
+        world.upstream.becomes(world.upstream.tree | {each["id"]: each for each in new})
+        begin, asked_before = time.monotonic(), world.upstream.asked
+        await eventually(lambda: is_asked(world, asked_before + 1))
+        await asyncio.sleep(world.chance.uniform(1.0, 4.0))
+        world.publishers[0].kill()
+        world.start_publisher()
+        await eventually(lambda: have_all(world), within=PATIENT)
+        world.longest = time.monotonic() - begin
+        verdict = await world.verdict()
+    book.ran("100,000 new categories at once, killed amid that", verdict, seed=seed)
+
+
+async def have_all(world: World) -> bool:
+    """Tell whether as many categories as the source has are in the state, and all consumers there.
+
+    That costs little, unlike a look of the judge.
+    """
+    key = "catalog:{us}"
+    count, sequence = asked(world.server, "HMGET", f"{key}:meta", "count", "sequence")
+    if count != str(len(world.upstream.tree)).encode():
+        return False
+    shown = [json.loads(each) for each in asked(world.server, "HVALS", f"{key}:consumers")]
+    return [each["sequence"] for each in shown] == [int(sequence)] * len(world.copies)
+
+
+async def is_asked(world: World, times: int) -> bool:
+    """Tell whether the source was asked so often."""
+    return world.upstream.asked >= times
+
+
+async def is_through(world: World) -> bool:
+    """Tell whether all bad answers were given, and the last poll with one of them is over."""
+    return not world.upstream.bad and await has_outcome(world, b"unchanged")
+
+
+async def has_outcome(world: World, outcome: bytes) -> bool:
+    """Tell whether the last poll came to that."""
+    return bool(asked(world.server, "HGET", "catalog:{us}:status", "outcome") == outcome)
