@@ -64,6 +64,8 @@ class World:
         self.copies = [Copy(kind, self._database(kind), self.checker) for kind in kinds]
         self.publishers: list[Process] = []
         self.consumers: dict[str, Process] = {}
+        """The last one of each projection."""
+        self._started: list[Process] = []
         self.publisher_redis = self.consumer_redis = server.url
         self.source_url = ""
         """Set by a test before the start to put a proxy between; else the upstream's own."""
@@ -81,9 +83,7 @@ class World:
     @property
     def running(self) -> list[Process]:
         """All processes that were started and have not ended."""
-        return [
-            each for each in (*self.publishers, *self.consumers.values()) if each.exit_code is None
-        ]
+        return [each for each in self._started if each.exit_code is None]
 
     def start(self, publishers: int = 1) -> None:
         """Start so many publishers, and a consumer for each copy."""
@@ -101,7 +101,7 @@ class World:
     def publisher(self, *words: str, settings: str | None = None, **options: Any) -> Process:
         """Start any command of the publisher."""
         folder = self.configured(settings)
-        return Process(PUBLISHER, *words, cwd=folder, logs=folder, **options)
+        return self._begun(PUBLISHER, folder, words, options)
 
     def configured(self, settings: str | None = None) -> Path:
         """Return a new folder with a publisher's configuration."""
@@ -125,7 +125,13 @@ class World:
         folder = self._folder(copy.kind.name)
         (folder / "publisher.toml").write_text(f'redis_url = "{self.consumer_redis}"\n')
         words = (*copy.kind.command, "us", "--to", copy.url, *words)
-        return Process(CONSUMER, *words, cwd=folder, logs=folder, **options)
+        return self._begun(CONSUMER, folder, words, options)
+
+    def _begun(
+        self, module: str, folder: Path, words: Iterable[str], options: dict[str, Any]
+    ) -> Process:
+        self._started.append(Process(module, *words, cwd=folder, logs=folder, **options))
+        return self._started[-1]
 
     def _folder(self, name: str) -> Path:
         folder = self.folder / f"{next(self._numbers)}-{name}"
@@ -176,10 +182,7 @@ class World:
         return all(each and each.position == self.checker.position for each in seen)
 
     def _told(self) -> str:
-        ended = {
-            " ".join(each.words): each.err[-500:]
-            for each in (*self.publishers, *self.consumers.values())
-        }
+        ended = {" ".join(each.words): each.err[-500:] for each in self.running}
         return f"state at {self.checker.position or 'nothing'}, logs end with {ended}"
 
     async def moved_to(self, server: Valkey) -> None:
