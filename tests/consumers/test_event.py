@@ -31,6 +31,20 @@ def entry(document: Any) -> Entry:
     return Entry("7-0", json.dumps(document).encode())
 
 
+def changed(place: str, value: Any) -> Any:
+    """Return an update with `value` at `place`, or without that field if it is GONE."""
+    document = documents()[1]
+    *path, last = place.split(".")
+    inner = document
+    for name in path:
+        inner = inner[name]
+    if value is GONE:
+        del inner[last]
+    else:
+        inner[last] = value
+    return document
+
+
 def test_what_an_event_says() -> None:
     """Every type is decoded as it was written, odd names included."""
     added, updated, other, removed = (decode(entry(one), "us") for one in documents())
@@ -42,6 +56,14 @@ def test_what_an_event_says() -> None:
     assert [one.sequence for one in (added, updated, other, removed)] == [1, 2, 3, 4]
     assert updated.checkpoint.position == documents()[1]["id"]
     assert updated.offset == "7-0"
+    assert updated.time == documents()[1]["time"]
+
+
+def test_any_text_but_zero_is_an_id() -> None:
+    """An id need not be a number, nor sort behind one."""
+    for id_ in ("-", "00", "é", "a b"):
+        (document,) = History().go_to({id_: row(id_, "Home")})
+        assert decode(entry(document), "us").category.id == id_
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -58,21 +80,28 @@ def test_unknown_fields_are_ignored() -> None:
     ("place", "value"),
     [
         ("specversion", "2.0"),
+        ("specversion", "0.3"),
         ("id", "9f3c1a2b-2"),
         ("id", 5),
         ("id", "9F3C1A2B-2-0f1e2d3c4b5a6978"),
         ("source", "/catalogs/uk"),
+        ("source", "/catalogs/zz"),
         ("type", "category.moved"),
         ("type", ["category.updated"]),
         ("subject", "2"),
+        ("subject", "-"),
         ("time", None),
         ("dataschema", "urn:category-publisher:category.updated:2"),
+        ("dataschema", "urn:category-publisher:category.removed:1"),
         ("epoch", "00000000"),
+        ("epoch", "ffffffff"),
         ("sequence", "2"),
+        ("sequence", "00000000000000000001"),
         ("sequence", 2),
         ("data", []),
         ("data", "category before digest"),
         ("data.digest", "0" * 16),
+        ("data.digest", "f" * 16),
         ("data.category", None),
         ("data.category.id", "0"),
         ("data.category.id", ""),
@@ -83,6 +112,7 @@ def test_unknown_fields_are_ignored() -> None:
         ("data.category.local_name", ["a"]),
         ("data.category.is_leaf", 1),
         ("data.before.id", "2"),
+        ("data.before.id", "-"),
         *((name, GONE) for name in documents()[1] if name != "datacontenttype"),
         *((f"data.{name}", GONE) for name in ("category", "before", "digest")),
         *((f"data.category.{name}", GONE) for name in row("1", "a")),
@@ -90,17 +120,35 @@ def test_unknown_fields_are_ignored() -> None:
 )
 def test_what_is_no_event(place: str, value: Any) -> None:
     """A field that is missing, mistyped, or does not fit the others: refused, naming the entry."""
-    document = copy.deepcopy(documents()[1])
-    *path, last = place.split(".")
-    inner = document
-    for name in path:
-        inner = inner[name]
-    if value is GONE:
-        del inner[last]
-    else:
-        inner[last] = value
     with pytest.raises(BadEntry, match="entry 7-0"):
-        decode(entry(document), "us")
+        decode(entry(changed(place, value)), "us")
+
+
+OTHER = "specversion, source, dataschema, subject or time is another one"
+EMPTY = "a field of a category is empty, or its id is that of no category"
+NUL = "a field of a category holds NUL"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [
+        ("time", "2026-11-23T09:40:03Z", ValueError(OTHER)),
+        ("id", "9f3c1a2b-2", ValueError("id is not epoch, sequence and digest")),
+        ("epoch", "00000000", ValueError("id does not fit epoch, sequence and digest")),
+        ("data.before.id", "2", ValueError("before is there where it must not be, or of another category")),
+        ("data.category.is_leaf", 1, TypeError("a field of a category has another type")),
+        ("data.category.parent_id", "", ValueError(EMPTY)),
+        ("data.category.id", "0", ValueError(EMPTY)),
+        ("data.category.id", "1\0", ValueError(NUL)),
+        ("data.category.parent_id", "\0000", ValueError(NUL)),
+        ("data.category.local_name", "\0", ValueError(NUL)),
+    ],
+)  # fmt: skip
+def test_why_it_is_no_event(place: str, value: Any, why: Exception) -> None:
+    """The log of a consumer tells whoever looks for the writer which rule was broken."""
+    with pytest.raises(BadEntry) as caught:
+        decode(entry(changed(place, value)), "us")
+    assert str(caught.value) == f"entry 7-0 is no event of the contract: {why!r}"
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,31 @@ Everything on fakeredis and on a real server.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
+import structlog
 
 from consumers import stream
 from consumers.errors import NoState
+from consumers.event import Entry
 from consumers.keep import keep
-from consumers.model import Checkpoint, Event, Snapshot
+from consumers.model import Category, Checkpoint, Event, Rows, Snapshot
 from consumers.projection import Projection
-from consumers.reader import Reader
-from consumers.stream import Pace
+from consumers.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
+from consumers.state import Meta
+from consumers.stream import Pace, Stream
 from plumbing.server import Server
-from tests.consumers.copying import copied, copy_once, copying, equal, execute, position
+from tests.consumers.copying import (
+    QUICK,
+    copied,
+    copy_once,
+    copying,
+    equal,
+    execute,
+    position,
+)
 from tests.consumers.mishaps import MISHAPS, Mishap
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.waiting import eventually
@@ -167,11 +178,14 @@ async def test_a_server_set_back_that_went_on(
 async def test_an_own_row_that_was_changed(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """A row of the copy that somebody edited shows at the next event about it, and is repaired."""
+    """Rows of the copy that somebody edited show at the next event about one of them.
+
+    The copy is repaired whole, then: so the row that no event is about is as it was, too.
+    """
     await publisher.commit(tree(HOME, TOYS))
     async with copying(server, to):
         await equal(to, publisher)
-        execute(to, "UPDATE categories SET local_name = 'mine' WHERE id = '1'")
+        execute(to, "UPDATE categories SET local_name = 'mine'")
         await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS))
         await equal(to, publisher)
 
@@ -299,13 +313,22 @@ async def test_rows_restored_by_hand(
 async def test_a_wipe_is_noticed_without_an_event(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """An emptied server empties nobody, though nothing comes that could be read."""
+    """An emptied server empties nobody, though nothing comes that could be read.
+
+    Once the state is back, the resync says why there was one.
+    """
     await publisher.commit(tree(HOME, GARDEN))
+    backup = await publisher.backup()
     async with copying(server, to):
         await equal(to, publisher)
+        logs.clear()
         await publisher.client.flushall()
         await eventually(lambda: saw(logs, "waiting for a state"))
-    assert copied(to) == tree(HOME, GARDEN)
+        assert copied(to) == tree(HOME, GARDEN)
+        await publisher.restore(backup)
+        await eventually(lambda: saw(logs, "resynced"))
+    gone = "catalog us is not in Redis: has a publisher polled it yet?"
+    assert [log["reason"] for log in logs] == [gone, gone]
 
 
 async def test_a_checkpoint_that_cannot_be_shown(
@@ -364,6 +387,112 @@ async def test_a_projection_without_rows(server: Server, publisher: PretendPubli
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     await follow()
     assert diary.told == ["reset to 2", "updated 1", "added 3", "removed 2", "reset to 7"]
+
+
+async def steps(
+    server: Server, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
+) -> list[Step]:
+    """Return what there is to do from `checkpoint` on."""
+    async with stream.opened(server, "us", once=True) as events:
+        return [step async for step in Reader(events, "mine", once=True).steps(checkpoint, rows)]
+
+
+async def test_a_reset_says_why(server: Server, publisher: PretendPublisher) -> None:
+    """Because there is nothing yet, because an event does not connect, because one is lost."""
+    await publisher.commit(tree(HOME))
+    (begin,) = await steps(server, None)
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.commit(tree(HOME, GARDEN, TOYS))
+    await publisher.client.xdel(publisher.events, "2-0")
+    (behind_a_gap,) = await steps(server, begin.checkpoint)
+    await publisher.client.xdel(publisher.events, "3-0")
+    (at_the_end,) = await steps(server, begin.checkpoint)
+    resets = [begin, behind_a_gap, at_the_end]
+    assert [reset.reason for reset in resets if isinstance(reset, Reset)] == [
+        "there is no intact copy to go on from",
+        "event 9f3c1a2b-3 does not follow 9f3c1a2b-1",
+        f"no event leads from {begin.checkpoint.position} to {publisher.position}",
+    ]
+
+
+async def test_the_own_rows_of_what_changed_are_asked_for(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """Of each category that a batch is about, and of no other: a catalog may be large."""
+    asked: list[Collection[str]] = []
+
+    async def rows(ids: Collection[str]) -> Rows:
+        asked.append(ids)
+        return {"1": Category("1", "0", "Home", is_leaf=True)}
+
+    await publisher.commit(tree(HOME, TOYS))
+    (begin,) = await steps(server, None)
+    await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS, GARDEN))
+    (apply,) = await steps(server, begin.checkpoint, rows)
+    assert asked == [{"1", "2"}]
+    assert isinstance(apply, Apply)
+    assert [event.category.id for event in apply.events] == ["1", "2"]
+
+
+async def test_each_step_is_logged_with_its_place(
+    server: Server, publisher: PretendPublisher, logs: list[Any]
+) -> None:
+    """Catalog, consumer and position say of whom, and where in history, each line tells."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
+    await publisher.commit(tree(HOME, TOYS))
+    (begin,) = await steps(server, None)
+    first = publisher.position
+    await publisher.commit(tree(HOME, TOYS, GARDEN))
+    second = publisher.position
+    await steps(server, begin.checkpoint)
+    reason, both = "there is no intact copy to go on from", {"catalog": "us", "consumer": "mine"}
+    info, debug = both | {"log_level": "info"}, both | {"log_level": "debug"}
+    assert [log for log in logs if "consumer" in log] == [
+        info | {"event": "started", "position": None},
+        info | {"event": "resynced", "reason": reason, "position": first, "categories": 2},
+        info | {"event": "caught up", "position": first},
+        info | {"event": "started", "position": first},
+        debug | {"event": "applied", "events": 1, "position": second},
+        info | {"event": "caught up", "position": second},
+    ]
+
+
+class Counted(Stream):
+    """A stream that notes what is asked of it."""
+
+    looks = 0
+    is_waited_for = True
+
+    async def read(self, offset: str, *, wait: bool) -> list[Entry]:
+        """Note whether this waits."""
+        self.is_waited_for &= bool(wait)
+        return await super().read(offset, wait=wait)
+
+    async def look(self, offset: str) -> tuple[list[Entry], Meta]:
+        """Count the looks that follow on a read which brought nothing."""
+        self.looks += 1
+        return await super().look(offset)
+
+    async def has_looked(self, times: int) -> bool:
+        """Say whether there were so many."""
+        return self.looks >= times
+
+
+async def test_who_has_nothing_to_do_waits_in_redis(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """Reads block instead of asking again and again, and nothing is written meanwhile."""
+    await publisher.commit(tree(HOME))
+    async with server.client() as client:
+        events = Counted("us", server, client, client, QUICK, once=False)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(keep(Diary(), Reader(events, "diary")))
+            await eventually(lambda: events.has_looked(1))
+            shown = await client.hget("catalog:{us}:consumers", "diary")
+            await eventually(lambda: events.has_looked(4))
+            assert await client.hget("catalog:{us}:consumers", "diary") == shown
+            task.cancel()
+    assert events.is_waited_for
 
 
 async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:

@@ -93,10 +93,13 @@ def test_a_row_that_is_lacking() -> None:
     "checkpoint",
     [
         BEGIN._replace(epoch="00000000"),
+        BEGIN._replace(epoch="ffffffff"),
         BEGIN._replace(sequence=1),
+        BEGIN._replace(sequence=-1),
         BEGIN._replace(digest="0000000000000001"),
+        BEGIN._replace(digest="f" * 16),
     ],
-    ids=["epoch", "sequence", "digest"],
+    ids=lambda checkpoint: checkpoint.position,
 )
 def test_another_place(checkpoint: Checkpoint) -> None:
     """From another epoch, sequence or digest nothing connects, and one stays where one is."""

@@ -15,9 +15,13 @@ from publisher.model import Counts
         (22, 0, 210, True),
         (100, 0, 1000, False),
         (101, 0, 1000, True),
+        (50, 0, 1000, False),  # well below the share, far above the number
+        (19, 0, 20, False),  # well below the number, far above the share
         (0, 100, 100, False),
         (0, 101, 202, False),
         (0, 101, 201, True),
+        (0, 300, 1000, False),
+        (0, 99, 100, False),
         (20, 0, 20, False),  # a small tree may lose everything below the number
     ],
 )

@@ -1,0 +1,149 @@
+"""A bad network on loopback: a way to a server on which bytes are lost, late, cut or twice.
+
+A fault is in force on one link for a while. What is on its way meanwhile suffers it, whichever
+connection it is on; afterwards the link is well, but a connection that was broken stays so.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Literal, TypeAlias, get_args
+
+Fault: TypeAlias = Literal[
+    "drop",
+    "delay",
+    "cut in the middle of a reply",
+    "duplicate the last request",
+    "duplicate the last request, late",
+    "black hole that heals",
+    "black hole for ever",
+    "slow drip",
+]
+FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
+
+CHUNK: Final = 1 << 16
+DELAY: Final = 0.15
+"""Seconds; each chunk is so late."""
+LATE: Final = 1.5
+"""Seconds after which a request comes once more: others have committed since."""
+DRIP_BYTES: Final = 100
+DRIP_SECONDS: Final = 0.003
+
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Carry: TypeAlias = Callable[[bytes], Awaitable[bool]]
+"""Passes a chunk on; False if the connection ends there."""
+
+
+class Proxy:
+    """The link to a server on `server_port` of loopback; `port` is where it is reached through."""
+
+    def __init__(self, server_port: int) -> None:
+        self.port = 0
+        self.fault: Fault | None = None
+        self.hits = 0
+        """Chunks that suffered a fault."""
+        self._server_port = server_port
+        self._well = asyncio.Event()
+        self._well.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def suffer(self, fault: Fault) -> None:
+        """Have `fault` in force from now on."""
+        self.fault = fault
+        self._well.clear()
+
+    def recover(self) -> None:
+        """Be well again."""
+        self.fault = None
+        self._well.set()
+
+    def end(self) -> None:
+        """Carry nothing more."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection to its end."""
+        server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        there = self._begin(self._carry(reader, lambda data: self._request(data, server[1])))
+        back = self._begin(self._carry(server[0], lambda data: self._reply(data, writer)))
+        await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
+        for task in (there, back):
+            task.cancel()
+        for end in (writer, server[1]):
+            end.transport.abort()
+
+    def _begin(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _carry(self, reader: asyncio.StreamReader, carry: Carry) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(CHUNK):
+                self.hits += self.fault is not None
+                if not await carry(data):
+                    return
+
+    async def _request(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        match self.fault:
+            case "duplicate the last request":
+                self._begin(self._once_more(data, 0))
+            case "duplicate the last request, late":
+                self._begin(self._once_more(data, LATE))
+        return await self._pass_on(data, writer)
+
+    async def _reply(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        if self.fault == "cut in the middle of a reply":
+            writer.write(data[: len(data) // 2])
+            await writer.drain()
+            return False
+        return await self._pass_on(data, writer)
+
+    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+        match self.fault:
+            case "drop":
+                return False
+            case "delay":
+                await asyncio.sleep(DELAY)
+            case "black hole that heals":
+                await self._well.wait()
+            case "black hole for ever":
+                await asyncio.Event().wait()
+            case "slow drip":
+                await self._drip(data, writer)
+                return True
+        writer.write(data)
+        await writer.drain()
+        return True
+
+    async def _drip(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        for at in range(0, len(data), DRIP_BYTES):
+            writer.write(data[at : at + DRIP_BYTES])
+            await asyncio.sleep(DRIP_SECONDS if self.fault else 0)
+
+    async def _once_more(self, data: bytes, after: float) -> None:
+        """Send a request again, on a connection of its own; nobody hears the reply."""
+        await asyncio.sleep(after)
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+            writer.write(data)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await reader.read(CHUNK)
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def proxied(server_port: int) -> AsyncIterator[Proxy]:
+    """Give a link to the server on `server_port` of loopback."""
+    proxy = Proxy(server_port)
+    listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        listening.close()
+        proxy.end()
