@@ -321,6 +321,7 @@ async def test_a_wipe_is_noticed_without_an_event(
     backup = await publisher.backup()
     async with copying(server, to):
         await equal(to, publisher)
+        await eventually(lambda: saw(logs, "resynced"))
         logs.clear()
         await publisher.client.flushall()
         await eventually(lambda: saw(logs, "waiting for a state"))
