@@ -36,9 +36,9 @@ class Run:
 
 
 class Book:
-    """Takes down runs on one server, in `file`."""
+    """Takes down runs on one server, in `file` if there is to be a table."""
 
-    def __init__(self, file: Path, group: str, server: str) -> None:
+    def __init__(self, file: Path | None, group: str, server: str) -> None:
         self.server = server
         self._file = file
         self._group = group
@@ -58,9 +58,10 @@ class Book:
         run = Run(
             self._group, fault, self.server, runs, verdict.findings, recovery, seed, server_lost
         )
-        self._file.parent.mkdir(exist_ok=True)
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(run)) + "\n")
+        if self._file is not None:
+            self._file.parent.mkdir(exist_ok=True)
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(run)) + "\n")
         if verdict.findings:
             told = "\n".join(f"  {kind}: {what}" for kind, what in verdict.findings[:20])
             raise AssertionError(f"{fault} on {self.server}, seed {seed}:\n{told}")

@@ -125,6 +125,8 @@ class Checker:
 
     async def look(self) -> None:
         """Judge what has happened since the last look. Raises redis-py's errors."""
+        if self.may_break and self._by_hand:
+            await self._forgive()
         look = await self._read(f"({self._offset}")
         if not self._connects(look):
             await self._begin_anew()
@@ -167,11 +169,15 @@ class Checker:
                 "lost", f"no event leads from {self.position or 'nothing'} to {look.position}"
             )
         for what in backwards(look, self._source, self._forgiven):
-            if self.may_break and self._by_hand:
-                self._forgiven.update(offset for offset, _ in look.entries)
-            else:
+            if not (self.may_break and self._by_hand):
                 self.found("torn", f"looking back from {look.position}: {what}")
         self._adopt(look)
+
+    async def _forgive(self) -> None:
+        """Do not look behind those entries any more that were there when somebody tore the history."""
+        look = await self._read("-")
+        if any(backwards(look, self._source, self._forgiven)):
+            self._forgiven.update(offset for offset, _ in look.entries)
 
     def _adopt(self, look: Look) -> None:
         self._ids.clear()

@@ -69,7 +69,8 @@ def book(binary: str, request: pytest.FixtureRequest) -> Book:
     """Give the book for runs on this server."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     group = request.node.path.stem.removeprefix("test_")
-    return Book(RUNS / f"{worker}.jsonl", group, version_of(binary))
+    file = RUNS / f"{worker}.jsonl" if TABLE in os.environ else None
+    return Book(file, group, version_of(binary))
 
 
 def version_of(binary: str) -> str:
@@ -88,7 +89,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Begin with an empty book."""
-    if not hasattr(session.config, "workerinput"):
+    if TABLE in os.environ and not hasattr(session.config, "workerinput"):
         shutil.rmtree(RUNS, ignore_errors=True)
 
 

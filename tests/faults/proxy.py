@@ -68,11 +68,13 @@ class Proxy:
         server = await asyncio.open_connection("127.0.0.1", self._server_port)
         there = self._begin(self._carry(reader, lambda data: self._request(data, server[1])))
         back = self._begin(self._carry(server[0], lambda data: self._reply(data, writer)))
-        await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
-        for task in (there, back):
-            task.cancel()
-        for end in (writer, server[1]):
-            end.transport.abort()
+        try:
+            await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (there, back):
+                task.cancel()
+            for end in (writer, server[1]):
+                end.transport.abort()
 
     def _begin(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -127,13 +129,14 @@ class Proxy:
     async def _once_more(self, data: bytes, after: float) -> None:
         """Send a request again, on a connection of its own; nobody hears the reply."""
         await asyncio.sleep(after)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # TimeoutError is one
             reader, writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-            writer.write(data)
-            with contextlib.suppress(TimeoutError):
+            try:
+                writer.write(data)
                 async with asyncio.timeout(1):
                     await reader.read(CHUNK)
-            writer.transport.abort()
+            finally:
+                writer.transport.abort()
 
 
 @asynccontextmanager
