@@ -1,8 +1,9 @@
-"""Dying at one certain point: before or after any Redis command, reply, SQL statement or commit.
+"""A signal at one certain point: before or after any Redis command, reply, SQL statement or commit.
 
 `arm` runs in the process of a real command, before its main. It makes the command's connections
-count the points that they pass, and end the process with SIGKILL at the n-th. Every point is noted
-before it is passed, so the notes of a run that was left alone name all the points that there are.
+count the points that they pass, and send the process a signal at the n-th: SIGKILL, with which it
+dies there, or SIGSTOP, with which it stands there until it gets SIGCONT. Every point is noted before
+it is passed, so the notes of a run that was left alone name all the points that there are.
 """
 
 import os
@@ -28,14 +29,15 @@ LONGEST_NAME: Final = 60
 
 
 class Life:
-    """A process's: it ends at the point of number `last` (from 1; 0: never), noted in `folder`."""
+    """A process's: `by` comes at the point of number `last` (from 1; 0: never), noted in `folder`."""
 
-    def __init__(self, folder: Path, last: int) -> None:
+    def __init__(self, folder: Path, last: int, by: signal.Signals) -> None:
         self._left = last
+        self._by = by
         self._notes = (folder / NOTES).open("ab", buffering=0)
 
     def point(self, name: str) -> None:
-        """Pass a point, or die there."""
+        """Pass a point, unless it is the last."""
         if self.ends_at(name):
             self.end()
 
@@ -46,13 +48,20 @@ class Life:
         return self._left == 0
 
     def end(self) -> None:
-        """Die."""
-        os.kill(os.getpid(), signal.SIGKILL)
+        """Send the signal; this returns if the process is stopped and goes on."""
+        os.kill(os.getpid(), self._by)
 
 
-def arm(folder: Path, last: int, *, redis: bool = True, sql: bool = True) -> None:
-    """Let this process die at its point of number `last`, of those of Redis, of SQL, or both."""
-    life = Life(folder, last)
+def arm(
+    folder: Path,
+    last: int,
+    *,
+    redis: bool = True,
+    sql: bool = True,
+    by: signal.Signals = signal.SIGKILL,
+) -> None:
+    """Let `by` come at this process's point `last`, of those of Redis, of SQL, or both."""
+    life = Life(folder, last, by)
     if redis:
         _arm_redis(life)
     if sql:
@@ -79,7 +88,7 @@ class _Mortal(AbstractConnection):
     life: Life
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's signature
-        """Send, if that is survived."""
+        """Send, if it comes to that."""
         data = command if isinstance(command, bytes) else b"".join(command)
         self._name = b" ".join(COMMAND.findall(data[:FIRST_BYTES])).decode()[:LONGEST_NAME]
         self.life.point(f"before {self._name}")
@@ -88,11 +97,12 @@ class _Mortal(AbstractConnection):
             self._writer.write(data[: len(data) // 2])
             await self._writer.drain()
             self.life.end()
+            data = data[len(data) // 2 :]
         await super().send_packed_command(data, check_health)
         self.life.point(f"sent {self._name}")
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """Read a reply, and hand it on if that is survived."""
+        """Read a reply, and hand it on if it comes to that."""
         reply = await super().read_response(*args, **options)
         self.life.point(f"reply to {self._name}")
         return reply

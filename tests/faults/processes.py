@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from tests.commands.process import CONSUMER, PUBLISHER, environment, forked
 
-__all__ = ["CONSUMER", "PUBLISHER", "Process"]
+__all__ = ["CONSUMER", "PUBLISHER", "Process", "is_stopped"]
 
 END_SECONDS: Final = 30.0
 
@@ -50,6 +50,11 @@ class Process:
     def exit_code(self) -> int | None:
         """Its exit code, or minus the signal that ended it; None while it runs."""
         return self._process.exitcode
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it stands still since a SIGSTOP."""
+        return is_stopped(self.pid)
 
     @property
     def out(self) -> str:
@@ -98,3 +103,9 @@ class Process:
     def _said(self, name: str) -> str:
         file = self.logs / name
         return file.read_text(errors="replace") if file.exists() else ""
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process stands still (proc_pid_stat(5), the state)."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "T"

@@ -1,0 +1,290 @@
+"""The judge finds bugs: planted in a copy of our code, one at a time, and run from outside.
+
+Each is a line of the commit, diff, event, guard or reader that is another one. The same story without
+one of them is judged sound.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.commands.process import CONSUMER, PUBLISHER, environment
+from tests.faults import mortal
+from tests.faults.checker import Finding
+from tests.faults.copies import MIRROR
+from tests.faults.processes import is_stopped
+from tests.faults.upstream import another, grown, row
+from tests.faults.world import World, opened
+from tests.redis_servers import asked
+from tests.valkey import Valkey
+from tests.waiting import eventually
+
+ROOT: Final = Path(__file__).parents[2]
+EVENTS: Final = "catalog:{us}:events"
+SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Bug:
+    """In `file` stands `wrong` for `right`."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+SOUND: Final = Bug("none", "publisher/commit.lua", "", "")
+BUGS: Final = [
+    Bug(
+        "commit: removed rows stay",
+        "publisher/commit.lua",
+        "in_chunks(removed_first, removed_last, 'HDEL')",
+        "",
+    ),
+    Bug(
+        "commit: an event is left out",
+        "publisher/commit.lua",
+        "for i = event_first, event_last do",
+        "for i = event_first, event_last - 1 do",
+    ),
+    Bug(
+        "commit: on top of anything",
+        "publisher/commit.lua",
+        "if not (is('epoch', ARGV[1]) and is('sequence', ARGV[2])) then",
+        "if false then",
+    ),
+    Bug(
+        "commit: meta is lost",
+        "publisher/commit.lua",
+        "redis.call('HSET', meta, 'offset', offset, unpack(ARGV, meta_first, meta_last))",
+        "",
+    ),
+    Bug(
+        "commit: a wrong offset",
+        "publisher/commit.lua",
+        "'offset', offset, unpack",
+        "'offset', '0-1', unpack",
+    ),
+    Bug(
+        "commit: the stream is trimmed to half",
+        "publisher/commit.lua",
+        "'MAXLEN', '=', ARGV[4])",
+        "'MAXLEN', '=', 3)",
+    ),
+    Bug("diff: removals are forgotten", "publisher/diff.py", "*_removed(state, snapshot)]", "]"),
+    Bug(
+        "diff: children before parents",
+        "publisher/diff.py",
+        "(depth[category.id], category.id)",
+        "(-depth[category.id], category.id)",
+    ),
+    Bug(
+        "diff: parents removed before children",
+        "publisher/diff.py",
+        "return -depth.get",
+        "return depth.get",
+    ),
+    Bug(
+        "diff: a rename is no change",
+        "publisher/diff.py",
+        "if state.get(new.id) != new]",
+        "if state.get(new.id, (0, 0, 0, 0))[1:2] != new[1:2]]",
+    ),
+    Bug(
+        "event: a sequence is left out",
+        "publisher/event.py",
+        "place.sequence + 1,",
+        "place.sequence + 1 + (place.sequence == 70),",
+    ),
+    Bug(
+        "event: the digest is not kept up",
+        "publisher/event.py",
+        "digests.after(place.digest, change))",
+        "place.digest)",
+    ),
+    Bug(
+        "guard: nothing is beyond it",
+        "publisher/guard.py",
+        "return number > exact_share * count and number > limit",
+        "return False",
+    ),
+    Bug(
+        "poll: a held snapshot is committed",
+        "publisher/poll.py",
+        "if found.objections and not approved:",
+        "if False:",
+    ),
+    Bug(
+        "reader: gaps and digests do not matter",
+        "consumers/strict.py",
+        "in enumerate(events):",
+        "in enumerate([]):",
+    ),
+    Bug(
+        "reader: removals are not followed",
+        "consumers/sql/rows.py",
+        'if e.type == "removed"]',
+        "if False]",
+    ),
+    Bug(
+        "reader: the checkpoint is that of the batch before",
+        "consumers/sql/projection.py",
+        "self.checkpoint.moving(checkpoint) as connection:\n            await self.apply_in",
+        "self.checkpoint.moving(self.checkpoint._stored or checkpoint) as connection:\n            await self.apply_in",
+    ),
+]
+
+
+@pytest.mark.parametrize("binary", ["valkey"], indirect=True)
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
+async def test_it_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) -> None:
+    """Whatever it is, the judge has a finding."""
+    assert await findings(bug, server, folder, seed)
+
+
+@pytest.mark.parametrize("binary", ["valkey"], indirect=True)
+async def test_none_is_found(server: Valkey, folder: Path, seed: int) -> None:
+    """Without a bug there is none."""
+    assert await findings(SOUND, server, folder, seed) == []
+
+
+async def findings(bug: Bug, server: Valkey, folder: Path, seed: int) -> list[Finding]:
+    """Tell the story with the code that has `bug`, and return what the judge says."""
+    code = planted(bug, folder / "code")
+    async with opened(folder, server, seed=seed, kinds=[MIRROR], watched=False) as world:
+        await Story(world, code).told()
+        return (await world.verdict()).findings
+
+
+def planted(bug: Bug, code: Path) -> Path:
+    """Return a copy of our code that has `bug`."""
+    for package in ("publisher", "consumers", "plumbing"):
+        shutil.copytree(
+            ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    file = code / bug.file
+    text = file.read_text("utf-8")
+    assert bug.right in text, f"{bug.name}: the code is another one now"
+    file.write_text(text.replace(bug.right, bug.wrong), "utf-8")
+    return code
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happens to one catalog, with the processes of the code in `code`."""
+
+    world: World
+    code: Path
+    numbers: Iterator[int] = field(default_factory=count)
+
+    async def told(self) -> None:
+        """Import, change, race, lose an event, lose a branch, until the judge has a finding."""
+        for chapter in (
+            self._polled,
+            self._a_branch_comes_and_goes,
+            self._raced,
+            self._without_an_event,
+            self._implausible,
+        ):
+            await chapter()
+            if self.world.checker.findings:
+                return
+
+    async def _polled(self) -> None:
+        await self._sync()
+        await self._followed()
+
+    async def _followed(self) -> None:
+        (copy,) = self.world.copies
+        await self.world.checker.look()
+        await self._run(CONSUMER, *copy.kind.command, "us", "--to", copy.url, "--once")
+        await copy.look()
+
+    async def _a_branch_comes_and_goes(self) -> None:
+        upstream, chance = self.world.upstream, self.world.chance
+        without = another(upstream.tree, chance)
+        branch = [row("b1", "0", "Branch"), row("b2", "b1", "Twig"), row("b3", "b2", "Leaf")]
+        upstream.becomes(without | {each["id"]: each for each in branch})
+        await self._polled()
+        upstream.becomes(without)
+        await self._polled()
+
+    async def _raced(self) -> None:
+        """Let one publisher commit while another one stands right before its commit."""
+        world = self.world
+        await world.changes(1)
+        points = await self._sync()
+        committing = len(points) - points[::-1].index("before EVALSHA")
+        await world.changes(1)
+        first = await self._begun("tests.faults.armed", *self._armed(committing))
+        await eventually(lambda: stands(first))
+        await world.changes(1)
+        await self._polled()
+        first.send_signal(signal.SIGCONT)
+        await self._ended(first)
+        await self._polled()
+
+    async def _without_an_event(self) -> None:
+        """Delete an event by hand between two that a consumer has not read yet."""
+        world = self.world
+        await world.changes(1)
+        await self._sync()
+        await world.checker.look()
+        world.checker.broken("an event is deleted", by_hand=True)
+        newest = asked(world.server, "XREVRANGE", EVENTS, "+", "-", "COUNT", "2")
+        asked(world.server, "XDEL", EVENTS, newest[-1][0])
+        await self._followed()
+        world.checker.whole()
+
+    async def _implausible(self) -> None:
+        """Have the source lack most of its tree; nothing of that is to arrive."""
+        world = self.world
+        good = world.upstream.tree
+        world.upstream.becomes(grown(20, world.chance))
+        await self._polled()
+        world.upstream.becomes(good)
+        await self._polled()
+
+    async def _sync(self) -> list[str]:
+        """Poll once; return the points that were passed."""
+        words = self._armed(0)
+        await self._run("tests.faults.armed", *words)
+        return mortal.points(Path(words[0]))
+
+    def _armed(self, point: int) -> tuple[str, ...]:
+        folder = str(self.world.folder / f"notes-{next(self.numbers)}")
+        Path(folder).mkdir()
+        return folder, str(point), PUBLISHER, "sync"
+
+    async def _run(self, module: str, *words: str) -> None:
+        """Run a command of the code to its end, whatever that is."""
+        await self._ended(await self._begun(module, *words))
+
+    async def _begun(self, module: str, *words: str) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module, *words),
+            cwd=self.world.configured(),
+            env=environment({"PYTHONPATH": f"{self.code}{os.pathsep}{ROOT}"}),
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+        )
+
+    async def _ended(self, process: Process) -> None:
+        async with asyncio.timeout(SECONDS):
+            await process.wait()
+
+
+async def stands(process: Process) -> bool:
+    """Tell whether it is stopped."""
+    return is_stopped(process.pid)
