@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-valkey-9.0 faults lint schemas lock audit mutants clean
+.PHONY: help demo test test-slow test-valkey-9.0 faults soak lint schemas lock audit mutants clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,6 +22,9 @@ test-slow: $(READY) ## Run the tests that take minutes
 
 faults: $(READY) ## Break everything, on Valkey and on Redis 7, and write docs/faults.md (SEED=n: again)
 	FAULTS_TABLE=docs/faults.md FAULTS_SEED=$(SEED) $(BIN)/pytest -n 4 -m faults tests/faults
+
+soak: $(READY) ## The same at random, for HOURS (8) from round SEED (1) on, until something is found
+	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)
 
 test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0 besides
 	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/redis tests/store
@@ -73,7 +76,7 @@ $(VENV)/mutants: requirements-mutants.txt
 	  --target $@ -r requirements-mutants.txt
 
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis mutants
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .faults mutants
 
 $(READY): requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

