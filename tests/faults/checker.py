@@ -97,6 +97,7 @@ class Checker:
         self._served = {f"{0:016x}"}
         self._approved: set[str] = set()
         self._forgiven: set[str] = set()
+        self._unseen: list[tuple[str, int, int]] = []
 
     def served(self, tree: Tree) -> None:
         """Take note that the source gave `tree`, whole: a state may become that."""
@@ -117,6 +118,13 @@ class Checker:
     def whole(self) -> None:
         """Say that from now on the history goes on again without a break."""
         self.may_break = ""
+
+    def may_have_been_at(self, position: str) -> bool:
+        """Tell whether the catalog was seen at `position`, or passed it while events were trimmed."""
+        epoch, sequence = _place(position)
+        return position in self.positions or any(
+            epoch == of and first < sequence < last for of, first, last in self._unseen
+        )
 
     def found(self, kind: Kind, what: str) -> None:
         """Take down a finding."""
@@ -171,6 +179,9 @@ class Checker:
         for what in backwards(look, self._source, self._forgiven):
             if not (self.may_break and self._by_hand):
                 self.found("torn", f"looking back from {look.position}: {what}")
+        if trimmed:
+            (epoch, first), (_, last) = _place(self.position), _place(look.position)
+            self._unseen.append((epoch, first, last))
         self._adopt(look)
 
     async def _forgive(self) -> None:

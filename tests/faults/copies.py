@@ -91,7 +91,7 @@ class Copy:
             self._checker.found(
                 "torn", f"{self.kind.name}: the rows are not those of checkpoint {seen.position}"
             )
-        if seen.position not in self._checker.positions:
+        if not self._checker.may_have_been_at(seen.position):
             self._strange[seen.position] = self._checker.may_break
         return seen
 
@@ -105,7 +105,7 @@ class Copy:
         elif seen.tree != self._checker.tree:
             self._checker.found("diverged", f"{name}: the rows are not those of the state")
         for position, excuse in self._strange.items():
-            if not excuse and position not in self._checker.positions:
+            if not excuse and not self._checker.may_have_been_at(position):
                 self._checker.found("torn", f"{name}: {position} never was in the catalog")
         if self.kind is HISTORY:
             await self._judge_effects()

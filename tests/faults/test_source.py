@@ -13,7 +13,8 @@ from tests.faults import answers
 from tests.faults.book import Book
 from tests.faults.checker import Tree
 from tests.faults.copies import MIRROR
-from tests.faults.upstream import another, row
+from tests.faults.tokens import SECRETS, Tokens
+from tests.faults.upstream import another, answering, row
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
 from tests.valkey import Valkey
@@ -21,6 +22,7 @@ from tests.waiting import eventually
 
 LIMITS = "max_body_bytes = 10000000\n"
 MANY = 100_000
+LOCK_SECONDS = 90.0
 PATIENT = 90.0
 """Seconds; an answer that may pass is asked for again after 1, 2, 4 and 8 of them."""
 
@@ -93,6 +95,47 @@ async def test_flapping(
     book.ran(f"the source flaps between two trees, {plausible}", verdict, runs=20, seed=seed)
 
 
+@pytest.mark.parametrize(
+    ("fault", "rounds"),
+    [
+        ("TikTok Shop: the access token ends", 8),
+        ("TikTok Shop: the access token ends, publisher killed amid that", 1),
+    ],
+)
+async def test_access_tokens_end(
+    fault: str, rounds: int, server: Valkey, folder: Path, book: Book, seed: int
+) -> None:
+    """Two publishers share the pair of tokens in Redis, and one of them refreshes it.
+
+    One that is killed amid that leaves its lock, for 90 s at most (docs/shops.md).
+    """
+    async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world:
+        tokens = Tokens(world.upstream)
+        async with answering(tokens.serve) as url:
+            shop = url.rstrip("/")
+            world.source = 'source = "tiktok_shop"\nshop_cipher = "cipher"'
+            world.settings = f'[tiktok_shop]\napi_url = "{shop}"\nauth_url = "{shop}"\n'
+            for _ in range(2):
+                world.start_publisher(**SECRETS)
+            world.start(publishers=0)
+            await world.settled()
+            for _ in range(rounds):
+                before = tokens.refreshed
+                tokens.end()
+                await world.changes(1)
+                if "killed" in fault:
+                    await eventually(partial(has_refreshed, tokens, before))
+                    for publisher in world.publishers:
+                        publisher.kill()
+                    world.start_publisher(**SECRETS)
+                    tokens.end()
+                await world.changes(1)
+                await world.settled(within=PATIENT + LOCK_SECONDS)
+                assert tokens.refreshed > before
+            verdict = await world.verdict()
+    book.ran(fault, verdict, runs=rounds, seed=seed)
+
+
 async def test_many_at_once(server: Valkey, folder: Path, book: Book, seed: int) -> None:
     """100,000 new categories at once; the publisher is killed while it commits them."""
     async with opened(folder, server, seed=seed, watched=False) as world:
@@ -138,6 +181,11 @@ async def is_asked(world: World, times: int) -> bool:
 async def is_through(world: World) -> bool:
     """Tell whether all bad answers were given, and the last poll with one of them is over."""
     return not world.upstream.bad and await has_outcome(world, b"unchanged")
+
+
+async def has_refreshed(tokens: Tokens, before: int) -> bool:
+    """Tell whether the tokens were refreshed since."""
+    return tokens.refreshed > before
 
 
 async def has_outcome(world: World, outcome: bytes) -> bool:

@@ -60,13 +60,19 @@ def encoded(tree: Tree) -> bytes:
 @asynccontextmanager
 async def served(upstream: Upstream) -> AsyncIterator[None]:
     """Serve `upstream` on a free port of loopback; its `url` says where."""
+    async with answering(upstream.serve) as upstream.url:
+        yield
+
+
+@asynccontextmanager
+async def answering(answer: Answer) -> AsyncIterator[str]:
+    """Give the URL of a server on loopback that answers every request so."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", upstream.serve)
+    app.router.add_route("*", "/{path:.*}", answer)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
-    upstream.url = str(server.make_url("/"))
     try:
-        yield
+        yield str(server.make_url("/"))
     finally:
         await server.close()
 

@@ -69,6 +69,8 @@ class World:
         self.publisher_redis = self.consumer_redis = server.url
         self.source_url = ""
         """Set by a test before the start to put a proxy between; else the upstream's own."""
+        self.source = ""
+        """The catalog's source in publisher.toml; if empty, `http` at `source_url`."""
         self.settings = ""
         """More of the catalog's section in publisher.toml."""
         self.longest = 0.0
@@ -107,10 +109,11 @@ class World:
         """Return a new folder with a publisher's configuration."""
         folder = self._folder("publisher")
         more = self.settings if settings is None else settings
+        url = self.source_url or self.upstream.url
+        source = self.source or f'source = "http"\nurl = "{url}"'
         (folder / "publisher.toml").write_text(
             f'redis_url = "{self.publisher_redis}"\nlease = "{LEASE_SECONDS:g}s"\n'
-            'http_listen = "off"\n[catalogs.us]\nsource = "http"\n'
-            f'url = "{self.source_url or self.upstream.url}"\npoll_every = "50ms"\n'
+            f'http_listen = "off"\n[catalogs.us]\n{source}\npoll_every = "50ms"\n'
             f'request_timeout = "3s"\n{more}'
         )
         return folder
