@@ -20,7 +20,9 @@ from tests.valkey import Valkey
 from tests.waiting import eventually
 
 KILLS: Final = 23
-"""Of each projection in each database: 207 of three in three."""
+"""That interrupted work, of each projection in each database: 207 of three in three."""
+MOST: Final = 2 * KILLS
+"""Lives at most: a quick machine may have done all there was when the kill comes."""
 EARLY: Final = 5
 """How many of them may hit the reset, before anything was committed."""
 MANY: Final = 1500
@@ -43,8 +45,8 @@ class Killed(Subject):
     ) -> None:
         """After every kill the copy is the tree at its checkpoint; each event has its effect once.
 
-        Nothing but the first start resyncs, and nearly every kill interrupts work. The seed decides
-        trees and delays, though not what a machine gets done in such a delay.
+        Nothing but the first start resyncs, and a kill that interrupts no work does not count. The
+        seed decides trees and delays, though not what a machine gets done in such a delay.
         """
         seed = random.randrange(1 << 32)
         print(f"seed {seed}")  # noqa: T201  to be seen where it fails
@@ -53,7 +55,9 @@ class Killed(Subject):
         lives: list[Life] = []
         chance = random.Random(seed)
         async with publishing(publisher, victim, chance):
-            for number in range(KILLS):
+            while summary(lives).interrupted < KILLS:
+                number = len(lives)
+                assert number < MOST, "too many kills found nothing left to do"
                 commits = number >= EARLY and (not victim.reached or number % 4 != 0)
                 lives.append(await victim.live(publisher, chance, commits=commits))
                 lives[-1].check()
@@ -65,9 +69,7 @@ class Killed(Subject):
         await self.check_events(kept.url, victim.events)
         told = summary(lives)
         print(told)  # noqa: T201  so does what the kills hit
-        assert told.kills == KILLS
-        assert told.interrupted >= 0.9 * KILLS
-        assert told.moved >= 0.5 * KILLS
+        assert told.moved >= 0.5 * told.kills
 
 
 @dataclass(frozen=True)
