@@ -6,6 +6,7 @@ contract alone, so a mistake of ours cannot hide behind itself. Each look at Red
 with what is there, so that one mistake is found once.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Finding(NamedTuple):
 
     lost: a change, or a piece of history, is not there; doubled: an effect twice; torn: state,
     stream, meta, or a copy and its checkpoint, disagree; diverged: at rest and yet not equal;
-    unguarded: a snapshot was accepted that the guard withholds, or that the source never gave.
+    unguarded: a snapshot was accepted that the guard withholds, that the source never gave, or
+    that another one had overtaken.
     """
 
     kind: Kind
@@ -94,14 +96,21 @@ class Checker:
         self._children: Counter[str] = Counter()
         self._offset = START
         self._ids: set[str] = set()
-        self._served = {f"{0:016x}"}
+        self._served: dict[str, list[int]] = {f"{0:016x}": [0]}
+        self._answers = 0
+        self._answer = 0
         self._approved: set[str] = set()
         self._forgiven: set[str] = set()
         self._unseen: list[tuple[str, int, int]] = []
 
     def served(self, tree: Tree) -> None:
-        """Take note that the source gave `tree`, whole: a state may become that."""
-        self._served.add(digest_of(tree))
+        """Take note that the source gives `tree` now, whole: a state may become that.
+
+        Snapshots are committed in the order in which the source gave them: who was overtaken has to
+        throw its own away (contract, 5.3).
+        """
+        self._answers += 1
+        self._served.setdefault(digest_of(tree), []).append(self._answers)
 
     def approved(self, digest: str) -> None:
         """Take note that somebody approves the snapshot with `digest`, or exempts it."""
@@ -192,6 +201,7 @@ class Checker:
 
     def _adopt(self, look: Look) -> None:
         self._ids.clear()
+        self._answer = 0
         self._raw = look.rows
         self.tree = sound(look)
         self._children = Counter(row["parent_id"] for row in self.tree.values())
@@ -261,6 +271,8 @@ class Checker:
             )
         if digest not in self._served:
             self.found("unguarded", f"the source never gave the state of {events[-1]['id']}")
+        else:
+            self._judge_order(digest, events[-1]["id"])
         counts = Counter(event["type"] for event in events)
         for name, share, number in (
             ("category.removed", self._limits.max_removed_share, self._limits.max_removed),
@@ -269,6 +281,14 @@ class Checker:
             too_many = counts[name] > number and counts[name] > share * before
             if too_many and digest not in self._approved:
                 self.found("unguarded", f"{name}: {counts[name]} of {before} in one commit")
+
+    def _judge_order(self, digest: str, id_: str) -> None:
+        answers = self._served[digest]
+        first = bisect_left(answers, self._answer)
+        if first == len(answers):
+            self.found("unguarded", f"the state of {id_} is older than the one before it")
+        else:
+            self._answer = answers[first]
 
     def _judge_state(self, look: Look) -> None:
         if look.entries:

@@ -126,6 +126,12 @@ BUGS: Final = [
         "if False:",
     ),
     Bug(
+        "poll: a snapshot that was overtaken is diffed all the same",
+        "publisher/poll.py",
+        "if state.position != noted.position:",
+        "if False:",
+    ),
+    Bug(
         "reader: gaps and digests do not matter",
         "consumers/strict.py",
         "in enumerate(events):",
@@ -194,6 +200,7 @@ class Story:
             self._polled,
             self._a_branch_comes_and_goes,
             self._raced,
+            self._overtaken,
             self._without_an_event,
             self._implausible,
         ):
@@ -222,12 +229,19 @@ class Story:
 
     async def _raced(self) -> None:
         """Let one publisher commit while another one stands right before its commit."""
+        await self._passed_at("before EVALSHA")
+
+    async def _overtaken(self) -> None:
+        """Let it commit while the other has its snapshot, and has not loaded the state yet."""
+        await self._passed_at("before MULTI HGETALL HGETALL EXEC")
+
+    async def _passed_at(self, point: str) -> None:
         world = self.world
         await world.changes(1)
         points = await self._sync()
-        committing = len(points) - points[::-1].index("before EVALSHA")
+        last = len(points) - points[::-1].index(point)
         await world.changes(1)
-        first = await self._begun("tests.faults.armed", *self._armed(committing))
+        first = await self._begun("tests.faults.armed", *self._armed(last))
         await eventually(lambda: stands(first))
         await world.changes(1)
         await self._polled()

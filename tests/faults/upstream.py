@@ -46,6 +46,7 @@ class Upstream:
         self.asked += 1
         if self.bad:
             return await self.bad.pop(0)(request)
+        self._checker.served(self.tree)
         return web.Response(body=encoded(self.tree), content_type="application/json")
 
 
