@@ -35,10 +35,10 @@ class Samples:
 
 
 class Result(NamedTuple):
-    """One row of the table; `count` is how many categories (or events)."""
+    """One row of the table; measured with so many categories (or events)."""
 
     bar: Bar
-    count: int
+    categories: int
     samples: Samples
 
 

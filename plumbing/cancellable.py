@@ -15,6 +15,8 @@ import redis.asyncio
 import redis.exceptions
 from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool
 
+from plumbing.pieces import Piecewise
+
 RESP2: Final = {"protocol": 2, "driver_info": None}
 """No push message is wanted, and no command is sent that was not asked for."""
 
@@ -32,8 +34,8 @@ def client(options: dict[str, Any], *, single: bool = False) -> redis.asyncio.Re
 
 
 def cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Return `kind` of connection, mended."""
-    return type(f"Cancellable{kind.__name__}", (_Cancellable, kind), {})
+    """Return `kind` of connection, mended, and one that sends large commands in pieces."""
+    return type(f"Cancellable{kind.__name__}", (_Cancellable, Piecewise, kind), {})
 
 
 class _Cancellable(AbstractConnection):
