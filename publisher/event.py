@@ -1,14 +1,47 @@
 """From changes to events: CloudEvents 1.0 in JSON, byte for byte as in contract 3. Pure."""
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
-import orjson
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from publisher import digest as digests
-from publisher.model import FIELDS, Category, Change
+from publisher.model import Category, Change, ChangeType
 
-DATASCHEMA: Final = "urn:category-publisher:{type}:1"
+EVENT_TYPES: Final = {change: f"category.{change}" for change in get_args(ChangeType)}
+"""An event's `type`, by what happened."""
+DATASCHEMAS: Final = {
+    change: f"urn:category-publisher:{type_}:1" for change, type_ in EVENT_TYPES.items()
+}
+_json: Final = msgspec.json.Encoder().encode
+"""Writes a struct's fields in their order, and nothing of those that are UNSET."""
+
+
+class Data(Struct, kw_only=True, frozen=True, gc=False):
+    """An event's `data`."""
+
+    category: Category
+    before: Category | UnsetType = UNSET
+    changed: list[str] | UnsetType = UNSET
+    digest: str | UnsetType = UNSET
+    """The state's after this event; a hold's changes have none yet."""
+
+
+class Event(Struct, kw_only=True, frozen=True, gc=False):
+    """An event, in the order in which its JSON has the fields."""
+
+    specversion: str = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    datacontenttype: str = "application/json"
+    dataschema: str
+    epoch: str
+    sequence: str
+    data: Data
 
 
 class Place(NamedTuple):
@@ -29,51 +62,40 @@ class Encoded(NamedTuple):
 def encode(catalog: str, place: Place, time: str, changes: Iterable[Change]) -> Encoded:
     """Return the events of `changes` that follow on `place`, committed at `time` (RFC 3339)."""
     events = []
+    source, (epoch, sequence, value) = f"/catalogs/{catalog}", place
     for change in changes:
-        place = Place(place.epoch, place.sequence + 1, digests.after(place.digest, change))
-        events.append(_json(_event(catalog, place, time, change)))
-    return Encoded(events, place)
+        sequence += 1
+        value = digests.after(value, change)
+        digest = digests.text(value)
+        event = Event(
+            id=f"{epoch}-{sequence}-{digest}",
+            source=source,
+            type=EVENT_TYPES[change.type],
+            subject=change.category.id,
+            time=time,
+            dataschema=DATASCHEMAS[change.type],
+            epoch=epoch,
+            sequence=f"{sequence:020}",
+            data=_data(change, digest),
+        )
+        events.append(_json(event))
+    return Encoded(events, Place(epoch, sequence, value))
 
 
 def row(category: Category) -> bytes:
     """Return the category's JSON as it stands in the state (contract, 2)."""
-    return _json(_object(category))
+    return _json(category)
 
 
-def _event(catalog: str, place: Place, time: str, change: Change) -> dict[str, Any]:
-    event_type = f"category.{change.type}"
-    digest = digests.text(place.digest)
-    return {
-        "specversion": "1.0",
-        "id": f"{place.epoch}-{place.sequence}-{digest}",
-        "source": f"/catalogs/{catalog}",
-        "type": event_type,
-        "subject": change.category.id,
-        "time": time,
-        "datacontenttype": "application/json",
-        "dataschema": DATASCHEMA.format(type=event_type),
-        "epoch": place.epoch,
-        "sequence": f"{place.sequence:020}",
-        "data": {**data(change), "digest": digest},
-    }
+def _data(change: Change, digest: str | UnsetType) -> Data:
+    if change.before is None:
+        return Data(category=change.category, digest=digest)
+    return Data(
+        category=change.category, before=change.before, changed=change.changed, digest=digest
+    )
 
 
 def data(change: Change) -> dict[str, Any]:
     """Return what an event says of `change` itself: all of its `data` but the digest."""
-    told: dict[str, Any] = {"category": _object(change.category)}
-    if change.before is not None:
-        told |= {"before": _object(change.before), "changed": change.changed}
+    told: dict[str, Any] = msgspec.to_builtins(_data(change, UNSET))
     return told
-
-
-def _object(category: Category) -> dict[str, Any]:
-    return dict(zip(FIELDS, category, strict=True))
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    """Return `value` as compact JSON, in memory of its own size.
-
-    What `orjson.dumps` gives keeps the buffer in which it was made: 4 kB for a row of 100 bytes,
-    400 MB for the rows of 100,000 categories, where copies of them take 15.
-    """
-    return bytes(memoryview(orjson.dumps(value)))

@@ -28,7 +28,7 @@ async def exported(store: Store, form: str) -> Iterator[str]:
 def _json(rows: list[Category]) -> Iterator[str]:
     for index, row in enumerate(rows):
         lead = "[\n" if index == 0 else ",\n"
-        yield lead + orjson.dumps(row._asdict()).decode()
+        yield lead + orjson.dumps(row.fields()).decode()
     yield "\n]\n"
 
 

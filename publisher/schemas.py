@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from plumbing import clock
 from publisher import digest as digests
 from publisher.errors import SchemasDiffer
-from publisher.event import DATASCHEMA, Place, encode, row
-from publisher.model import Category, Change
+from publisher.event import DATASCHEMAS, EVENT_TYPES, Place, encode, row
+from publisher.model import Category, Change, ChangeType
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NO_NUL: Final = r"^[^\u0000]*$"
@@ -119,7 +119,11 @@ class Removed(_Data):
     model_config = NOT_UPDATED
 
 
-DATA: Final[dict[str, type[_Data]]] = {"added": Added, "updated": Updated, "removed": Removed}
+DATA: Final[dict[ChangeType, type[_Data]]] = {
+    "added": Added,
+    "updated": Updated,
+    "removed": Removed,
+}
 
 
 def write(folder: Path) -> list[Path]:
@@ -171,9 +175,8 @@ def _identified(urn: str, model: type[BaseModel]) -> dict[str, Any]:
     return {"$schema": DIALECT, "$id": urn, **schema}
 
 
-def _event(change: str) -> dict[str, Any]:
-    event_type = f"category.{change}"
-    dataschema = DATASCHEMA.format(type=event_type)
+def _event(change: ChangeType) -> dict[str, Any]:
+    event_type = EVENT_TYPES[change]
     fields = {
         "specversion": {"const": "1.0"},
         "id": {
@@ -186,14 +189,14 @@ def _event(change: str) -> dict[str, Any]:
         "subject": {"type": "string", "minLength": 1, "description": "The category's id."},
         "time": {**_field(Time), "description": "When the commit was made: RFC 3339, UTC."},
         "datacontenttype": {"const": "application/json"},
-        "dataschema": {"const": dataschema},
+        "dataschema": {"const": DATASCHEMAS[change]},
         "epoch": _field(Epoch),
         "sequence": {
             "type": "string",
             "pattern": "^[0-9]{20}$",
             "description": "20 digits, +1 per event of the epoch; sorts as text.",
         },
-        "data": _identified(dataschema, DATA[change]),
+        "data": _identified(DATASCHEMAS[change], DATA[change]),
     }
     return {
         "$schema": DIALECT,
@@ -212,7 +215,7 @@ def _field(annotation: Any) -> dict[str, Any]:
 
 def _examples() -> dict[str, Any]:
     home = Category("600001", "0", "Home", is_leaf=False)
-    supplies = home._replace(local_name="Home Supplies")
+    supplies = Category("600001", "0", "Home Supplies", is_leaf=False)
     towels = Category("600002", "600001", "Towels", is_leaf=True)
     changes = [
         Change("added", towels),

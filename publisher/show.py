@@ -140,7 +140,7 @@ def _held_change(change: Any) -> Text:
 
 
 def _differences(change: Change) -> str:
-    before = change.before._asdict() if change.before else {}
+    before = change.before.fields() if change.before else {}
     return "; ".join(f"{field} was {_value(before[field])}" for field in change.changed)
 
 

@@ -1,26 +1,18 @@
 """From a source's answer to a snapshot: decode it, and refuse whatever is no whole tree. Pure.
 
-Everything in the first half of contract 6 stands here. A refusal is a BadSnapshot that names the
-place; what is tolerated comes back as warnings.
+`documented` decodes what has the documented form, `exact` everything else. That the rows are one
+forest is looked at here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
-
-import orjson
 
 from publisher import digest as digests
+from publisher import documented, exact
 from publisher.errors import BadSnapshot
-from publisher.model import FIELDS, MAX_CATEGORIES, ROOT, Category, depths
-
-TEXTS: Final = ("id", "parent_id", "local_name")
-KNOWN_IN_ROW: Final = frozenset({*FIELDS, "permission_statuses"})
-KNOWN_IN_DATA: Final = frozenset({"categories", "next_page_token", "total_count"})
-KNOWN_IN_ENVELOPE: Final = frozenset({"code", "message", "request_id", "data"})
-EXAMPLES: Final = 3
-LONGEST_QUOTE: Final = 200
+from publisher.model import ROOT, Category, depths
+from publisher.quoting import and_more, examples, quoted
 
 
 @dataclass(frozen=True)
@@ -28,8 +20,15 @@ class Snapshot:
     """The complete list at one moment: a forest, at least one category."""
 
     tree: dict[str, Category]
-    warnings: tuple[str, ...]
-    """What was tolerated, one sentence each."""
+    of_answer: tuple[str, ...] = ()
+    """What was tolerated in how it was told, one sentence each."""
+    of_tree: tuple[str, ...] = ()
+    """What was tolerated in the tree itself."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All that was tolerated."""
+        return self.of_answer + self.of_tree
 
     @cached_property
     def digest(self) -> int:
@@ -37,123 +36,57 @@ class Snapshot:
         return digests.of(self.tree.values())
 
 
+class Decoder:
+    """Decodes a catalog's answers; what is the same as the last time is not looked at again."""
+
+    def __init__(self) -> None:
+        self.last: Snapshot | None = None
+        self._said: bytes | None = None
+        """The fingerprint of what said `last`; None if that was not as documented."""
+
+    def decode(self, body: bytes, *, bare_list: bool) -> Snapshot:
+        """Return the snapshot that `body` holds: the API's envelope, or a list if `bare_list`.
+
+        Raises BadSnapshot for anything but a complete, consistent tree.
+        """
+        data = documented.data_of(body, bare_list=bare_list)
+        said = None if data is None else documented.fingerprint(data)
+        if self.last is None or said is None or said != self._said:
+            tree = None if data is None else documented.tree_in(data)
+            exactly = exact.tree_in(body, bare_list=bare_list) if tree is None else (tree, [])
+            self.last, self._said = self._judged(*exactly), said
+        return self.last
+
+    def _judged(self, tree: dict[str, Category], tolerated: list[str]) -> Snapshot:
+        """Return a snapshot of `tree` if it is a forest; the last tree was one."""
+        if self.last is not None and tree == self.last.tree:
+            return replace(self.last, of_answer=tuple(tolerated))
+        _check_forest(tree)
+        return Snapshot(tree, tuple(tolerated), tuple(_odd_leaves(tree)))
+
+
 def decode(body: bytes, *, bare_list: bool) -> Snapshot:
-    """Return the snapshot that `body` holds: the API's envelope, or a list if `bare_list`.
-
-    Raises BadSnapshot for anything but a complete, consistent tree.
-    """
-    found = _json(body)
-    rows, strangers = (found, []) if bare_list and isinstance(found, list) else _opened(found)
-    if not rows:
-        raise BadSnapshot("the list of categories is empty; a shop's tree never is")
-    if len(rows) > MAX_CATEGORIES:
-        raise BadSnapshot(f"{len(rows)} categories; a catalog holds at most {MAX_CATEGORIES}")
-    tree: dict[str, Category] = {}
-    twice: list[str] = []
-    for index, row in enumerate(rows):
-        category = _category(index, row)
-        known = tree.setdefault(category.id, category)
-        if known is not category:
-            _same(known, category)
-            twice.append(category.id)
-    _check_forest(tree)
-    extra = strangers + _strangers(KNOWN_IN_ROW, rows, "a category")
-    return Snapshot(tree, (*_told_twice(twice), *extra, *_odd_leaves(tree)))
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadSnapshot(f"the answer ({len(body)} bytes) is not JSON: {error}") from None
-
-
-def _opened(envelope: Any) -> tuple[list[Any], list[str]]:
-    """Return the envelope's list of categories, and warnings of unknown fields."""
-    if not isinstance(envelope, dict):
-        raise BadSnapshot(f"the answer is {_kind(envelope)}, not the documented envelope")
-    code = envelope.get("code")
-    if type(code) is not int:
-        raise BadSnapshot("the answer has no number `code`: it is not the documented envelope")
-    if code != 0:
-        raise BadSnapshot(
-            f"the answer has code {code} ({_quoted(envelope.get('message'))}, request_id "
-            f"{_quoted(envelope.get('request_id'))})"
-        )
-    data = envelope.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("categories"), list):
-        raise BadSnapshot("the answer has no list `data.categories`")
-    if data.get("next_page_token"):
-        raise BadSnapshot(
-            "the answer has a next_page_token: it is one page of a list, and no page is a tree"
-        )
-    return data["categories"], [
-        *_strangers(KNOWN_IN_ENVELOPE, [envelope], "the envelope"),
-        *_strangers(KNOWN_IN_DATA, [data], "`data`"),
-        *_other_total(data),
-    ]
-
-
-def _other_total(data: Mapping[str, Any]) -> Iterator[str]:
-    total, found = data.get("total_count"), len(data["categories"])
-    if isinstance(total, int) and total != found:
-        yield f"total_count is {total}, but the list has {found} categories"
-
-
-def _category(index: int, row: Any) -> Category:
-    if not isinstance(row, dict):
-        raise BadSnapshot(f"categories[{index}] is {_kind(row)}, not an object")
-    for name in TEXTS:
-        value = row.get(name)
-        if type(value) is not str:
-            raise BadSnapshot(f"categories[{index}].{name} {_misfit(row, name)}, not text")
-        if "\0" in value:
-            raise BadSnapshot(f"categories[{index}].{name} holds a NUL character")
-    if type(row.get("is_leaf")) is not bool:
-        raise BadSnapshot(
-            f"categories[{index}].is_leaf {_misfit(row, 'is_leaf')}, not true or false"
-        )
-    category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
-    if not category.id or not category.local_name:
-        raise BadSnapshot(
-            f"categories[{index}] has an empty {'local_name' if category.id else 'id'}"
-        )
-    if category.id == ROOT:
-        raise BadSnapshot(f'categories[{index}] has the id "0", which stands for no parent')
-    return category
-
-
-def _same(first: Category, second: Category) -> None:
-    if first != second:
-        raise BadSnapshot(f"category {_quoted(first.id)} is in the list twice, and differs")
+    """Return the snapshot that `body` holds, as `Decoder.decode` does."""
+    return Decoder().decode(body, bare_list=bare_list)
 
 
 def _check_forest(tree: Mapping[str, Category]) -> None:
+    hanging = depths(tree)
+    if len(hanging) == len(tree):
+        return
     orphans = [each for each in tree.values() if each.parent_id not in tree]
     orphans = [each for each in orphans if each.parent_id != ROOT]
     if orphans:
         first = orphans[0]
         raise BadSnapshot(
-            f"category {_quoted(first.id)} has the parent {_quoted(first.parent_id)}, which is not "
-            f"in the list{_and_more(len(orphans))}: a branch is missing"
+            f"category {quoted(first.id)} has the parent {quoted(first.parent_id)}, which is not "
+            f"in the list{and_more(len(orphans))}: a branch is missing"
         )
-    hanging = depths(tree)
-    if len(hanging) < len(tree):
-        lost = [id_ for id_ in tree if id_ not in hanging]
-        raise BadSnapshot(
-            f"category {_quoted(lost[0])} hangs on no root: its ancestors form a cycle"
-            f"{_and_more(len(lost))}"
-        )
-
-
-def _told_twice(ids: list[str]) -> Iterator[str]:
-    if ids:
-        yield f"the same row twice: {_examples(ids)}"
-
-
-def _strangers(known: frozenset[str], objects: Iterable[Any], where: str) -> list[str]:
-    strangers = sorted({key for each in objects for key in each if key not in known})
-    return [f"unknown fields in {where}: {_examples(strangers)}"] if strangers else []
+    lost = [id_ for id_ in tree if id_ not in hanging]
+    raise BadSnapshot(
+        f"category {quoted(lost[0])} hangs on no root: its ancestors form a cycle"
+        f"{and_more(len(lost))}"
+    )
 
 
 def _odd_leaves(tree: Mapping[str, Category]) -> Iterator[str]:
@@ -161,29 +94,6 @@ def _odd_leaves(tree: Mapping[str, Category]) -> Iterator[str]:
     leaves = [each.id for each in tree.values() if each.is_leaf and each.id in parents]
     containers = [each.id for each in tree.values() if not each.is_leaf and each.id not in parents]
     if leaves:
-        yield f"leaves with children: {_examples(leaves)}"
+        yield f"leaves with children: {examples(leaves)}"
     if containers:
-        yield f"containers without children: {_examples(containers)}"
-
-
-def _examples(names: list[str]) -> str:
-    shown = ", ".join(_quoted(name) for name in names[:EXAMPLES])
-    return f"{shown}{_and_more(len(names), EXAMPLES)}"
-
-
-def _and_more(count: int, shown: int = 1) -> str:
-    return f" (and {count - shown} more)" if count > shown else ""
-
-
-def _misfit(row: Mapping[str, Any], name: str) -> str:
-    return f"is {_kind(row[name])}" if name in row else "is missing"
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
-    return "null" if value is None else kinds.get(type(value), "a number")
-
-
-def _quoted(value: Any) -> str:
-    """Return outside text as ASCII on one line, cut."""
-    return ascii(value)[:LONGEST_QUOTE]
+        yield f"containers without children: {examples(containers)}"

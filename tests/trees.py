@@ -45,7 +45,7 @@ def wide(count: int) -> dict[str, Category]:
 def rows_of(categories: Mapping[str, Category] | Iterable[Category]) -> list[dict[str, Any]]:
     """Return the rows as the API gives them."""
     values = categories.values() if isinstance(categories, Mapping) else categories
-    return [category._asdict() for category in values]
+    return [category.fields() for category in values]
 
 
 def body(categories: Mapping[str, Category] | Iterable[Category]) -> bytes:

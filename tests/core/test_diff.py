@@ -43,7 +43,9 @@ def test_same_input_same_changes(state: Tree, snapshot: Tree, data: st.DataObjec
 def test_the_same_tree_twice_differs_in_nothing(state: Tree) -> None:
     """Whether or not the rows are the same objects."""
     assert diff(state, state) == []
-    assert diff(state, {id_: Category(*category) for id_, category in state.items()}) == []
+    assert (
+        diff(state, {id_: Category(**category.fields()) for id_, category in state.items()}) == []
+    )
 
 
 def test_parent_and_child_swap_places() -> None:

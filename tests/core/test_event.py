@@ -3,6 +3,7 @@
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from publisher import digest
 from publisher.diff import diff
@@ -12,7 +13,7 @@ from tests.schemas import assert_valid_category, assert_valid_event
 from tests.trees import forests
 
 HOME = Category("600001", "0", "Home", is_leaf=False)
-SUPPLIES = HOME._replace(local_name="Home Supplies")
+SUPPLIES = replace(HOME, local_name="Home Supplies")
 START = Place("9f3c1a2b", 104, digest.of_category(HOME))
 TIME = "2026-11-23T09:40:03.569Z"
 
@@ -43,7 +44,7 @@ def test_added_and_removed_have_no_before_and_no_changed() -> None:
         event = orjson.loads(raw)
         assert event["type"] == f"category.{kind}"
         assert list(event["data"]) == ["category", "digest"]
-        assert event["data"]["category"] == towels._asdict()
+        assert event["data"]["category"] == towels.fields()
 
 
 def test_a_row_is_compact_utf8() -> None:

@@ -1,6 +1,7 @@
 """Counts of changes and depths in a tree."""
 
 from hypothesis import given
+from msgspec.structs import replace
 
 from publisher.model import Category, Change, Counts, count, depths
 from tests.trees import forests, tree
@@ -11,7 +12,7 @@ HOME = Category("1", "0", "Home", is_leaf=False)
 def test_changes_are_counted_by_type() -> None:
     """Each type on its own, since removals and updates have limits of their own."""
     added, removed = Change("added", HOME), Change("removed", HOME)
-    updated = Change("updated", HOME, HOME._replace(local_name="House"))
+    updated = Change("updated", HOME, replace(HOME, local_name="House"))
     assert count([]) == Counts() == (0, 0, 0)
     assert count([removed, updated, removed, added, removed, updated]) == Counts(1, 2, 3)
 
@@ -23,7 +24,7 @@ def test_changed_names_the_fields_that_differ_in_value() -> None:
     everything = ["parent_id", "local_name", "is_leaf"]
     assert Change("updated", large, small).changed == everything
     assert Change("updated", small, large).changed == everything
-    spelled_again = HOME._replace(local_name="".join(HOME.local_name))
+    spelled_again = replace(HOME, local_name="".join(HOME.local_name))
     assert spelled_again.local_name is not HOME.local_name
     assert Change("updated", spelled_again, HOME).changed == []
 

@@ -91,7 +91,7 @@ def test_an_answer(raw: bytes) -> None:
         tree = snapshot.decode(raw, bare_list=False).tree
     except BadSnapshot:
         return
-    rows = {id_: row(*each[:3], is_leaf=each.is_leaf) for id_, each in tree.items()}
+    rows = {id_: row(**each.fields()) for id_, each in tree.items()}
     assert rows
     assert [why for id_ in rows if (why := not_under_a_root(rows, id_))] == []
 

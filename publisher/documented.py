@@ -1,0 +1,82 @@
+"""The answer as it is documented (fact sheet, Get Categories), decoded by msgspec in one go. Pure.
+
+What has just this form and can be no mistake is taken here: of 100,000 categories in 0.2 s, where
+looking at each field in Python takes a second. All else is left to `exact`, which says what it is.
+"""
+
+import re
+from hashlib import sha256
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from publisher.model import MAX_CATEGORIES, ROOT, Category
+
+NUL: Final = re.compile(rb"\\u0000")
+"""How NUL stands in JSON, if it does; a text that only looks like it is left to `exact` as well."""
+
+_Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+_Status: TypeAlias = Literal["AVAILABLE", "INVITE_ONLY", "NON_MAIN_CATEGORY", "PROHIBITED"]
+
+
+class _Row(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    id: _Text
+    parent_id: _Text
+    local_name: _Text
+    is_leaf: bool
+    permission_statuses: tuple[_Status, ...] = ()
+
+
+_Rows: TypeAlias = Annotated[list[_Row], Meta(min_length=1, max_length=MAX_CATEGORIES)]
+
+
+class _Data(Struct, forbid_unknown_fields=True):
+    categories: _Rows
+    next_page_token: Literal[""] | None = None
+    total_count: int | None = None
+
+
+class _Envelope(Struct, forbid_unknown_fields=True):
+    code: Literal[0]
+    data: Raw
+    message: str = ""
+    request_id: str = ""
+
+
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+_either: Final = msgspec.json.Decoder(_Data | _Rows)
+
+
+def data_of(body: bytes, *, bare_list: bool) -> bytes | Raw | None:
+    """Return the part of `body` that tells of categories; None where it has another form.
+
+    That is the envelope's `data`, byte for byte, or the whole of a bare list.
+    """
+    if bare_list and body.startswith(b"["):
+        return body
+    try:
+        return _envelope.decode(body).data
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def fingerprint(data: bytes | Raw) -> bytes:
+    """Return what only the same bytes have: their SHA-256, 9 ms of 100,000 categories."""
+    return sha256(data).digest()
+
+
+def tree_in(said: bytes | Raw) -> dict[str, Category] | None:
+    """Return the categories that `said` tells of, by id; None where anything is not as documented.
+
+    That all of them hang together has not been looked at.
+    """
+    try:
+        found: _Data | list[_Row] = _either.decode(said)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    data = _Data(found) if isinstance(found, list) else found
+    rows, total = data.categories, data.total_count
+    tree = {row.id: Category(row.id, row.parent_id, row.local_name, row.is_leaf) for row in rows}
+    is_complete = len(tree) == len(rows) and total in {None, len(rows)}
+    return tree if is_complete and ROOT not in tree and not NUL.search(memoryview(said)) else None

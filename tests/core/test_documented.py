@@ -1,0 +1,118 @@
+"""The quick way of decoding takes only what is sound, and takes it as the exact way does."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from publisher import documented, exact
+from publisher.errors import BadSnapshot
+from publisher.model import MAX_CATEGORIES
+
+STATUSES = ["AVAILABLE", "INVITE_ONLY", "NON_MAIN_CATEGORY", "PROHIBITED"]
+ROW = {"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": True}
+TEXTS = st.sampled_from(["0", "1", "2", "", "Home", " \n\xa0", "\0", "\\u0000", "\U0001f600", "é"])
+VALUES: st.SearchStrategy[Any] = st.one_of(
+    TEXTS, st.none(), st.booleans(), st.integers(-2, 9), st.floats(), st.just([])
+)
+
+
+@st.composite
+def rows(draw: DrawFn) -> list[Any]:
+    """Draw rows, most of them sound."""
+    found = []
+    for number in range(draw(st.integers(0, 4))):
+        row: dict[str, Any] = {**ROW, "id": str(number + 1), "local_name": draw(TEXTS)}
+        row |= draw(
+            st.dictionaries(
+                st.sampled_from([*ROW, "permission_statuses", "more"]), VALUES, max_size=1
+            )
+        )
+        if draw(st.booleans()):
+            row["permission_statuses"] = draw(st.lists(st.sampled_from([*STATUSES, "NEW"])))
+        found.append(row)
+    return found
+
+
+@st.composite
+def bodies(draw: DrawFn) -> bytes:
+    """Draw an envelope or a bare list, perhaps with something odd in it."""
+    categories = draw(rows())
+    if draw(st.booleans()):
+        return orjson.dumps(categories)
+    data = {"categories": categories} | draw(
+        st.dictionaries(
+            st.sampled_from(["next_page_token", "total_count", "more"]), VALUES, max_size=1
+        )
+    )
+    envelope = {"code": 0, "message": "Success", "request_id": "1", "data": data}
+    odd = st.dictionaries(
+        st.sampled_from(["code", "message", "request_id", "more"]), VALUES, max_size=1
+    )
+    return orjson.dumps(envelope | draw(odd))
+
+
+@given(bodies(), st.booleans())
+def test_the_two_ways_agree(body: bytes, bare_list: bool) -> None:  # noqa: FBT001  drawn
+    """What the quick way takes, the exact way takes without a word, and as the same rows."""
+    data = documented.data_of(body, bare_list=bare_list)
+    quick = None if data is None else documented.tree_in(data)
+    try:
+        tree, tolerated = exact.tree_in(body, bare_list=bare_list)
+    except BadSnapshot:
+        assert quick is None
+        return
+    if quick is not None:
+        assert (quick, []) == (tree, tolerated)
+        assert list(quick) == list(tree)
+
+
+def sound(*categories: Any, **data: Any) -> bytes:
+    """Return the documented answer."""
+    return orjson.dumps(
+        {
+            "code": 0,
+            "message": "Success",
+            "request_id": "1",
+            "data": {"categories": categories, **data},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        sound(ROW),
+        sound(ROW | {"permission_statuses": ["AVAILABLE", "INVITE_ONLY"]}),
+        sound(ROW, total_count=1),
+        sound(ROW, next_page_token=""),
+        orjson.dumps([ROW]),
+    ],
+)
+def test_what_is_documented_is_taken(body: bytes) -> None:
+    """Else the quick way would be of no use."""
+    data = documented.data_of(body, bare_list=True)
+    assert data is not None
+    assert documented.tree_in(data) is not None
+
+
+def test_a_list_over_the_limit_is_left() -> None:
+    """The exact way says how long it is."""
+    data = documented.data_of(sound(*[ROW] * (MAX_CATEGORIES + 1)), bare_list=False)
+    assert data is not None
+    assert documented.tree_in(data) is None
+
+
+def test_the_fingerprint_is_of_data_alone() -> None:
+    """Each answer has a request_id of its own."""
+    first, second = sound(ROW), sound(ROW).replace(b'"request_id":"1"', b'"request_id":"2"')
+    marks = {
+        documented.fingerprint(data)
+        for body in (first, second)
+        if (data := documented.data_of(body, bare_list=False)) is not None
+    }
+    assert first != second
+    assert len(marks) == 1
