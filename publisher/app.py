@@ -12,6 +12,7 @@ from plumbing.embedded import Stay
 from plumbing.errors import ConfigError
 from plumbing.server import Client, Server, opened
 from publisher.guard import Limits
+from publisher.memory import Memory, remembering
 from publisher.poll import Catalog
 from publisher.sources import Source
 from publisher.sources.factory import Sources
@@ -29,28 +30,35 @@ class App:
     server: Server
     client: Client
     sources: Sources
+    memory: Memory | None
     catalogs: dict[str, Catalog]
 
     def built(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
         """Return the catalogs `names` of `settings`, which may be newer than this. ConfigError."""
-        return _built(settings, names, self.client, self.sources)
+        return _built(settings, names, self.client, self.sources, self.memory)
 
 
 @asynccontextmanager
 async def opened_app(
     settings: Settings, names: Iterable[str], stay: Stay = Stay.BORROW
 ) -> AsyncIterator[App]:
-    """Open server and sources for the catalogs `names`. Raises ConfigError before it opens any."""
+    """Open server and sources for the catalogs `names`. Raises ConfigError before it opens any.
+
+    Who stays polls again and again, and so remembers.
+    """
     for name in names:
         settings.tiktok_shops_of(name)
     async with (
         opened(settings, stay) as server,
         server.client() as client,
         opened_session() as session,
+        remembering() as memory,
     ):
         store_of = partial(kept, data_dir=settings.data_dir, client=client, server=server)
         sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
-        yield App(server, client, sources, _built(settings, names, client, sources))
+        kept_memory = memory if stay is Stay.KEEP else None
+        catalogs = _built(settings, names, client, sources, kept_memory)
+        yield App(server, client, sources, kept_memory, catalogs)
 
 
 def opened_session() -> aiohttp.ClientSession:
@@ -92,11 +100,17 @@ def _built(
     names: Iterable[str],
     client: Client,
     sources: Sources,
+    memory: Memory | None,
 ) -> dict[str, Catalog]:
-    return {name: _catalog(settings, name, client, sources.open(name, settings)) for name in names}
+    return {
+        name: _catalog(settings, name, client, sources.open(name, settings), memory)
+        for name in names
+    }
 
 
-def _catalog(settings: Settings, name: str, client: Client, source: Source) -> Catalog:
+def _catalog(
+    settings: Settings, name: str, client: Client, source: Source, memory: Memory | None
+) -> Catalog:
     catalog = settings.catalog(name)
     return Catalog(
         name=name,
@@ -107,4 +121,5 @@ def _catalog(settings: Settings, name: str, client: Client, source: Source) -> C
         keep_for=catalog.retention.max_age,
         keep_events=catalog.retention.max_events,
         poll_every=catalog.poll_every,
+        memory=memory,
     )

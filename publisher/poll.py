@@ -5,6 +5,7 @@ has written nothing, and the next poll goes on.
 """
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -15,8 +16,9 @@ from publisher.diff import diff
 from publisher.errors import Held, NoHold, OriginChanged, RaceLost
 from publisher.event import Place, data, encode, row
 from publisher.guard import Limits, objections
-from publisher.model import Change, Counts, count
-from publisher.snapshot import Snapshot, decode
+from publisher.memory import Memory, Remembered
+from publisher.model import Category, Change, Counts, count
+from publisher.snapshot import Snapshot
 from publisher.sources import Source
 from publisher.store import Commit, Noted, State, Store
 
@@ -38,6 +40,13 @@ class Catalog:
     keep_for: timedelta = timedelta(days=30)
     keep_events: int = 1_000_000
     poll_every: timedelta = timedelta(hours=1)
+    memory: Memory | None = None
+    """Kept between polls; None if this poll is the only one."""
+
+    @property
+    def remembered(self) -> Remembered:
+        """What is known of the last poll."""
+        return self.memory.of(self.store) if self.memory else Remembered(self.store, keeps=False)
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,16 @@ async def look(catalog: Catalog, *, accept_origin: bool = False) -> Finding:
     """
     noted = await catalog.store.note()
     new_origin = _check_origin(catalog, noted, accept=accept_origin)
-    answer = await catalog.source.fetch()
-    snapshot = decode(answer.body, bare_list=answer.bare_list)
-    state = await catalog.store.load()
+    remembered = catalog.remembered
+    snapshot = remembered.decoded(await catalog.source.fetch())
+    state = await remembered.state(noted)
     if state.position != noted.position:
         raise RaceLost(f"catalog {catalog.name}: another publisher has committed meanwhile")
     changes = diff(state.tree, snapshot.tree)
+    if not changes:
+        remembered.agreed(state)
+    if catalog.memory:
+        await catalog.memory.shrink()
     found = [] if new_origin else objections(count(changes), len(state.tree), catalog.limits)
     return Finding(state, snapshot, changes, found, new_origin)
 
@@ -168,7 +181,7 @@ def _commit(catalog: Catalog, found: Finding, now: datetime) -> Commit:
     encoded = encode(catalog.name, start, committed_at, found.changes)
     kept = [change.category for change in found.changes if change.type != "removed"]
     gone = [change.category.id.encode() for change in found.changes if change.type == "removed"]
-    rows = {category.id.encode(): row(category) for category in kept}
+    rows = [word for category in kept for word in (category.id.encode(), row(category))]
     return Commit(
         expected=found.state.position,
         place=encoded.place,
@@ -176,11 +189,18 @@ def _commit(catalog: Catalog, found: Finding, now: datetime) -> Commit:
         origin=catalog.origin,
         committed_at=committed_at,
         events=encoded.events,
-        rows=list(rows.items()),
-        removed=[*gone, *(name for name in found.state.rubbish if name not in rows)],
+        rows=rows,
+        removed=[*gone, *_unreplaced(found.state.rubbish, kept)],
         keep_ms=catalog.keep_for // timedelta(milliseconds=1),
         keep_events=catalog.keep_events,
     )
+
+
+def _unreplaced(rubbish: list[bytes], kept: list[Category]) -> Iterator[bytes]:
+    """Yield the fields of `rubbish` that no row of `kept` takes the place of."""
+    if rubbish:
+        replaced = {category.id.encode() for category in kept}
+        yield from (name for name in rubbish if name not in replaced)
 
 
 def _new_epoch(state: State) -> Place:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import orjson
 import redis.exceptions
 
@@ -20,6 +22,7 @@ from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.event import Place
 from publisher.model import ROOT, Category
 from publisher.values import json_object, raw, text, texts
+from publisher.watch import Watch
 
 CONTRACT: Final = "1"
 COMMIT_SCRIPT: Final = files("publisher").joinpath("commit.lua").read_text("utf-8")
@@ -34,7 +37,7 @@ META_FORMS: Final = {
 }
 """What each field of a whole meta looks like (contract, 2); `origin` is an object besides."""
 
-ROW_FORM: Final = {"id": str, "parent_id": str, "local_name": str, "is_leaf": bool}
+_row: Final = msgspec.json.Decoder(Category)
 
 
 class Position(NamedTuple):
@@ -48,6 +51,7 @@ class Noted(NamedTuple):
     """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
 
     position: Position
+    digest: bytes
     origin: dict[str, Any] | None
 
 
@@ -72,6 +76,11 @@ class State:
         place = Place(self.meta["epoch"], int(self.meta["sequence"]), int(self.meta["digest"], 16))
         return place if place.digest == digests.of(self.tree.values()) else None
 
+    def is_at(self, noted: Noted) -> bool:
+        """Whether this is the state at the position that was noted."""
+        digest = self.meta.get("digest", "").encode()
+        return (self.position, digest) == (noted.position, noted.digest)
+
     @property
     def damaged(self) -> bool:
         """Whether there is something, but no state that consumers could take."""
@@ -88,8 +97,8 @@ class Commit:
     origin: Mapping[str, Any]
     committed_at: str
     events: list[bytes]
-    rows: list[tuple[bytes, bytes]]
-    """(id, row) of each category that was added or updated."""
+    rows: list[bytes]
+    """Id, row, id, row, … of the categories that were added or updated."""
     removed: list[bytes]
     keep_ms: int
     keep_events: int
@@ -119,18 +128,22 @@ class Store:
 
         Raises WrongType, UnknownContract.
         """
-        fields = ["epoch", "sequence", "origin", "contract"]
+        fields = ["epoch", "sequence", "digest", "origin", "contract"]
         try:
             found = await self._client.hmget(self.key("meta"), fields)
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        epoch, sequence, origin, contract = (raw(value) for value in found)
+        epoch, sequence, digest, origin, contract = (raw(value) for value in found)
         if contract not in {b"", CONTRACT.encode()}:
             raise UnknownContract(
                 f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
                 f"contract {CONTRACT}: update it"
             )
-        return Noted(Position(epoch, sequence), json_object(origin))
+        return Noted(Position(epoch, sequence), digest, json_object(origin))
+
+    async def watch(self) -> Watch | None:
+        """Begin to watch over rows and meta; None where the server cannot do that."""
+        return await Watch.begin(self._client, self.key("categories"), self.key("meta"))
 
     async def load(self) -> State:
         """Return all rows together with meta, read at one moment. Raises WrongType."""
@@ -211,10 +224,10 @@ def _script_arguments(commit: Commit) -> list[str | bytes | int]:
         "count": str(commit.count),
         "committed_at": commit.committed_at,
     }
-    parts: list[Sequence[str] | Sequence[bytes]] = [
+    parts: list[Sequence[str | bytes]] = [
         [word for pair in meta.items() for word in pair],
         commit.events,
-        [word for row in commit.rows for word in row],
+        commit.rows,
         commit.removed,
     ]
     return [
@@ -222,7 +235,7 @@ def _script_arguments(commit: Commit) -> list[str | bytes | int]:
         commit.keep_ms,
         commit.keep_events,
         *(len(part) for part in parts),
-        *(word for part in parts for word in part),
+        *chain.from_iterable(parts),
     ]
 
 
@@ -234,10 +247,10 @@ def _wrong_type(key: str, found: str, wanted: str) -> WrongType:
 
 
 def _category(field: bytes, value: bytes) -> Category | None:
-    row = json_object(value)
-    if row is None or any(type(row.get(name)) is not kind for name, kind in ROW_FORM.items()):
+    try:
+        category = _row.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
     is_sound = category.id.encode() == field and category.id not in {"", ROOT}
     return category if is_sound else None
 

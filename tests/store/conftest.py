@@ -1,6 +1,6 @@
 """Fixtures for the publisher on a store: a source that says what the test wants."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from publisher.guard import Limits
+from publisher.memory import remembering
 from publisher.poll import Catalog
 from publisher.store import Store
 from tests.store.scripted import ScriptedSource
@@ -31,9 +32,10 @@ def source() -> ScriptedSource:
 
 
 @pytest.fixture
-def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> Catalog:
-    """Give catalog `us` on the store, with the default limits."""
-    return Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits())
+async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
+    """Give catalog `us` on the store, with the default limits, as the daemon has it."""
+    async with remembering() as memory:
+        yield Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits(), memory=memory)
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from consumers.sql import database
 from consumers.stream import Pace, Stream
 from plumbing.server import Server
 from publisher.errors import RaceLost
+from publisher.memory import Memory
 from publisher.model import Category
 from publisher.poll import Catalog, poll_once
 from publisher.store import Store
@@ -66,6 +67,7 @@ class Machine(RuleBasedStateMachine):
         self.backups: list[Seen] = []
         self.damaged = False
         self.client = self.new_client()
+        self.memory = Memory()
 
     def new_client(self) -> redis.asyncio.Redis:
         """Return a client as another process would have it."""
@@ -80,6 +82,7 @@ class Machine(RuleBasedStateMachine):
             self.consume()
             assert self.copied == self.last.rows
         finally:
+            self.do(self.memory.forget())
             self.do(self.client.aclose())
             self.runner.close()
             self.folder.cleanup()
@@ -102,7 +105,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def poll(self) -> None:
         """Poll once, undisturbed."""
-        self.do(poll_once(self.catalog(self.client, self.upstream)))
+        self.do(poll_once(self.catalog(self.client, self.upstream, self.memory)))
         self.damaged = False
         self.observe()
         assert self.last.rows == {row["id"]: row for row in rows_of(self.upstream)}
@@ -110,7 +113,7 @@ class Machine(RuleBasedStateMachine):
     @rule(other=forests())
     def race(self, other: dict[str, Category]) -> None:
         """Let a second publisher poll while the first waits for its answer."""
-        first = self.catalog(self.client, self.upstream)
+        first = self.catalog(self.client, self.upstream, self.memory)
         second = self.catalog(self.client, other)
         assert isinstance(first.source, ScriptedSource)
         first.source.meanwhile = lambda: poll_once(second)
@@ -186,11 +189,13 @@ class Machine(RuleBasedStateMachine):
             assert copied == self.copied or copied in self.published
         self.copied = copied
 
-    def catalog(self, client: redis.asyncio.Redis, tree: dict[str, Category]) -> Catalog:
-        """Return a publisher of `tree`, its rows in any order."""
+    def catalog(
+        self, client: redis.asyncio.Redis, tree: dict[str, Category], memory: Memory | None = None
+    ) -> Catalog:
+        """Return a publisher of `tree`, its rows in any order, that may have polled before."""
         source = ScriptedSource()
         source.says(random.sample(list(tree.values()), len(tree)))
-        return Catalog("us", {"source": "file"}, source, Store(client, "us"))
+        return Catalog("us", {"source": "file"}, source, Store(client, "us"), memory=memory)
 
     def look(self) -> Seen:
         """Look at all keys; rows that are no rows are not seen."""

@@ -258,7 +258,7 @@ async def test_hold_and_approval(
     source.says(wide(50))
     held = await poll_once(catalog)
     hold = orjson.loads((await dump(client))[b"hold"])
-    wanted = {id_: category._asdict() for id_, category in wide(50).items()}
+    wanted = {id_: category.fields() for id_, category in wide(50).items()}
     assert held.outcome == "held"
     assert hold["digest"] == digest_of(wanted)
     assert (hold["added"], hold["updated"], hold["removed"]) == (0, 0, 50)
