@@ -1,24 +1,16 @@
-"""What a benchmark is: a work of ours and its floor, run in turn, and the ratios of the pairs."""
+"""How things are measured: ours and the floor in turn, and the ratios of the pairs."""
 
+import gc
+import re
 import statistics
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
-
-
-class Bar(NamedTuple):
-    """What is demanded: ours over the floor at most `bar`, better `aim`; `unit` is s or bytes."""
-
-    work: str
-    floor: str
-    bar: float
-    aim: float
-    unit: str = "s"
+from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Measured in turn, ours and the floor's, all in the unit of the work's Bar."""
+    """Measured in turn, ours and the floor's, both in seconds or both in bytes."""
 
     ours: list[float]
     floor: list[float]
@@ -34,14 +26,6 @@ class Samples:
         return statistics.median(self.ratios)
 
 
-class Result(NamedTuple):
-    """One row of the table; measured with so many categories (or events)."""
-
-    bar: Bar
-    categories: int
-    samples: Samples
-
-
 async def in_turn(
     runs: int, ours: Callable[[], Awaitable[float]], floor: Callable[[], Awaitable[float]]
 ) -> Samples:
@@ -53,5 +37,16 @@ async def in_turn(
     for number in range(runs):
         order = [(ours, mine), (floor, its)]
         for work, found in order if number % 2 else reversed(order):
+            gc.collect()  # what the last one left is not this one's
             found.append(await work())
     return Samples(mine, its)
+
+
+def peak_bytes() -> float:
+    """Return this process's peak resident memory so far (Linux: proc(5), VmHWM).
+
+    Not `getrusage`: its maximum is inherited from the parent.
+    """
+    status = Path("/proc/self/status").read_text("ascii")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return float(found[1]) * 1024 if found else 0.0

@@ -3,8 +3,8 @@
 -- KEYS: 1 categories (hash), 2 meta (hash), 3 events (stream), 4 hold (string)
 -- ARGV: 1 expected epoch, 2 expected sequence ('' and '': no meta yet)
 --       3 max_age in ms, 4 max_events: what the stream may keep
---       5..8 how many follow of: meta words (field, value, …), events, row words (id, row, …),
---            removed ids; then those, in this order
+--       5..8 how many follow of: events, row words (id, row, …), removed ids, meta words (field,
+--            value, …); then those, in this order
 -- Returns {'committed', offset}, {'lost', epoch, sequence} where somebody else has committed
 -- meanwhile, or {'wrongtype', key, type, wanted type}.
 --
@@ -22,10 +22,10 @@ local function take(count)
   return first, next_word - 1
 end
 
-local meta_first, meta_last = take(tonumber(ARGV[5]))
-local event_first, event_last = take(tonumber(ARGV[6]))
-local row_first, row_last = take(tonumber(ARGV[7]))
-local removed_first, removed_last = take(tonumber(ARGV[8]))
+local event_first, event_last = take(tonumber(ARGV[5]))
+local row_first, row_last = take(tonumber(ARGV[6]))
+local removed_first, removed_last = take(tonumber(ARGV[7]))
+local meta_first, meta_last = take(tonumber(ARGV[8]))
 
 local wanted_types = {
   {categories, 'hash'}, {meta, 'hash'}, {events, 'stream'}, {hold, 'string'},

@@ -1,6 +1,6 @@
 """From changes to events: CloudEvents 1.0 in JSON, byte for byte as in contract 3. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
@@ -52,16 +52,13 @@ class Place(NamedTuple):
     digest: int
 
 
-class Encoded(NamedTuple):
-    """A commit's events, each as JSON, and the place after the last of them."""
+def encode(
+    catalog: str, place: Place, time: str, changes: Iterable[Change]
+) -> Iterator[tuple[bytes, Place]]:
+    """Yield the events of `changes` that follow on `place`, each with the place after it.
 
-    events: list[bytes]
-    place: Place
-
-
-def encode(catalog: str, place: Place, time: str, changes: Iterable[Change]) -> Encoded:
-    """Return the events of `changes` that follow on `place`, committed at `time` (RFC 3339)."""
-    events = []
+    `time` is that of their commit, RFC 3339.
+    """
     source, (epoch, sequence, value) = f"/catalogs/{catalog}", place
     for change in changes:
         sequence += 1
@@ -78,8 +75,7 @@ def encode(catalog: str, place: Place, time: str, changes: Iterable[Change]) -> 
             sequence=f"{sequence:020}",
             data=_data(change, digest),
         )
-        events.append(_json(event))
-    return Encoded(events, Place(epoch, sequence, value))
+        yield _json(event), Place(epoch, sequence, value)
 
 
 def row(category: Category) -> bytes:

@@ -5,22 +5,22 @@ has written nothing, and the next poll goes on.
 """
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from plumbing import clock
 from publisher import digest as digests
+from publisher.commit import Commit
 from publisher.diff import diff
 from publisher.errors import Held, NoHold, OriginChanged, RaceLost
-from publisher.event import Place, data, encode, row
+from publisher.event import Place, data
 from publisher.guard import Limits, objections
 from publisher.memory import Memory, Remembered
-from publisher.model import Category, Change, Counts, count
+from publisher.model import Change, Counts, count
 from publisher.snapshot import Snapshot
 from publisher.sources import Source
-from publisher.store import Commit, Noted, State, Store
+from publisher.store import Noted, State, Store
 
 FIRST_CHANGES: Final = 10
 """How many of its changes a hold shows."""
@@ -166,8 +166,7 @@ async def _accept(catalog: Catalog, found: Finding) -> Polled:
     place = found.state.place
     if found.changes or place is None or found.new_origin:
         commit = _commit(catalog, found, clock.now())
-        await catalog.store.commit(commit)
-        place = commit.place
+        place = await catalog.store.commit(commit)
     elif await catalog.store.hold() is not None:
         await catalog.store.clear_hold()
     outcome: Outcome = "changed" if found.changes else "unchanged"
@@ -176,31 +175,17 @@ async def _accept(catalog: Catalog, found: Finding) -> Polled:
 
 
 def _commit(catalog: Catalog, found: Finding, now: datetime) -> Commit:
-    committed_at = clock.rfc3339(now)
-    start = found.state.place or _new_epoch(found.state)
-    encoded = encode(catalog.name, start, committed_at, found.changes)
-    kept = [change.category for change in found.changes if change.type != "removed"]
-    gone = [change.category.id.encode() for change in found.changes if change.type == "removed"]
-    rows = [word for category in kept for word in (category.id.encode(), row(category))]
     return Commit(
         expected=found.state.position,
-        place=encoded.place,
+        start=found.state.place or _new_epoch(found.state),
         count=len(found.snapshot.tree),
         origin=catalog.origin,
-        committed_at=committed_at,
-        events=encoded.events,
-        rows=rows,
-        removed=[*gone, *_unreplaced(found.state.rubbish, kept)],
+        committed_at=clock.rfc3339(now),
+        changes=found.changes,
+        rubbish=found.state.rubbish,
         keep_ms=catalog.keep_for // timedelta(milliseconds=1),
         keep_events=catalog.keep_events,
     )
-
-
-def _unreplaced(rubbish: list[bytes], kept: list[Category]) -> Iterator[bytes]:
-    """Yield the fields of `rubbish` that no row of `kept` takes the place of."""
-    if rubbish:
-        replaced = {category.id.encode() for category in kept}
-        yield from (name for name in rubbish if name not in replaced)
 
 
 def _new_epoch(state: State) -> Place:

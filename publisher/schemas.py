@@ -224,18 +224,18 @@ def _examples() -> dict[str, Any]:
     ]
     start = Place("9f3c1a2b", 104, digests.of_category(home))
     time = clock.rfc3339(datetime(2026, 11, 23, 9, 40, 3, 569_000, tzinfo=UTC))
-    encoded = encode("us", start, time, changes)
+    events, places = zip(*encode("us", start, time, changes), strict=True)
     meta = {
         "contract": "1",
         "origin": '{"source":"tiktok_shop","locale":"en-US","category_version":"v2",'
         '"listing_platform":null,"include_prohibited_categories":null}',
-        "epoch": encoded.place.epoch,
-        "sequence": str(encoded.place.sequence),
+        "epoch": places[-1].epoch,
+        "sequence": str(places[-1].sequence),
         "offset": "1795426803569-2",
-        "digest": digests.text(encoded.place.digest),
+        "digest": digests.text(places[-1].digest),
         "count": "1",
         "committed_at": time,
     }
-    events = [orjson.loads(event) for event in encoded.events]
-    named = {event["type"]: event for event in events}
+    parsed = [orjson.loads(event) for event in events]
+    named = {event["type"]: event for event in parsed}
     return {"category": orjson.loads(row(supplies)), "meta": meta, **named}

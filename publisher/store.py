@@ -4,11 +4,10 @@ The state is read whole and checked against `meta`; it is changed only by `commi
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -18,13 +17,13 @@ import redis.exceptions
 from plumbing.server import Client
 from publisher import digest as digests
 from publisher import keys, values
+from publisher.commit import CONTRACT, Commit, CommitWords, Position
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.event import Place
 from publisher.model import ROOT, Category
 from publisher.values import json_object, raw, text, texts
 from publisher.watch import Watch
 
-CONTRACT: Final = "1"
 COMMIT_SCRIPT: Final = files("publisher").joinpath("commit.lua").read_text("utf-8")
 META_FORMS: Final = {
     "contract": re.compile(CONTRACT),
@@ -38,13 +37,6 @@ META_FORMS: Final = {
 """What each field of a whole meta looks like (contract, 2); `origin` is an object besides."""
 
 _row: Final = msgspec.json.Decoder(Category)
-
-
-class Position(NamedTuple):
-    """What a commit expects to find: epoch and sequence as they stand in meta, b"" if absent."""
-
-    epoch: bytes
-    sequence: bytes
 
 
 class Noted(NamedTuple):
@@ -85,23 +77,6 @@ class State:
     def damaged(self) -> bool:
         """Whether there is something, but no state that consumers could take."""
         return self.place is None and bool(self.meta or self.tree or self.rubbish)
-
-
-@dataclass(frozen=True)
-class Commit:
-    """Everything that one commit writes."""
-
-    expected: Position
-    place: Place
-    count: int
-    origin: Mapping[str, Any]
-    committed_at: str
-    events: list[bytes]
-    rows: list[bytes]
-    """Id, row, id, row, … of the categories that were added or updated."""
-    removed: list[bytes]
-    keep_ms: int
-    keep_events: int
 
 
 class Store:
@@ -165,13 +140,15 @@ class Store:
                 tree[category.id] = category
         return State(position, tree, rubbish, texts(raw_meta))
 
-    async def commit(self, commit: Commit) -> None:
-        """Write `commit` in one step, or nothing of it.
+    async def commit(self, commit: Commit) -> Place:
+        """Write `commit` in one step, or nothing of it; return where the catalog is now.
 
         Raises RaceLost if the catalog is not at the expected position any more, WrongType.
         """
         written = [self.key(name) for name in ("categories", "meta", "events", "hold")]
-        reply = await self._script(keys=written, args=_script_arguments(commit))
+        words = CommitWords(self.catalog, commit)
+        arguments: list[Any] = [*words.head, words]
+        reply = await self._script(keys=written, args=arguments)
         verdict, *details = (text(word) for word in reply)
         if verdict == "lost":
             raise RaceLost(
@@ -180,6 +157,7 @@ class Store:
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)
+        return words.end
 
     async def hold(self) -> dict[str, Any] | None:
         """Return the hold, or None."""
@@ -212,31 +190,6 @@ class Store:
                 if found not in {"none", wanted}:
                     return _wrong_type(key, found, wanted)
         return error
-
-
-def _script_arguments(commit: Commit) -> list[str | bytes | int]:
-    meta: dict[str, str] = {
-        "contract": CONTRACT,
-        "origin": orjson.dumps(commit.origin).decode(),
-        "epoch": commit.place.epoch,
-        "sequence": str(commit.place.sequence),
-        "digest": digests.text(commit.place.digest),
-        "count": str(commit.count),
-        "committed_at": commit.committed_at,
-    }
-    parts: list[Sequence[str | bytes]] = [
-        [word for pair in meta.items() for word in pair],
-        commit.events,
-        commit.rows,
-        commit.removed,
-    ]
-    return [
-        *commit.expected,
-        commit.keep_ms,
-        commit.keep_events,
-        *(len(part) for part in parts),
-        *chain.from_iterable(parts),
-    ]
 
 
 def _wrong_type(key: str, found: str, wanted: str) -> WrongType:

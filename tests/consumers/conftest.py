@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from plumbing.server import COMMAND_TIMEOUT, RETRIES, Server
 from tests.consumers.pretend_publisher import PretendPublisher
-from tests.valkey import Valkey
+from tests.valkey import Valkey, fake_client
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FakeServer(Server):
     ) -> redis.asyncio.Redis:
         """Return a client of it; without a time-out, so that none loses a cancellation."""
         del timeout, retries
-        return fakeredis.FakeAsyncRedis(server=self.backing, socket_timeout=None)
+        return fake_client(self.backing)
 
 
 @pytest.fixture(autouse=True)

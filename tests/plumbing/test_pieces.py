@@ -1,6 +1,8 @@
 """Commands of many words reach the server as they are, though in pieces."""
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis.exceptions
@@ -9,29 +11,41 @@ from hypothesis import strategies as st
 from redis.asyncio.connection import Connection
 
 from plumbing.cancellable import cancellable
-from plumbing.pieces import MANY, Pieces
+from plumbing.pieces import WORDS, Pieces
 from plumbing.server import Server
+from plumbing.words import Words
 from tests.valkey import Valkey
 
 
-@given(
-    st.lists(st.binary() | st.text() | st.integers(-(2**63), 2**63), max_size=50), st.integers(1, 9)
-)
-def test_pieces_are_the_command(words: list[bytes | str | int], times: int) -> None:
+class Counted(Words):
+    """So many words, of another length each."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (b"%d" % number * (number % 7) for number in range(self._count))
+
+
+@given(st.lists(st.binary() | st.text() | st.integers(-(2**63), 2**63)), st.integers(0, 3 * WORDS))
+def test_pieces_are_the_command(first: list[bytes | str | int], count: int) -> None:
     """Byte for byte what redis-py makes of it, whatever the words are."""
-    command = ["RPUSH", *words * times]
-    whole = b"".join(Connection().pack_command(*command))
-    assert b"".join(Pieces(command)) == whole
+    command = ["RPUSH", "key", *first]
+    whole = b"".join(Connection().pack_command(*command, *Counted(count)))
+    assert b"".join(Pieces(command, Counted(count))) == whole
 
 
-@pytest.mark.parametrize("count", [1, MANY - 2, MANY - 1, MANY, 3 * MANY, 50 * MANY + 1])
+@pytest.mark.parametrize("count", [1, WORDS - 2, WORDS - 1, WORDS, 3 * WORDS, 50 * WORDS + 1])
 async def test_a_large_command(valkey: Valkey, count: int) -> None:
     """It has its effect, and the connection goes on."""
-    words = [f"{number}".encode() * 20 for number in range(count)]
     async with Server(valkey.url).client() as client:
         await client.delete("large")
-        assert await client.rpush("large", *words) == count
-        assert await client.lrange("large", 0, -1) == words
+        words: Any = Counted(count)
+        assert await client.rpush("large", words) == count
+        assert await client.lrange("large", 0, -1) == list(Counted(count))
         await client.delete("large")
 
 
@@ -49,8 +63,8 @@ async def test_a_connection_that_is_lost_amid_it() -> None:
     connection = kind(host=host, port=port, protocol=2, driver_info=None)  # type: ignore[call-arg]
     async with server:
         with pytest.raises(redis.exceptions.ConnectionError):
-            await connection.send_command("RPUSH", "large", *[b"x" * 1000] * 100 * MANY)
+            await connection.send_command("RPUSH", "large", Counted(10_000 * WORDS))
         assert not connection.is_connected
         await connection.disconnect()
     assert len(heard) == 1
-    assert heard[0].startswith(b"*%d\r\n$5\r\nRPUSH" % (100 * MANY + 2))
+    assert heard[0].startswith(b"*%d\r\n$5\r\nRPUSH" % (10_000 * WORDS + 2))

@@ -42,7 +42,7 @@ from tests.store.mortal import Killed, mortal
 from tests.store.outside import Seen, check_whole, replayed, seen
 from tests.store.scripted import ScriptedSource
 from tests.trees import forests, rows_of
-from tests.valkey import Valkey
+from tests.valkey import Valkey, fake_client
 
 KEY = "catalog:{us}:"
 Rows = dict[str, dict[str, Any]]
@@ -73,7 +73,7 @@ class Machine(RuleBasedStateMachine):
         """Return a client as another process would have it."""
         if self.valkey is not None:
             return self.valkey.client()
-        return fakeredis.FakeAsyncRedis(server=self.fake)
+        return fake_client(self.fake)
 
     def teardown(self) -> None:
         """End as an operator would: one good poll, and every copy equals the state."""

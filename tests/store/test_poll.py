@@ -17,6 +17,7 @@ from publisher.errors import (
     UnknownContract,
     WrongType,
 )
+from publisher.event import Place
 from publisher.poll import Catalog, approve, look, poll_once
 from publisher.store import Store
 from tests.store.outside import check_whole, digest_of, replayed, seen
@@ -142,8 +143,9 @@ async def _commit_of(catalog: Catalog) -> Any:
     class Catching(Store):
         caught: Any = None
 
-        async def commit(self, commit: Any) -> None:
+        async def commit(self, commit: Any) -> Place:
             self.caught = commit
+            return Place("00000000", 0, 0)
 
     store = Catching(catalog.store._client, catalog.name)
     await poll_once(replace(catalog, store=store))
