@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from plumbing import embedded
 from plumbing.config import CatalogSettings, Settings, TikTokShopSettings
-from plumbing.embedded import Stay
+from plumbing.stay import Stay
 from publisher import record
 from publisher.app import opened_app
 from publisher.sandbox import Sandbox, SandboxOptions

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import redis.asyncio
@@ -27,7 +27,7 @@ from aiohttp import web
 
 from bench.measure import Bar, Samples, in_turn
 from plumbing import embedded
-from plumbing.embedded import Stay
+from plumbing.stay import Stay
 from publisher.sandbox.synthetic import grow
 
 BAR: Final = Bar(
@@ -112,7 +112,7 @@ async def served(body: bytes) -> AsyncIterator[str]:
 async def sync_seconds(folder: Path, client: redis.asyncio.Redis) -> float:
     """Return the seconds of one `sync`, which must have recorded a poll that found no change."""
     await client.delete("catalog:{us}:status")
-    sequence = await client.hget("catalog:{us}:meta", "sequence")
+    sequence: Any = await client.hget("catalog:{us}:meta", "sequence")
     taken = await seconds((COMMAND, "sync"), folder, UNCHANGED.format(sequence))
     outcome = await client.hget("catalog:{us}:status", "outcome")
     if outcome != "unchanged":

@@ -8,9 +8,9 @@ from functools import partial
 import aiohttp
 
 from plumbing.config import Settings, TikTokShopSettings
-from plumbing.embedded import Stay
 from plumbing.errors import ConfigError
 from plumbing.server import Client, Server, opened
+from plumbing.stay import Stay
 from publisher.guard import Limits
 from publisher.poll import Catalog
 from publisher.sources import Source

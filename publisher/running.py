@@ -10,10 +10,10 @@ import structlog
 from plumbing.command import reloading
 from plumbing.config import Settings
 from plumbing.durability import warnings_of
-from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
 from plumbing.notify import Notify
 from plumbing.server import answered
+from plumbing.stay import Stay
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
 from publisher.lease import Leases
