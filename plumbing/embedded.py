@@ -19,16 +19,15 @@ from urllib.parse import quote
 
 import filelock
 import redis.exceptions
-import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from plumbing import cancellable
+from plumbing import cancellable, logs
 from plumbing.errors import EmbeddedServerError
 from plumbing.redis_address import parse
 from plumbing.stay import Stay
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 SOCKET: Final = "redis.sock"
 LOCK: Final = "redis.lock"

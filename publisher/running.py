@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
-
+from plumbing import logs
 from plumbing.command import reloading
 from plumbing.config import Settings
 from plumbing.durability import warnings_of
@@ -20,7 +19,7 @@ from publisher.lease import Leases
 from publisher.sources.factory import expiries
 from publisher.web import Metrics, serving
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 LIVE: Final = frozenset({"catalogs", "tiktok_shop"})
 """Settings that a reload takes over; the others stand until a restart."""

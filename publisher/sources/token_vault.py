@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import redis.exceptions
-import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import SecretStr, ValidationError
 from redis.asyncio.lock import Lock
 
+from plumbing import logs
 from plumbing.config import TikTokShopSettings
 from plumbing.server import Client, Server
 from publisher.errors import RefreshUnderWay, TokenError
@@ -23,7 +23,7 @@ from publisher.sources.token_file import TokenFile
 from publisher.sources.tokens import AUTHORIZE, LOCK_SECONDS, TokenPair, TokenStore, told
 from publisher.values import raw
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 SWAP: Final = files("publisher.sources").joinpath("swap_tokens.lua").read_text("utf-8")
 LOCK_LIFE: Final = 90.0
