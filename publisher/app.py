@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -15,11 +15,11 @@ from publisher.guard import Limits
 from publisher.poll import Catalog
 from publisher.sources import Source
 from publisher.sources.factory import Sources
-from publisher.sources.token_file import TokenFile
-from publisher.sources.token_vault import kept
-from publisher.sources.tokens import TokenStore
 from publisher.sources.turns import Turns
 from publisher.store import Store
+
+if TYPE_CHECKING:
+    from publisher.sources.tokens import TokenStore
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,12 @@ async def opened_app(
         server.client() as client,
         opened_session() as session,
     ):
-        store_of = partial(kept, data_dir=settings.data_dir, client=client, server=server)
+
+        def store_of(shop: TikTokShopSettings, authorize: str) -> "TokenStore":
+            from publisher.sources.token_place import kept  # noqa: PLC0415  as `Sources` does
+
+            return kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
+
         sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
         yield App(server, client, sources, _built(settings, names, client, sources))
 
@@ -58,21 +63,6 @@ def opened_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     )
-
-
-@asynccontextmanager
-async def opened_tokens(
-    settings: Settings, shop: TikTokShopSettings, authorize: str
-) -> AsyncIterator[TokenStore]:
-    """Open where the tokens of `shop`, which the command `authorize` gets, are kept.
-
-    Redis only if that is there.
-    """
-    if shop.token_key is None:
-        yield TokenFile(shop.token_file, authorize)
-        return
-    async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        yield kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 
 
 def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:

@@ -16,7 +16,7 @@ from plumbing.stay import Stay
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
 from publisher.lease import Leases
-from publisher.sources.factory import expiries
+from publisher.sources.market import expiries
 from publisher.web import Metrics, serving
 
 log = logs.logger(__name__)

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from plumbing.config import Settings
 from publisher.errors import TokenError
-from publisher.sources.factory import Sources, expiries
+from publisher.sources.factory import Sources
+from publisher.sources.market import expiries
 from publisher.sources.token_file import TokenFile
 from publisher.sources.tokens import TokenPair
 from publisher.sources.turns import Turns
