@@ -13,7 +13,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -28,12 +29,20 @@ def imported(module: str) -> ModuleType:
     """Import a command's module, and return it; the garbage collector passes over what comes."""
     if module in sys.modules:
         return sys.modules[module]
+    with collector_at_rest():
+        found = import_module(module)
+        gc.freeze()
+    return found
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Let the garbage collector rest while modules are imported."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return import_module(module)
+        yield
     finally:
-        gc.freeze()
         if was_enabled:
             gc.enable()
 

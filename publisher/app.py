@@ -1,11 +1,9 @@
 """The composition root: from the configuration to catalogs that can be polled."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import aiohttp
 
 from plumbing.config import Settings, TikTokShopSettings
 from plumbing.errors import ConfigError
@@ -19,6 +17,8 @@ from publisher.sources.turns import Turns
 from publisher.store import Store
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from publisher.sources.tokens import TokenStore
 
 
@@ -46,23 +46,23 @@ async def opened_app(
     async with (
         opened(settings, stay) as server,
         server.client() as client,
-        opened_session() as session,
+        AsyncExitStack() as stack,
     ):
 
+        def session() -> "aiohttp.ClientSession":
+            from publisher.sources.transport import opened_session  # noqa: PLC0415  as `Sources`
+
+            made = opened_session()
+            stack.push_async_callback(made.close)
+            return made
+
         def store_of(shop: TikTokShopSettings, authorize: str) -> "TokenStore":
-            from publisher.sources.token_place import kept  # noqa: PLC0415  as `Sources` does
+            from publisher.sources.token_place import kept  # noqa: PLC0415  as `Sources`
 
             return kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 
         sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
         yield App(server, client, sources, _built(settings, names, client, sources))
-
-
-def opened_session() -> aiohttp.ClientSession:
-    """Return a new HTTP session, which keeps no cookies; `polls_at_once` is what limits it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
-    )
 
 
 def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:

@@ -9,12 +9,12 @@ from plumbing import command
 from plumbing.command import ConfigOption, settings_of
 from plumbing.errors import ConfigError
 from plumbing.terminal import harmless
-from publisher.app import opened_session
 from publisher.commands.options import new_app
 from publisher.sources.authorize import Authorized, authorize
 from publisher.sources.market import app_of
 from publisher.sources.token_place import opened_tokens
 from publisher.sources.tokens import AUTHORIZE
+from publisher.sources.transport import opened_session
 
 app = new_app()
 
