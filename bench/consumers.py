@@ -31,8 +31,8 @@ from consumers.model import Checkpoint, Snapshot
 from consumers.reader import Reader
 from consumers.sql import database
 from plumbing import embedded
-from plumbing.embedded import Stay
 from plumbing.server import Server
+from plumbing.stay import Stay
 from tests.consumers.pretend_publisher import PretendPublisher, Tree, row, tree
 from tests.databases import MariaDb, Postgres, fetch
 

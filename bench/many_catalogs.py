@@ -24,7 +24,7 @@ import psutil
 from aiohttp import web
 
 from plumbing import embedded
-from plumbing.embedded import Stay
+from plumbing.stay import Stay
 
 CATEGORIES = 200
 POLLS_A_SECOND = 15.0

@@ -34,8 +34,8 @@ from bench.works import (
     SCALED_TIME,
 )
 from plumbing import embedded
-from plumbing.embedded import Stay
 from plumbing.server import Server
+from plumbing.stay import Stay
 from publisher.memory import Memory, remembering
 from publisher.poll import Catalog, poll_once
 from publisher.sources import Answer

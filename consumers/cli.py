@@ -14,7 +14,7 @@ import typer.core
 import typer.main
 
 from consumers.commands.options import new_app
-from plumbing import command
+from plumbing import entry
 
 COMMANDS: Final = ("mirror", "history", "map", "tail", "verify")
 """Each is the `app` of the module of `consumers.commands` with that name."""
@@ -44,4 +44,4 @@ def _category_consumer() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    command.main(app)
+    entry.main(app)

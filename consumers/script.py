@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from plumbing import command
+from plumbing import command, entry
 from plumbing.config import Settings
 
 
@@ -23,4 +23,4 @@ def run(work: Callable[[Settings], Awaitable[None]]) -> NoReturn:
         settings = command.settings_of(None)
         sys.exit(asyncio.run(command.until_stopped(done(settings))))
 
-    command.main(app)
+    entry.main(app)

@@ -23,9 +23,9 @@ from consumers.model import Checkpoint, Snapshot
 from consumers.state import Meta, decode_meta, decode_rows
 from plumbing.clock import now, rfc3339
 from plumbing.config import Settings
-from plumbing.embedded import Stay
 from plumbing.patience import Patience, is_redis_passing
 from plumbing.server import Client, Server, Transaction
+from plumbing.stay import Stay
 
 log = structlog.get_logger(__name__)
 

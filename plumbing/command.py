@@ -1,12 +1,8 @@
-"""What every command does alike: `--config`, one line per error, exit codes, signals."""
+"""What every command does alike: `--config`, its settings, signals."""
 
 import asyncio
 import contextlib
-import errno
-import io
-import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from signal import Signals
@@ -16,7 +12,6 @@ import typer
 
 from plumbing import config, logs
 from plumbing.config import Settings
-from plumbing.errors import Error
 
 ConfigOption = Annotated[
     Path | None,
@@ -43,55 +38,7 @@ CatalogArgument = Annotated[
     str, typer.Argument(metavar="CATALOG", help="The catalog's name, such as us or uk-en.")
 ]
 
-OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
-
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def main(app: Callable[[], None]) -> NoReturn:
-    """Run `app` and exit: an Error becomes its message on stderr and its exit code."""
-    _prepare_output()
-    try:
-        app()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
-    except Error as error:
-        code = _told(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
-    except OSError as error:
-        if error.filename is not None or error.errno not in OUTPUT_ERRORS:
-            raise
-        code = _told(f"standard output cannot be written: {error.strerror}", 1)
-    sys.exit(_flushed(code))
-
-
-def _prepare_output() -> None:
-    """Let no name fail to be printed, and no closed output be missed."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  to the end
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _flushed(code: int) -> int:
-    """Return `code` if all output could be written."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  to the end
-        if error.errno == errno.EPIPE:
-            return code or 1  # whoever reads has enough, as `head` does
-        return _told(f"standard output cannot be written: {error.strerror}", code or 1)
-    return code
-
-
-def _told(message: str, code: int) -> int:
-    for line in message.splitlines():
-        sys.stderr.write(f"error: {line}\n")
-    return code
 
 
 def settings_of(file: Path | None) -> Settings:

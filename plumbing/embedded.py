@@ -8,7 +8,6 @@ own, so a Ctrl-C in the terminal does not reach it before those who still write 
 
 import asyncio
 import contextlib
-import enum
 import os
 import signal
 import socket
@@ -20,15 +19,15 @@ from urllib.parse import quote
 
 import filelock
 import redis.exceptions
-import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from plumbing import cancellable
+from plumbing import cancellable, logs
 from plumbing.errors import EmbeddedServerError
 from plumbing.redis_address import parse
+from plumbing.stay import Stay
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 SOCKET: Final = "redis.sock"
 LOCK: Final = "redis.lock"
@@ -38,14 +37,6 @@ LONGEST_SOCKET_PATH: Final = 107
 START_SECONDS: Final = 30.0
 LOOK_AGAIN_SECONDS: Final = 0.05
 KEEP_UP_SECONDS: Final = 1.0
-
-
-class Stay(enum.Enum):
-    """How a command treats the embedded server."""
-
-    KEEP = "keep it up: start it, and again should it end"
-    BORROW = "start it if none listens"
-    WAIT = "wait until one listens"
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@
     └── EmbeddedServerError the embedded server did not start
 
 `publisher.errors` and `consumers.errors` grow their own branches from `Error`. The commands
-catch `Error` in one place (`plumbing.command`), print its message and exit with its code; any
+catch `Error` in one place (`plumbing.entry`), print its message and exit with its code; any
 other exception is a bug of ours.
 """
 

@@ -12,11 +12,10 @@ import socket
 import time
 from typing import Final, Self
 
-import structlog
-
+from plumbing import logs
 from plumbing.errors import ConfigError
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 SEND_SECONDS: Final = 1.0
 """How long a send may wait for room in systemd's queue: the event loop stands still meanwhile."""

@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 
 import redis.exceptions
 import stamina
-import structlog
 
+from plumbing import logs
 from plumbing.refusals import reaction
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 T = TypeVar("T")
 

@@ -17,13 +17,13 @@ from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from plumbing import cancellable, cluster, embedded, sentinel
+from plumbing import cancellable
 from plumbing.config import Settings
-from plumbing.embedded import Stay
 from plumbing.errors import RedisError
 from plumbing.patience import Patience
 from plumbing.redis_address import Address, Kind, parse
 from plumbing.refusals import reaction
+from plumbing.stay import Stay
 
 Client: TypeAlias = redis.asyncio.Redis | RedisCluster
 """What is asked of it works alike: a transaction has keys of one catalog only (contract, 2)."""
@@ -63,7 +63,10 @@ class Server:
         return self._address.shown
 
     def client(self, *, timeout: float = COMMAND_TIMEOUT, retries: int = RETRIES) -> Client:
-        """Return a client whose commands may take `timeout` seconds; the caller closes it."""
+        """Return a client whose commands may take `timeout` seconds; the caller closes it.
+
+        What only Sentinels or a Cluster need is imported for them.
+        """
         options: dict[str, Any] = {
             "max_connections": CONNECTIONS,
             "socket_timeout": timeout,
@@ -72,8 +75,12 @@ class Server:
         }
         match self._address.kind:
             case Kind.CLUSTER:
+                from plumbing import cluster  # noqa: PLC0415
+
                 return cluster.client(self._address, options)
             case Kind.SENTINEL:
+                from plumbing import sentinel  # noqa: PLC0415
+
                 return sentinel.client(self._address, options)
             case Kind.SINGLE:
                 return cancellable.client(self._address.options | options)
@@ -102,6 +109,8 @@ async def opened(settings: Settings, stay: Stay) -> AsyncIterator[Server]:
     be reached: who stays longer waits for it, see `answered`.
     """
     if settings.redis_url is None:
+        from plumbing import embedded  # noqa: PLC0415  its file lock, for nobody else: 0.02 s
+
         async with embedded.running(settings.data_dir, stay) as url:
             yield Server(url)
     else:

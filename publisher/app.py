@@ -1,26 +1,26 @@
 """The composition root: from the configuration to catalogs that can be polled."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from plumbing.config import Settings, TikTokShopSettings
-from plumbing.embedded import Stay
 from plumbing.errors import ConfigError
 from plumbing.server import Client, Server, opened
+from plumbing.stay import Stay
 from publisher.guard import Limits
 from publisher.memory import Memory, remembering
 from publisher.poll import Catalog
 from publisher.sources import Source
 from publisher.sources.factory import Sources
-from publisher.sources.token_file import TokenFile
-from publisher.sources.token_vault import kept
-from publisher.sources.tokens import TokenStore
 from publisher.sources.turns import Turns
 from publisher.store import Store
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from publisher.sources.tokens import TokenStore
 
 
 @dataclass(frozen=True)
@@ -51,36 +51,26 @@ async def opened_app(
     async with (
         opened(settings, stay) as server,
         server.client() as client,
-        opened_session() as session,
         remembering() as memory,
+        AsyncExitStack() as stack,
     ):
-        store_of = partial(kept, data_dir=settings.data_dir, client=client, server=server)
+
+        def session() -> "aiohttp.ClientSession":
+            from publisher.sources.transport import opened_session  # noqa: PLC0415  as `Sources`
+
+            made = opened_session()
+            stack.push_async_callback(made.close)
+            return made
+
+        def store_of(shop: TikTokShopSettings, authorize: str) -> "TokenStore":
+            from publisher.sources.token_place import kept  # noqa: PLC0415  as `Sources`
+
+            return kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
+
         sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
         kept_memory = memory if stay is Stay.KEEP else None
         catalogs = _built(settings, names, client, sources, kept_memory)
         yield App(server, client, sources, kept_memory, catalogs)
-
-
-def opened_session() -> aiohttp.ClientSession:
-    """Return a new HTTP session, which keeps no cookies; `polls_at_once` is what limits it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
-    )
-
-
-@asynccontextmanager
-async def opened_tokens(
-    settings: Settings, shop: TikTokShopSettings, authorize: str
-) -> AsyncIterator[TokenStore]:
-    """Open where the tokens of `shop`, which the command `authorize` gets, are kept.
-
-    Redis only if that is there.
-    """
-    if shop.token_key is None:
-        yield TokenFile(shop.token_file, authorize)
-        return
-    async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        yield kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 
 
 def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-import structlog
-
-from plumbing import clock
+from plumbing import clock, logs
 from plumbing.errors import Error, RedisError
 from plumbing.server import Client, Server
 from publisher import record, schedule
@@ -24,7 +22,7 @@ from publisher.overview import statuses
 from publisher.poll import Catalog, Polled
 from publisher.teller import Teller
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 STARTS_A_SECOND: Final = 10
 """Catalogs polled a second after a start, though not due: who starts a daemon wants to see it work,

@@ -15,10 +15,10 @@ from rich.live import Live
 
 from plumbing import clock
 from plumbing.config import Settings
-from plumbing.embedded import Stay
 from plumbing.errors import EmbeddedServerError, RedisError
 from plumbing.refusing import refusals_of
 from plumbing.server import Client, Server, opened
+from plumbing.stay import Stay
 from publisher import show
 from publisher.fine import Problem, problems
 from publisher.overview import all_catalogs, overviews

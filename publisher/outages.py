@@ -3,11 +3,10 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-import structlog
-
+from plumbing import logs
 from plumbing.errors import RedisError
 
-log: Any = structlog.get_logger(__name__)
+log: Any = logs.logger(__name__)
 
 LEASES: Final = ""
 """Whom the leases' errors belong to, which are of no one catalog."""

@@ -8,9 +8,8 @@ from typing import Final
 
 import redis.exceptions
 import stamina
-import structlog
 
-from plumbing import clock
+from plumbing import clock, logs
 from plumbing.errors import Error, RedisError
 from plumbing.server import Server
 from publisher import poll as rounds
@@ -18,7 +17,7 @@ from publisher.errors import Held, NoHold, RaceLost, SourceError
 from publisher.model import Counts
 from publisher.poll import Catalog, Polled
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 Due = Callable[[datetime, Error | None], datetime]
 """From a poll's beginning, and what it failed of, to when the next is due."""

@@ -5,22 +5,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
-
+from plumbing import logs
 from plumbing.command import reloading
 from plumbing.config import Settings
 from plumbing.durability import warnings_of
-from plumbing.embedded import Stay
 from plumbing.errors import ConfigError, Error
 from plumbing.notify import Notify
 from plumbing.server import answered
+from plumbing.stay import Stay
 from publisher.app import App, configured, opened_app
 from publisher.daemon import Daemon
 from publisher.lease import Leases
-from publisher.sources.factory import expiries
+from publisher.sources.market import expiries
 from publisher.web import Metrics, serving
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 LIVE: Final = frozenset({"catalogs", "tiktok_shop"})
 """Settings that a reload takes over; the others stand until a restart."""

@@ -15,7 +15,7 @@ from plumbing import clock
 from plumbing.terminal import harmless
 from publisher import words
 from publisher.fine import Problem
-from publisher.model import Change, Counts
+from publisher.model import Change
 
 SIGNS: Final = {"added": ("+", "green"), "updated": ("~", "yellow"), "removed": ("-", "red")}
 COLUMNS: Final = (
@@ -39,11 +39,6 @@ def change_line(change: Change) -> Text:
     if change.before is not None:
         line.append(f"  {_differences(change)}", style="dim")
     return line
-
-
-def counted(counts: Counts) -> str:
-    """Return e.g. `3 added, 1 updated, 0 removed`."""
-    return ", ".join(f"{number} {name}" for name, number in counts._asdict().items())
 
 
 def changes_table(changes: Iterable[Change], limit: int) -> Group:

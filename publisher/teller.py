@@ -3,11 +3,10 @@
 import re
 from typing import Any, Final
 
-import structlog
-
+from plumbing import logs
 from publisher.poll import Polled
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 WITH_DIGITS: Final = re.compile(r"(?<!\S)(?=\S*\d)\S{8,}")
 """Long words with digits: a request's id, a count of bytes; an HTTP status or a code is short."""

@@ -5,8 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from plumbing.terminal import ago
+from publisher.model import Counts
 from publisher.overview import Lag
 from publisher.values import moment
+
+
+def counted(counts: Counts) -> str:
+    """Return e.g. `3 added, 1 updated, 0 removed`."""
+    return ", ".join(f"{number} {name}" for name, number in counts._asdict().items())
 
 
 def since(text: str | None, now: datetime) -> str:

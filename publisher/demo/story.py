@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from plumbing import embedded
 from plumbing.config import CatalogSettings, Settings, TikTokShopSettings
-from plumbing.embedded import Stay
+from plumbing.stay import Stay
 from publisher import digest as digests
 from publisher import record, show
 from publisher.app import App, opened_app
@@ -27,6 +27,7 @@ from publisher.model import Category, Change
 from publisher.poll import Polled
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sources import Answer, Source
+from publisher.words import counted
 
 CATALOG: Final = "demo"
 SHOWN_CHANGES: Final = 24
@@ -117,7 +118,7 @@ async def _live(console: Console, story: Story, app: App, copy: Copy) -> None:
         published = time.monotonic()
         await _proven(app, copy, polled)
         copied = time.monotonic()
-        console.print(f"[bold]Round {number}[/]  {show.counted(polled.counts)}")
+        console.print(f"[bold]Round {number}[/]  {counted(polled.counts)}")
         changes = [_change(event) async for event in _events(app, before)]
         console.print(show.changes_table(changes, SHOWN_CHANGES), no_wrap=True, overflow="ellipsis")
         console.print(

@@ -1,50 +1,53 @@
-"""From a catalog's settings to its source, and what the sources of a process share."""
+"""From a catalog's settings to its source, and what the sources of a process share.
+
+What a kind of source needs is imported for the first catalog that has it: aiohttp, 0.2 s, not for
+`file`, and for `tiktok_shop` 0.06 s more, since tokens bring file locks and cryptography along.
+"""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from weakref import WeakValueDictionary
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import aiohttp
-
-from plumbing.config import CatalogSettings, Settings, TikTokShopSettings
+from plumbing.config import Settings, TikTokShopSettings
+from plumbing.entry import collector_at_rest
 from publisher.sources import Source
-from publisher.sources.access import Access, access_of
-from publisher.sources.api import Api
-from publisher.sources.file import File
-from publisher.sources.http import Http
-from publisher.sources.own_tokens import Expiry, OwnTokens
-from publisher.sources.stand_ins import StandIns
-from publisher.sources.tiktok_shop import TikTokShop
-from publisher.sources.token_file import TokenFile
-from publisher.sources.tokens import AUTHORIZE, TokenStore
-from publisher.sources.transport import Limits
 from publisher.sources.turns import Turns
 
-StoreOf = Callable[[TikTokShopSettings, str], TokenStore]
-"""From a shop's settings, and the command that authorizes it, to where its tokens are kept."""
+if TYPE_CHECKING:
+    import aiohttp
+
+    from publisher.sources.market import Market, StoreOf
+    from publisher.sources.tokens import TokenStore
+
+
+def _in_files(settings: TikTokShopSettings, authorize: str) -> "TokenStore":
+    from publisher.sources.token_file import TokenFile  # noqa: PLC0415
+
+    return TokenFile(settings.token_file, authorize)
 
 
 class Sources:
     """Opens sources. One per process: limits and tokens are shared by all catalogs of a shop.
 
-    `session` stays the caller's to close, and should not limit its connections, since that would
-    let one host hold up the others. `store_of` says where tokens are kept (`token_vault.kept`).
+    `session` is called once, by the first source that asks an address; what it opens stays the
+    caller's to close, and should not limit its connections, since that would let one host hold up
+    the others. `store_of` says where tokens are kept (`token_place.kept`).
     `turns` holds for all that is ever opened, whatever newer settings say.
     """
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
-        store_of: StoreOf = lambda settings, authorize: TokenFile(settings.token_file, authorize),
+        session: "Callable[[], aiohttp.ClientSession]",
+        store_of: "StoreOf" = _in_files,
         *,
         turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._session = session
+        self._opened_session = session
         self._store_of = store_of
         self._clock = clock
         self._turns = turns or Turns()
-        self._accesses: WeakValueDictionary[TikTokShopSettings, Access] = WeakValueDictionary()
 
     def open(self, name: str, settings: Settings) -> Source:
         """Return the source of catalog `name`; nothing is asked yet.
@@ -55,73 +58,24 @@ class Sources:
         catalog = settings.catalog(name)
         match catalog.source:
             case "file":
+                from publisher.sources.file import File  # noqa: PLC0415
+
                 return File(catalog)
             case "http":
+                with collector_at_rest():
+                    from publisher.sources.http import Http  # noqa: PLC0415
+
                 return Http(catalog, self._session, self._turns)
             case "tiktok_shop":
-                return self._market(name, settings)
+                return self._market.open(name, settings)
 
-    def _market(self, name: str, settings: Settings) -> Source:
-        catalog = settings.catalog(name)
-        first = self._shop(catalog, f"[catalogs.{name}]", *app_of(settings, name))
-        if not catalog.stand_ins:
-            return first
-        others = [
-            self._shop(
-                catalog.model_copy(update={"shop_cipher": stand_in.shop_cipher}),
-                f"stand-in {number} of [catalogs.{name}]",
-                *app_of(settings, name, number),
-            )
-            for number, stand_in in enumerate(catalog.stand_ins, 1)
-        ]
-        return StandIns(name, [first, *others])
+    @cached_property
+    def _session(self) -> "aiohttp.ClientSession":
+        return self._opened_session()
 
-    def _shop(
-        self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, authorize: str
-    ) -> TikTokShop:
-        api = self._api(app, section, authorize, Limits.of(catalog))
-        return TikTokShop(catalog, api, self._access(app, authorize))
+    @cached_property
+    def _market(self) -> "Market":
+        with collector_at_rest():
+            from publisher.sources.market import Market  # noqa: PLC0415
 
-    def _access(self, app: TikTokShopSettings, authorize: str) -> Access:
-        access = self._accesses.get(app)
-        if access is None:
-            api = self._api(app, "[tiktok_shop]", authorize)
-            access = access_of(app, api, self._store_of(app, authorize))
-            self._accesses[app] = access
-        return access
-
-    def _api(
-        self, app: TikTokShopSettings, section: str, authorize: str, limits: Limits | None = None
-    ) -> Api:
-        return Api(
-            app,
-            self._session,
-            section=section,
-            authorize=authorize,
-            limits=limits,
-            turns=self._turns,
-            clock=self._clock,
-        )
-
-
-def expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
-    """Yield when the tokens of `sources` end, as last seen, where they are ours to refresh."""
-    shops = (
-        shop
-        for source in sources
-        for shop in (source.shops if isinstance(source, StandIns) else [source])
-    )
-    accesses = {shop.access for shop in shops if isinstance(shop, TikTokShop)}
-    for access in accesses:
-        if isinstance(access, OwnTokens) and (expiry := access.expiry):
-            yield expiry
-
-
-def app_of(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
-    """Return the app of a catalog, or of a stand-in of it, and the command that authorizes it."""
-    app, command = settings.tiktok_shop_of(name, stand_in), AUTHORIZE
-    if app != settings.tiktok_shop:
-        command += f" --catalog {name}"
-        if app != settings.tiktok_shop_of(name):
-            command += f" --stand-in {stand_in}"
-    return app, command
+        return Market(self._session, self._store_of, self._turns, self._clock)

@@ -2,8 +2,7 @@
 
 from typing import Final, NamedTuple
 
-import structlog
-
+from plumbing import logs
 from plumbing.config import ENV_PREFIX, TikTokShopSettings
 from plumbing.errors import ConfigError, Error
 from publisher.errors import NotAuthorized, RefreshUnderWay
@@ -12,7 +11,7 @@ from publisher.sources.flights import Flights, unbroken
 from publisher.sources.patience import patiently
 from publisher.sources.tokens import LOCK_SECONDS, TokenPair, TokenStore
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 ENV_TOKEN: Final = f"{ENV_PREFIX}TIKTOK_SHOP__ACCESS_TOKEN"
 ENV_REFRESH: Final = f"{ENV_PREFIX}TIKTOK_SHOP__REFRESH_TOKEN"

@@ -11,8 +11,7 @@ too, whatever it is: it may have an app and tokens of its own, and asking the ne
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
-
+from plumbing import logs
 from plumbing.errors import Error
 from publisher.errors import (
     BadSnapshot,
@@ -25,7 +24,7 @@ from publisher.errors import (
 )
 from publisher.sources import Answer, Source
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 FIRST: Final = 0
 

@@ -7,53 +7,26 @@ saves refreshes, since whoever holds it may be paused for longer than it lasts.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
 import redis.exceptions
-import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import SecretStr, ValidationError
 from redis.asyncio.lock import Lock
 
-from plumbing.config import TikTokShopSettings
+from plumbing import logs
 from plumbing.server import Client, Server
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.token_file import TokenFile
-from publisher.sources.tokens import AUTHORIZE, LOCK_SECONDS, TokenPair, TokenStore, told
+from publisher.sources.tokens import AUTHORIZE, LOCK_SECONDS, TokenPair, told
 from publisher.values import raw
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 SWAP: Final = files("publisher.sources").joinpath("swap_tokens.lua").read_text("utf-8")
 LOCK_LIFE: Final = 90.0
 """Seconds after which a killed refresher's lock ends: longer than its request takes at most."""
 LOOK_AGAIN: Final = 0.1
-
-
-def kept(
-    settings: TikTokShopSettings,
-    authorize: str = AUTHORIZE,
-    *,
-    data_dir: Path,
-    client: Client,
-    server: Server,
-) -> TokenStore:
-    """Return where the pair of `settings` is kept: in Redis if there is a `token_key`.
-
-    `authorize` is the command that gets a new pair, for messages.
-    """
-    file = TokenFile(settings.token_file, authorize)
-    if settings.token_key is None:
-        return file
-    key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{_name(file.path, data_dir)}"
-    return TokenVault(key, settings.token_key, file, client, server, authorize)
-
-
-def _name(token_file: Path, data_dir: Path) -> str:
-    """Return `token_file` as it is configured, which is the same on each machine."""
-    is_below = token_file.is_relative_to(data_dir)
-    return (token_file.relative_to(data_dir) if is_below else token_file).as_posix()
 
 
 class TokenVault:

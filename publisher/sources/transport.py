@@ -88,6 +88,13 @@ class Reply:
         return min(max(wait, 0.0), LONGEST_WAIT)
 
 
+def opened_session() -> aiohttp.ClientSession:
+    """Return a new HTTP session, which keeps no cookies; `polls_at_once` is what limits it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
 async def get(
     session: aiohttp.ClientSession,
     url: URL,

@@ -5,9 +5,10 @@ else. A turn is taken for one request: who backs off after a failure holds none.
 """
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from yarl import URL
+if TYPE_CHECKING:
+    from yarl import URL
 
 AT_ONCE: Final = 8
 """As many as `polls_at_once` has by default."""
@@ -20,7 +21,7 @@ class Turns:
         self._at_once = at_once
         self._turns: dict[tuple[URL, str], asyncio.Semaphore] = {}
 
-    def of(self, url: URL, app: str = "") -> asyncio.Semaphore:
+    def of(self, url: "URL", app: str = "") -> asyncio.Semaphore:
         """Return what to hold, as `async with`, during one request of `app` to the host of `url`.
 
         Hosts differ by scheme and port too.

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from plumbing import logs
 from plumbing.errors import ConfigError
 from publisher.daemon import Daemon
 from publisher.web.health import not_ready
@@ -23,7 +23,7 @@ from publisher.web.metrics import Metrics, encoded
 from publisher.web.page import POLICY, Publisher, page
 from publisher.web.sight import Sight
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 OFF: Final = "off"
 IDLE_SECONDS: Final = 30.0

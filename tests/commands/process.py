@@ -18,6 +18,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from publisher.cli import COMMANDS
+
 PUBLISHER = "publisher"
 CONSUMER = "consumers"
 TIMEOUT = 60.0
@@ -25,7 +27,7 @@ TIMEOUT = 60.0
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
-        "publisher.cli",
+        *(f"publisher.commands.{name}" for name in COMMANDS),
         *(f"consumers.commands.{name}" for name in ("mirror", "history", "map", "tail", "verify")),
         "consumers.sql.sqlite",
         __name__,

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import redis
 
+from publisher.cli import COMMANDS
 from tests.commands.process import PUBLISHER, TIMEOUT, call, replace, start
 from tests.trees import body, tree, wide
 from tests.valkey import Valkey
@@ -227,20 +228,11 @@ def test_the_embedded_server_is_the_default(folder: Path) -> None:
 def test_help_of_every_command(place: Path) -> None:
     """Each explains itself."""
     listed = call(PUBLISHER, "--help", cwd=place).stdout
-    for name in [
-        "demo",
-        "run",
-        "sync",
-        "diff",
-        "status",
-        "approve",
-        "authorize",
-        "export",
-        "sandbox",
-        "schemas",
-    ]:
-        assert name in listed
-        assert "--config FILE" in call(PUBLISHER, name, "--help", cwd=place).stdout
+    for name, summary in COMMANDS.items():
+        assert f"  {name} " in listed
+        explained = call(PUBLISHER, name, "--help", cwd=place).stdout
+        assert summary in " ".join(explained.split())
+        assert "--config FILE" in explained
 
 
 @pytest.mark.parametrize("command", ["sync", "run"])

@@ -13,8 +13,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from plumbing import embedded
-from plumbing.embedded import Stay, running
+from plumbing.embedded import running
 from plumbing.errors import EmbeddedServerError
+from plumbing.stay import Stay
 from tests.waiting import eventually
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from plumbing.server import Server
 from publisher.errors import RefreshUnderWay
-from publisher.sources.token_vault import kept
+from publisher.sources.token_place import kept
 from publisher.sources.tokens import TokenPair
 from tests.redis_servers import Cluster
 from tests.sources.fake_shop import settings_at

@@ -18,7 +18,7 @@ from plumbing.server import Server
 from publisher.sources.api import Api
 from publisher.sources.own_tokens import OwnTokens
 from publisher.sources.token_file import TokenFile
-from publisher.sources.token_vault import kept
+from publisher.sources.token_place import kept
 from publisher.sources.tokens import TokenStore
 
 from .fake_shop import settings_at

@@ -19,7 +19,7 @@ NOBODY = 65534
 
 async def fetch(path: Path | str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
     made = {"catalogs": {"shelf": {"source": "file", "url": str(path), **catalog}}}
-    return await Sources(session).open("shelf", Settings.model_validate(made)).fetch()
+    return await Sources(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
 
 
 async def test_the_content_is_the_answer(session: aiohttp.ClientSession, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def market(shop: FakeShop) -> Market:
 @pytest.fixture
 def source(shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path) -> Source:
     catalog = {"shop_cipher": "hush-one", "stand_ins": TWO}
-    return Sources(session).open("us", shop.settings(tmp_path, catalog))
+    return Sources(lambda: session).open("us", shop.settings(tmp_path, catalog))
 
 
 async def misfit(request: web.Request) -> web.StreamResponse:
@@ -171,12 +171,12 @@ async def test_the_advice_names_whose_tokens_are_wanted(
     shop.answers[CATEGORIES] = [envelope(101000, "misfit", status=401)]
     settings = shop.settings(tmp_path, made)
     with pytest.raises(SourceError) as caught:
-        await Sources(session).open("us", settings).fetch()
+        await Sources(lambda: session).open("us", settings).fetch()
     assert re.findall(r"`category-publisher (.+?)` lists", str(caught.value)) == commands
 
     none = shop.settings(tmp_path, made, access_token=None, refresh_token=None)
     with pytest.raises(SourceError) as caught:
-        await Sources(session).open("us", none).fetch()
+        await Sources(lambda: session).open("us", none).fetch()
     assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands
 
 
@@ -210,7 +210,7 @@ async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     shop.answers[REFRESH] = [envelope(code, "ended")]
     own = {"access_token": "access-9", "token_file": tmp_path / "nine.json", "app_key": "key-9"}
     catalog = {"shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **own}]}
-    source = Sources(session).open("us", shop.settings(tmp_path, catalog))
+    source = Sources(lambda: session).open("us", shop.settings(tmp_path, catalog))
     await source.fetch()
     assert answering(source) == 1
     assert shop.asked[-1].query["app_key"] == "key-9"
@@ -240,7 +240,7 @@ async def test_the_sandbox_has_an_inactive_shop(
         app = {"app_key": sandbox.app_key, "app_secret": sandbox.app_secret}
         tokens = {"access_token": sandbox.access_token, "refresh_token": sandbox.refresh_token}
         settings = settings_at(sandbox.url, tmp_path, catalog, **app, **tokens)
-        source = Sources(session).open("us", settings)
+        source = Sources(lambda: session).open("us", settings)
         for fault, place in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
             sandbox.faults = [Fault.parse(fault)] if fault else []
             await source.fetch()

@@ -28,7 +28,7 @@ async def fetch(
     folder: Path,
     catalog: dict[str, Any] | None = None,
 ) -> Answer:
-    return await Sources(session).open("us", shop.settings(folder, catalog)).fetch()
+    return await Sources(lambda: session).open("us", shop.settings(folder, catalog)).fetch()
 
 
 async def refusal(shop: FakeShop, session: aiohttp.ClientSession, folder: Path) -> SourceError:
@@ -224,7 +224,9 @@ async def test_36009004_is_what_its_message_says(
     """Timestamp before sign before the message itself; a wrong clock is measured."""
     headers = {"Date": formatdate(1_800_000_000, usegmt=True)}
     shop.answers[CATEGORIES] = [envelope(36009004, message, status=400, headers=headers)]
-    source = Sources(session, clock=lambda: 1_800_000_400).open("us", shop.settings(tmp_path))
+    source = Sources(lambda: session, clock=lambda: 1_800_000_400).open(
+        "us", shop.settings(tmp_path)
+    )
     with pytest.raises(SourceError, match=says) as caught:
         await source.fetch()
     assert repr(message) in str(caught.value)

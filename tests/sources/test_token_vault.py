@@ -19,7 +19,8 @@ from publisher.sources.api import Api
 from publisher.sources.authorize import authorize
 from publisher.sources.own_tokens import OwnTokens
 from publisher.sources.token_file import TokenFile
-from publisher.sources.token_vault import TokenVault, kept
+from publisher.sources.token_place import kept
+from publisher.sources.token_vault import TokenVault
 from publisher.sources.tokens import TokenPair, TokenStore
 from publisher.values import raw
 from tests.valkey import Valkey

@@ -61,7 +61,7 @@ def settings(
 
 
 async def fetch(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> Answer:
-    return await Sources(session, clock=clock).open("us", settings).fetch()
+    return await Sources(lambda: session, clock=clock).open("us", settings).fetch()
 
 
 def rows(answer: Answer) -> list[tuple[Any, ...]]:
@@ -74,7 +74,7 @@ async def test_every_round_arrives_as_it_was_served(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """Signature, headers and parameters are right, odd names come through unharmed."""
-    source = Sources(session, clock=clock).open("us", settings(sandbox, tmp_path))
+    source = Sources(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
     seen = set()
     for _ in range(3):
         found = rows(await source.fetch())
@@ -87,7 +87,7 @@ async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """With a server that ends the old refresh token at once: one refresh a week, no failure."""
-    source = Sources(session, clock=clock).open("us", settings(sandbox, tmp_path))
+    source = Sources(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
@@ -185,7 +185,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
 async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Six polls at two a second: Retry-After is waited for, and none fails."""
     async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
-        source = Sources(session).open("us", settings(sandbox, tmp_path))
+        source = Sources(lambda: session).open("us", settings(sandbox, tmp_path))
         with stamina.set_testing(False):
             for _ in range(6):
                 await source.fetch()

@@ -1,4 +1,4 @@
-"""The command `category-publisher sandbox`."""
+"""`category-publisher sandbox`."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -7,11 +7,14 @@ import typer
 
 from plumbing import command
 from plumbing.command import UnusedConfigOption
+from publisher.commands.options import new_app
 from publisher.sandbox.errors import BadOption
 from publisher.sandbox.faults import KINDS, Fault
 from publisher.sandbox.options import SandboxOptions
 from publisher.sandbox.server import serve
 from publisher.sandbox.tree_file import read_tree
+
+app = new_app()
 
 PORT: Final = 8765
 STATUSES: Final[dict[str, Literal[200, 401]]] = {"200": 200, "401": 401}
@@ -27,6 +30,7 @@ FAULT_HELP: Final = "\n\n".join(
 Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)]
 
 
+@app.command()
 def sandbox(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Listen on this port of 127.0.0.1; 0 is any.")

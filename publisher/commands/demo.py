@@ -1,4 +1,4 @@
-"""The options of `category-publisher demo`."""
+"""`category-publisher demo`."""
 
 import asyncio
 import tempfile
@@ -11,9 +11,13 @@ from rich.console import Console
 from plumbing import command, logs
 from plumbing.command import UnusedConfigOption
 from plumbing.config import Settings
+from publisher.commands.options import new_app
 from publisher.demo.story import Story, tell
 
+app = new_app()
 
+
+@app.command()
 def demo(
     rounds: Annotated[
         int | None,

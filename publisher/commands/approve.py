@@ -1,0 +1,51 @@
+"""`category-publisher approve`."""
+
+import re
+import sys
+from typing import Annotated
+
+import typer
+
+from plumbing import command
+from plumbing.command import CatalogArgument, ConfigOption, settings_of
+from plumbing.config import Settings
+from plumbing.errors import ConfigError, Error
+from publisher import record
+from publisher.app import configured, opened_app
+from publisher.commands.options import new_app
+from publisher.commands.telling import tell, told, warn
+
+app = new_app()
+
+DIGEST = re.compile("[0-9a-f]{16}")
+
+
+@app.command()
+def approve(
+    catalog: CatalogArgument,
+    digest: Annotated[
+        str, typer.Argument(metavar="DIGEST", help="The held snapshot's, as `status` shows it.")
+    ],
+    config: ConfigOption = None,
+) -> None:
+    """Publish a snapshot that is held.
+
+    The source is asked again: only if it still gives the snapshot with DIGEST is that published.
+    Exit codes: 0 done, 1 nothing is held or failed, 3 the source gives another snapshot now.
+    """
+    settings = settings_of(config)
+    if not DIGEST.fullmatch(digest):
+        raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
+    names = configured(settings, [catalog])
+    command.run(_approve(settings, names[0], digest))
+
+
+async def _approve(settings: Settings, name: str, digest: str) -> int:
+    async with opened_app(settings, [name]) as opened_:
+        try:
+            polled = await record.approve(opened_.catalogs[name], opened_.server, digest)
+        except Error as error:
+            return tell(name, error)
+    warn(name, polled)
+    sys.stdout.write(f"{name}: approved: {told(name, polled)}\n")
+    return 0

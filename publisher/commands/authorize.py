@@ -1,0 +1,77 @@
+"""`category-publisher authorize`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from plumbing import command
+from plumbing.command import ConfigOption, settings_of
+from plumbing.errors import ConfigError
+from plumbing.terminal import harmless
+from publisher.commands.options import new_app
+from publisher.sources.authorize import Authorized, authorize
+from publisher.sources.market import app_of
+from publisher.sources.token_place import opened_tokens
+from publisher.sources.tokens import AUTHORIZE
+from publisher.sources.transport import opened_session
+
+app = new_app()
+
+
+@app.command("authorize")
+def authorize_(
+    code: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CODE]",
+            help="The authorization code, or the whole address that the seller was sent back to. "
+            "Asked for if left out, since a command line is public.",
+            show_default=False,
+        ),
+    ] = None,
+    catalog: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CATALOG",
+            help="Use what this catalog overrides of [tiktok_shop].",
+            show_default=False,
+        ),
+    ] = None,
+    stand_in: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            help="And what its stand-in of this number, counted from 1, overrides of that.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Turn a seller's authorization code into tokens.
+
+    The tokens are kept in `data_dir`, or with a token_key in Redis, and the seller's shops are
+    listed with their ciphers.
+    """
+    settings = settings_of(config)
+    if stand_in and not catalog:
+        raise ConfigError("--stand-in wants --catalog beside it")
+    own = (settings.tiktok_shop, AUTHORIZE)
+    shop, words = app_of(settings, catalog, stand_in or 0) if catalog else own
+    answered = code or typer.prompt("Authorization code", err=True)
+
+    async def exchange() -> int:
+        async with opened_session() as session, opened_tokens(settings, shop, words) as store:
+            _show_authorized(await authorize(answered, shop, session, store))
+        return 0
+
+    command.run(command.until_stopped(exchange()))
+
+
+def _show_authorized(authorized: Authorized) -> None:
+    sys.stdout.write(f"Authorized by {harmless(authorized.seller_name)}; the tokens are kept.\n")
+    for shop in authorized.shops:
+        about = ", ".join((shop.region, shop.seller_type, f"id {shop.id}", f"code {shop.code}"))
+        sys.stdout.write(f"{harmless(f'{shop.name} ({about})')}:\n")
+        sys.stdout.write(f'  shop_cipher = "{harmless(shop.cipher)}"\n')

@@ -1,0 +1,52 @@
+"""`category-publisher diff`."""
+
+import sys
+
+import orjson
+from rich.console import Console
+
+from plumbing import command
+from plumbing.command import CatalogArgument, ConfigOption, settings_of
+from plumbing.config import Settings
+from publisher import event, poll, show
+from publisher.app import configured, opened_app
+from publisher.commands.options import AcceptOption, JsonOption, new_app
+from publisher.commands.telling import HELD
+from publisher.words import counted
+
+app = new_app()
+
+SHOWN_CHANGES = 50
+
+
+@app.command()
+def diff(
+    catalog: CatalogArgument,
+    json: JsonOption = False,
+    accept_origin: AcceptOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what a poll would publish; write nothing.
+
+    Exit codes: 0 whatever it finds, 3 if it would be held, 1 failed.
+    """
+    settings = settings_of(config)
+    names = configured(settings, [catalog])
+    command.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
+
+
+async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -> int:
+    async with opened_app(settings, [name]) as opened_:
+        with opened_.server.errors_explained():
+            found = await poll.look(opened_.catalogs[name], accept_origin=accept)
+    if as_json:
+        for change in found.changes:
+            told = {"type": f"category.{change.type}", "data": event.data(change)}
+            sys.stdout.write(orjson.dumps(told).decode() + "\n")
+    else:
+        console = Console(highlight=False)
+        console.print(show.changes_table(found.changes, SHOWN_CHANGES), soft_wrap=True)
+        console.print(f"{name}: {counted(found.counts)}")
+    for objection in found.objections:
+        sys.stderr.write(f"{name}: would be held: {objection}\n")
+    return HELD if found.objections else 0

@@ -1,0 +1,44 @@
+"""`category-publisher export`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from plumbing import command
+from plumbing.command import CatalogArgument, ConfigOption, settings_of
+from plumbing.config import Settings, check_catalog_name
+from plumbing.errors import ConfigError
+from plumbing.server import opened
+from plumbing.stay import Stay
+from publisher import export
+from publisher.commands.options import new_app
+from publisher.store import Store
+
+app = new_app()
+
+
+@app.command("export")
+def export_(
+    catalog: CatalogArgument,
+    form: Annotated[
+        str, typer.Option("--format", metavar="json|csv", help="A list in JSON, or CSV.")
+    ] = "json",
+    config: ConfigOption = None,
+) -> None:
+    """Write a catalog's categories to standard output.
+
+    The `file` source reads the JSON back.
+    """
+    if form not in {"json", "csv"}:
+        raise ConfigError(f"--format {form!r}: json and csv are known")
+    command.run(_export(settings_of(config), check_catalog_name(catalog), form))
+
+
+async def _export(settings: Settings, name: str, form: str) -> int:
+    async with opened(settings, Stay.BORROW) as server, server.client() as client:
+        with server.errors_explained():
+            pieces = await export.exported(Store(client, name), form)
+    sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+    sys.stdout.writelines(pieces)
+    return 0

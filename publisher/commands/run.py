@@ -1,0 +1,20 @@
+"""`category-publisher run`."""
+
+from plumbing import command
+from plumbing.command import ConfigOption, settings_of
+from plumbing.config import load
+from publisher import running
+from publisher.commands.options import new_app
+
+app = new_app()
+
+
+@app.command()
+def run(config: ConfigOption = None) -> None:
+    """Run the daemon: poll each catalog at its interval.
+
+    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. SIGHUP lets it read its
+    configuration again.
+    """
+    settings = settings_of(config)
+    command.run(command.until_stopped_or_reloaded(running.run(settings, lambda: load(config))))

@@ -1,0 +1,33 @@
+"""`category-publisher status`."""
+
+from typing import Annotated
+
+import typer
+
+from plumbing import command
+from plumbing.command import ConfigOption, settings_of
+from plumbing.errors import ConfigError
+from publisher import look
+from publisher.commands.options import JsonOption, new_app
+
+app = new_app()
+
+
+@app.command()
+def status(
+    json: JsonOption = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every two seconds, until stopped.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show whether everything is fine: catalogs, polls, size, holds, leases, consumers.
+
+    Exit codes: 0 all is fine, 1 something is not (or Redis cannot be read), 3 a snapshot is held.
+    """
+    settings = settings_of(config)
+    if watch and json:
+        raise ConfigError("--watch and --json exclude each other: --watch is for people")
+    if watch:
+        command.run(command.until_stopped(look.watch(settings)))
+    command.run(look.once(settings, as_json=json))

@@ -1,0 +1,52 @@
+"""`category-publisher sync`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from plumbing import command
+from plumbing.command import ConfigOption, settings_of
+from plumbing.config import Settings
+from plumbing.errors import ConfigError, Error
+from publisher import record
+from publisher.app import App, configured, opened_app
+from publisher.commands.options import AcceptOption, new_app
+from publisher.commands.telling import tell
+from publisher.poll import Polled
+
+app = new_app()
+
+
+@app.command()
+def sync(
+    catalogs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CATALOG", help="Catalogs to poll; all, if none is named."),
+    ] = None,
+    accept_origin: AcceptOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Poll once and exit, for cron.
+
+    Exit codes: 0 done or unchanged, 1 failed, 3 a snapshot is held; of several catalogs 1 wins.
+    """
+    settings = settings_of(config)
+    if accept_origin and not catalogs:
+        raise ConfigError("--accept-origin wants the catalog's name beside it")
+    command.run(_sync(settings, configured(settings, catalogs or ()), accept=accept_origin))
+
+
+async def _sync(settings: Settings, names: list[str], *, accept: bool) -> int:
+    async with opened_app(settings, names) as opened_:
+        polls = (_polled(opened_, name, accept=accept) for name in names)
+        found = await asyncio.gather(*polls)
+    codes = [tell(name, polled) for name, polled in zip(names, found, strict=True)]
+    return 1 if 1 in codes else max(codes)
+
+
+async def _polled(opened_: App, name: str, *, accept: bool) -> Polled | Error:
+    try:
+        return await record.poll(opened_.catalogs[name], opened_.server, accept_origin=accept)
+    except Error as error:
+        return error
