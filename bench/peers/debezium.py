@@ -11,6 +11,7 @@ would write a list into PostgreSQL, and find what changed, is not in these figur
 
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from bench.peers.lists import Differences, differences, must_be, parsed
 from bench.peers.meter import Meter
 
 STREAM = "debezium:changes"
-LOOK_AGAIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.1
 LOGGING = """\
 appender.stderr.type=Console
 appender.stderr.name=stderr
@@ -53,11 +54,12 @@ def main() -> None:
             runner.wait_for(len(old))
         must_be(operations(client), {"r": len(old)}, "events, first list")
         meter.tell("first list", len(old))
+        wait_until_followed(source)
         with meter.running():
             change(source, found)
-            runner.wait_for(found.count)
+            runner.wait_for(found.total)
         must_be(operations(client), wanted(found), "events, 1 % changed")
-        meter.tell("1 % changed", found.count)
+        meter.tell("1 % changed", found.total)
         runner.stop()
 
 
@@ -145,6 +147,15 @@ def java_version(engine: Any) -> str:
     import jpype  # noqa: PLC0415  asks the Java that runs
 
     return f"Java {jpype.JClass('java.lang.System').getProperty('java.version')}"
+
+
+def wait_until_followed(source: str) -> None:
+    """Wait until the engine follows PostgreSQL's log; it begins to a moment after the snapshot."""
+    with psycopg.connect(source, autocommit=True) as connection:
+        while not connection.execute(
+            "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"
+        ).fetchone():
+            time.sleep(LOOK_AGAIN_SECONDS)
 
 
 def change(source: str, found: Differences) -> None:

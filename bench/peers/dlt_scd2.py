@@ -17,8 +17,7 @@ from bench.peers.lists import FIELDS, Category, differences, must_be, parsed
 from bench.peers.meter import Meter
 
 TABLE = "categories"
-TEXT = {"data_type": "text"}
-COLUMNS: dict[str, Any] = {name: TEXT for name in FIELDS} | {"is_leaf": {"data_type": "bool"}}
+COLUMNS = [{"name": name, "data_type": "bool" if name == "is_leaf" else "text"} for name in FIELDS]
 """Said, since dlt would guess a time where a name looks like one."""
 
 
@@ -47,7 +46,7 @@ def main() -> None:
         versions += len(found.added) + len(found.updated)
         must_be(count(pipeline), versions, f"versions, {work}")
         must_be(valid(pipeline), in_order(wanted), f"categories, {work}")
-        meter.tell(work, found.count)
+        meter.tell(work, found.total)
         was = wanted
 
 

@@ -65,7 +65,7 @@ async def consumed(meter: Meter, url: str, stream: str, work: str, events: Event
         stream, group=work, consumer="peer", batch=is_batch, max_records=RECORDS
     )
     handler: Handler = events.batch if is_batch else events.one
-    broker.subscriber(subscription)(handler)
+    broker.subscriber(stream=subscription)(handler)
     make_group(url, stream, work)
     with meter.running():
         await broker.start()

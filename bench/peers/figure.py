@@ -1,10 +1,11 @@
 """What was measured of a peer: its process prints it as one line of JSON, `run` reads that."""
 
 import json
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
 
 
-class PeerFigure(NamedTuple):
+@dataclass(frozen=True)
+class PeerFigure:
     """One work of one peer."""
 
     peer: str
@@ -19,7 +20,7 @@ class PeerFigure(NamedTuple):
 
 def line(figure: PeerFigure) -> str:
     """Return `figure` as a line of JSON."""
-    return json.dumps(figure._asdict())
+    return json.dumps(asdict(figure))
 
 
 def read(text: str) -> list[PeerFigure]:

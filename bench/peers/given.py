@@ -45,7 +45,7 @@ def answer(tree: Sequence[Row]) -> bytes:
 
 
 def changed(tree: Sequence[Row]) -> list[Row]:
-    """Return `tree` with 1 % changed, always the same."""
+    """Return `tree`, of at least 5 rows, with 1 % changed, always the same."""
     random = Random("changed")  # noqa: S311  no cryptography here
     count = max(END_OF, len(tree) // CHANGED_OF)
     ends = count // END_OF
@@ -83,5 +83,3 @@ def events(tree: Sequence[Row], catalog: str) -> list[bytes]:
     """Return our events of the first list."""
     changes = diff({}, {row.id: Category(*row) for row in tree})
     return encode(catalog, Place("9f3c1a2b", 0, 0), TIME, changes).events
-
-

@@ -18,7 +18,7 @@ class Differences(NamedTuple):
     removed: list[Category]
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many changes there are."""
         return len(self.added) + len(self.updated) + len(self.removed)
 

@@ -36,9 +36,7 @@ class Meter:
 
     def tell(self, work: str, count: int) -> None:
         """Print what was measured last, once its result was found to be right."""
-        figure = PeerFigure(
-            self._peer, work, count, self._seconds, self._peak_mb, self._version
-        )
+        figure = PeerFigure(self._peer, work, count, self._seconds, self._peak_mb, self._version)
         print(line(figure), flush=True)
 
 

@@ -124,7 +124,7 @@ def _environment(folder: Path) -> dict[str, str]:
     """Return an environment in which libraries find no settings of ours, and report to nobody."""
     kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
     own = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return kept | own | {"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1"}
+    return kept | own | {"RUNTIME__DLTHUB_TELEMETRY": "false"}
 
 
 @contextmanager

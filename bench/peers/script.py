@@ -36,7 +36,7 @@ def main() -> None:
                 poll(client, body)
             wanted = parsed(body)
             count = told(client)
-            must_be(count, differences(was, wanted).count, f"changes, {work}")
+            must_be(count, differences(was, wanted).total, f"changes, {work}")
             must_be(kept(client), {row["id"]: row for row in wanted}, f"categories, {work}")
             meter.tell(work, count)
             was = wanted
