@@ -169,14 +169,17 @@ def _debezium(work: Given) -> Iterator[Words]:
 
 
 class LogicalPostgres(Postgres):
-    """PostgreSQL that tells changes in full (as `before` in our events), as Debezium needs it."""
+    """PostgreSQL whose log can be followed, as Debezium has to."""
 
     def _command(self) -> Sequence[str]:
         return [*super()._command(), "-c", "wal_level=logical"]
 
 
 async def _loaded(server: Postgres, tree: Sequence[Row]) -> str:
-    """Return the URL of a database with `tree` in its table `categories`."""
+    """Return the URL of a database with `tree` in its table `categories`.
+
+    REPLICA IDENTITY FULL, so that Debezium's events tell the row before as ours do.
+    """
     url = await server.new()
     connection = await asyncpg.connect(url)
     try:
