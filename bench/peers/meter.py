@@ -1,0 +1,63 @@
+"""Measures the works of a peer inside its process: seconds, and peak memory of each work."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from bench.peers.figure import PeerFigure, line
+
+LIMIT_SECONDS = 600
+"""Of a peer's whole process, far above what it takes even on a busy machine: it always ends."""
+
+
+class Meter:
+    """The works of one peer, one after another, told as they are done."""
+
+    def __init__(self, peer: str, packages: tuple[str, ...], *others: str) -> None:
+        """`others` are versions of what is no Python package."""
+        signal.alarm(LIMIT_SECONDS)  # nobody handles it: it ends the process
+        self._peer = peer
+        self._version = ", ".join([*(f"{each} {version(each)}" for each in packages), *others])
+        self._seconds = self._peak_mb = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Measure what is done meanwhile."""
+        forget_peak()
+        begin = time.perf_counter()
+        yield
+        self._seconds = time.perf_counter() - begin
+        self._peak_mb = peak_mb()
+
+    def tell(self, work: str, count: int) -> None:
+        """Print what was measured last, once its result was found to be right."""
+        figure = PeerFigure(self._peer, work, count, self._seconds, self._peak_mb, self._version)
+        print(line(figure), flush=True)
+
+
+def peak_mb() -> float:
+    """Return the sum of the peaks of this process and those it has started (proc(5), VmHWM)."""
+    return sum(map(_peak_kb, _folders())) * 1024 / 1e6
+
+
+def forget_peak() -> None:
+    """Let the peaks be what is resident now (proc(5), clear_refs)."""
+    for folder in _folders():
+        with suppress(OSError):  # forbidden in some containers: then a peak is the highest so far
+            (folder / "clear_refs").write_text("5", "ascii")
+
+
+def _folders() -> list[Path]:
+    own = psutil.Process()
+    return [Path(f"/proc/{each.pid}") for each in (own, *own.children(recursive=True))]
+
+
+def _peak_kb(folder: Path) -> int:
+    with suppress(OSError, IndexError):  # it has just ended
+        return int((folder / "status").read_text().split("VmHWM:")[1].split()[0])
+    return 0
