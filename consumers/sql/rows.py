@@ -8,6 +8,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.model import Category, Event, Rows
+from consumers.sql.among import among
 
 
 class RowsTable:
@@ -22,7 +23,7 @@ class RowsTable:
         """Return the rows of `ids` that are there; of None all of the catalog's."""
         query = select(*self._fields).where(self._table.c.catalog == self._catalog)
         if ids is not None:
-            query = query.where(self._table.c.id.in_(ids))
+            query = query.where(among(self._table.c.id, ids, connection.dialect))
         return {row[0]: Category(*row) for row in await connection.execute(query)}
 
     async def write(self, connection: AsyncConnection, rows: Collection[Category]) -> None:
@@ -38,7 +39,8 @@ class RowsTable:
     async def remove(self, connection: AsyncConnection, ids: Collection[str]) -> None:
         """Delete the rows of `ids`."""
         if ids:
-            await connection.execute(self._delete().where(self._table.c.id.in_(ids)))
+            is_one = among(self._table.c.id, ids, connection.dialect)
+            await connection.execute(self._delete().where(is_one))
 
     async def clear(self, connection: AsyncConnection) -> None:
         """Delete all rows of the catalog."""
