@@ -13,6 +13,8 @@ from msgspec.json import Decoder
 
 T = TypeVar("T")
 
+ESCAPE: Final = b"\\"
+"""Looked for first, since there is hardly any, and one byte is found in no time."""
 NUL: Final = rb"\u0000"
 """JSON has it in no other way; but text in which a backslash stands before it has no NUL."""
 
@@ -60,6 +62,6 @@ ROWS: Final = Decoder(Row)
 def shaped(raw: bytes, decoder: Decoder[T]) -> T | None:
     """Return what `decoder` makes of `raw`; None if that may be something else, or nothing."""
     try:
-        return None if NUL in raw else decoder.decode(raw)
+        return None if ESCAPE in raw and NUL in raw else decoder.decode(raw)
     except (MsgspecError, UnicodeDecodeError):
         return None
