@@ -1,8 +1,8 @@
 """The bare loops that consumers are measured beside: the same writes, and no check at all.
 
-They read Redis with redis-py's synchronous client and parse with orjson. SQLite is written with
-Python's own synchronous driver, PostgreSQL and MariaDB with the asynchronous ones that the
-consumers use too. Transactions are as the consumers' are: data and checkpoint row together.
+They read Redis with redis-py's synchronous client and hiredis, and parse with orjson. SQLite is
+written with Python's own synchronous driver, PostgreSQL and MariaDB with the asynchronous ones that
+the consumers use too. The entries of a read are one transaction, the checkpoint's row with them.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ import redis
 CATALOG = "us"
 REMOVED = "category.removed"
 BATCH = 1000
-"""Entries of one XREAD, as consumers read."""
+"""Entries of one XREAD, and one transaction."""
 
 Values: TypeAlias = tuple[str, str, str, str, bool]
 """Catalog, id, parent_id, local_name, is_leaf."""

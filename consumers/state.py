@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
-
 from consumers import digest
 from consumers.errors import BadEntry
 from consumers.event import MALFORMED, TIME, decode_category
@@ -68,7 +66,7 @@ def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
 
 def _row(id_: bytes, row: bytes) -> Category:
     try:
-        category = decode_category(orjson.loads(row))
+        category = decode_category(row)
     except MALFORMED as error:
         raise BadEntry(f"the row of {id_!r} is no category: {error!r}") from error
     if category.id.encode() != id_:

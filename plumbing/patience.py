@@ -4,6 +4,7 @@ Such questions change nothing, so they may be asked again as often as one likes.
 is one line in the log when it starts and one when it ends.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -39,25 +40,39 @@ class Patience:
         self._is_away = False
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer; raises the error that is not waited for."""
+        """Return the answer; raises the error that is not waited for.
+
+        Nearly always there is one at once. To ask for it within stamina's loop takes 80 us, a third
+        of what it takes an event to come to a reader.
+        """
+        try:
+            answer = await question()
+        except Exception as error:
+            if self._once or not self._waiting_helps(error):
+                raise
+            await asyncio.sleep(FIRST_WAIT)
+            answer = await self._ask_again(question)
+        if self._is_away:
+            self._is_away = False
+            log.info(self._back, address=self._address)
+        return answer
+
+    async def _ask_again(self, question: Callable[[], Awaitable[T]]) -> T:
         async for attempt in stamina.retry_context(
             on=self._waiting_helps,
-            attempts=1 if self._once else None,
+            attempts=None,
             timeout=None,
             wait_initial=FIRST_WAIT,
             wait_max=LONGEST_WAIT,
         ):
             with attempt:
                 answer = await question()
-        if self._is_away:
-            self._is_away = False
-            log.info(self._back, address=self._address)
         return answer
 
     def _waiting_helps(self, error: Exception) -> bool:
         if not self._is_passing(error):
             return False
-        if not self._is_away and not self._once:
+        if not self._is_away:
             self._is_away = True
             log.warning(self._gone, address=self._address, error=str(error))
         return True

@@ -15,6 +15,7 @@ from consumers.history.tables import (
 )
 from consumers.history.version import Counts, Mark, Version
 from consumers.model import Category, Checkpoint
+from consumers.sql.among import among
 from consumers.sql.rows import upsert
 
 
@@ -85,7 +86,7 @@ class Record:
         """Return the versions of `ids` that are valid now; of None all."""
         query = self.versions(*CATEGORY, *BEGIN).where(END.at.is_(None))
         if ids is not None:
-            query = query.where(category_history.c.id.in_(ids))
+            query = query.where(among(category_history.c.id, ids, connection.dialect))
         rows = await connection.execute(query)
         return [Version(Category(*row[:4]), Mark(*row[4:])) for row in rows]
 

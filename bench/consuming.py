@@ -1,0 +1,418 @@
+"""A mirror with all its checks beside a bare loop without any, and how soon a change is handled.
+
+Catch-up (events of the stream into the tables), reset (the whole state into empty tables) and the
+time from a commit to a projection, each beside its floor (`bench.floor`), in turn, in one run. What
+is read was written by the real publisher into the embedded server with its append-only file on;
+after every run what was written is compared with what was published.
+
+    .venv/bin/python -m bench.consuming --categories 100000 --events 100000 --runs 5
+    .venv/bin/python -m bench.consuming --database postgresql
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import itertools
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import orjson
+import redis
+import structlog
+
+from bench import floor
+from bench.floor import CATALOG
+from bench.measure import Samples, in_turn
+from consumers import stream
+from consumers.keep import keep
+from consumers.mirror import Mirror
+from consumers.model import Checkpoint, Event, Snapshot
+from consumers.projection import Projection
+from consumers.reader import Reader
+from consumers.sql import database
+from plumbing import embedded
+from plumbing.embedded import Stay
+from plumbing.server import Client, Server
+from publisher.guard import Limits
+from publisher.poll import Catalog, poll_once
+from publisher.sources import Answer
+from publisher.store import Commit, Store
+from tests.databases import MariaDb, Postgres, fetch
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
+ANYTHING = Limits(max_removed=1_000_000, max_updated=1_000_000)
+"""The guard has nothing against whatever is published here."""
+SMALL = 100
+"""Categories of the catalog in which single changes are timed."""
+BARE_STREAM = f"catalog:{{{CATALOG}}}:bare"
+
+Row: TypeAlias = dict[str, Any]
+Tree: TypeAlias = dict[str, Row]
+Start: TypeAlias = tuple[Snapshot, Checkpoint] | None
+"""What a run begins with; None is nothing."""
+NewDatabase: TypeAlias = Callable[[], Awaitable[str]]
+"""Makes an empty database and returns its URL."""
+
+
+def main() -> None:
+    """Measure, and print a table of medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--categories", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--changes", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--database", choices=DATABASES, default=DATABASES[0])
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    asyncio.run(
+        _measured(
+            options.categories, options.events, options.changes, options.runs, options.database
+        )
+    )
+
+
+async def _measured(categories: int, events: int, changes: int, runs: int, name: str) -> None:
+    print("| work | ratio | ours, ms | floor, ms |")
+    print("| --- | --- | --- | --- |")
+    followed = await catch_up(categories, events, runs, name=name)
+    print(_told(f"{name}: catch-up of {events:,} events", followed), flush=True)
+    print(_told(f"{name}: reset", await reset(categories, runs, name=name)), flush=True)
+    p50, p99 = await latency(changes, runs)
+    print(_told("one change to the handler, p50", p50))
+    print(_told("one change to the handler, p99", p99))
+
+
+def _told(what: str, samples: Samples) -> str:
+    ours, bare = (1000 * statistics.median(each) for each in (samples.ours, samples.floor))
+    return f"| {what} | {samples.ratio:.2f} | {ours:.2f} | {bare:.2f} |"
+
+
+async def catch_up(categories: int, events: int, runs: int, *, name: str = "sqlite") -> Samples:
+    """Return the seconds that `events` take into a database of kind `name`, from the stream."""
+    async with published() as shop, served(name, shop.folder) as new:
+        await shop.publish(grown(categories))
+        start = await shop.state()
+        for number in itertools.count():
+            left = events - await shop.events_since(start[1])
+            if left == 0:
+                break
+            await shop.publish(edited(shop.tree, left, number))
+        return await _timed(shop, new, start, runs)
+
+
+async def reset(categories: int, runs: int, *, name: str = "sqlite") -> Samples:
+    """Return the seconds that a state takes into empty tables of a database of kind `name`."""
+    async with published() as shop, served(name, shop.folder) as new:
+        await shop.publish(grown(categories))
+        return await _timed(shop, new, None, runs)
+
+
+async def latency(changes: int, runs: int) -> tuple[Samples, Samples]:
+    """Return p50 and p99 of the seconds from before a commit until a projection is called.
+
+    `changes` a run, one at a time, each followed by one of the floor: the same event by a bare
+    XADD to a blocking XREAD. Both begin when both readers are waiting.
+    """
+    p50, p99 = Samples([], []), Samples([], [])
+    async with published() as shop, _handled(shop) as ours, _bare(shop) as bare:
+        await _one_by_one(shop, changes // 10, ours, bare)  # warms up
+        for _ in range(runs):
+            found = await _one_by_one(shop, changes, ours, bare)
+            for samples, percent in ((p50, 50), (p99, 99)):
+                mine, its = (statistics.quantiles(each, n=100)[percent - 1] for each in found)
+                samples.ours.append(mine)
+                samples.floor.append(its)
+    return p50, p99
+
+
+async def _one_by_one(
+    shop: "Shop",
+    changes: int,
+    ours: Callable[[], Awaitable[float]],
+    bare: Callable[[], Awaitable[float]],
+) -> tuple[list[float], list[float]]:
+    mine, its = [], []
+    for _ in range(changes):
+        await shop.waited_for(readers=2)
+        mine.append(await ours())
+        await shop.waited_for(readers=2)
+        its.append(await bare())
+    return mine, its
+
+
+class Handler(Projection):
+    """Tells when it is called."""
+
+    def __init__(self) -> None:
+        self.called: asyncio.Queue[float] = asyncio.Queue()
+
+    async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:  # noqa: ARG002
+        """Tell so."""
+        self.called.put_nowait(time.perf_counter())
+
+    async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:  # noqa: ARG002
+        """Tell so."""
+        self.called.put_nowait(time.perf_counter())
+
+
+@asynccontextmanager
+async def _handled(shop: "Shop") -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Have a projection running, and give what changes one category and times it."""
+    await shop.publish(grown(SMALL))
+    handler = Handler()
+    numbers = itertools.count()
+
+    async def change() -> float:
+        one = shop.tree[str(SMALL)] | {"local_name": f"Renamed {next(numbers)}"}
+        await shop.publish({**shop.tree, one["id"]: one})
+        return await handler.called.get() - shop.store.began
+
+    async with (
+        stream.opened(shop.server, CATALOG, once=False) as events,
+        _running(keep(handler, Reader(events, "handler"))),
+    ):
+        await handler.called.get()
+        yield change
+
+
+@asynccontextmanager
+async def _bare(shop: "Shop") -> AsyncIterator[Callable[[], Awaitable[float]]]:
+    """Have the bare reader running, and give what adds the last event to its stream and times it.
+
+    Clients are of the same kind as ours.
+    """
+    called: asyncio.Queue[float] = asyncio.Queue()
+    newest: Any = await shop.client.xrevrange(f"catalog:{{{CATALOG}}}:events", count=1)
+
+    async def read(client: Client) -> None:
+        offset = b"0-0"
+        while True:
+            reply: Any = await client.xread({BARE_STREAM: offset}, count=1000, block=2000)
+            if reply:
+                called.put_nowait(time.perf_counter())
+                offset = reply[0][1][-1][0]
+
+    async def change() -> float:
+        began = time.perf_counter()
+        await shop.client.xadd(BARE_STREAM, newest[0][1])
+        return await called.get() - began
+
+    async with _client(shop.server) as client, _running(read(client)):
+        yield change
+
+
+@asynccontextmanager
+async def _running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def _client(server: Server) -> AsyncIterator[Client]:
+    client = server.client()
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+class Shop:
+    """A catalog that the publisher keeps in step with `tree`, which is published by hand."""
+
+    def __init__(self, folder: Path, url: str, client: Client) -> None:
+        self.folder = folder
+        self.url = url
+        self.server = Server(url)
+        self.client = client
+        self.tree: Tree = {}
+        self.store = TimedStore(client, CATALOG)
+        self._catalog = Catalog(CATALOG, {}, self, self.store, ANYTHING)
+
+    async def fetch(self) -> Answer:
+        """Be the publisher's source."""
+        return Answer(orjson.dumps(list(self.tree.values())), bare_list=True)
+
+    async def publish(self, tree: Tree) -> None:
+        """Make `tree` the state."""
+        self.tree = tree
+        await poll_once(self._catalog)
+
+    async def state(self) -> tuple[Snapshot, Checkpoint]:
+        """Return the state as it is now, as a consumer sees it."""
+        async with stream.opened(self.server, CATALOG, once=True) as events:
+            return await events.snapshot()
+
+    async def place(self) -> tuple[str, ...]:
+        """Return epoch, sequence and digest of the state as it is now."""
+        fields = ("epoch", "sequence", "digest")
+        meta: Any = await self.client.hmget(f"catalog:{{{CATALOG}}}:meta", fields)
+        return tuple(value.decode() for value in meta)
+
+    async def events_since(self, start: Checkpoint) -> int:
+        """Return how many there are."""
+        return int((await self.place())[1]) - start.sequence
+
+    async def waited_for(self, *, readers: int) -> None:
+        """Return when `readers` wait for an event."""
+        while (await self.client.info("clients"))["blocked_clients"] < readers:
+            await asyncio.sleep(0)
+
+
+class TimedStore(Store):
+    """Knows when the last commit `began`."""
+
+    began = 0.0
+
+    async def commit(self, commit: Commit) -> None:
+        """Commit."""
+        self.began = time.perf_counter()
+        await super().commit(commit)
+
+
+@asynccontextmanager
+async def published() -> AsyncIterator[Shop]:
+    """Have the embedded server running, and nothing published yet."""
+    with tempfile.TemporaryDirectory(prefix="cpb-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # noqa: ASYNC240  PostgreSQL runs as another user
+        async with (
+            embedded.running(folder, Stay.BORROW) as url,
+            _client(Server(url)) as client,
+        ):
+            yield Shop(folder, url, client)
+
+
+def grown(count: int) -> Tree:
+    """Return a tree of `count` categories, one in a hundred a root."""
+    roots = max(1, count // 100)
+    rows = (
+        _row(str(id_), f"Category {id_}", "0" if id_ <= roots else str(1 + id_ % roots))
+        for id_ in range(1, count + 1)
+    )
+    return {row["id"]: row for row in rows}
+
+
+def edited(old: Tree, events: int, number: int) -> Tree:
+    """Return a tree to which at most `events` lead from `old`.
+
+    Of ten, eight are updates, one an addition and one a removal.
+    """
+    leaves = [one for one in old.values() if one["parent_id"] != "0"]
+    count = min(events, len(leaves))
+    ends = count // 10
+    new = dict(old)
+    for one in leaves[:ends]:
+        del new[one["id"]]
+    for one in leaves[ends : count - ends]:
+        new[one["id"]] = one | {"local_name": f"Renamed {number} {one['id']}"}
+    for index in range(ends):
+        id_ = f"9{number:06}{index:06}"
+        new[id_] = _row(id_, f"Added {id_}", leaves[0]["parent_id"])
+    return new
+
+
+def _row(id_: str, local_name: str, parent_id: str) -> Row:
+    is_leaf = parent_id != "0"
+    return {"id": id_, "parent_id": parent_id, "local_name": local_name, "is_leaf": is_leaf}
+
+
+async def _timed(shop: Shop, new: NewDatabase, start: Start, runs: int) -> Samples:
+    """Measure mirror and bare loop, each in a database that begins at `start`."""
+
+    async def run(work: Callable[[str], Awaitable[float]]) -> float:
+        url = await new()
+        await _prepare(url, start)
+        _set_aside()
+        seconds = await work(url)
+        await _check(shop, url)
+        return seconds
+
+    async def ours(url: str) -> float:
+        return await _mirrored(shop, url)
+
+    async def bare(url: str) -> float:
+        return await _looped(shop, url, start)
+
+    return await in_turn(runs, lambda: run(ours), lambda: run(bare))
+
+
+def _set_aside() -> None:
+    """Let the garbage collector forget what is there, ours and the publisher's alike.
+
+    A consumer's process holds no publisher's trees, which each collection would go through.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+async def _prepare(url: str, start: Start) -> None:
+    """Make the tables in `url`, and what they hold at the `start`."""
+    async with database.opened(url) as opened:
+        mirror = Mirror(opened, CATALOG)
+        await mirror.load()
+        if start is not None:
+            await mirror.reset(*start)
+
+
+async def _mirrored(shop: Shop, url: str) -> float:
+    async with (
+        database.opened(url) as opened,
+        stream.opened(shop.server, CATALOG, once=True) as events,
+    ):
+        begin = time.perf_counter()
+        await keep(Mirror(opened, CATALOG), Reader(events, "mirror", once=True))
+        return time.perf_counter() - begin
+
+
+async def _looped(shop: Shop, url: str, start: Start) -> float:
+    with redis.Redis.from_url(shop.url, protocol=2) as server:
+        async with floor.opened(url) as opened:
+            begin = time.perf_counter()
+            if start is None:
+                await floor.reset(server, opened)
+            else:
+                await floor.follow(server, opened, start[1].offset)
+            return time.perf_counter() - begin
+
+
+async def _check(shop: Shop, url: str) -> None:
+    """Raise ValueError unless what was written is the publisher's state."""
+    rows = await fetch(url, "SELECT id, parent_id, local_name, is_leaf FROM categories")
+    found = {(*each[:3], bool(each[3])) for each in rows}
+    marks = await fetch(url, "SELECT epoch, sequence, digest FROM checkpoints")
+    wanted = {tuple(one.values()) for one in shop.tree.values()}
+    if found != wanted or [tuple(map(str, each)) for each in marks] != [await shop.place()]:
+        raise ValueError(f"{url}: what was written is not the state")
+
+
+@asynccontextmanager
+async def served(name: str, folder: Path) -> AsyncIterator[NewDatabase]:
+    """Have a database of kind `name` running, and give what makes a new one in it."""
+    path = Path(tempfile.mkdtemp(prefix="cpb-", dir=folder))
+    if name == "sqlite":
+        numbers = itertools.count()
+
+        async def new_file() -> str:
+            return f"sqlite:///{path / f'{next(numbers)}.sqlite'}"
+
+        yield new_file
+        return
+    servers: dict[str, Any] = {"postgresql": Postgres, "mariadb": MariaDb}
+    with servers[name](path) as server:
+        yield server.new
+
+
+if __name__ == "__main__":
+    main()
