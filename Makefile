@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-valkey-9.0 faults soak lint schemas lock audit mutants clean
+.PHONY: help demo test test-slow test-valkey-9.0 faults soak bench bench-smoke lint schemas lock audit \
+        mutants clean
 
 help: ## Show the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +26,12 @@ faults: $(READY) ## Break everything, on Valkey and on Redis 7, and write docs/f
 
 soak: $(READY) ## The same at random, for HOURS (8) from round SEED (1) on, until something is found
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)
+
+bench: $(READY) $(VENV)/bench ## Measure beside floors and peers, and write docs/benchmarks.md (40 minutes; needs Java)
+	$(BIN)/python -m bench
+
+bench-smoke: $(READY) ## See that the benchmarks run, small
+	$(BIN)/python -m bench --smoke
 
 test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0 besides
 	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/redis tests/store

@@ -38,12 +38,14 @@ from consumers.projection import Projection
 from consumers.reader import Reader
 from consumers.sql import database
 from plumbing import embedded
-from plumbing.embedded import Stay
 from plumbing.server import Client, Server
+from plumbing.stay import Stay
+from publisher.commit import Commit
+from publisher.event import Place
 from publisher.guard import Limits
 from publisher.poll import Catalog, poll_once
 from publisher.sources import Answer
-from publisher.store import Commit, Store
+from publisher.store import Store
 from tests.databases import MariaDb, Postgres, fetch
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
@@ -275,10 +277,10 @@ class TimedStore(Store):
 
     began = 0.0
 
-    async def commit(self, commit: Commit) -> None:
+    async def commit(self, commit: Commit) -> Place:
         """Commit."""
         self.began = time.perf_counter()
-        await super().commit(commit)
+        return await super().commit(commit)
 
 
 @asynccontextmanager

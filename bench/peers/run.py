@@ -21,7 +21,7 @@ import redis
 from bench.peers import figure, given
 from bench.peers.figure import PeerFigure
 from plumbing import embedded
-from plumbing.embedded import Stay
+from plumbing.stay import Stay
 from publisher.sandbox.synthetic import grow
 from publisher.sandbox.tree import Row
 from tests.databases import Postgres

