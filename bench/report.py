@@ -25,8 +25,9 @@ class Result(NamedTuple):
     @property
     def keeps_the_bar(self) -> bool:
         """Whether the ratio is what it has to be."""
-        is_free = self.bar.bar is None or not self.is_judged
-        return is_free or self.samples.ratio <= (self.bar.bar or 0)
+        if self.bar.bar is None or not self.is_judged:
+            return True
+        return self.samples.ratio <= self.bar.bar
 
 
 def lines(results: Iterable[Result]) -> Iterator[str]:
