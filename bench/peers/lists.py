@@ -7,6 +7,9 @@ import orjson
 FIELDS = ("id", "parent_id", "local_name", "is_leaf")
 """What is stored of a category; `permission_statuses` are not, by us neither."""
 
+NOTHING = b'{"data":{"categories":[]}}'
+"""The answer before the first list."""
+
 Category: TypeAlias = dict[str, Any]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import redis
 
-from bench.peers.lists import differences, must_be, parsed
+from bench.peers.lists import NOTHING, differences, must_be, parsed
 from bench.peers.meter import Meter
 
 CATEGORIES = "script:categories"
@@ -25,21 +25,20 @@ def main() -> None:
     """Do the three works."""
     url, first, changed = sys.argv[1], *(Path(name).read_bytes() for name in sys.argv[2:4])
     meter = Meter("script", ("redis", "hiredis"))
-    was: list[Any] = []
     with redis.Redis.from_url(url) as client:
-        for work, body in (
-            ("first list", first),
-            ("1 % changed", changed),
-            ("nothing changed", changed),
+        for work, before, body in (
+            ("first list", NOTHING, first),
+            ("1 % changed", first, changed),
+            ("nothing changed", changed, changed),
         ):
             with meter.running():
                 poll(client, body)
             wanted = parsed(body)
             count = told(client)
-            must_be(count, differences(was, wanted).total, f"changes, {work}")
+            must_be(count, differences(parsed(before), wanted).total, f"changes, {work}")
             must_be(kept(client), {row["id"]: row for row in wanted}, f"categories, {work}")
             meter.tell(work, count)
-            was = wanted
+            del wanted  # is no memory of the next work
 
 
 def poll(client: redis.Redis, body: bytes) -> None:
