@@ -12,6 +12,7 @@ from consumers.errors import StoreTaken
 from consumers.model import Checkpoint, Event, Snapshot
 from consumers.reader import Apply, Reader
 from consumers.sql.projection import SqlCopy
+from consumers.stream import BATCH
 from plumbing.server import Server
 from tests.conformance.kept import Kept, Seen, Subject
 from tests.conformance.logs import saying
@@ -76,8 +77,8 @@ class InAStore(Subject):
         """Between two batches it may end: the next start goes on there, without a resync."""
         await publisher.commit(tree(HOME))
         await kept.catch_up()
-        await publisher.commit(numbered(1200))
-        await publisher.commit(numbered(1200, first=3))
+        await publisher.commit(numbered(BATCH // 2))
+        await publisher.commit(numbered(BATCH // 2, first=BATCH))
         logs.clear()
         applied = await self._apply_one_batch(kept)
         found = await kept.seen()

@@ -19,7 +19,7 @@ from consumers.model import Category, Checkpoint, Event, Rows, Snapshot
 from consumers.projection import Projection
 from consumers.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
 from consumers.state import Meta
-from consumers.stream import Pace, Stream
+from consumers.stream import BATCH, Pace, Stream
 from plumbing.server import Server
 from tests.consumers.copying import (
     QUICK,
@@ -46,7 +46,7 @@ async def test_it_follows(server: Server, publisher: PretendPublisher, to: str) 
         await equal(to, publisher)
         await publisher.commit(tree(GARDEN | {"parent_id": "0"}, HOME | {"parent_id": "2"}))
         await equal(to, publisher)
-        await publisher.commit(numbered(2500))
+        await publisher.commit(numbered(BATCH + 500))
         await equal(to, publisher)
 
 

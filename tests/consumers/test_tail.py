@@ -15,7 +15,7 @@ from consumers.event import Entry
 from consumers.model import Event, EventType
 from consumers.moment import parse
 from consumers.screen import JsonScreen, LineScreen
-from consumers.stream import Stream
+from consumers.stream import BATCH, Stream
 from consumers.tail import Tail
 from plumbing.server import Server
 from tests.consumers.copying import QUICK
@@ -116,11 +116,12 @@ async def shown(notes: Notes, *sequences: int) -> bool:
 async def test_the_last_lines(server: Server, publisher: PretendPublisher) -> None:
     """As many as asked for, oldest first, in one go however many there are."""
     await publisher.commit(numbered(3))
-    await publisher.commit(numbered(1500))
-    assert await tail_once(server, 4) == [1497, 1498, 1499, 1500]
+    await publisher.commit(numbered(BATCH + 500))
+    every = list(range(1, BATCH + 501))
+    assert await tail_once(server, 4) == every[-4:]
     assert await tail_once(server, 0) == []
-    assert await tail_once(server, 1499) == list(range(2, 1501))
-    assert await tail_once(server, 5000) == list(range(1, 1501))
+    assert await tail_once(server, BATCH + 499) == every[1:]
+    assert await tail_once(server, 2 * BATCH) == every
 
 
 async def test_it_follows(server: Server, publisher: PretendPublisher) -> None:
@@ -170,15 +171,15 @@ async def test_types(server: Server, publisher: PretendPublisher) -> None:
     await publisher.commit(tree(HOME, TOYS))
     await publisher.commit(tree(HOME))
     await publisher.commit(tree(HOME | {"local_name": "House"}))
-    await publisher.commit(tree(HOME | {"local_name": "House"}) | numbered(1200, first=2))
+    await publisher.commit(tree(HOME | {"local_name": "House"}) | numbered(BATCH, first=2))
     assert await tail_once(server, 1, ["removed"]) == [3]
     assert await tail_once(server, 2, ["removed", "updated"]) == [3, 4]
-    assert await tail_once(server, 2, ["added", "updated"]) == [1203, 1204]
+    assert await tail_once(server, 2, ["added", "updated"]) == [BATCH + 3, BATCH + 4]
     assert await tail_once(server, 10, ["removed"]) == [3]
     async with tailing(server, 0, ["added"]) as notes:
-        await publisher.commit(numbered(1201))
-        await publisher.commit(numbered(1202))
-        await eventually(lambda: shown(notes, 1206))
+        await publisher.commit(numbered(BATCH + 1))
+        await publisher.commit(numbered(BATCH + 2))
+        await eventually(lambda: shown(notes, BATCH + 6))
 
 
 async def test_what_is_left_out_is_checked(server: Server, publisher: PretendPublisher) -> None:
@@ -225,11 +226,13 @@ async def test_since(server: Server, publisher: PretendPublisher, moment: str, f
 
 async def test_since_in_a_long_stream(server: Server, publisher: PretendPublisher) -> None:
     """It may be anywhere among more than are read at once."""
-    await publisher.commit(numbered(2500))
-    assert await tail_since(server, "1001") == list(range(1001, 2501))
+    count = BATCH + 500
+    await publisher.commit(numbered(count))
+    for sequence in (1001, BATCH + 1):
+        assert await tail_since(server, str(sequence)) == list(range(sequence, count + 1))
     publisher.time = EVENING
-    await publisher.commit(numbered(2501))
-    assert await tail_since(server, EVENING) == [2501]
+    await publisher.commit(numbered(count + 1))
+    assert await tail_since(server, EVENING) == [count + 1]
 
 
 async def test_since_where_the_clock_was_set_back(
@@ -238,10 +241,10 @@ async def test_since_where_the_clock_was_set_back(
     """However many events have earlier times, none that is later is hidden behind them."""
     await days(publisher, 5, 6)
     publisher.time = "1970-01-01T00:00:00.000Z"
-    await publisher.commit(numbered(1500))
+    await publisher.commit(numbered(BATCH + 500))
     await days(publisher, 7)
-    assert await tail_since(server, "2026-11-06") == list(range(2, 1502))
-    assert await tail_since(server, "2026-11-07") == [1501]
+    assert await tail_since(server, "2026-11-06") == list(range(2, BATCH + 502))
+    assert await tail_since(server, "2026-11-07") == [BATCH + 501]
 
 
 @pytest.mark.parametrize("moment", ["2026-10-01", "2026-11-03", "0", "2", "9f3c1a2b-1"])
