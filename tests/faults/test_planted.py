@@ -1,7 +1,7 @@
 """The judge finds bugs: planted in a copy of our code, one at a time, and run from outside.
 
-Each is a line of the commit, diff, event, guard or reader that is another one. The same story without
-one of them is judged sound.
+Each is a line of the commit, diff, event, guard, poll or reader that is another one. The same story
+without one of them is judged sound.
 """
 
 import asyncio
@@ -132,6 +132,12 @@ BUGS: Final = [
         "if False:",
     ),
     Bug(
+        "poll: no guard at a repair",
+        "publisher/poll.py",
+        "[] if new_origin else",
+        "[] if new_origin or state.damaged else",
+    ),
+    Bug(
         "reader: gaps and digests do not matter",
         "consumers/strict.py",
         "in enumerate(events):",
@@ -203,6 +209,7 @@ class Story:
             self._overtaken,
             self._without_an_event,
             self._implausible,
+            self._damaged_and_implausible,
         ):
             await chapter()
             if self.world.checker.findings:
@@ -269,6 +276,14 @@ class Story:
         await self._polled()
         world.upstream.becomes(good)
         await self._polled()
+
+    async def _damaged_and_implausible(self) -> None:
+        """Edit a row by hand, too: a repair is no way around the guard."""
+        world = self.world
+        world.checker.broken("a row is deleted", by_hand=True)
+        asked(world.server, "HDEL", "catalog:{us}:categories", "1")
+        await self._implausible()
+        world.checker.whole()
 
     async def _sync(self) -> list[str]:
         """Poll once; return the points that were passed."""
