@@ -1,7 +1,8 @@
 """A projection's tables as a stranger sees them, by one statement and no code of ours.
 
 The rows have to be the tree at the checkpoint that lies beside them, and that a position which the
-catalog was really seen at (contract, 5.8).
+catalog was really seen at (contract, 5.8). Whatever breaks, they are a tree that the source gave or
+that an event led to, and never nothing again (5.7).
 """
 
 # ruff: noqa: S608  statements of the tests' own
@@ -9,7 +10,7 @@ catalog was really seen at (contract, 5.8).
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncmy.errors
 import asyncpg
@@ -61,20 +62,15 @@ class Copy:
         self._outside = url.partition("?")[0]
         self._checker = checker
         self._catalog = catalog
+        self._had_rows = False
         self._strange: dict[str, str] = {}
+        self._unserved: set[str] = set()
 
     async def seen(self) -> Seen | None:
         """Return what the tables hold; None if there is no copy yet, or nobody to ask."""
-        query = (
-            "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
-            f" FROM checkpoints c LEFT JOIN {self.kind.table} r ON r.catalog = c.catalog"
-            f" AND {self.kind.current}"
-            f" WHERE c.projection = '{self.kind.name}' AND c.catalog = '{self._catalog}'"
-        )
-        try:
-            found = await fetch(self._outside, query)
-        except NOT_YET:
-            return None
+        found = await self._found()
+        if found == [] and self._had_rows and not self.is_edited:
+            self._checker.found("lost", f"{self.kind.name}: its checkpoint is gone")
         if not found:
             return None
         rows = [each[3:] for each in found if each[3] is not None]
@@ -83,10 +79,28 @@ class Copy:
             self._checker.found("doubled", f"{self.kind.name}: an id has two current rows")
         return Seen("-".join(str(each) for each in found[0][:3]), tree)
 
+    async def _found(self) -> list[tuple[Any, ...]] | None:
+        """Return the checkpoint beside each current row, or alone; None if that cannot be asked."""
+        query = (
+            "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
+            f" FROM checkpoints c LEFT JOIN {self.kind.table} r ON r.catalog = c.catalog"
+            f" AND {self.kind.current}"
+            f" WHERE c.projection = '{self.kind.name}' AND c.catalog = '{self._catalog}'"
+        )
+        try:
+            return await fetch(self._outside, query)
+        except NOT_YET:
+            return None
+
     async def look(self) -> Seen | None:
         """Judge what the tables hold now."""
         if (seen := await self.seen()) is None or self.is_edited:
             return seen
+        if self._had_rows and not seen.tree:
+            self._checker.found("lost", f"{self.kind.name}: it was emptied at {seen.position}")
+        self._had_rows = bool(seen.tree)
+        if not self._checker.was_served(digest_of(seen.tree)):
+            self._unserved.add(seen.position)
         if digest_of(seen.tree) != seen.position.rpartition("-")[2]:
             self._checker.found(
                 "torn", f"{self.kind.name}: the rows are not those of checkpoint {seen.position}"
@@ -107,6 +121,8 @@ class Copy:
         for position, excuse in self._strange.items():
             if not excuse and not self._checker.may_have_been_at(position):
                 self._checker.found("torn", f"{name}: {position} never was in the catalog")
+        for position in self._unserved - self._checker.positions:
+            self._checker.found("torn", f"{name}: the source never gave its rows at {position}")
         if self.kind is HISTORY:
             await self._judge_effects()
 

@@ -138,6 +138,19 @@ BUGS: Final = [
         "[] if new_origin or state.damaged else",
     ),
     Bug(
+        "reader: an emptied Redis empties",
+        "consumers/reader.py",
+        "                snapshot, checkpoint = await self._stream.snapshot()\n",
+        """\
+                try:
+                    snapshot, checkpoint = await self._stream.snapshot()
+                except NoState:
+                    empty = checkpoint._replace(digest="0" * 16)
+                    yield Reset(Snapshot({}, "2026-01-01T00:00:00.000Z"), empty, "it is empty")
+                    raise
+""",
+    ),
+    Bug(
         "reader: gaps and digests do not matter",
         "consumers/strict.py",
         "in enumerate(events):",
@@ -201,7 +214,7 @@ class Story:
     numbers: Iterator[int] = field(default_factory=count)
 
     async def told(self) -> None:
-        """Import, change, race, lose an event, lose a branch, until the judge has a finding."""
+        """Import, change, race, lose an event, a branch, everything, until the judge has a finding."""
         for chapter in (
             self._polled,
             self._a_branch_comes_and_goes,
@@ -210,6 +223,7 @@ class Story:
             self._without_an_event,
             self._implausible,
             self._damaged_and_implausible,
+            self._emptied,
         ):
             await chapter()
             if self.world.checker.findings:
@@ -284,6 +298,14 @@ class Story:
         asked(world.server, "HDEL", "catalog:{us}:categories", "1")
         await self._implausible()
         world.checker.whole()
+
+    async def _emptied(self) -> None:
+        """Wipe Redis, and let a consumer see that before a publisher mends it."""
+        self.world.checker.broken("wiped")
+        asked(self.world.server, "FLUSHALL")
+        await self._followed()
+        await self._polled()
+        self.world.checker.whole()
 
     async def _sync(self) -> list[str]:
         """Poll once; return the points that were passed."""
