@@ -7,7 +7,7 @@ with what is there, so that one mistake is found once.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -99,6 +99,7 @@ class Checker:
         self._children: Counter[str] = Counter()
         self._offset = START
         self._ids: set[str] = set()
+        self._events: defaultdict[str, list[Event]] = defaultdict(list)
         self._served: dict[str, list[int]] = {f"{0:016x}": [0]}
         self._answers = 0
         self._answer = 0
@@ -141,6 +142,22 @@ class Checker:
     def was_served(self, digest: str) -> bool:
         """Tell whether the source ever gave the tree with `digest`."""
         return digest in self._served
+
+    def between(self, first: str, last: str, ends: Mapping[str, Ends]) -> list[Event] | None:
+        """Return the events that led from position `first` to `last`; None if not all were seen.
+
+        Where several led to the same position, as after a failover, that one is meant which did
+        what `ends` has of it.
+        """
+        events: list[Event] = []
+        while last != first:
+            if not (noted := self._events.get(last)):
+                return None
+            events.append(
+                next((each for each in noted if ends_of(each) == ends.get(last)), noted[-1])
+            )
+            last = _position_before(events[-1])
+        return events[::-1]
 
     def found(self, kind: Kind, what: str) -> None:
         """Take down a finding."""
@@ -221,13 +238,19 @@ class Checker:
         self._children = Counter(row["parent_id"] for row in self.tree.values())
         if self.position and not unseen:
             self._judge_adopted(look)
-        events = filter(None, (_event(fields) for _, fields in look.entries))
-        self.positions.update([look.position, *(event["id"] for event in events)])
+        for event in filter(None, (_event(fields) for _, fields in look.entries)):
+            self._note(event)
+        self.positions.add(look.position)
         self._follow(unseen, excused=excused)
 
     def _judge_adopted(self, look: Look) -> None:
         if not self.was_served(digest_of(self.tree)) and not any(disagreements(look)):
             self.found("unguarded", f"the source never gave the state at {look.position}")
+
+    def _note(self, event: Event) -> None:
+        self.positions.add(event["id"])
+        if event not in (noted := self._events[event["id"]]):
+            noted.append(event)
 
     def _follow(self, events: list[Event], *, excused: bool = False) -> None:
         for _, commit in groupby(events, lambda event: (event["epoch"], event["time"])):
@@ -247,7 +270,7 @@ class Checker:
         for kind, what in self._apply(event):
             yield kind, f"event {event['id']}: {what}"
         self.position = event["id"]
-        self.positions.add(event["id"])
+        self._note(event)
 
     def _apply(self, event: Event) -> Iterator[tuple[Kind, str]]:
         """Have the tree as `event` leaves it; yield what forbids that."""
