@@ -7,8 +7,8 @@ with what is there, so that one mistake is found once.
 """
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
@@ -25,6 +25,9 @@ Tree: TypeAlias = dict[str, Row]
 """Rows by id."""
 Event: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["lost", "doubled", "torn", "diverged", "unguarded"]
+
+Ends: TypeAlias = tuple[Row | None, Row | None]
+"""The row that an event ends, and the one that it begins."""
 
 START: Final = "0-0"
 FIELDS: Final = ["id", "parent_id", "local_name", "is_leaf"]
@@ -96,6 +99,7 @@ class Checker:
         self._children: Counter[str] = Counter()
         self._offset = START
         self._ids: set[str] = set()
+        self._events: defaultdict[str, list[Event]] = defaultdict(list)
         self._served: dict[str, list[int]] = {f"{0:016x}": [0]}
         self._answers = 0
         self._answer = 0
@@ -134,6 +138,26 @@ class Checker:
         return position in self.positions or any(
             epoch == of and first < sequence < last for of, first, last in self._unseen
         )
+
+    def was_served(self, digest: str) -> bool:
+        """Tell whether the source ever gave the tree with `digest`."""
+        return digest in self._served
+
+    def between(self, first: str, last: str, ends: Mapping[str, Ends]) -> list[Event] | None:
+        """Return the events that led from position `first` to `last`; None if not all were seen.
+
+        Where several led to the same position, as after a failover, that one is meant which did
+        what `ends` has of it.
+        """
+        events: list[Event] = []
+        while last != first:
+            if not (noted := self._events.get(last)):
+                return None
+            events.append(
+                next((each for each in noted if ends_of(each) == ends.get(last)), noted[-1])
+            )
+            last = _position_before(events[-1])
+        return events[::-1]
 
     def found(self, kind: Kind, what: str) -> None:
         """Take down a finding."""
@@ -185,13 +209,13 @@ class Checker:
             self.found(
                 "lost", f"no event leads from {self.position or 'nothing'} to {look.position}"
             )
-        for what in backwards(look, self._source, self._forgiven):
-            if not (self.may_break and self._by_hand):
-                self.found("torn", f"looking back from {look.position}: {what}")
+        excused = bool(self.may_break and self._by_hand)
+        for what in backwards(look, self._source, self._forgiven) if not excused else ():
+            self.found("torn", f"looking back from {look.position}: {what}")
         if trimmed:
             (epoch, first), (_, last) = _place(self.position), _place(look.position)
             self._unseen.append((epoch, first, last))
-        self._adopt(look)
+        self._adopt(look, excused=excused)
 
     async def _forgive(self) -> None:
         """Do not look behind those entries any more that were there when somebody tore the history."""
@@ -199,34 +223,54 @@ class Checker:
         if any(backwards(look, self._source, self._forgiven)):
             self._forgiven.update(offset for offset, _ in look.entries)
 
-    def _adopt(self, look: Look) -> None:
+    def _adopt(self, look: Look, *, excused: bool) -> None:
+        """Have what is there, and judge the commits of its epoch that were not seen before.
+
+        Whatever broke the history, each of them has to be one that the guard lets through. What
+        the first of them started from is found by undoing them; `excused` are events that fit that
+        badly, since somebody may have damaged it by hand.
+        """
         self._ids.clear()
         self._answer = 0
         self._raw = look.rows
-        self.tree = sound(look)
-        self._children = Counter(row["parent_id"] for row in self.tree.values())
-        self.position = look.position
         self._offset = look.entries[-1][0] if look.entries else START
-        events = [event for event in map(_event, (each[1] for each in look.entries)) if event]
-        self.positions.update([look.position, *(event["id"] for event in events)])
+        self.tree, self.position, unseen = undone(look, self.positions)
+        self._children = Counter(row["parent_id"] for row in self.tree.values())
+        if self.position and not unseen:
+            self._judge_adopted(look)
+        for event in filter(None, (_event(fields) for _, fields in look.entries)):
+            self._note(event)
+        self.positions.add(look.position)
+        self._follow(unseen, excused=excused)
 
-    def _follow(self, events: list[Event]) -> None:
+    def _judge_adopted(self, look: Look) -> None:
+        if not self.was_served(digest_of(self.tree)) and not any(disagreements(look)):
+            self.found("unguarded", f"the source never gave the state at {look.position}")
+
+    def _note(self, event: Event) -> None:
+        self.positions.add(event["id"])
+        if event not in (noted := self._events[event["id"]]):
+            noted.append(event)
+
+    def _follow(self, events: list[Event], *, excused: bool = False) -> None:
         for _, commit in groupby(events, lambda event: (event["epoch"], event["time"])):
             before, of_commit = len(self.tree), list(commit)
             for event in of_commit:
-                self._follow_one(event)
+                wrong = list(self._follow_one(event))
+                for kind, what in wrong if not excused else ():
+                    self.found(kind, what)
             self._judge_commit(before, of_commit)
 
-    def _follow_one(self, event: Event) -> None:
+    def _follow_one(self, event: Event) -> Iterator[tuple[Kind, str]]:
         if not _goes_on(self.position, event):
-            self.found("lost", f"event {event['id']} behind {self.position}")
+            yield "lost", f"event {event['id']} behind {self.position}"
         if event["id"] in self._ids:
-            self.found("doubled", f"event {event['id']} is there twice")
+            yield "doubled", f"event {event['id']} is there twice"
         self._ids.add(event["id"])
         for kind, what in self._apply(event):
-            self.found(kind, f"event {event['id']}: {what}")
+            yield kind, f"event {event['id']}: {what}"
         self.position = event["id"]
-        self.positions.add(event["id"])
+        self._note(event)
 
     def _apply(self, event: Event) -> Iterator[tuple[Kind, str]]:
         """Have the tree as `event` leaves it; yield what forbids that."""
@@ -269,7 +313,7 @@ class Checker:
             self.found(
                 "torn", f"event {events[-1]['id']} is not the digest of the rows it leads to"
             )
-        if digest not in self._served:
+        if not self.was_served(digest):
             self.found("unguarded", f"the source never gave the state of {events[-1]['id']}")
         else:
             self._judge_order(digest, events[-1]["id"])
@@ -308,7 +352,7 @@ class Checker:
             self.found("torn", f"at {look.position}: {what}")
         self._raw = look.rows
         if wrong:
-            self._adopt(look)
+            self._adopt(look, excused=True)
 
 
 def disagreements(look: Look) -> Iterator[str]:
@@ -356,18 +400,50 @@ def backwards(look: Look, source: str, forgiven: Iterable[str] = ()) -> Iterator
             yield f"before {event['id']}: {why}"
 
 
+def undone(look: Look, known: Container[str]) -> tuple[Tree, str, list[Event]]:
+    """Undo the events of meta's epoch that led to the state, back to a position that is `known`.
+
+    Return the tree that is left, its position, and those events. None is undone where meta and
+    rows disagree, nor behind one that did not lead to where it has to.
+    """
+    tree, position = sound(look), look.position
+    events: list[Event] = []
+    entries = look.entries if look.meta and not any(disagreements(look)) else []
+    for _, fields in reversed(entries):
+        event = _event(fields)
+        if position in known or event is None or event["id"] != position:
+            break
+        _undone(tree, event, "0")
+        events.append(event)
+        position = _position_before(event)
+    return tree, position, events[::-1]
+
+
 def _undone(tree: Tree, event: Event, digest: str) -> str:
     """Have `tree` as it was before `event`; return the digest that it had."""
-    row, before = event["data"]["category"], event["data"].get("before")
+    before, row = ends_of(event)
     value = int(digest, 16)
-    if event["type"] != "category.removed":
+    if row is not None:
         value ^= digest_of_row(tree.pop(row["id"], row))
-    else:
-        before = row
     if before is not None:
         tree[before["id"]] = before
         value ^= digest_of_row(before)
     return f"{value:016x}"
+
+
+def ends_of(event: Event) -> Ends:
+    """Return the row that `event` ends, and the one that it begins; None each if there is none."""
+    row = event["data"]["category"]
+    if event["type"] == "category.removed":
+        return row, None
+    return event["data"].get("before"), row
+
+
+def _position_before(event: Event) -> str:
+    """Return the position that `event` leads on from."""
+    digests = map(digest_of_row, filter(None, ends_of(event)))
+    digest = reduce(xor, digests, int(event["data"]["digest"], 16))
+    return f"{event['epoch']}-{int(event['sequence']) - 1}-{digest:016x}"
 
 
 def _is_no_forest_near(tree: Tree, event: Event) -> str | None:

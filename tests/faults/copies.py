@@ -1,21 +1,24 @@
 """A projection's tables as a stranger sees them, by one statement and no code of ours.
 
 The rows have to be the tree at the checkpoint that lies beside them, and that a position which the
-catalog was really seen at (contract, 5.8).
+catalog was really seen at (contract, 5.8). Whatever breaks, they are a tree that the source gave or
+that an event led to, and never nothing again (5.7). A history has to have every version that the
+events behind its resyncs made.
 """
 
 # ruff: noqa: S608  statements of the tests' own
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import asyncmy.errors
 import asyncpg
 
 from tests.databases import fetch
-from tests.faults.checker import Checker, Tree, digest_of
+from tests.faults.checker import Checker, Ends, Event, Row, Tree, digest_of, ends_of
 
 NOT_YET: Final = (
     OSError,
@@ -61,20 +64,15 @@ class Copy:
         self._outside = url.partition("?")[0]
         self._checker = checker
         self._catalog = catalog
+        self._had_rows = False
         self._strange: dict[str, str] = {}
+        self._unserved: set[str] = set()
 
     async def seen(self) -> Seen | None:
         """Return what the tables hold; None if there is no copy yet, or nobody to ask."""
-        query = (
-            "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
-            f" FROM checkpoints c LEFT JOIN {self.kind.table} r ON r.catalog = c.catalog"
-            f" AND {self.kind.current}"
-            f" WHERE c.projection = '{self.kind.name}' AND c.catalog = '{self._catalog}'"
-        )
-        try:
-            found = await fetch(self._outside, query)
-        except NOT_YET:
-            return None
+        found = await self._found()
+        if found == [] and self._had_rows and not self.is_edited:
+            self._checker.found("lost", f"{self.kind.name}: its checkpoint is gone")
         if not found:
             return None
         rows = [each[3:] for each in found if each[3] is not None]
@@ -83,10 +81,28 @@ class Copy:
             self._checker.found("doubled", f"{self.kind.name}: an id has two current rows")
         return Seen("-".join(str(each) for each in found[0][:3]), tree)
 
+    async def _found(self) -> list[tuple[Any, ...]] | None:
+        """Return the checkpoint beside each current row, or alone; None if that cannot be asked."""
+        query = (
+            "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
+            f" FROM checkpoints c LEFT JOIN {self.kind.table} r ON r.catalog = c.catalog"
+            f" AND {self.kind.current}"
+            f" WHERE c.projection = '{self.kind.name}' AND c.catalog = '{self._catalog}'"
+        )
+        try:
+            return await fetch(self._outside, query)
+        except NOT_YET:
+            return None
+
     async def look(self) -> Seen | None:
         """Judge what the tables hold now."""
         if (seen := await self.seen()) is None or self.is_edited:
             return seen
+        if self._had_rows and not seen.tree:
+            self._checker.found("lost", f"{self.kind.name}: it was emptied at {seen.position}")
+        self._had_rows = bool(seen.tree)
+        if not self._checker.was_served(digest_of(seen.tree)):
+            self._unserved.add(seen.position)
         if digest_of(seen.tree) != seen.position.rpartition("-")[2]:
             self._checker.found(
                 "torn", f"{self.kind.name}: the rows are not those of checkpoint {seen.position}"
@@ -107,8 +123,11 @@ class Copy:
         for position, excuse in self._strange.items():
             if not excuse and not self._checker.may_have_been_at(position):
                 self._checker.found("torn", f"{name}: {position} never was in the catalog")
+        for position in self._unserved - self._checker.positions:
+            self._checker.found("torn", f"{name}: the source never gave its rows at {position}")
         if self.kind is HISTORY:
             await self._judge_effects()
+            await self._judge_versions()
 
     async def _judge_effects(self) -> None:
         for end in ("valid_from", "valid_to"):
@@ -117,6 +136,89 @@ class Copy:
             for id_, times in effects.items():
                 if times > 1:
                     self._checker.found("doubled", f"history: {end} of {times} versions is {id_}")
+
+    async def _judge_versions(self) -> None:
+        """Judge the versions that events began or ended, behind each resync those behind it."""
+        versions = await self._versions()
+        for number, first, last in await self._fetch(
+            "number, to_position, last_position", "history_resyncs"
+        ):
+            of_events = Counter(found for each in versions if (found := each.behind(number)))
+            events = self._checker.between(first, last, _ends(of_events))
+            if events is None:
+                continue
+            made = Counter(_made(events))
+            for version in made - of_events:
+                self._checker.found("lost", f"history, behind resync {number}: {version}")
+            for version in of_events - made:
+                self._checker.found("doubled", f"history, behind resync {number}: {version}")
+
+    async def _versions(self) -> list["Version"]:
+        columns = ", ".join(Version._fields)
+        return [
+            Version(*row)._replace(is_leaf=bool(row[3]))
+            for row in await self._fetch(columns, "category_history")
+        ]
+
+    async def _fetch(self, columns: str, table: str) -> list[tuple[Any, ...]]:
+        query = f"SELECT {columns} FROM {table} WHERE catalog = '{self._catalog}'"
+        return await fetch(self._outside, query)
+
+
+class Made(NamedTuple):
+    """A version of a category as far as events made it: None is an end that none of them did."""
+
+    begun_by: str | None
+    ended_by: str | None
+    category: tuple[str, str, str, bool]
+
+
+class Version(NamedTuple):
+    """A row of `category_history`, as far as it is judged."""
+
+    id: str
+    parent_id: str
+    local_name: str
+    is_leaf: bool
+    valid_from_resync: int
+    valid_from_event: str | None
+    valid_to_resync: int | None
+    valid_to_event: str | None
+
+    def behind(self, resync: int) -> Made | None:
+        """Return it as far as events behind this resync made it; None if they did nothing."""
+        begun_by = self.valid_from_event if self.valid_from_resync == resync else None
+        ended_by = self.valid_to_event if self.valid_to_resync == resync else None
+        return Made(begun_by, ended_by, self[:4]) if begun_by or ended_by else None
+
+
+def _made(events: Iterable[Event]) -> Iterator[Made]:
+    """Yield the versions that `events` begin, end, or both."""
+    begun: dict[str, Made] = {}
+    for event in events:
+        before, row = ends_of(event)
+        if before is not None:
+            known = begun.pop(before["id"], Made(None, None, _category(before)))
+            yield known._replace(ended_by=event["id"])
+        if row is not None:
+            begun[row["id"]] = Made(event["id"], None, _category(row))
+    yield from begun.values()
+
+
+def _ends(versions: Iterable[Made]) -> dict[str, Ends]:
+    """Return what each event ended and began, as `versions` have it."""
+    ends: dict[str, Ends] = {}
+    for begun_by, ended_by, category in versions:
+        row = _row(*category)
+        if ended_by is not None:
+            ends[ended_by] = (row, ends.get(ended_by, (None, None))[1])
+        if begun_by is not None:
+            ends[begun_by] = (ends.get(begun_by, (None, None))[0], row)
+    return ends
+
+
+def _category(row: Row) -> tuple[str, str, str, bool]:
+    return row["id"], row["parent_id"], row["local_name"], row["is_leaf"]
 
 
 def _row(id_: str, parent_id: str, local_name: str, is_leaf: object) -> dict[str, object]:

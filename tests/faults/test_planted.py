@@ -1,7 +1,7 @@
 """The judge finds bugs: planted in a copy of our code, one at a time, and run from outside.
 
-Each is a line of the commit, diff, event, guard or reader that is another one. The same story without
-one of them is judged sound.
+Each is a line of the commit, diff, event, guard, poll, reader or history that is another one. The same
+story without one of them is judged sound.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import pytest
 from tests.commands.process import CONSUMER, PUBLISHER, environment
 from tests.faults import mortal
 from tests.faults.checker import Finding
-from tests.faults.copies import MIRROR
+from tests.faults.copies import HISTORY, MIRROR, Kind
 from tests.faults.processes import is_stopped
 from tests.faults.upstream import another, grown, row
 from tests.faults.world import World, opened
@@ -36,15 +36,16 @@ SECONDS: Final = 60.0
 
 @dataclass(frozen=True)
 class Bug:
-    """In `file` stands `wrong` for `right`."""
+    """In `file` stands `wrong` for `right`; a copy of `kind` is looked at."""
 
     name: str
     file: str
     right: str
     wrong: str
+    kind: Kind = MIRROR
 
 
-SOUND: Final = Bug("none", "publisher/commit.lua", "", "")
+SOUND: Final = [Bug(kind.name, "publisher/commit.lua", "", "", kind) for kind in (MIRROR, HISTORY)]
 BUGS: Final = [
     Bug(
         "commit: removed rows stay",
@@ -132,6 +133,25 @@ BUGS: Final = [
         "if False:",
     ),
     Bug(
+        "poll: no guard at a repair",
+        "publisher/poll.py",
+        "[] if new_origin else",
+        "[] if new_origin or state.damaged else",
+    ),
+    Bug(
+        "reader: an emptied Redis empties",
+        "consumers/reader.py",
+        "                snapshot, checkpoint = await self._stream.snapshot()\n",
+        """\
+                try:
+                    snapshot, checkpoint = await self._stream.snapshot()
+                except NoState:
+                    empty = checkpoint._replace(digest="0" * 16)
+                    yield Reset(Snapshot({}, "2026-01-01T00:00:00.000Z"), empty, "it is empty")
+                    raise
+""",
+    ),
+    Bug(
         "reader: gaps and digests do not matter",
         "consumers/strict.py",
         "in enumerate(events):",
@@ -149,6 +169,21 @@ BUGS: Final = [
         "self.checkpoint.moving(checkpoint) as connection:\n            await self.apply_in",
         "self.checkpoint.moving(self.checkpoint._stored or checkpoint) as connection:\n            await self.apply_in",
     ),
+    Bug(
+        "history: versions that have ended are forgotten",
+        "consumers/history/record.py",
+        "upsert(category_history, connection.dialect), rows)",
+        "upsert(category_history, connection.dialect), rows)\n"
+        "            await connection.execute(category_history.delete().where(~END.at.is_(None)))",
+        HISTORY,
+    ),
+    Bug(
+        "history: what ends is what comes",
+        "consumers/history/version.py",
+        "current.pop(id_)._replace(end=mark))",
+        "current.pop(id_)._replace(end=mark, category=event.category))",
+        HISTORY,
+    ),
 ]
 
 
@@ -160,15 +195,16 @@ async def test_it_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) ->
 
 
 @pytest.mark.parametrize("binary", ["valkey"], indirect=True)
-async def test_none_is_found(server: Valkey, folder: Path, seed: int) -> None:
+@pytest.mark.parametrize("bug", SOUND, ids=[bug.name for bug in SOUND])
+async def test_none_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) -> None:
     """Without a bug there is none."""
-    assert await findings(SOUND, server, folder, seed) == []
+    assert await findings(bug, server, folder, seed) == []
 
 
 async def findings(bug: Bug, server: Valkey, folder: Path, seed: int) -> list[Finding]:
     """Tell the story with the code that has `bug`, and return what the judge says."""
     code = planted(bug, folder / "code")
-    async with opened(folder, server, seed=seed, kinds=[MIRROR], watched=False) as world:
+    async with opened(folder, server, seed=seed, kinds=[bug.kind], watched=False) as world:
         await Story(world, code).told()
         return (await world.verdict()).findings
 
@@ -195,7 +231,7 @@ class Story:
     numbers: Iterator[int] = field(default_factory=count)
 
     async def told(self) -> None:
-        """Import, change, race, lose an event, lose a branch, until the judge has a finding."""
+        """Import, change, race, lose an event, a branch, everything, until the judge has a finding."""
         for chapter in (
             self._polled,
             self._a_branch_comes_and_goes,
@@ -203,6 +239,8 @@ class Story:
             self._overtaken,
             self._without_an_event,
             self._implausible,
+            self._damaged_and_implausible,
+            self._emptied,
         ):
             await chapter()
             if self.world.checker.findings:
@@ -269,6 +307,22 @@ class Story:
         await self._polled()
         world.upstream.becomes(good)
         await self._polled()
+
+    async def _damaged_and_implausible(self) -> None:
+        """Edit a row by hand, too: a repair is no way around the guard."""
+        world = self.world
+        world.checker.broken("a row is deleted", by_hand=True)
+        asked(world.server, "HDEL", "catalog:{us}:categories", "1")
+        await self._implausible()
+        world.checker.whole()
+
+    async def _emptied(self) -> None:
+        """Wipe Redis, and let a consumer see that before a publisher mends it."""
+        self.world.checker.broken("wiped")
+        asked(self.world.server, "FLUSHALL")
+        await self._followed()
+        await self._polled()
+        self.world.checker.whole()
 
     async def _sync(self) -> list[str]:
         """Poll once; return the points that were passed."""

@@ -1,6 +1,8 @@
 """The server dies, is stopped, forgets, is set back, is full: nothing lost, doubled or torn."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,14 @@ from tests.faults import servers
 from tests.faults.book import Book
 from tests.faults.conftest import Made
 from tests.faults.servers import Clock
-from tests.faults.world import LEASE_SECONDS, World, opened
+from tests.faults.world import LEASE_SECONDS, SETTLE_SECONDS, World, opened
 from tests.redis_servers import Sentinels, asked
 from tests.valkey import Valkey
+from tests.waiting import eventually
 
 ROUNDS = 4
+WAITS = "waiting for a state"
+"""What a consumer logs once it has seen that there is nothing to resync to."""
 
 
 @pytest.mark.parametrize("policy", ["always", "everysec", "no"])
@@ -57,23 +62,45 @@ async def test_power_cut(made: Made, folder: Path, book: Book, seed: int) -> Non
 
 
 async def test_wiped(server: Valkey, folder: Path, book: Book, seed: int) -> None:
-    """FLUSHALL, or a start without any data: nobody is emptied, and a new history begins."""
+    """FLUSHALL, or a start without any data: nobody is emptied, and a new history begins.
+
+    At first the publishers stand still until all consumers have seen it, and then they do not.
+    """
     async with opened(folder, server, seed=seed) as world:
         world.start(publishers=2)
         await world.settled()
         for number in range(ROUNDS):
             world.checker.broken("wiped")
-            if number % 2:
-                asked(server, "FLUSHALL")
-            else:
-                server.kill()
-                for file in (server.folder / "appendonlydir").iterdir():
-                    file.unlink()
-                server.start()
+            async with _unmended(world) if number < ROUNDS // 2 else nullcontext():
+                if number % 2:
+                    asked(server, "FLUSHALL")
+                else:
+                    server.kill()
+                    for file in (server.folder / "appendonlydir").iterdir():
+                        file.unlink()
+                    server.start()
             await world.changes()
             await world.settled()
         verdict = await world.verdict()
     book.ran("wiped: FLUSHALL, or started without its data", verdict, runs=ROUNDS, seed=seed)
+
+
+@asynccontextmanager
+async def _unmended(world: World) -> AsyncIterator[None]:
+    """Have no publisher mend what happens, until all consumers wait or the judge has a finding."""
+    before = {name: each.err.count(WAITS) for name, each in world.consumers.items()}
+
+    async def is_seen() -> bool:
+        logs = {name: each.err for name, each in world.consumers.items()}
+        wait = all(log.count(WAITS) > before[name] for name, log in logs.items())
+        return wait or bool(world.checker.findings)
+
+    for publisher in world.publishers:
+        publisher.pause()
+    yield
+    await eventually(is_seen, within=SETTLE_SECONDS)
+    for publisher in world.publishers:
+        publisher.resume()
 
 
 async def test_old_backup(server: Valkey, folder: Path, book: Book, seed: int) -> None:
