@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from tests.faults.checker import Tree
-from tests.faults.upstream import Answer, encoded
+from tests.faults.upstream import Answer, another, encoded
 
 CODES: Final = (
     *(105002, 36009002, 36009003, 36009007, 36009037, 106001, 106013, 101000, 105005, 36009033),
@@ -20,7 +20,18 @@ CODES: Final = (
 """Every code of the fact sheet, and one that nobody knows."""
 WRONG: Final[tuple[Any, ...]] = (None, 7, 1.5, [], {}, "")
 """What no field of a category may be: an empty text is no id, no name, and no root's parent."""
+MESSAGES: Final = (
+    "invalid sign",
+    "invalid timestamp",
+    "invalid app_key",
+    "access_token is invalid",
+)
+"""Of 36009004, which means something else with each of them."""
+END_OF_AN_HOUR: Final = "Thu, 01 Jan 2026 00:59:59 GMT"
+"""Until the next hour, when a development shop may be asked again, it is one second."""
 MIB: Final = 1 << 20
+INFLATED: Final = 200 * MIB
+"""Bytes of a decompression bomb."""
 
 
 def plain(body: bytes, *, status: int = 200, **headers: str) -> Answer:
@@ -33,10 +44,17 @@ def plain(body: bytes, *, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-def code(number: int, *, status: int = 200) -> Answer:
+def code(number: int, message: str = "no", *, status: int = 200) -> Answer:
     """Refuse with an envelope."""
-    told = {"code": number, "message": "access_token sign", "request_id": "r", "data": None}
-    return plain(orjson.dumps(told), status=status)
+    told = {"code": number, "message": message, "request_id": "r", "data": None}
+    return plain(orjson.dumps(told), status=status, Date=END_OF_AN_HOUR, Retry_After="1")
+
+
+def refusals() -> Iterator[Answer]:
+    """Refuse with each code of the fact sheet."""
+    yield from (code(number) for number in CODES)
+    yield code(105002, status=401)
+    yield from (code(36009004, message) for message in MESSAGES)
 
 
 def closing(body: bytes, length: int) -> Answer:
@@ -122,14 +140,18 @@ def no_json(tree: Tree) -> Iterator[Answer]:
     yield plain(body + body)
 
 
-def no_encodings(tree: Tree) -> Iterator[Answer]:
-    """Give bodies that are not encoded as they say, or inflate without end."""
+def no_encodings(tree: Tree, chance: random.Random) -> Iterator[Answer]:
+    """Give bodies that are not encoded as they say, or inflate far beyond any limit.
+
+    What does is a plausible next tree, but for its size: who is patient enough would take it.
+    """
     body = encoded(tree)
     yield plain(body, Content_Encoding="gzip")
     yield plain(gzip.compress(body)[:-20], Content_Encoding="gzip")
     yield plain(zlib.compress(body), Content_Encoding="deflate, gzip")
-    yield plain(gzip.compress(b" " * 200 * MIB), Content_Encoding="gzip")
-    yield plain(zlib.compress(b" " * 200 * MIB), Content_Encoding="deflate")
+    bomb = encoded(another(tree, chance)).ljust(INFLATED)
+    yield plain(gzip.compress(bomb, 1), Content_Encoding="gzip")
+    yield plain(zlib.compress(bomb, 1), Content_Encoding="deflate")
 
 
 def statuses() -> Iterator[Answer]:
@@ -185,17 +207,15 @@ def _rows(rows: Iterable[dict[str, Any]]) -> Answer:
     return plain(orjson.dumps({"code": 0, "message": "", "data": {"categories": list(rows)}}))
 
 
+REFUSALS: Final = "an error code (all of the fact sheet)"
 Group = Callable[[Tree, random.Random], Iterable[Answer]]
 GROUPS: Final[dict[str, Group]] = {
-    "an error code (all of the fact sheet)": lambda _tree, _chance: [
-        *(code(number) for number in CODES),
-        code(105002, status=401),
-    ],
+    REFUSALS: lambda _tree, _chance: refusals(),
     "an HTTP status, 4xx, 5xx, 429": lambda _tree, _chance: statuses(),
     "JSON that is cut anywhere": cut_short,
     "what is no tree (types, ids, parents, cycles)": lambda tree, _chance: no_trees(tree),
     "what is not JSON, or another form": lambda tree, _chance: no_json(tree),
-    "a wrong encoding, or a decompression bomb": lambda tree, _chance: no_encodings(tree),
+    "a wrong encoding, or a decompression bomb": no_encodings,
     "an answer without end": lambda _tree, _chance: [endless(b" " * 65536, 0), endless(b" ", 0.1)],
 }
 """By what the source answers with; none of it is a tree."""

@@ -53,7 +53,12 @@ class Book:
         server_lost: int = 0,
         timed: bool = True,
     ) -> None:
-        """Take down `runs` of `fault`, and fail if anything was found."""
+        """Take down `runs` of `fault`, and fail if anything was found.
+
+        A fault that never happened is no run, and no row.
+        """
+        if runs < 1:
+            raise ValueError(f"{fault} on {self.server}: {runs} runs show nothing")
         recovery = verdict.recovery if timed else None
         run = Run(
             self._group, fault, self.server, runs, verdict.findings, recovery, seed, server_lost

@@ -3,7 +3,7 @@
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ RUNS: Final = ROOT / ".faults"
 TABLE: Final = "FAULTS_TABLE"
 """Names the document that gets the table; `make faults` sets it, since only a whole run should."""
 SEED: Final = "FAULTS_SEED"
+SEED_FIXTURE: Final = "seed"
 
 Made = Callable[..., Valkey]
 
@@ -64,10 +65,20 @@ def seed() -> int:
 @pytest.fixture
 def book(binary: str, request: pytest.FixtureRequest) -> Book:
     """Give the book for runs on this server."""
+    return _book(request, servers.version_of(binary))
+
+
+@pytest.fixture
+def book_without_server(request: pytest.FixtureRequest) -> Book:
+    """Give the book for runs in which no server takes part."""
+    return _book(request, "-")
+
+
+def _book(request: pytest.FixtureRequest, server: str) -> Book:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     group = request.node.path.stem.removeprefix("test_")
     file = RUNS / f"{worker}.jsonl" if TABLE in os.environ else None
-    return Book(file, group, servers.version_of(binary))
+    return Book(file, group, server)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,6 +86,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("faults")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let every failure say how to see it once more."""
+    report = yield
+    if report.failed and SEED_FIXTURE in item.funcargs:
+        command = f".venv/bin/pytest -m faults '{item.nodeid}'"
+        report.sections.append(("Once more", f"{SEED}={item.funcargs[SEED_FIXTURE]} {command}"))
+    return report
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

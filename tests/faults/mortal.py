@@ -9,7 +9,7 @@ it is passed, so the notes of a run that was left alone name all the points that
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,9 +68,15 @@ def arm(
         _arm_sql(life)
 
 
-def points(folder: Path) -> list[str]:
-    """Return the points that a process noted, in their order."""
-    return (folder / NOTES).read_text().splitlines()
+def points(folder: Path, *, among: Collection[str] = ()) -> list[str]:
+    """Return the points that a process noted, in their order.
+
+    Some that begin with the words of `among` have to be there: without them nothing was decided.
+    """
+    noted = (folder / NOTES).read_text().splitlines()
+    missing = [name for name in among if not any(each.startswith(name) for each in noted)]
+    assert not missing, f"{missing} are not among the points {noted}"
+    return noted
 
 
 def _arm_redis(life: Life) -> None:

@@ -7,6 +7,7 @@ process that has imported it already. From then on it is what `python -m publish
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from tests.commands.process import CONSUMER, PUBLISHER, environment, forked
 
-__all__ = ["CONSUMER", "PUBLISHER", "Process", "is_stopped"]
+__all__ = ["CONSUMER", "PUBLISHER", "Process", "has_ended", "is_stopped"]
 
 END_SECONDS: Final = 30.0
 
@@ -55,6 +56,13 @@ class Process:
     def is_stopped(self) -> bool:
         """Whether it stands still since a SIGSTOP."""
         return is_stopped(self.pid)
+
+    @property
+    def peak(self) -> int:
+        """The most bytes of memory that it had so far (proc_pid_status(5), VmHWM)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (kib,) = re.findall(r"^VmHWM:\s*([0-9]+) kB$", status, re.MULTILINE)
+        return int(kib) * 1024
 
     @property
     def out(self) -> str:
@@ -106,6 +114,18 @@ class Process:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process stands still (proc_pid_stat(5), the state)."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "T"
+    """Tell whether a process stands still."""
+    return _state(pid) == "T"
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process has ended, whether or not its parent knows."""
+    return _state(pid) in {"", "Z", "X"}
+
+
+def _state(pid: int) -> str:
+    """Return a process's state (proc_pid_stat(5)); empty if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

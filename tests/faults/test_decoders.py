@@ -4,6 +4,10 @@ What Hypothesis gives here is sound but for some damage, so it gets far into the
 JSON without any sense are in `tests/core/test_snapshot.py`.
 """
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import hypothesis
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -15,8 +19,10 @@ from consumers.state import decode_meta, decode_rows
 from publisher import snapshot
 from publisher.errors import BadSnapshot
 from publisher.sources.envelope import Envelope
+from tests.faults.book import Book
 from tests.faults.checker import digest_of, not_under_a_root
 from tests.faults.upstream import encoded, row
+from tests.faults.world import Verdict
 
 TREE = {
     each["id"]: each
@@ -26,6 +32,7 @@ TREE = {
         row("3", "0", "Toys"),
     ]
 }
+ROWS = {id_.encode(): orjson.dumps(each) for id_, each in TREE.items()}
 BODY = encoded(TREE)
 DIGEST = digest_of(TREE)
 EVENT = orjson.dumps(
@@ -83,57 +90,88 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
     return raw
 
 
-@given(damaged(BODY))
-@settings(max_examples=3000)
-def test_an_answer(raw: bytes) -> None:
-    """A snapshot is a forest of categories, whatever the bytes were."""
+@st.composite
+def damaged_state(draw: st.DrawFn) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+    """Return the rows and `meta`, a row and a field of which are damaged."""
+    field, id_ = draw(st.sampled_from(sorted(META))), draw(st.sampled_from(sorted(ROWS)))
+    rows = ROWS | {id_: draw(damaged(ROWS[id_]))}
+    return rows, META | {field: draw(damaged(META[field]))}
+
+
+def answer_is_sound(raw: bytes) -> None:
+    """Hold a snapshot to be a forest of categories, whatever the bytes were."""
     try:
         tree = snapshot.decode(raw, bare_list=False).tree
     except BadSnapshot:
         return
-    rows = {id_: row(**each.fields()) for id_, each in tree.items()}
+    rows = {id_: each.fields() for id_, each in tree.items()}
     assert rows
     assert [why for id_ in rows if (why := not_under_a_root(rows, id_))] == []
 
 
-@given(damaged(BODY))
-@settings(max_examples=1000)
-def test_an_envelope(raw: bytes) -> None:
-    """What an answer says of itself can be told, in one printable line."""
+def envelope_is_told(raw: bytes) -> None:
+    """Tell what an answer says of itself, in one printable line."""
     envelope = Envelope.read(raw)
     assert envelope is None or envelope.told(()).isprintable()
 
 
-@given(damaged(EVENT))
-@settings(max_examples=3000)
-def test_an_event(raw: bytes) -> None:
-    """An event's id is that of its place, or it is none."""
+def event_is_sound(raw: bytes) -> None:
+    """Hold an event's id to be that of its place, or the event to be none."""
     events, why = decode_all([Entry("1-1", raw)], "us")
     assert (len(events) == 1) == (why is None)
     for event in events:
         assert event.checkpoint.position == f"{event.epoch}-{event.sequence}-{event.digest}"
 
 
-def test_they_are_sound_without_damage() -> None:
-    """Else nothing is shown above."""
-    assert list(snapshot.decode(BODY, bare_list=False).tree) == list(TREE)
-    assert decode_all([Entry("1-1", EVENT)], "us")[1] is None
-    rows = {id_.encode(): orjson.dumps(each) for id_, each in TREE.items()}
-    assert list(decode_rows(rows, decode_meta(META))) == list(TREE)
-
-
-@given(st.data(), st.sampled_from(sorted(META)), st.sampled_from(sorted(TREE)))
-@settings(max_examples=1000)
-def test_a_state(data: st.DataObject, field: bytes, id_: str) -> None:
+def state_is_sound(damaged: tuple[dict[bytes, bytes], dict[bytes, bytes]]) -> None:
     """Damage to `meta` or a row is refused, or it changes nothing that the digest covers."""
-    rows = {each.encode(): orjson.dumps(TREE[each]) for each in TREE}
-    meta = META | {field: data.draw(damaged(META[field]))}
-    rows[id_.encode()] = data.draw(damaged(rows[id_.encode()]))
+    rows, meta = damaged
     try:
         decoded = decode_rows(rows, decode_meta(meta))
     except BadEntry:
         return
     assert {each.id: row(*each[:3], is_leaf=each.is_leaf) for each in decoded.values()} == TREE
+
+
+class Law(NamedTuple):
+    """What holds for `examples` of what is `drawn`."""
+
+    holds: Callable[[Any], None]
+    drawn: st.SearchStrategy[Any]
+    examples: int
+
+
+LAWS = {
+    "an answer": Law(answer_is_sound, damaged(BODY), 3000),
+    "an answer's envelope": Law(envelope_is_told, damaged(BODY), 1000),
+    "an event": Law(event_is_sound, damaged(EVENT), 3000),
+    "meta and a row": Law(state_is_sound, damaged_state(), 1000),
+}
+
+
+@pytest.mark.parametrize("what", LAWS)
+def test_damaged(what: str, book_without_server: Book, seed: int) -> None:
+    """The law holds for whatever the damage makes of it."""
+    law, runs = LAWS[what], 0
+
+    @hypothesis.seed(seed)
+    @settings(max_examples=law.examples)
+    @given(law.drawn)
+    def holds(drawn: Any) -> None:
+        nonlocal runs
+        runs += 1
+        law.holds(drawn)
+
+    holds()
+    fault = f"bytes of {what} damaged (Hypothesis)"
+    book_without_server.ran(fault, Verdict([], 0.0), runs=runs, seed=seed, timed=False)
+
+
+def test_they_are_sound_without_damage() -> None:
+    """Else nothing is shown above."""
+    assert list(snapshot.decode(BODY, bare_list=False).tree) == list(TREE)
+    assert decode_all([Entry("1-1", EVENT)], "us")[1] is None
+    assert list(decode_rows(ROWS, decode_meta(META))) == list(TREE)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,12 @@ from tests.valkey import Valkey
 
 KILLED: Final = -9
 Work: TypeAlias = Literal["a first reset", "a batch of events", "a resync"]
+CHECKPOINT: Final[dict[Work, str]] = {
+    "a first reset": "after INSERT INTO checkpoints",
+    "a batch of events": "after UPDATE checkpoints",
+    "a resync": "after UPDATE checkpoints",
+}
+"""A point of each work without which it was another one."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ async def _killed_everywhere(
         stage = Stage(world, kind, work, engine, await published(world), redis=redis)
         alone = await stage.begun(last=0)
         assert await alone.ended() == 0, alone.err
-        points = mortal.points(alone.logs)
+        points = mortal.points(alone.logs, among={CHECKPOINT[work], "before COMMIT"})
         for number, point in enumerate(points, 1):
             process = await stage.begun(last=number)
             assert await process.ended() == KILLED, process.err

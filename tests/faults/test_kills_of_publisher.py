@@ -24,13 +24,17 @@ from tests.valkey import Valkey
 KILLED = -9
 POINTS_OF_RUN = 60
 """The daemon never ends; by then it has its lease, has polled and sleeps until it polls again."""
+COMMIT = "sent EVALSHA"
+STATUS = "sent MULTI HSET HSETNX EXEC"
+HOLD = "sent SET"
 
 
 @dataclass(frozen=True)
 class Work:
     """What a publisher does, and what is there before.
 
-    `exits` are its exit codes; `recovers` are the words of the command that goes on after a kill.
+    `exits` are its exit codes; `recovers` are the words of the command that goes on after a kill;
+    `decisive` is a point without which it was another work.
     """
 
     fault: str
@@ -40,7 +44,7 @@ class Work:
     exits: frozenset[int] = frozenset({0})
     by_hand: bool = False
     held: bool = False
-    settings: str = ""
+    decisive: str = COMMIT
 
 
 async def nothing(_: World) -> None:
@@ -97,9 +101,9 @@ async def of_another_origin(world: World) -> None:
 WORKS = [
     Work("a first import", nothing),
     Work("a commit of additions, updates and removals", changed),
-    Work("a poll without changes", imported),
+    Work("a poll without changes", imported, decisive=STATUS),
     Work("a repair", damaged, by_hand=True),
-    Work("a poll that is held", implausible, exits=frozenset({3}), held=True),
+    Work("a poll that is held", implausible, exits=frozenset({3}), held=True, decisive=HOLD),
     Work("a poll that ends a hold", held_before),
     Work(
         "an approval",
@@ -125,7 +129,7 @@ async def test_every_point(work: Work, server: Valkey, folder: Path, book: Book,
         keys = await backup.taken(world.client)
         alone = await begun(world, work, keys, last=0)
         assert await alone.ended() in work.exits, alone.err
-        points = mortal.points(alone.logs)
+        points = mortal.points(alone.logs, among={work.decisive})
         for number, point in enumerate(points, 1):
             process = await begun(world, work, keys, last=number)
             assert await process.ended() == KILLED, process.err
@@ -151,6 +155,7 @@ async def test_every_point_of_run(server: Valkey, folder: Path, book: Book, seed
             assert await process.ended() == KILLED, process.err
             await world.checker.look()
             await recovered(world, work)
+        mortal.points(process.logs, among={COMMIT, STATUS})
         verdict = await world.verdict()
     fault = f"publisher killed at every one of the first {POINTS_OF_RUN} points of run"
     book.ran(fault, verdict, runs=POINTS_OF_RUN, seed=seed)

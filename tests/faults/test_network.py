@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.faults.book import Book
 from tests.faults.network import FOREVER, LINKS, PASSING, Link, drawn, networked
-from tests.faults.proxy import Fault
+from tests.faults.proxy import STRIKES, Fault, Proxy, Strike
 from tests.valkey import Valkey
+from tests.waiting import eventually
 
 ROUNDS = 3
 SCHEDULES = 4
@@ -34,6 +36,44 @@ async def test_a_fault(
         verdict = await world.verdict()
         assert network[link].hits > 0
     book.ran(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("link", "word", "what"),
+    [
+        ("publisher-Redis", b"EVALSHA", "a commit"),
+        ("consumer-Redis", b"XREAD", "a read of events"),
+    ],
+)
+@pytest.mark.parametrize("strike", STRIKES)
+async def test_a_strike(
+    strike: Strike,
+    link: Link,
+    word: bytes,
+    what: str,
+    server: Valkey,
+    folder: Path,
+    book: Book,
+    seed: int,
+) -> None:
+    """At the one request that matters: was it done, or not? Who sent it does not know."""
+    async with networked(folder, server, seed=seed) as (world, network):
+        world.start(publishers=2)
+        await world.settled()
+        for number in range(1, ROUNDS + 1):
+            network[link].strike(word, strike)
+            await world.changes(1)
+            await eventually(partial(is_struck, network[link], number))
+            await world.changes(1)
+            await world.settled()
+        verdict = await world.verdict()
+        assert network[link].struck == ROUNDS
+    book.ran(f"{link}: {what}: {strike}", verdict, runs=ROUNDS, seed=seed)
+
+
+async def is_struck(proxy: Proxy, times: int) -> bool:
+    """Tell whether so many requests suffered a strike."""
+    return proxy.struck >= times
 
 
 @pytest.mark.parametrize("link", LINKS)

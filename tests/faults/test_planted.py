@@ -87,8 +87,8 @@ BUGS: Final = [
     Bug(
         "diff: children before parents",
         "publisher/diff.py",
-        "(depth[category.id], category.id)",
-        "(-depth[category.id], category.id)",
+        "key=lambda category: depth[category.id])",
+        "key=lambda category: -depth[category.id])",
     ),
     Bug(
         "diff: parents removed before children",
@@ -100,19 +100,19 @@ BUGS: Final = [
         "diff: a rename is no change",
         "publisher/diff.py",
         "if state.get(new.id) != new]",
-        "if state.get(new.id, (0, 0, 0, 0))[1:2] != new[1:2]]",
+        "if new.id not in state or state[new.id].parent_id != new.parent_id]",
     ),
     Bug(
         "event: a sequence is left out",
         "publisher/event.py",
-        "place.sequence + 1,",
-        "place.sequence + 1 + (place.sequence == 70),",
+        "sequence += 1\n",
+        "sequence += 1 + (sequence == 70)\n",
     ),
     Bug(
         "event: the digest is not kept up",
         "publisher/event.py",
-        "digests.after(place.digest, change))",
-        "place.digest)",
+        "value = digests.after(value, change)",
+        "value ^= 0",
     ),
     Bug(
         "guard: nothing is beyond it",

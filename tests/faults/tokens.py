@@ -1,11 +1,18 @@
-"""What TikTok Shop asks for besides: an access token that is good, until a test ends it."""
+"""What TikTok Shop asks for besides: an access token that is good, until a test ends it.
 
+A refresh token is good for one refresh. Who has lost the answer may ask with it again, until the
+pair in that answer is used: so who uses a pair before it is stored, and dies, has none any more.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 import orjson
 from aiohttp import web
 
-from tests.faults.upstream import Upstream
+from tests.faults.upstream import Upstream, answering
+from tests.faults.world import World
 from tests.sources.refresher import TOKEN_KEY
 
 REFRESH: Final = "/api/v2/token/refresh"
@@ -25,6 +32,9 @@ class Tokens:
 
     def __init__(self, upstream: Upstream) -> None:
         self.refreshed = 0
+        self.refused = 0
+        """Refreshes that were asked for with a refresh token that was spent."""
+        self._used = 0
         self._upstream = upstream
         self._ended = 0
 
@@ -35,13 +45,17 @@ class Tokens:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request (fact sheet, Tokens)."""
         if request.path == REFRESH:
-            return self._refresh()
+            return self._refresh(request.query["refresh_token"])
         number = int(request.headers["x-tts-access-token"].removeprefix("access-"))
+        self._used = max(self._used, number)
         if number < self._ended:
             return _enveloped(105002, "Expired credentials", None)
         return await self._upstream.serve(request)
 
-    def _refresh(self) -> web.Response:
+    def _refresh(self, token: str) -> web.Response:
+        if int(token.removeprefix("refresh-")) < self._used:
+            self.refused += 1
+            return _enveloped(36004001, "refresh_token is expired", None)
         self.refreshed += 1
         data = {
             "access_token": f"access-{self.refreshed}",
@@ -50,6 +64,17 @@ class Tokens:
             "refresh_token_expire_in": 4102444800,
         }
         return _enveloped(0, "success", data)
+
+
+@asynccontextmanager
+async def shop_of(world: World) -> AsyncIterator[Tokens]:
+    """Have `world`'s source be TikTok Shop, for publishers that are started with SECRETS."""
+    tokens = Tokens(world.upstream)
+    async with answering(tokens.serve) as url:
+        shop = url.rstrip("/")
+        world.source = 'source = "tiktok_shop"\nshop_cipher = "cipher"'
+        world.settings += f'[tiktok_shop]\napi_url = "{shop}"\nauth_url = "{shop}"\n'
+        yield tokens
 
 
 def _enveloped(code: int, message: str, data: object) -> web.Response:
