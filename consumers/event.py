@@ -42,7 +42,7 @@ def decode(entry: Entry, catalog: str) -> Event:
     """Return the event in `entry` of the stream of `catalog`; BadEntry if there is none."""
     if entry.event is None:
         raise BadEntry(f"entry {entry.offset} has no field event")
-    document = wire.shaped(entry.event, wire.DOCUMENTS)
+    document = wire.shaped(entry.event)
     if document is not None and _agrees(document, catalog):
         return _made(document, entry.offset)
     try:
@@ -64,9 +64,6 @@ def decode_all(entries: Iterable[Entry], catalog: str) -> tuple[list[Event], str
 
 def decode_category(raw: bytes) -> Category:
     """Return the category in `raw`, JSON; raises one of MALFORMED if there is none."""
-    row = wire.shaped(raw, wire.ROWS)
-    if row is not None and row.id != ROOT:
-        return _category_of(row)
     return _category(orjson.loads(raw))
 
 

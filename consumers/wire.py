@@ -1,17 +1,15 @@
-"""The shapes of events and rows just as the contract has them (2, 3), types checked in C. Pure.
+"""The shape of an event just as the contract has it (3), with types checked in C (msgspec). Pure.
 
-An event that is sound is made of its bytes by msgspec in 2 us, where `consumers.event` takes 9 to
-make sure of its JSON field by field. What these shapes refuse, be it broken or only with a field
-more than they know, is for that to judge, and to say what is wrong. A test holds the two against
-each other.
+An update that has it is decoded in 5.8 us, where `consumers.event` takes 7.2 to 8.1 to make sure of
+its JSON field by field. What this shape refuses, be it broken or only with a field more than it
+knows, is for that to judge, and to say what is wrong. A test holds the two against each other. The
+rows of a state are not decoded so: of 1.3 us each it saved nothing.
 """
 
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec.json import Decoder
-
-T = TypeVar("T")
 
 ESCAPE: Final = b"\\"
 """Looked for first, since there is hardly any, and one byte is found in no time."""
@@ -56,12 +54,11 @@ class Document(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 DOCUMENTS: Final = Decoder(Document)
-ROWS: Final = Decoder(Row)
 
 
-def shaped(raw: bytes, decoder: Decoder[T]) -> T | None:
-    """Return what `decoder` makes of `raw`; None if that may be something else, or nothing."""
+def shaped(raw: bytes) -> Document | None:
+    """Return what `raw` says if it has the shape; None if it may be something else, or nothing."""
     try:
-        return None if ESCAPE in raw and NUL in raw else decoder.decode(raw)
+        return None if ESCAPE in raw and NUL in raw else DOCUMENTS.decode(raw)
     except (MsgspecError, UnicodeDecodeError):
         return None

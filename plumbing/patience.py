@@ -42,8 +42,8 @@ class Patience:
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
         """Return the answer; raises the error that is not waited for.
 
-        Nearly always there is one at once. To ask for it within stamina's loop takes 80 us, a third
-        of what it takes an event to come to a reader.
+        Nearly always there is one at once. Asking for it within stamina's loop costs 130 us, and
+        this 0.4; a bare XADD comes to a blocking XREAD in 350.
         """
         try:
             answer = await question()

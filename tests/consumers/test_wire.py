@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumers import event, wire
 from consumers.errors import BadEntry
-from consumers.event import MALFORMED, Entry, decode, decode_category
+from consumers.event import MALFORMED, Entry, decode
 from tests.consumers.pretend_publisher import History, row
 
 OFFSET = "7-0"
@@ -45,14 +45,6 @@ def exact(raw: bytes) -> Any:
         return None
 
 
-def exact_category(raw: bytes) -> Any:
-    """Decode without the quick way; what is refused is None."""
-    try:
-        return event._category(orjson.loads(raw))
-    except MALFORMED:
-        return None
-
-
 def now(raw: bytes) -> Any:
     """Decode as consumers do; what is refused is None."""
     try:
@@ -61,19 +53,9 @@ def now(raw: bytes) -> Any:
         return None
 
 
-def now_category(raw: bytes) -> Any:
-    """Decode as consumers do; what is refused is None."""
-    try:
-        return decode_category(raw)
-    except MALFORMED:
-        return None
-
-
 def _same(document: Any) -> None:
     for raw in (orjson.dumps(document), json.dumps(document).encode()):
         assert now(raw) == exact(raw)
-        category = orjson.dumps(document["data"].get("category") if "data" in document else None)
-        assert now_category(category) == exact_category(category)
 
 
 @given(st.data(), st.sampled_from(DOCUMENTS))
@@ -94,8 +76,7 @@ def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
             inner[name] = data.draw(st.just(its.get(name)) | VALUES)
             if data.draw(st.booleans()):
                 del inner[name]
-    if isinstance(document.get("data", {}), dict):
-        _same(document)
+    _same(document)
 
 
 @given(st.data(), st.sampled_from(DOCUMENTS))
@@ -103,21 +84,17 @@ def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
 def test_bytes_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
     """So do bytes that were cut out or put in anywhere."""
     raw = orjson.dumps(sound)
-    category = orjson.dumps(sound["data"]["category"])
     damage = st.tuples(st.integers(0, len(raw)), st.integers(0, 2), st.sampled_from([b"", *PIECES]))
     for at, length, piece in data.draw(st.lists(damage, min_size=1, max_size=2)):
         raw = raw[:at] + piece + raw[at + length :]
-        at_ = at % len(category)
-        category = category[:at_] + piece + category[at_ + length :]
     assert now(raw) == exact(raw)
-    assert now_category(category) == exact_category(category)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["type"])
 def test_what_the_publisher_writes_is_decoded_quickly(document: dict[str, Any]) -> None:
     """Else the quick way would be of no use; a NUL in no text is one of its refusals."""
     raw = orjson.dumps(document)
-    shape = wire.shaped(raw, wire.DOCUMENTS)
+    shape = wire.shaped(raw)
     if wire.NUL in raw:
         assert shape is None
     else:
