@@ -84,7 +84,7 @@ async def power_cut(world: World) -> None:
     """Lose the last bytes that the server has written, up to 2,000 of them."""
     world.checker.broken("the power failed", by_hand=servers.tears(world.server))
     since = max(servers.written(world.server) - 2000, 0)
-    servers.cut_power(world.server, since, world.chance, world.publishers)
+    await servers.cut_power(world, since)
 
 
 async def server_wiped(world: World) -> None:
@@ -98,7 +98,7 @@ async def backup_restored(world: World) -> None:
     backup = servers.backed_up(world.server, f"backup-{time.monotonic_ns()}")
     await world.changes()
     world.checker.broken("restored from an old backup")
-    servers.restore(world.server, backup, world.publishers)
+    await servers.restore(world, backup)
     shutil.rmtree(backup)
 
 

@@ -166,6 +166,15 @@ class World:
             self.upstream.changes(self.chance)
             await asyncio.sleep(self.chance.uniform(0.01, 0.1))
 
+    async def looked(self) -> None:
+        """Wait until the judge has seen all that is there now."""
+        looks = self._looks
+
+        async def has_looked() -> bool:
+            return self._looks > looks + 1
+
+        await eventually(has_looked)
+
     async def settled(self, *, within: float = SETTLE_SECONDS) -> None:
         """Wait until state and copies are what the source says; the history is to go on again."""
         begin, looks = time.monotonic(), self._looks
