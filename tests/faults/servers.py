@@ -6,7 +6,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,18 @@ def evicted(server: Valkey) -> int:
     return keys
 
 
+@asynccontextmanager
+async def stilled(world: World) -> AsyncIterator[None]:
+    """Have nobody publish, and a judge who has seen all that is there: some copy may have, too."""
+    for publisher in world.publishers:
+        publisher.pause()
+        eventually_now(partial(is_stopped, publisher.pid))
+    await world.looked()
+    yield
+    for publisher in world.publishers:
+        publisher.resume()
+
+
 async def restarted(
     world: World,
     *,
@@ -69,21 +82,14 @@ async def restarted(
 ) -> bool:
     """Let the server go `down`, let something happen to its files while it is `off`, and start it.
 
-    Nobody writes meanwhile, and the judge has seen what is lost: some copy may have, too. Returns
-    whether the server lost a commit that it had acknowledged.
+    Returns whether the server lost a commit that it had acknowledged.
     """
-    for publisher in world.publishers:
-        publisher.pause()
-        eventually_now(partial(is_stopped, publisher.pid))
-    await world.looked()
-    before = position(world.server)
-    down(world.server)
-    off()
-    world.server.start()
-    lost = position(world.server) != before
-    for publisher in world.publishers:
-        publisher.resume()
-    return lost
+    async with stilled(world):
+        before = position(world.server)
+        down(world.server)
+        off()
+        world.server.start()
+        return position(world.server) != before
 
 
 async def cut_power(world: World, since: int | None) -> bool:

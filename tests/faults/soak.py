@@ -90,7 +90,8 @@ async def power_cut(world: World) -> None:
 async def server_wiped(world: World) -> None:
     """Empty the server."""
     world.checker.broken("wiped")
-    asked(world.server, "FLUSHALL")
+    async with servers.stilled(world):
+        asked(world.server, "FLUSHALL")
 
 
 async def backup_restored(world: World) -> None:
@@ -106,7 +107,8 @@ async def edited_by_hand(world: World) -> None:
     """Do to a key, a field or a row what somebody may do by hand."""
     deed = world.chance.choice(sorted(chain.from_iterable(by_hand.DEEDS.values())))
     world.checker.broken(" ".join(deed), by_hand=True)
-    asked(world.server, *deed)
+    async with servers.stilled(world):
+        asked(world.server, *deed)
 
 
 async def memory_full(world: World) -> None:
