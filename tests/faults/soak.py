@@ -84,13 +84,14 @@ async def power_cut(world: World) -> None:
     """Lose the last bytes that the server has written, up to 2,000 of them."""
     world.checker.broken("the power failed", by_hand=servers.tears(world.server))
     since = max(servers.written(world.server) - 2000, 0)
-    servers.cut_power(world.server, since, world.chance, world.publishers)
+    await servers.cut_power(world, since)
 
 
 async def server_wiped(world: World) -> None:
     """Empty the server."""
     world.checker.broken("wiped")
-    asked(world.server, "FLUSHALL")
+    async with servers.stilled(world):
+        asked(world.server, "FLUSHALL")
 
 
 async def backup_restored(world: World) -> None:
@@ -98,7 +99,7 @@ async def backup_restored(world: World) -> None:
     backup = servers.backed_up(world.server, f"backup-{time.monotonic_ns()}")
     await world.changes()
     world.checker.broken("restored from an old backup")
-    servers.restore(world.server, backup, world.publishers)
+    await servers.restore(world, backup)
     shutil.rmtree(backup)
 
 
@@ -106,7 +107,8 @@ async def edited_by_hand(world: World) -> None:
     """Do to a key, a field or a row what somebody may do by hand."""
     deed = world.chance.choice(sorted(chain.from_iterable(by_hand.DEEDS.values())))
     world.checker.broken(" ".join(deed), by_hand=True)
-    asked(world.server, *deed)
+    async with servers.stilled(world):
+        asked(world.server, *deed)
 
 
 async def memory_full(world: World) -> None:

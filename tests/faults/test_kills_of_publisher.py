@@ -16,6 +16,7 @@ from tests.faults import backup, mortal
 from tests.faults.book import Book
 from tests.faults.checker import digest_of
 from tests.faults.processes import Process
+from tests.faults.tokens import shop_of
 from tests.faults.upstream import grown
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
@@ -159,6 +160,37 @@ async def test_every_point_of_run(server: Valkey, folder: Path, book: Book, seed
         verdict = await world.verdict()
     fault = f"publisher killed at every one of the first {POINTS_OF_RUN} points of run"
     book.ran(fault, verdict, runs=POINTS_OF_RUN, seed=seed)
+
+
+async def test_every_point_of_a_refresh(
+    server: Valkey, folder: Path, book: Book, seed: int
+) -> None:
+    """A pair of tokens is stored before it is used, so there is always one that is good.
+
+    Who is killed leaves the lock; that its 90 s are over is done here by its deletion.
+    """
+    async with (
+        opened(folder, server, seed=seed, kinds=(), watched=False) as world,
+        shop_of(world) as tokens,
+    ):
+        work = Work("a refresh of tokens", imported)
+        await work.prepare(world)
+        keys = await backup.taken(world.client)
+        tokens.begin()
+        alone = await begun(world, work, keys, last=0)
+        assert await alone.ended() == 0, alone.err
+        points = mortal.points(alone.logs, among={work.decisive})
+        for number in range(1, len(points) + 1):
+            tokens.begin()
+            process = await begun(world, work, keys, last=number)
+            assert await process.ended() == KILLED, process.err
+            for lock in asked(server, "KEYS", "*:tokens:*:lock"):
+                asked(server, "DEL", lock)
+            await recovered(world, work)
+        verdict = await world.verdict()
+        assert tokens.refused == 0
+    fault = f"publisher killed at every point of {work.fault}"
+    book.ran(fault, verdict, runs=len(points), seed=seed)
 
 
 async def begun(world: World, work: Work, keys: backup.Backup, *, last: int) -> Process:

@@ -65,7 +65,7 @@ async def test_power_cut(
             await world.changes()
             since = sizes[-unsure:][0] if unsure else None
             world.checker.broken("the power failed", by_hand=servers.tears(server))
-            lost += servers.cut_power(server, since, world.chance, world.publishers)
+            lost += await servers.cut_power(world, since)
             await world.settled()
         verdict = await world.verdict()
     gone = "the last writes are gone" if unsure else "what was acknowledged is on the disk"
@@ -82,7 +82,7 @@ async def test_restarted(server: Valkey, folder: Path, book: Book, seed: int) ->
         for number in range(ROUNDS):
             await world.changes()
             down = servers.shut_down if number % 2 else servers.terminate
-            if servers.restarted(server, world.publishers, down=down):
+            if await servers.restarted(world, down=down):
                 world.checker.found("lost", "the server does not have what it had")
             await world.settled()
         verdict = await world.verdict()
@@ -152,7 +152,7 @@ async def test_old_backup(server: Valkey, folder: Path, book: Book, seed: int) -
         lost = 0
         for backup in reversed(backups):
             world.checker.broken("restored from an old backup")
-            lost += servers.restore(server, backup, world.publishers)
+            lost += await servers.restore(world, backup)
             await world.changes(1)
             await world.settled()
         verdict = await world.verdict()
@@ -245,7 +245,7 @@ async def test_full_disk(binary: str, folder: Path, book: Book, seed: int) -> No
                 await eventually(partial(is_said_again, said, {"MISCONF"}, server))
                 if number % 2:
                     world.checker.broken("what was in memory only is gone")
-                    lost += servers.restarted(server, world.publishers)
+                    lost += await servers.restarted(world)
                 else:
                     full_disk.make_room(server)
                 await world.settled()

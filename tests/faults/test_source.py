@@ -13,7 +13,7 @@ from tests.faults import answers, servers
 from tests.faults.book import Book
 from tests.faults.checker import Tree
 from tests.faults.copies import MIRROR
-from tests.faults.tokens import SECRETS, Tokens, shop_of
+from tests.faults.tokens import Tokens, shop_of
 from tests.faults.upstream import Answer, another, row
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
@@ -47,8 +47,7 @@ async def test_no_tree(name: str, server: Valkey, folder: Path, book: Book, seed
 async def test_refusals_of_a_shop(server: Valkey, folder: Path, book: Book, seed: int) -> None:
     """What TikTok Shop means by each code is known: wait, ask again, refresh, or tell."""
     async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world, shop_of(world) as tokens:
-        world.start_publisher(**SECRETS)
-        world.start(publishers=0)
+        world.start()
         await world.settled()
         bad = list(answers.refusals())
         await all_refused(world, bad)
@@ -134,9 +133,7 @@ async def test_access_tokens_end(
     One that is killed amid that leaves its lock, for 90 s at most (docs/shops.md).
     """
     async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world, shop_of(world) as tokens:
-        for _ in range(2):
-            world.start_publisher(**SECRETS)
-        world.start(publishers=0)
+        world.start(publishers=2)
         await world.settled()
         for _ in range(rounds):
             before = tokens.refreshed
@@ -146,7 +143,7 @@ async def test_access_tokens_end(
                 await eventually(partial(has_refreshed, tokens, before))
                 for publisher in world.publishers:
                     publisher.kill()
-                world.start_publisher(**SECRETS)
+                world.start_publisher()
                 tokens.end()
             await world.changes(1)
             await world.settled(within=PATIENT + LOCK_SECONDS)
@@ -172,7 +169,7 @@ async def test_many_at_once(server: Valkey, folder: Path, book: Book, seed: int)
         world.publishers[0].kill()
         when = "before its commit" if servers.position(server) == before else "after its commit"
         world.start_publisher()
-        await eventually(lambda: have_all(world), within=PATIENT)
+        await eventually(lambda: have_all(world), within=2 * PATIENT)
         world.longest = time.monotonic() - begin
         verdict = await world.verdict()
     book.ran(f"100,000 new categories at once, killed {when}", verdict, seed=seed)

@@ -38,6 +38,11 @@ class Tokens:
         self._upstream = upstream
         self._ended = 0
 
+    def begin(self) -> None:
+        """Have only the first pair again, whose access token has ended."""
+        self.refreshed = self._used = 0
+        self.end()
+
     def end(self) -> None:
         """Let every access token end that was issued so far."""
         self._ended = self.refreshed + 1
@@ -68,10 +73,11 @@ class Tokens:
 
 @asynccontextmanager
 async def shop_of(world: World) -> AsyncIterator[Tokens]:
-    """Have `world`'s source be TikTok Shop, for publishers that are started with SECRETS."""
+    """Have `world`'s source be TikTok Shop."""
     tokens = Tokens(world.upstream)
     async with answering(tokens.serve) as url:
         shop = url.rstrip("/")
+        world.variables |= SECRETS
         world.source = 'source = "tiktok_shop"\nshop_cipher = "cipher"'
         world.settings += f'[tiktok_shop]\napi_url = "{shop}"\nauth_url = "{shop}"\n'
         yield tokens

@@ -73,6 +73,8 @@ class World:
         """The catalog's source in publisher.toml; if empty, `http` at `source_url`."""
         self.settings = ""
         """More of the catalog's section in publisher.toml."""
+        self.variables: dict[str, str] = {}
+        """In the environment of each publisher, besides."""
         self.longest = 0.0
         self._numbers = count(1)
         self._is_closed = False
@@ -103,7 +105,7 @@ class World:
     def publisher(self, *words: str, settings: str | None = None, **options: Any) -> Process:
         """Start any command of the publisher."""
         folder = self.configured(settings)
-        return self._begun(PUBLISHER, folder, words, options)
+        return self._begun(PUBLISHER, folder, words, self.variables | options)
 
     def configured(self, settings: str | None = None) -> Path:
         """Return a new folder with a publisher's configuration."""
@@ -163,6 +165,15 @@ class World:
         for _ in range(times):
             self.upstream.changes(self.chance)
             await asyncio.sleep(self.chance.uniform(0.01, 0.1))
+
+    async def looked(self) -> None:
+        """Wait until the judge has seen all that is there now."""
+        looks = self._looks
+
+        async def has_looked() -> bool:
+            return self._looks > looks + 1
+
+        await eventually(has_looked)
 
     async def settled(self, *, within: float = SETTLE_SECONDS) -> None:
         """Wait until state and copies are what the source says; the history is to go on again."""
