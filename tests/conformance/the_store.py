@@ -12,8 +12,8 @@ from consumers.errors import StoreTaken
 from consumers.model import Checkpoint, Event, Snapshot
 from consumers.reader import Apply, Reader
 from consumers.sql.projection import SqlCopy
-from consumers.stream import BATCH
 from plumbing.server import Server
+from tests.batches import BATCH
 from tests.conformance.kept import Kept, Seen, Subject
 from tests.conformance.logs import saying
 from tests.consumers.mishaps import another

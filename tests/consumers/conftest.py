@@ -13,8 +13,11 @@ import structlog
 from structlog.testing import capture_logs
 
 from plumbing.server import COMMAND_TIMEOUT, RETRIES, Server
+from tests.batches import _reads_are_small
 from tests.consumers.pretend_publisher import PretendPublisher
 from tests.valkey import Valkey, fake_client
+
+__all__ = ["_reads_are_small"]
 
 
 @dataclass(frozen=True)

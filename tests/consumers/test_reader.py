@@ -19,8 +19,9 @@ from consumers.model import Category, Checkpoint, Event, Rows, Snapshot
 from consumers.projection import Projection
 from consumers.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
 from consumers.state import Meta
-from consumers.stream import BATCH, Pace, Stream
+from consumers.stream import Pace, Stream
 from plumbing.server import Server
+from tests.batches import BATCH
 from tests.consumers.copying import (
     QUICK,
     copied,
