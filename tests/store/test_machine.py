@@ -299,6 +299,6 @@ def test_on_a_real_server(valkey: Valkey) -> None:
 
 @pytest.mark.slow
 def test_for_long(valkey: Valkey) -> None:
-    """Nor in a thousand games."""
-    play(None, 600)
-    play(valkey, 400)
+    """Nor in five hundred games."""
+    play(None, 300)
+    play(valkey, 200)
