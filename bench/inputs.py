@@ -17,9 +17,9 @@ def rows(count: int) -> list[Row]:
     return [(row.id, row.parent_id, row.local_name, row.is_leaf) for row in grow(count)]
 
 
-def shuffled(tree: list[Row]) -> list[Row]:
-    """Return `tree` in another order."""
-    return Random(1).sample(tree, len(tree))  # noqa: S311  no cryptography here
+def shuffled(tree: list[Row], number: int) -> list[Row]:
+    """Return `tree` in another order for each `number`."""
+    return Random(number).sample(tree, len(tree))  # noqa: S311  no cryptography here
 
 
 def renamed(tree: list[Row]) -> list[Row]:
