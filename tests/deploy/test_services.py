@@ -19,8 +19,9 @@ import pytest
 from publisher.sandbox import Sandbox
 from tests.commands.process import CONSUMER, PUBLISHER, call, start
 from tests.deploy.files import ROOT, final_stage, services
+from tests.ports import free_port
 from tests.security.guarded import PASSWORDS, guarded
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 from tests.waiting import eventually
 
 MODULES = {"category-publisher": PUBLISHER, "category-consumer": CONSUMER}

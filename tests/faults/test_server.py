@@ -57,7 +57,7 @@ async def test_power_cut(
     """
     server, lost = made("--appendfsync", policy), 0
     sizes: list[int] = []
-    async with opened(folder, server, seed=seed) as world:
+    async with opened(folder, server, seed=seed, categories=400) as world:
         world.start(publishers=2)
         await world.settled()
         for _ in range(rounds):

@@ -5,9 +5,10 @@ import pytest
 from consumers.stream import opened
 from plumbing.errors import RedisError
 from plumbing.server import Server
+from tests.ports import free_port
 from tests.redis.publishing import Publishing, publishing
 from tests.redis_servers import MASTER, Sentinels, url_of
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 from tests.waiting import eventually
 
 

@@ -16,10 +16,11 @@ from plumbing import refusals
 from plumbing.errors import RedisError
 from plumbing.server import Server, check
 from tests import full_disk
+from tests.ports import free_port
 from tests.redis.proxy import Moment, proxied
 from tests.redis.publishing import following, publishing
 from tests.redis_servers import asked, is_said_again, times_said
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 from tests.waiting import eventually, eventually_now
 
 Act = Callable[[Valkey], object]

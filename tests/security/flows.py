@@ -27,9 +27,10 @@ from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sandbox.faults import Fault
 from tests.commands.process import PUBLISHER, replace, start
 from tests.deploy.files import ROOT
+from tests.ports import free_port
 from tests.security.guarded import Seen, client_of, send, url_of
 from tests.trees import body, wide
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 from tests.waiting import PATIENCE, eventually_now
 
 LARGE = wide(101)

@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 from tests.commands.process import CONSUMER, PUBLISHER, call, environment
+from tests.ports import free_port
 from tests.security.guarded import client_of, guarded, url_of
 from tests.sources.fake_shop import (
     CATEGORIES,
@@ -30,7 +31,7 @@ from tests.sources.fake_shop import (
     envelope,
     pair,
 )
-from tests.valkey import Valkey, free_port
+from tests.valkey import Valkey
 from tests.waiting import PATIENCE, eventually
 
 HUSH = "hush"
