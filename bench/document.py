@@ -44,6 +44,10 @@ def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]
         "Beside the peers, ours first:",
         "",
         table(compared),
+        "",
+        "![Ratios by size](benchmarks-ratios.svg)",
+        "",
+        "![Seconds of ours and the peers](benchmarks-peers.svg)",
     ]
     head, _, rest = document.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
