@@ -16,7 +16,7 @@ demo: $(READY) ## Watch it work: sandbox shop, publisher, SQLite copy; Ctrl-C en
 	@$(BIN)/category-publisher demo
 
 test: $(READY) lint ## Lint, type-check and run all tests but the slow ones
-	$(BIN)/pytest -n 2 -m "not slow and not faults"
+	$(BIN)/pytest -n 3 -m "not slow and not faults"
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/pytest -m slow

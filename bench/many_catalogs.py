@@ -14,15 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 import psutil
-from aiohttp import web
 
+from bench.served import served
 from plumbing import embedded
 from plumbing.stay import Stay
 
@@ -83,7 +83,7 @@ async def measured(count: int) -> Figures:
     """Measure with `count` catalogs."""
     with tempfile.TemporaryDirectory(prefix="cpb-") as name:
         folder = Path(name)
-        async with embedded.running(folder, Stay.BORROW) as redis_url, source() as asked:
+        async with embedded.running(folder, Stay.BORROW) as redis_url, served(BODY) as asked:
             address, calls = asked
             configure(folder, redis_url, address, count, "1h")
             begun = time.monotonic()
@@ -122,24 +122,6 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait until `condition` holds."""
     while not condition():
         await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def source() -> AsyncIterator[tuple[str, list[str]]]:
-    """Serve the tree for every path; give the address, and the list of the paths asked for."""
-    calls: list[str] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        calls.append(request.path)
-        return web.Response(body=BODY, content_type="application/json")
-
-    app = web.Application()
-    app.router.add_get("/{catalog}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}", calls
-    await runner.cleanup()
 
 
 def configure(folder: Path, redis_url: str, address: str, count: int, every: str) -> None:

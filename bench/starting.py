@@ -14,18 +14,17 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 import redis.asyncio
-from aiohttp import web
 
 from bench.measure import Samples, in_turn
 from bench.report import Result, lines
+from bench.served import served
 from bench.works import SYNC
 from plumbing import embedded
 from plumbing.stay import Stay
@@ -56,10 +55,10 @@ async def sync_unchanged(runs: int, *, source: str = "http") -> Samples:
         folder = Path(name)
         async with (
             embedded.running(folder, Stay.BORROW) as url,
-            served(tree()) as address,
+            served(tree()) as (address, _),
             redis.asyncio.Redis.from_url(url, protocol=2, decode_responses=True) as client,
         ):
-            configure(folder, url, address if source == "http" else "tree.json", source)
+            configure(folder, url, f"{address}/tree" if source == "http" else "tree.json", source)
             await finished((COMMAND, "sync"), folder)
             return await in_turn(
                 runs,
@@ -85,22 +84,6 @@ def configure(folder: Path, redis_url: str, url: str, source: str) -> None:
     (folder / "publisher.toml").write_text(
         f'redis_url = "{redis_url}"\n[catalogs.us]\nsource = "{source}"\nurl = "{url}"\n'
     )
-
-
-@asynccontextmanager
-async def served(body: bytes) -> AsyncIterator[str]:
-    """Answer with `body` on loopback; yield the address."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
-
-    app = web.Application()
-    app.router.add_get("/tree", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/tree"
-    await runner.cleanup()
 
 
 async def sync_seconds(folder: Path, client: redis.asyncio.Redis) -> float:

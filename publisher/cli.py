@@ -1,18 +1,11 @@
 """The command `category-publisher` (contract, 7), put together.
 
-A command's module is imported when it is called, and none for `--help`: most of what a `sync` takes
-is importing, and all commands together import twice of what it needs.
-
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 a snapshot is held.
 """
 
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-import typer.core
-import typer.main
-
-from plumbing import entry
-from publisher.commands.options import new_app
+from plumbing import cli, entry
 
 COMMANDS: Final = {
     "demo": "Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.",
@@ -28,32 +21,11 @@ COMMANDS: Final = {
 }
 """Each is the `app` of the module of `publisher.commands` with that name; its help begins so."""
 
-
-class Commands(typer.core.TyperGroup):
-    """The group of COMMANDS."""
-
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  Typer's
-        """Return the names of all commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  Typer's
-        """Return the command of a name; None if there is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        return typer.main.get_command(entry.imported(f"publisher.commands.{cmd_name}").app)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  Typer's
-        """Show what there is, without importing it."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-app = new_app("Keeps TikTok Shop's category tree in Redis and publishes every change of it.")
-
-
-@app.callback(cls=Commands)
-def _category_publisher() -> None:
-    pass
+app = cli.group(
+    "Keeps TikTok Shop's category tree in Redis and publishes every change of it.",
+    "publisher.commands",
+    COMMANDS,
+)
 
 
 def main() -> NoReturn:

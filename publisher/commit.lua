@@ -37,20 +37,20 @@ for _, wanted in ipairs(wanted_types) do
   end
 end
 
-local function is(field, value)
-  return (redis.call('HGET', meta, field) or '') == value
+local fields = {'epoch', 'sequence', 'digest', 'committed_at', 'offset'}
+local found = {}
+for i, value in ipairs(redis.call('HMGET', meta, unpack(fields))) do
+  found[fields[i]] = value or ''
 end
-
 local new = {}
 for i = meta_first, meta_last, 2 do new[ARGV[i]] = ARGV[i + 1] end
-if is('epoch', new.epoch) and is('sequence', new.sequence) and is('digest', new.digest)
-    and is('committed_at', new.committed_at) then
-  return {'committed', redis.call('HGET', meta, 'offset')}
+
+if found.epoch == new.epoch and found.sequence == new.sequence and found.digest == new.digest
+    and found.committed_at == new.committed_at then
+  return {'committed', found.offset}
 end
-if not (is('epoch', ARGV[1]) and is('sequence', ARGV[2])) then
-  return {
-    'lost', redis.call('HGET', meta, 'epoch') or '', redis.call('HGET', meta, 'sequence') or '',
-  }
+if not (found.epoch == ARGV[1] and found.sequence == ARGV[2]) then
+  return {'lost', found.epoch, found.sequence}
 end
 
 -- A command that this user may not send must fail here, before the first write.
@@ -84,7 +84,7 @@ end
 -- All that is asked for below stands here, before the first write, since a question can be refused.
 local time = redis.call('TIME')
 local oldest = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[3])
-local offset = last_id()
+local offset = event_first > event_last and last_id()
 
 for i = event_first, event_last do
   offset = redis.call('XADD', events, '*', 'event', ARGV[i])

@@ -9,7 +9,7 @@ import typer
 
 from consumers import moment
 from consumers.commands.following import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption, new_app
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption
 from consumers.commands.running import enough_is_enough
 from consumers.history import past
 from consumers.history.answers import show_changes, show_tree
@@ -18,6 +18,7 @@ from consumers.history.projection import History
 from consumers.history.screen import JsonScreen, LineScreen, Screen
 from consumers.sql import database
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption
 from plumbing.config import check_catalog_name
 from plumbing.errors import ConfigError

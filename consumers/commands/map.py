@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from consumers.commands.following import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption, new_app
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption
 from consumers.commands.running import enough_is_enough
 from consumers.mapping import own, sheet, show
 from consumers.mapping.desk import Desk
@@ -25,6 +25,7 @@ from consumers.mapping.similar import MIN_SCORE, Leaves
 from consumers.mapping.tree import SEPARATOR, Tree
 from consumers.sql import database
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption, UnusedConfigOption
 from plumbing.config import check_catalog_name
 from plumbing.errors import ConfigError

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from consumers.commands.following import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption, new_app
+from consumers.commands.options import NAME_HELP, OnceOption, ToOption
 from consumers.mirror import Mirror
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption
 
 app = new_app()

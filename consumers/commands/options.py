@@ -26,17 +26,6 @@ OnceOption = Annotated[
 NAME_HELP = "The name under which Redis shows how far this is."
 
 
-def new_app(help_: str | None = None) -> typer.Typer:
-    """Return an empty command, or group of commands, that behaves as ours do."""
-    return typer.Typer(
-        help=help_,
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        add_completion=False,
-    )
-
-
 def check_name(name: str) -> None:
     """Raise ConfigError unless `name` can be a consumer's."""
     if not name or not name.isprintable():

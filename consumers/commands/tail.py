@@ -6,13 +6,14 @@ from typing import Annotated, Final
 import typer
 
 from consumers import beginning, moment, stream
-from consumers.commands.options import OnceOption, new_app
+from consumers.commands.options import OnceOption
 from consumers.commands.running import enough_is_enough, run
 from consumers.event import TYPES
 from consumers.model import EventType
 from consumers.moment import Moment
 from consumers.screen import JsonScreen, LineScreen
 from consumers.tail import Screen, Tail
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
 from plumbing.errors import ConfigError

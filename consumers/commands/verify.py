@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from consumers import stream
-from consumers.commands.options import ToOption, new_app
+from consumers.commands.options import ToOption
 from consumers.errors import CannotCompare, ElsewhereInHistory
 from consumers.projections import KINDS, kept
 from consumers.sql import database
@@ -20,6 +20,7 @@ from consumers.verify import Verdict
 from consumers.verify import repair as mend
 from consumers.verify import verify as compare
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
 from plumbing.errors import ConfigError, Error

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings
 from plumbing.errors import ConfigError, Error
 from publisher import record
 from publisher.app import configured, opened_app
-from publisher.commands.options import new_app
 from publisher.commands.telling import tell, told, warn
 
 app = new_app()

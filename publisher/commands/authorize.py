@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import ConfigOption, settings_of
 from plumbing.errors import ConfigError
 from plumbing.terminal import harmless
-from publisher.commands.options import new_app
 from publisher.sources.authorize import Authorized, authorize
 from publisher.sources.market import app_of
 from publisher.sources.token_place import opened_tokens

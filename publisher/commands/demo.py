@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from plumbing import command, logs
+from plumbing.cli import new_app
 from plumbing.command import UnusedConfigOption
 from plumbing.config import Settings
-from publisher.commands.options import new_app
 from publisher.demo.story import Story, tell
 
 app = new_app()

@@ -6,11 +6,12 @@ import orjson
 from rich.console import Console
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings
 from publisher import event, poll, show
 from publisher.app import configured, opened_app
-from publisher.commands.options import AcceptOption, JsonOption, new_app
+from publisher.commands.options import AcceptOption, JsonOption
 from publisher.commands.telling import HELD
 from publisher.words import counted
 

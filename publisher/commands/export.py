@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import CatalogArgument, ConfigOption, settings_of
 from plumbing.config import Settings, check_catalog_name
 from plumbing.errors import ConfigError
 from plumbing.server import opened
 from plumbing.stay import Stay
 from publisher import export
-from publisher.commands.options import new_app
 from publisher.store import Store
 
 app = new_app()

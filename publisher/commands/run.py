@@ -1,10 +1,10 @@
 """`category-publisher run`."""
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import ConfigOption, settings_of
 from plumbing.config import load
 from publisher import running
-from publisher.commands.options import new_app
 
 app = new_app()
 

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import UnusedConfigOption
-from publisher.commands.options import new_app
 from publisher.sandbox.errors import BadOption
 from publisher.sandbox.faults import KINDS, Fault
 from publisher.sandbox.options import SandboxOptions

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import UnusedConfigOption
 from plumbing.errors import ConfigError
 from publisher import schemas
-from publisher.commands.options import new_app
 
 app = new_app()
 

@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import ConfigOption, settings_of
 from plumbing.errors import ConfigError
 from publisher import look
-from publisher.commands.options import JsonOption, new_app
+from publisher.commands.options import JsonOption
 
 app = new_app()
 

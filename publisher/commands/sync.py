@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from plumbing import command
+from plumbing.cli import new_app
 from plumbing.command import ConfigOption, settings_of
 from plumbing.config import Settings
 from plumbing.errors import ConfigError, Error
 from publisher import record
 from publisher.app import App, configured, opened_app
-from publisher.commands.options import AcceptOption, new_app
+from publisher.commands.options import AcceptOption
 from publisher.commands.telling import tell
 from publisher.poll import Polled
 

@@ -114,7 +114,7 @@ VERSIONS = """
 """
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(FORESTS, MOVES)
 async def test_what_was_can_be_told(url: str, first: Forest, moves: Moves) -> None:
     """As of each place there is the tree of then, and between any two what leads from one to it."""

@@ -294,7 +294,7 @@ def test_on_fakeredis() -> None:
 
 def test_on_a_real_server(valkey: Valkey) -> None:
     """Nor on Valkey."""
-    play(valkey, 25)
+    play(valkey, 12)
 
 
 @pytest.mark.slow
