@@ -105,7 +105,7 @@ def prepare(desk: Desk) -> None:
 
 
 def publish_as(user: str, desk: Desk) -> None:
-    """Change, withhold, take back, approve, look, export; and what goes wrong."""
+    """Change, withhold, take back, approve, repair, look, export; and what goes wrong."""
     desk.give(CHANGED)
     assert desk.publish(user, "diff", "us")[0] == 0
     desk.give(SMALL)
@@ -115,6 +115,9 @@ def publish_as(user: str, desk: Desk) -> None:
     desk.give(SMALL)
     assert desk.publish(user, "sync", "us")[0] == 3
     assert desk.publish(user, "approve", "us", _held(desk, user))[0] == 0
+    with client_of(desk.server, "operator") as operator:
+        send(operator, "HSET", "catalog:{us}:meta", "digest", "not this")
+    assert desk.publish(user, "sync", "us")[0] == 0
     assert desk.publish(user, "export", "us")[0] == 0
     assert "holds a string" in desk.publish(user, "sync", "odd")[1]
     assert desk.publish(user, "status")[0] == 1
