@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench import consuming, document, publishing, starting
+from bench import change, consuming, document, publishing, starting
 from bench.peers.run import measured as peers_measured
 from bench.report import Result, lines
 from bench.works import CATCH_UP, LATENCY_P50, LATENCY_P99, RESET, SYNC
@@ -44,7 +44,7 @@ async def measured(size: Size) -> AsyncIterator[Result]:
     count = size.categories
     yield Result(CATCH_UP, count, await consuming.catch_up(count, count, size.runs))
     yield Result(RESET, count, await consuming.reset(count, size.runs))
-    p50, p99 = await consuming.latency(size.changes, size.runs)
+    p50, p99 = await change.latency(size.changes, size.runs)
     yield Result(LATENCY_P50, size.changes, p50)
     yield Result(LATENCY_P99, size.changes, p99)
     yield Result(SYNC, starting.CATEGORIES, await starting.sync_unchanged(3 * size.runs))

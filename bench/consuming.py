@@ -1,9 +1,9 @@
-"""A mirror with all its checks beside a bare loop without any, and how soon a change is handled.
+"""A mirror with all its checks beside a bare loop without any.
 
-Catch-up (events of the stream into the tables), reset (the whole state into empty tables) and the
-time from a commit to a projection, each beside its floor (`bench.floor`), in turn, in one run. What
-is read was written by the real publisher into the embedded server with its append-only file on;
-after every run what was written is compared with what was published.
+Catch-up (events of the stream into the tables) and reset (the whole state into empty tables), each
+beside its floor (`bench.floor`), in turn, in one run. What is read was written by the real
+publisher into the embedded server with its append-only file on; after every run what was written is
+compared with what was published.
 
     .venv/bin/python -m bench.consuming --categories 100000 --events 100000 --runs 5
     .venv/bin/python -m bench.consuming --database postgresql
@@ -11,14 +11,13 @@ after every run what was written is compared with what was published.
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import itertools
 import logging
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -33,8 +32,7 @@ from bench.measure import Samples, in_turn
 from consumers import stream
 from consumers.keep import keep
 from consumers.mirror import Mirror
-from consumers.model import Checkpoint, Event, Snapshot
-from consumers.projection import Projection
+from consumers.model import Checkpoint, Snapshot
 from consumers.reader import Reader
 from consumers.sql import database
 from plumbing import embedded
@@ -51,9 +49,6 @@ from tests.databases import MariaDb, Postgres, fetch
 DATABASES = ("sqlite", "postgresql", "mariadb")
 ANYTHING = Limits(max_removed=1_000_000, max_updated=1_000_000)
 """The guard has nothing against whatever is published here."""
-SMALL = 100
-"""Categories of the catalog in which single changes are timed."""
-BARE_STREAM = f"catalog:{{{CATALOG}}}:bare"
 
 Row: TypeAlias = dict[str, Any]
 Tree: TypeAlias = dict[str, Row]
@@ -68,27 +63,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--categories", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--database", choices=DATABASES, default=DATABASES[0])
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    asyncio.run(
-        _measured(
-            options.categories, options.events, options.changes, options.runs, options.database
-        )
-    )
+    asyncio.run(_measured(options.categories, options.events, options.runs, options.database))
 
 
-async def _measured(categories: int, events: int, changes: int, runs: int, name: str) -> None:
+async def _measured(categories: int, events: int, runs: int, name: str) -> None:
     print("| work | ratio | ours, ms | floor, ms |")
     print("| --- | --- | --- | --- |")
     followed = await catch_up(categories, events, runs, name=name)
     print(_told(f"{name}: catch-up of {events:,} events", followed), flush=True)
     print(_told(f"{name}: reset", await reset(categories, runs, name=name)), flush=True)
-    p50, p99 = await latency(changes, runs)
-    print(_told("one change to the handler, p50", p50))
-    print(_told("one change to the handler, p99", p99))
 
 
 def _told(what: str, samples: Samples) -> str:
@@ -116,113 +103,9 @@ async def reset(categories: int, runs: int, *, name: str = "sqlite") -> Samples:
         return await _timed(shop, new, None, runs)
 
 
-async def latency(changes: int, runs: int) -> tuple[Samples, Samples]:
-    """Return p50 and p99 of the seconds from before a commit until a projection is called.
-
-    `changes` a run, one at a time, each followed by one of the floor: the same event by a bare
-    XADD to a blocking XREAD. Both begin when both readers are waiting.
-    """
-    p50, p99 = Samples([], []), Samples([], [])
-    async with published() as shop, _handled(shop) as ours, _bare(shop) as bare:
-        await _one_by_one(shop, changes // 10, ours, bare)  # warms up
-        for _ in range(runs):
-            found = await _one_by_one(shop, changes, ours, bare)
-            for samples, percent in ((p50, 50), (p99, 99)):
-                mine, its = (statistics.quantiles(each, n=100)[percent - 1] for each in found)
-                samples.ours.append(mine)
-                samples.floor.append(its)
-    return p50, p99
-
-
-async def _one_by_one(
-    shop: "Shop",
-    changes: int,
-    ours: Callable[[], Awaitable[float]],
-    bare: Callable[[], Awaitable[float]],
-) -> tuple[list[float], list[float]]:
-    mine, its = [], []
-    for _ in range(changes):
-        await shop.waited_for(readers=2)
-        mine.append(await ours())
-        await shop.waited_for(readers=2)
-        its.append(await bare())
-    return mine, its
-
-
-class Handler(Projection):
-    """Tells when it is called."""
-
-    def __init__(self) -> None:
-        self.called: asyncio.Queue[float] = asyncio.Queue()
-
-    async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:  # noqa: ARG002
-        """Tell so."""
-        self.called.put_nowait(time.perf_counter())
-
-    async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:  # noqa: ARG002
-        """Tell so."""
-        self.called.put_nowait(time.perf_counter())
-
-
 @asynccontextmanager
-async def _handled(shop: "Shop") -> AsyncIterator[Callable[[], Awaitable[float]]]:
-    """Have a projection running, and give what changes one category and times it."""
-    await shop.publish(grown(SMALL))
-    handler = Handler()
-    numbers = itertools.count()
-
-    async def change() -> float:
-        one = shop.tree[str(SMALL)] | {"local_name": f"Renamed {next(numbers)}"}
-        await shop.publish({**shop.tree, one["id"]: one})
-        return await handler.called.get() - shop.store.began
-
-    async with (
-        stream.opened(shop.server, CATALOG, once=False) as events,
-        _running(keep(handler, Reader(events, "handler"))),
-    ):
-        await handler.called.get()
-        yield change
-
-
-@asynccontextmanager
-async def _bare(shop: "Shop") -> AsyncIterator[Callable[[], Awaitable[float]]]:
-    """Have the bare reader running, and give what adds the last event to its stream and times it.
-
-    Clients are of the same kind as ours.
-    """
-    called: asyncio.Queue[float] = asyncio.Queue()
-    newest: Any = await shop.client.xrevrange(f"catalog:{{{CATALOG}}}:events", count=1)
-
-    async def read(client: Client) -> None:
-        offset = b"0-0"
-        while True:
-            reply: Any = await client.xread({BARE_STREAM: offset}, count=1000, block=2000)
-            if reply:
-                called.put_nowait(time.perf_counter())
-                offset = reply[0][1][-1][0]
-
-    async def change() -> float:
-        began = time.perf_counter()
-        await shop.client.xadd(BARE_STREAM, newest[0][1])
-        return await called.get() - began
-
-    async with _client(shop.server) as client, _running(read(client)):
-        yield change
-
-
-@asynccontextmanager
-async def _running(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-@asynccontextmanager
-async def _client(server: Server) -> AsyncIterator[Client]:
+async def client_of(server: Server) -> AsyncIterator[Client]:
+    """Have a client of `server`, for as long as the context lasts."""
     client = server.client()
     try:
         yield client
@@ -291,7 +174,7 @@ async def published() -> AsyncIterator[Shop]:
         folder.chmod(0o755)  # noqa: ASYNC240  PostgreSQL runs as another user
         async with (
             embedded.running(folder, Stay.BORROW) as url,
-            _client(Server(url)) as client,
+            client_of(Server(url)) as client,
         ):
             yield Shop(folder, url, client)
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from bench.report import Result, lines
 from bench.works import (
     BLOCKED,
     FIRST_IMPORT,
+    HANDED,
     ONE_PERCENT,
     OTHER_ORDER,
     PEAK,
@@ -79,8 +81,9 @@ class Bench:
         return seconds
 
     def flush(self) -> None:
-        """Empty the server, and wait until it is done with that."""
+        """Empty the server, of scripts and what they left too, and wait until it is done."""
         self.redis.flushall(asynchronous=False)
+        self.redis.script_flush("SYNC")
         self.redis.config_resetstat()
 
     async def first_import(self, body: bytes) -> float:
@@ -135,6 +138,7 @@ async def measured(categories: int, runs: int) -> list[Result]:
         found = [
             Result(FIRST_IMPORT, categories, await importing(bench, body, runs)),
             Result(BLOCKED, categories, await blocking(bench, body, runs)),
+            Result(HANDED, categories, await handing(bench, body, runs)),
             Result(REDIS_MEMORY, categories, await stored(bench, body)),
         ]
         found += [Result(bar, categories, each) for bar, each in await polling(bench, tree, runs)]
@@ -156,6 +160,23 @@ async def blocking(bench: Bench, body: bytes, runs: int) -> Samples:
     async def ours() -> float:
         await bench.first_import(body)
         return bench.seconds_of("evalsha")
+
+    async def floor() -> float:
+        await bench.bare_import(words)
+        return bench.seconds_of("exec")
+
+    return await in_turn(runs, ours, floor)
+
+
+async def handing(bench: Bench, body: bytes, runs: int) -> Samples:
+    """How long a script takes that does nothing: each word becomes a string of Lua's."""
+    commands = await bench.commands(body)
+    words = bare.transaction(commands)
+    handed = bare.packed([b"EVAL", b"return 0", b"0", *chain.from_iterable(commands)])
+
+    async def ours() -> float:
+        await bench.bare_import(handed)
+        return bench.seconds_of("eval")
 
     async def floor() -> float:
         await bench.bare_import(words)

@@ -42,6 +42,9 @@ PEAK: Final = Bar(
 SCALED_TIME: Final = Bar("first import of 200,000", "of 20,000", 11.0, 10.0)
 SCALED_MEMORY: Final = Bar("peak memory of 200,000", "of 20,000", 11.0, 10.0, "bytes")
 BLOCKED: Final = Bar("the server is blocked by a commit", "the same commands in EXEC", 1.5, 1.1)
+HANDED: Final = Bar(
+    "the server is blocked by a script that is only handed these words", BLOCKED.floor, None, None
+)
 SYNC: Final = Bar(
     "`sync`, nothing changed, 2,700 categories, whole process",
     "an interpreter that imports aiohttp, redis.asyncio, orjson, pydantic-settings",
