@@ -19,10 +19,15 @@ CONTRACT: Final = "1"
 
 
 class Position(NamedTuple):
-    """What a commit expects to find: epoch and sequence as they stand in meta, b"" if absent."""
+    """What a commit expects to find, as it stands in meta; b"" if absent.
+
+    With the digest: where a server is set back to a backup, or a replica that lags is promoted,
+    another history may come to the same sequence of the same epoch.
+    """
 
     epoch: bytes
     sequence: bytes
+    digest: bytes
 
 
 @dataclass(frozen=True)

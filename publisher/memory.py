@@ -71,7 +71,7 @@ class Remembered:
         `noted` came over another connection: after a failover perhaps from another server.
         """
         is_untouched = await kept.watch.ended_untouched()
-        if is_untouched and kept.state.is_at(noted):
+        if is_untouched and kept.state.position == noted.position:
             return kept.state
         return await self._store.load()
 

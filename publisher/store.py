@@ -47,7 +47,6 @@ class Noted(NamedTuple):
     """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
 
     position: Position
-    digest: bytes
     origin: dict[str, Any] | None
 
 
@@ -71,11 +70,6 @@ class State:
             return None
         place = Place(self.meta["epoch"], int(self.meta["sequence"]), int(self.meta["digest"], 16))
         return place if place.digest == digests.of(self.tree.values()) else None
-
-    def is_at(self, noted: Noted) -> bool:
-        """Whether this is the state at the position that was noted."""
-        digest = self.meta.get("digest", "").encode()
-        return (self.position, digest) == (noted.position, noted.digest)
 
     @property
     def damaged(self) -> bool:
@@ -118,7 +112,7 @@ class Store:
                 f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
                 f"contract {CONTRACT}: update it"
             )
-        return Noted(Position(epoch, sequence), digest, json_object(origin))
+        return Noted(Position(epoch, sequence, digest), json_object(origin))
 
     async def watch(self) -> Watch | None:
         """Begin to watch over rows and meta; None where the server cannot do that."""
@@ -133,7 +127,7 @@ class Store:
                 rows, raw_meta = await pipe.execute()
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        position = Position(raw_meta.get(b"epoch", b""), raw_meta.get(b"sequence", b""))
+        position = Position(*(raw_meta.get(field.encode(), b"") for field in Position._fields))
         tree: dict[str, Category] = {}
         rubbish = []
         for field, value in rows.items():
@@ -158,8 +152,8 @@ class Store:
         verdict, *details = (text(word) for word in reply)
         if verdict == "lost":
             raise RaceLost(
-                f"catalog {self.catalog}: another publisher has committed meanwhile (epoch and "
-                f"sequence are {':'.join(details)}, not {text(b':'.join(commit.expected))})"
+                f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
+                f"{'-'.join(details)}, not {text(b'-'.join(commit.expected))})"
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)

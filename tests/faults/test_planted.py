@@ -62,7 +62,7 @@ BUGS: Final = [
     Bug(
         "commit: on top of anything",
         "publisher/commit.lua",
-        "if not (found.epoch == ARGV[1] and found.sequence == ARGV[2]) then",
+        "if not (found.epoch == ARGV[1] and found.sequence == ARGV[2] and found.digest == ARGV[3]) then",
         "if false then",
     ),
     Bug(

@@ -9,12 +9,17 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.faults import mortal
+from tests.faults import backup, mortal
 from tests.faults.book import Book
+from tests.faults.checker import Tree
 from tests.faults.processes import Process
 from tests.faults.world import World, opened
 from tests.valkey import Valkey
 from tests.waiting import eventually
+
+BEFORE = "before EVALSHA"
+ROUNDS = 3
+"""Each of the server being set back while a publisher stands still."""
 
 
 async def test_every_point(server: Valkey, folder: Path, book: Book, seed: int) -> None:
@@ -36,6 +41,56 @@ async def test_every_point(server: Valkey, folder: Path, book: Book, seed: int) 
     )
 
 
+async def test_set_back(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+    """Who was stopped before its commit finds its epoch and sequence again, in another history."""
+    async with opened(folder, server, seed=seed, kinds=(), watched=False) as world:
+        assert await world.publisher("sync").ended() == 0
+        await world.checker.look()
+        keys, tree = await backup.taken(world.client), world.upstream.tree
+        trees = [renamed(tree, name) for name in ("one", "two", "three")]
+        await published(world, trees[0])
+        world.upstream.becomes(trees[1])
+        alone = stopped(world, at=0)
+        assert await alone.ended() == 0, alone.err
+        at = mortal.points(alone.logs, among={BEFORE}).index(BEFORE) + 1
+        for _ in range(ROUNDS):
+            await set_back(world, keys)
+            await published(world, trees[0])
+            world.upstream.becomes(trees[1])
+            first = stopped(world, at=at)
+            await eventually(lambda: stands(first))  # noqa: B023  it is over before the next round
+            await set_back(world, keys)
+            await published(world, trees[2])
+            await goes_on(world, first)
+        verdict = await world.verdict()
+    book.ran(
+        "publisher stopped before its commit, while the server is set back",
+        verdict,
+        runs=ROUNDS,
+        seed=seed,
+    )
+
+
+def renamed(tree: Tree, name: str) -> Tree:
+    """Return `tree` with another name for one category: one event leads there."""
+    return tree | {"1": tree["1"] | {"local_name": name}}
+
+
+async def published(world: World, tree: Tree) -> None:
+    """Have `tree` be the state."""
+    world.upstream.becomes(tree)
+    assert await world.publisher("sync").ended() == 0
+    await world.checker.look()
+
+
+async def set_back(world: World, keys: backup.Backup) -> None:
+    """Have the keys as they were, and from there on another history."""
+    world.checker.broken("set back")
+    await backup.put_back(world.client, keys)
+    await world.checker.look()
+    world.checker.whole()
+
+
 async def overtaken(world: World, number: int) -> None:
     """Stop a publisher at its point `number`, let another one commit, and the first one go on."""
     world.upstream.changes(world.chance)
@@ -45,6 +100,11 @@ async def overtaken(world: World, number: int) -> None:
     world.upstream.changes(world.chance)
     assert await world.publisher("sync").ended() == 0
     await world.checker.look()
+    await goes_on(world, first)
+
+
+async def goes_on(world: World, first: Process) -> None:
+    """Let a publisher go on that was overtaken, and poll once more."""
     begin = time.monotonic()
     first.resume()
     assert await first.ended() == 0, first.err

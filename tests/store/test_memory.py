@@ -133,7 +133,8 @@ async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
     noted = await polling.store.note()
     before = polling.store.loads
     await remembered.state(noted)
-    await remembered.state(noted._replace(digest=b"0123456789abcdef"))
+    other = noted.position._replace(digest=b"0123456789abcdef")
+    await remembered.state(noted._replace(position=other))
     assert polling.store.loads == before + 1
 
 
