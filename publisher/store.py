@@ -4,7 +4,7 @@ The state is read whole and checked against `meta`; it is changed only by `commi
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -153,7 +153,7 @@ class Store:
         if verdict == "lost":
             raise RaceLost(
                 f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
-                f"{'-'.join(details)}, not {text(b'-'.join(commit.expected))})"
+                f"{_told(details)}, not {_told(map(text, commit.expected))})"
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)
@@ -190,6 +190,11 @@ class Store:
                 if found not in {"none", wanted}:
                     return _wrong_type(key, found, wanted)
         return error
+
+
+def _told(position: Iterable[str]) -> str:
+    """Return a position as messages have it: as an event's id, or that there was no meta yet."""
+    return "-".join(position).strip("-") or "nothing"
 
 
 def _wrong_type(key: str, found: str, wanted: str) -> WrongType:

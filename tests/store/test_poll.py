@@ -120,7 +120,22 @@ async def test_the_commit_itself_checks_the_position(
     late = await _commit_of(catalog)
     await poll_once(catalog)
     before = await dump(client)
-    with pytest.raises(RaceLost, match="not :"):
+    with pytest.raises(RaceLost, match="not nothing"):
+        await catalog.store.commit(late)
+    assert await dump(client) == before
+
+
+async def test_a_commit_is_not_for_another_history(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """A server that was set back comes to the same epoch and sequence with another digest."""
+    source.says(SMALL)
+    await poll_once(catalog)
+    source.says(wide(4))
+    late = await _commit_of(catalog)
+    await client.hset(f"{KEYS}meta", "digest", "0123456789abcdef")
+    before = await dump(client)
+    with pytest.raises(RaceLost, match=r"it is at [0-9a-f]{8}-3-0123456789abcdef, not"):
         await catalog.store.commit(late)
     assert await dump(client) == before
 
