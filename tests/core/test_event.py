@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from publisher import digest
 from publisher.diff import diff
-from publisher.event import Place, encode, row
+from publisher.event import Place, data, encode, row
 from publisher.model import Category, Change
 from tests.schemas import assert_valid_category, assert_valid_event
 from tests.trees import forests
@@ -81,3 +81,12 @@ def test_every_event_is_valid_and_in_its_place(
     assert end == Place("00000000", 7 + len(events), digest.of(snapshot.values()))
     for category in snapshot.values():
         assert_valid_category(orjson.loads(row(category)))
+
+
+def test_what_a_hold_tells_of_a_change() -> None:
+    """All of an event's `data` but the digest, in its order."""
+    for change in (Change("updated", SUPPLIES, HOME), Change("removed", HOME)):
+        [(event, _)] = encode("us", START, TIME, [change])
+        told = orjson.loads(event)["data"]
+        del told["digest"]
+        assert list(data(change).items()) == list(told.items())

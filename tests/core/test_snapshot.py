@@ -112,6 +112,14 @@ def test_at_most_200_000_categories() -> None:
     )
 
 
+def test_the_limit_of_what_is_not_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same there."""
+    monkeypatch.setattr("publisher.exact.MAX_CATEGORIES", 2)
+    strange = [{**ROW, "id": str(number), "colour": 1} for number in range(1, 4)]
+    assert len(decode(envelope(strange[:2]), bare_list=False).tree) == 2
+    assert refusal(envelope(strange)) == "3 categories; a catalog holds at most 2"
+
+
 @pytest.mark.parametrize(
     ("rows", "warning"),
     [
