@@ -75,7 +75,7 @@ audit: ## Look the locked packages up among known vulnerabilities (needs the net
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
 # Each mutant is the code with one small change; docs/mutants.md judges those that no test noticed.
-mutants: $(READY) $(VENV)/mutants ## Change the core in every small way, and see that a test fails (10 minutes)
+mutants: $(READY) $(VENV)/mutants ## Change the core in every small way, and see that a test fails (13 minutes)
 	rm -rf mutants
 	PYTHONHASHSEED=0 PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut run
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut results

@@ -14,8 +14,8 @@ CHILD: dict[str, Any] = {**ROW, "id": "2", "parent_id": "1"}
 STRANGE: dict[str, Any] = {**ROW, "colour": 1}
 
 
-def envelope(*rows: Any, request_id: str = "1") -> bytes:
-    told = {"code": 0, "message": "Success", "request_id": request_id}
+def envelope(*rows: Any, **more: Any) -> bytes:
+    told = {"code": 0, "message": "Success", "request_id": "1", **more}
     return orjson.dumps({**told, "data": {"categories": rows}})
 
 
@@ -60,16 +60,16 @@ def test_the_same_tree_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert second.of_tree == first.of_tree == ("leaves with children: '1'",)
 
 
-@pytest.mark.parametrize("row", [ROW, STRANGE])
-def test_another_tree_is_another_snapshot(row: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("row", "more"), [(ROW, {}), (STRANGE, {}), (ROW, {"took_ms": 3})])
+def test_another_tree_is_another_snapshot(row: dict[str, Any], more: dict[str, Any]) -> None:
     """As documented or not, what comes next is looked at."""
     decoder = Decoder()
-    decoder.decode(envelope(row), bare_list=False)
+    decoder.decode(envelope(row, **more), bare_list=False)
     for name in ("Garden", "Toys"):
-        found = decoder.decode(envelope({**row, "local_name": name}), bare_list=False)
+        found = decoder.decode(envelope({**row, "local_name": name}, **more), bare_list=False)
         assert found.tree["1"].local_name == name
     with pytest.raises(BadSnapshot, match="a branch is missing"):
-        decoder.decode(envelope({**row, "parent_id": "9"}), bare_list=False)
+        decoder.decode(envelope({**row, "parent_id": "9"}, **more), bare_list=False)
 
 
 def _forbidden(*_: Any, **__: Any) -> Any:
