@@ -29,12 +29,13 @@ class Pieces:
         self._words = words
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the pieces; hiredis packs each as a command, whose own beginning is left out."""
-        yield b"*%d\r\n" % (len(self._first) + len(self._words))
+        """Yield the pieces; hiredis packs each as a command, whose own beginning is replaced."""
+        beginning = b"*%d\r\n" % (len(self._first) + len(self._words))
         words: Iterator[Word] = chain(self._first, self._words)
         while piece := tuple(islice(words, WORDS)):
             packed: bytes = hiredis.pack_command(piece)  # type: ignore[arg-type]  # their stub's
-            yield packed[packed.index(b"$") :]
+            yield beginning + packed[packed.index(b"$") :]
+            beginning = b""
 
 
 class Piecewise(AbstractConnection):
