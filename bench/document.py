@@ -3,7 +3,6 @@
 import json
 import platform
 import re
-import statistics
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,23 +15,15 @@ from typing import Any, Final
 from bench.peers.figure import PeerFigure
 from bench.peers.run import PYTHON, table
 from bench.report import Result, lines
-from bench.works import FIRST_IMPORT, ONE_PERCENT, SAME_BYTES
 
 BEGIN: Final = "<!-- written by `make bench`: begin -->"
 END: Final = "<!-- written by `make bench`: end -->"
-OURS: Final = {
-    FIRST_IMPORT: "first list",
-    ONE_PERCENT: "1 % changed",
-    SAME_BYTES: "nothing changed",
-}
-"""Works that peers do as well, in their words."""
 
 
 def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
     """Put tables between the marks in `document`, and plots beside it."""
     main = [each for each in results if each.is_judged]
     sizes = [each for each in results if not each.is_judged]
-    compared = [*_ours(main), *peers]
     parts = [
         f"{_machine()}",
         *lines(main),
@@ -43,7 +34,7 @@ def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]
         "",
         "Beside the peers, ours first:",
         "",
-        table(compared),
+        table(peers),
         "",
         "![Ratios by size](benchmarks-ratios.svg)",
         "",
@@ -53,23 +44,7 @@ def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]
     _, _, tail = rest.partition(END)
     told = "\n".join(parts)
     document.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}", "utf-8")
-    _draw(document.parent, results, compared)
-
-
-def _ours(results: Sequence[Result]) -> list[PeerFigure]:
-    """Return our own figures for the works of peers."""
-    return [
-        PeerFigure(
-            "category-publisher",
-            OURS[each.bar],
-            each.categories,
-            statistics.median(each.samples.ours),
-            0.0,
-            version("category-publisher"),
-        )
-        for each in results
-        if each.bar in OURS
-    ]
+    _draw(document.parent, results, peers)
 
 
 def _machine() -> str:

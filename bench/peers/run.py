@@ -1,7 +1,7 @@
 """Lets the peers work, one after another, on the same input and against the same embedded server.
 
-In the main environment; the peers' processes in `.venv/bench`. Nothing leaves this machine: all
-talk over a Unix socket or loopback.
+In the main environment, as our publisher's process is; the peers' are in `.venv/bench`. Nothing
+leaves this machine: all talk over a Unix socket or loopback.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from tests.databases import Postgres
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"
+OURS = "bench.peers.ours"
 LIMIT_SECONDS = 620
 """A peer ends itself before that (meter.LIMIT_SECONDS)."""
 STREAM = "catalog:{us}:events"
@@ -105,13 +106,13 @@ def _work(name: str, work: Given) -> list[PeerFigure]:
     own = Path(tempfile.mkdtemp(prefix="peer-", dir=work.folder))
     module, prepared = PEERS[name]
     with prepared(work._replace(folder=own)) as words:
-        return _in_a_process(f"bench.peers.{module}", words, own)
+        return _in_a_process(module, words, own)
 
 
 def _in_a_process(module: str, words: Words, folder: Path) -> list[PeerFigure]:
     """Run a peer and return what it told; RuntimeError with its last words if it failed."""
     done = subprocess.run(
-        [PYTHON, "-m", module, *words],
+        [sys.executable if module == OURS else PYTHON, "-m", module, *words],
         cwd=folder,
         env=_environment(folder),
         capture_output=True,
@@ -135,7 +136,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _script(work: Given) -> Iterator[Words]:
+def _polling(work: Given) -> Iterator[Words]:
     yield [work.redis_url, *map(str, work.lists)]
 
 
@@ -195,9 +196,10 @@ async def _loaded(server: Postgres, tree: Sequence[Row]) -> str:
 
 
 PEERS: dict[str, tuple[str, Callable[[Given], AbstractContextManager[Words]]]] = {
-    "script": ("script", _script),
-    "dlt": ("dlt_scd2", _dlt),
-    "debezium": ("debezium", _debezium),
-    "faststream": ("faststream_consumer", _faststream),
+    "category-publisher": (OURS, _polling),
+    "script": ("bench.peers.script", _polling),
+    "dlt": ("bench.peers.dlt_scd2", _dlt),
+    "debezium": ("bench.peers.debezium", _debezium),
+    "faststream": ("bench.peers.faststream_consumer", _faststream),
 }
 """Name → module, and what prepares its work and gives its command line."""
