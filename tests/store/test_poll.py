@@ -457,6 +457,18 @@ async def test_the_stream_is_trimmed_by_age(
     assert len((await seen(client)).events) == 3
 
 
+async def test_many_words_are_sent_once(
+    real_client: redis.asyncio.Redis, source: ScriptedSource
+) -> None:
+    """Whether the server knows the script is found out before they are sent."""
+    await real_client.script_flush()
+    await real_client.config_resetstat()
+    source.says(wide(4000))
+    await poll_once(Catalog("us", {}, source, Store(real_client, "us")))
+    stats: Any = await real_client.info("commandstats")
+    assert (stats["cmdstat_evalsha"]["calls"], stats["cmdstat_evalsha"]["failed_calls"]) == (1, 0)
+
+
 @pytest.mark.parametrize("command", ["xtrim", "time", "xadd", "hset", "hdel", "del"])
 async def test_a_commit_that_is_not_permitted_writes_nothing(
     real_client: redis.asyncio.Redis, source: ScriptedSource, command: str
