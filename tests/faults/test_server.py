@@ -131,8 +131,7 @@ async def _unmended(world: World) -> AsyncIterator[None]:
     async def is_seen() -> bool:
         return await _all_log(world, WAITS, before) or bool(world.checker.findings)
 
-    for publisher in world.publishers:
-        publisher.pause()
+    await _paused(world.publishers)
     yield
     await eventually(is_seen, within=SETTLE_SECONDS)
     for publisher in world.publishers:
