@@ -11,6 +11,7 @@ import pytest
 from tests.faults.book import Book
 from tests.faults.network import FOREVER, LINKS, PASSING, TWICE, Link, drawn, networked
 from tests.faults.proxy import STRIKES, Fault, Proxy, Strike
+from tests.faults.world import SETTLE_SECONDS
 from tests.valkey import Valkey
 from tests.waiting import eventually
 
@@ -70,10 +71,10 @@ async def test_once_more(
             before = len(proxy.repeats)
             proxy.suffer(fault)
             await world.changes(6)
-            await eventually(partial(is_repeated, proxy, before, request))
+            await eventually(partial(is_repeated, proxy, before, request), within=SETTLE_SECONDS)
             proxy.recover()
             await world.settled()
-        await eventually(partial(have_come, proxy))
+        await eventually(partial(have_come, proxy), within=SETTLE_SECONDS)
         await world.changes(1)
         await world.settled()
         verdict = await world.verdict()
@@ -117,7 +118,7 @@ async def test_a_strike(
         for number in range(1, ROUNDS + 1):
             network[link].strike(word, strike)
             await world.changes(1)
-            await eventually(partial(is_struck, network[link], number))
+            await eventually(partial(is_struck, network[link], number), within=SETTLE_SECONDS)
             await world.changes(1)
             await world.settled()
         verdict = await world.verdict()

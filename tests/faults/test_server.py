@@ -244,7 +244,8 @@ async def test_full_disk(binary: str, folder: Path, book: Book, seed: int) -> No
                 said = times_said({"MISCONF"}, server)
                 full_disk.fill(server)
                 await world.changes()
-                await eventually(partial(is_said_again, said, {"MISCONF"}, server))
+                is_refused = partial(is_said_again, said, {"MISCONF"}, server)
+                await eventually(is_refused, within=SETTLE_SECONDS)
                 if number % 2:
                     world.checker.broken("what was in memory only is gone")
                     lost += await servers.restarted(world)
