@@ -55,7 +55,8 @@ async def test_power_cut(
 ) -> None:
     """The end of the append-only file is gone, any number of bytes of the last `unsure` rounds.
 
-    What was acknowledged with `always` was on the disk before, so all of that has to be there again.
+    With `always` nothing is cut off: that what was acknowledged is on the disk by then is the word of
+    the server and of the disk, and not tried here. So all of it has to be there again.
 
     On Redis 7 some of a lost commit's events come back with a later start, without its state: what
     makes the copies right then is that no event is followed that does not connect.
@@ -73,7 +74,7 @@ async def test_power_cut(
             lost += await servers.cut_power(world, since)
             await world.settled()
         verdict = await world.verdict()
-    gone = "the last writes are gone" if unsure else "what was acknowledged is on the disk"
+    gone = "the last writes are gone" if unsure else "nothing is cut off"
     fault = f"power cut, appendfsync {policy}: {gone}"
     book.ran(fault, verdict, runs=rounds, seed=seed, server_lost=lost)
     assert (lost > 0) == (unsure > 0)
