@@ -17,6 +17,11 @@ LINKS: Final[tuple[Link, ...]] = get_args(Link)
 FOREVER: Final[Fault] = "black hole for ever"
 PASSING: Final = [fault for fault in FAULTS if fault != FOREVER]
 """Those after which nobody waits for a time-out."""
+TWICE: Final[tuple[Fault, Fault]] = (
+    "duplicate the last request",
+    "duplicate the last request, late",
+)
+"""Those with which a request comes once more, at once and late."""
 Network: TypeAlias = dict[Link, Proxy]
 
 

@@ -35,12 +35,23 @@ DELAY: Final = 0.15
 STRIKE_SECONDS: Final = 1.0
 LATE: Final = 1.5
 """Seconds after which a request comes once more: others have committed since."""
+REPLY_SECONDS: Final = 1.0
+"""A read that waits for an event is not waited for longer than that."""
 DRIP_BYTES: Final = 100
 DRIP_SECONDS: Final = 0.003
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Carry: TypeAlias = Callable[[bytes], Awaitable[bool]]
 """Passes a chunk on; False if the connection ends there."""
+
+
+@dataclass
+class Repeat:
+    """A request that comes once more."""
+
+    request: bytes
+    reply: bytes | None = None
+    """What it was answered then, empty if nothing; None while it has not come."""
 
 
 @dataclass
@@ -62,6 +73,8 @@ class Proxy:
         """Chunks that suffered a fault."""
         self.struck = 0
         """Requests that suffered a strike."""
+        self.repeats: list[Repeat] = []
+        """Requests that were duplicated, in their order."""
         self._ambush: tuple[bytes, Strike] | None = None
         self._server_port = server_port
         self._well = asyncio.Event()
@@ -122,9 +135,9 @@ class Proxy:
                 return False
         match self.fault:
             case "duplicate the last request":
-                self._begin(self._once_more(data, 0))
+                self._repeat(data, 0)
             case "duplicate the last request, late":
-                self._begin(self._once_more(data, LATE))
+                self._repeat(data, LATE)
         return await self._pass_on(data, way.server)
 
     async def _reply(self, data: bytes, way: Connection) -> bool:
@@ -159,17 +172,23 @@ class Proxy:
             writer.write(data[at : at + DRIP_BYTES])
             await asyncio.sleep(DRIP_SECONDS if self.fault else 0)
 
-    async def _once_more(self, data: bytes, after: float) -> None:
-        """Send a request again, on a connection of its own; nobody hears the reply."""
+    def _repeat(self, data: bytes, after: float) -> None:
+        self.repeats.append(Repeat(data))
+        self._begin(self._once_more(self.repeats[-1], after))
+
+    async def _once_more(self, repeat: Repeat, after: float) -> None:
+        """Send a request again, on a connection of its own; no client hears the reply."""
         await asyncio.sleep(after)
+        reply = b""
         with contextlib.suppress(OSError):  # TimeoutError is one
             reader, writer = await asyncio.open_connection("127.0.0.1", self._server_port)
             try:
-                writer.write(data)
-                async with asyncio.timeout(1):
-                    await reader.read(CHUNK)
+                writer.write(repeat.request)
+                async with asyncio.timeout(REPLY_SECONDS):
+                    reply = await reader.read(CHUNK)
             finally:
                 writer.transport.abort()
+        repeat.reply = reply
 
 
 @asynccontextmanager

@@ -46,6 +46,11 @@ def position(server: Valkey) -> object:
     return asked(server, "HMGET", "catalog:{us}:meta", "epoch", "sequence", "digest")
 
 
+def sequence(server: Valkey) -> int:
+    """Return the number of catalog `us`'s last event, as `server` has it now."""
+    return int(asked(server, "HGET", "catalog:{us}:meta", "sequence"))
+
+
 def epoch(server: Valkey) -> object:
     """Return the name of catalog `us`'s history, as `server` has it now; None without one."""
     return asked(server, "HGET", "catalog:{us}:meta", "epoch")

@@ -18,11 +18,11 @@ from consumers.keep import keep
 from consumers.reader import Reader
 from consumers.sql import database
 from plumbing.server import Server
-from tests.databases import MariaDb, Postgres
+from tests.databases import MariaDb, Postgres, fetch
 from tests.faults import backup, mortal
 from tests.faults.backup import Backup
 from tests.faults.book import Book
-from tests.faults.copies import KINDS, MIRROR, Copy, Kind
+from tests.faults.copies import HISTORY, KINDS, MIRROR, Copy, Kind
 from tests.faults.processes import Process
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
@@ -36,6 +36,8 @@ CHECKPOINT: Final[dict[Work, str]] = {
     "a resync": "after UPDATE checkpoints",
 }
 """A point of each work without which it was another one."""
+RESYNCED: Final = "resynced"
+"""What a consumer logs after each reset."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,13 @@ async def _killed_everywhere(
         stage = Stage(world, kind, work, engine, await published(world), redis=redis)
         alone = await stage.begun(last=0)
         assert await alone.ended() == 0, alone.err
+        assert alone.err.count(RESYNCED) == (work != "a batch of events"), alone.err
         points = mortal.points(alone.logs, among={CHECKPOINT[work], "before COMMIT"})
         for number, point in enumerate(points, 1):
             process = await stage.begun(last=number)
             assert await process.ended() == KILLED, process.err
             assert mortal.points(process.logs)[-1] == point
-            await stage.recovers()
+            await stage.recovers(process)
         world.upstream.becomes(world.checker.tree)
         verdict = await world.verdict()
     where = f"{kind.name} in {type(engine).__name__ if engine else 'SQLite'}"
@@ -140,16 +143,24 @@ class Stage:
             self.copy, "--once", before=lambda folder: partial(armed, folder)
         )
 
-    async def recovers(self) -> None:
-        """Judge what was left behind, do the rest, and judge that."""
+    async def recovers(self, killed: Process) -> None:
+        """Judge what was left behind, do the rest, and judge that: events are enough for events."""
         await self.copy.look()
         begin = time.monotonic()
         process = self.world.consumer(self.copy, "--once")
         assert await process.ended() == 0, process.err
         self.world.longest = max(self.world.longest, time.monotonic() - begin)
         await self.copy.final()
+        if self.work == "a batch of events":
+            assert RESYNCED not in killed.err + process.err
+            await self._followed()
         if self.engine:
             await self.engine.give_back(self.copy.url)
+
+    async def _followed(self) -> None:
+        """Find no resync in the history but that of `_catch_up`."""
+        if self.kind is HISTORY:
+            assert await fetch(self.copy.url, "SELECT COUNT(*) FROM history_resyncs") == [(1,)]
 
     async def _catch_up(self) -> None:
         """Do what `--once` does, here: that is only the beginning."""

@@ -4,12 +4,14 @@ import asyncio
 import random
 from functools import partial
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import pytest
 
 from tests.faults.book import Book
-from tests.faults.network import FOREVER, LINKS, PASSING, Link, drawn, networked
+from tests.faults.network import FOREVER, LINKS, PASSING, TWICE, Link, drawn, networked
 from tests.faults.proxy import STRIKES, Fault, Proxy, Strike
+from tests.faults.world import SETTLE_SECONDS
 from tests.valkey import Valkey
 from tests.waiting import eventually
 
@@ -19,8 +21,24 @@ TIME_OUT = 100.0
 """Seconds: a command of the publisher may take sixty before its connection counts as lost."""
 
 
+class Repeated(NamedTuple):
+    """A word of a link's request that has an effect, and words of the replies to its repeats."""
+
+    request: bytes
+    at_once: bytes
+    late: bytes
+
+
+REPEATED: Final[dict[Link, Repeated]] = {
+    "publisher-Redis": Repeated(b"EVALSHA", at_once=b"committed", late=b"lost"),
+    "consumer-Redis": Repeated(b"HSET", at_once=b":0", late=b":0"),
+    "publisher-source": Repeated(b"GET", at_once=b"200 OK", late=b"200 OK"),
+}
+"""A commit that comes twice finds itself done at first, and that it lost a race later."""
+
+
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", [fault for fault in PASSING if fault not in TWICE])
 async def test_a_fault(
     fault: Fault, link: Link, server: Valkey, folder: Path, book: Book, seed: int
 ) -> None:
@@ -36,6 +54,43 @@ async def test_a_fault(
         verdict = await world.verdict()
         assert network[link].hits > 0
     book.ran(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("fault", TWICE)
+async def test_once_more(
+    fault: Fault, link: Link, server: Valkey, folder: Path, book: Book, seed: int
+) -> None:
+    """What comes twice, at once or when others have committed since, has its effect once."""
+    request, *replies = REPEATED[link]
+    async with networked(folder, server, seed=seed) as (world, network):
+        world.start(publishers=2)
+        await world.settled()
+        proxy = network[link]
+        for _ in range(ROUNDS):
+            before = len(proxy.repeats)
+            proxy.suffer(fault)
+            await world.changes(6)
+            await eventually(partial(is_repeated, proxy, before, request), within=SETTLE_SECONDS)
+            proxy.recover()
+            await world.settled()
+        await eventually(partial(have_come, proxy), within=SETTLE_SECONDS)
+        await world.changes(1)
+        await world.settled()
+        verdict = await world.verdict()
+    book.ran(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
+    told = [repeat.reply for repeat in proxy.repeats if request in repeat.request]
+    assert any(replies[TWICE.index(fault)] in (reply or b"") for reply in told), told
+
+
+async def is_repeated(proxy: Proxy, before: int, word: bytes) -> bool:
+    """Tell whether a request with `word` is to come once more, beyond the first `before`."""
+    return any(word in repeat.request for repeat in proxy.repeats[before:])
+
+
+async def have_come(proxy: Proxy) -> bool:
+    """Tell whether all that comes twice has come."""
+    return all(repeat.reply is not None for repeat in proxy.repeats)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +118,7 @@ async def test_a_strike(
         for number in range(1, ROUNDS + 1):
             network[link].strike(word, strike)
             await world.changes(1)
-            await eventually(partial(is_struck, network[link], number))
+            await eventually(partial(is_struck, network[link], number), within=SETTLE_SECONDS)
             await world.changes(1)
             await world.settled()
         verdict = await world.verdict()
@@ -112,4 +167,4 @@ async def test_schedule(number: int, server: Valkey, folder: Path, book: Book, s
             proxy.recover()
         await world.settled()
         verdict = await world.verdict()
-    book.ran("12 random faults on all links", verdict, seed=seed + number)
+    book.ran("12 random faults on all links", verdict, seed=seed)

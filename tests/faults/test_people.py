@@ -1,21 +1,30 @@
 """What people do: two configurations, an old backup, a key that is deleted, a field edited by hand."""
 
 import shutil
+import signal
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.databases import Postgres, execute
+from tests.faults import mortal
 from tests.faults.book import Book
-from tests.faults.copies import MIRROR, Copy
+from tests.faults.copies import KINDS, MIRROR, Copy, Kind
+from tests.faults.processes import Process
 from tests.faults.upstream import Upstream, another, served
-from tests.faults.world import World, opened
+from tests.faults.world import SETTLE_SECONDS, World, opened
 from tests.redis_servers import asked
 from tests.valkey import Valkey
+from tests.waiting import eventually
 
 KEY = "catalog:{us}:"
 ROW = '{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
+TAKEN: Final = "another consumer writes to this store"
+BEGIN: Final = "before BEGIN IMMEDIATE"
+"""The point of SQLite's lock: what is written behind it was read before it."""
+OVERTAKEN: Final = 4
 
 META: list[tuple[str, ...]] = [
     ("HSET", f"{KEY}meta", field, value)
@@ -250,11 +259,71 @@ async def test_two_on_one_store(server: Valkey, folder: Path, book: Book, seed: 
         world.start()
         await world.settled()
         mirrors = [world.consumers["mirror"]]
-        for _ in range(4):
+        for number in range(1, 5):
             mirrors.append(world.start_consumer(world.copies[0]))
+            await eventually(partial(_has_started, mirrors[-1]), within=SETTLE_SECONDS)
             await world.changes()
             await world.settled()
-        ended = [each for each in mirrors if each.exit_code is not None]
-        assert all("another consumer writes to this store" in each.err for each in ended)
+            await eventually(partial(_have_ended, mirrors, number), within=SETTLE_SECONDS)
         verdict = await world.verdict()
     book.ran("two consumers on one store", verdict, runs=4, seed=seed)
+    assert [each.exit_code for each in mirrors if TAKEN in each.err] == [1] * 4
+
+
+async def _has_started(consumer: Process) -> bool:
+    """Tell whether it goes on from a checkpoint."""
+    return "started" in consumer.err
+
+
+async def _have_ended(consumers: list[Process], number: int) -> bool:
+    """Tell whether so many have ended."""
+    return sum(each.exit_code is not None for each in consumers) == number
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+async def test_overtaken_on_one_store(
+    kind: Kind, server: Valkey, folder: Path, book: Book, seed: int
+) -> None:
+    """Another one writes to the tables while the first stands right before: it writes nothing more."""
+    async with opened(folder, server, seed=seed, kinds=[kind], watched=False) as world:
+        (copy,) = world.copies
+        await _polled(world)
+        assert await world.consumer(copy, "--once").ended() == 0
+        await _polled(world)
+        alone = _stopped(world, copy, at=0)
+        assert await alone.ended() == 0, alone.err
+        points = mortal.points(alone.logs, among={BEGIN, "after UPDATE checkpoints"})
+        at = len(points) - points[::-1].index(BEGIN)
+        for _ in range(OVERTAKEN):
+            await _polled(world)
+            first = _stopped(world, copy, at=at)
+            await eventually(partial(_stands, first), within=SETTLE_SECONDS)
+            assert mortal.points(first.logs)[-1] == BEGIN
+            await _polled(world)
+            assert await world.consumer(copy, "--once").ended() == 0
+            await copy.look()
+            first.resume()
+            exit_code = await first.ended()
+            await copy.final()
+            assert (exit_code, TAKEN in first.err) == (1, True), world.checker.findings
+        verdict = await world.verdict()
+    fault = "consumer stopped before it writes, while another one writes to its store"
+    book.ran(fault, verdict, runs=OVERTAKEN, seed=seed)
+
+
+async def _polled(world: World) -> None:
+    """Have another tree published, and judged."""
+    world.upstream.changes(world.chance)
+    assert await world.publisher("sync").ended() == 0
+    await world.checker.look()
+
+
+def _stopped(world: World, copy: Copy, at: int) -> Process:
+    """Start a consumer that stands still at its point `at` of SQL; 0: it does not."""
+    arm = partial(mortal.arm, last=at, redis=False, by=signal.SIGSTOP)
+    return world.consumer(copy, "--once", before=lambda folder: partial(arm, folder))
+
+
+async def _stands(process: Process) -> bool:
+    """Tell whether a process is stopped."""
+    return process.is_stopped
