@@ -83,6 +83,12 @@ BUGS: Final = [
         "'MAXLEN', '=', ARGV[4])",
         "'MAXLEN', '=', 3)",
     ),
+    Bug(
+        "diff: removals before additions and updates",
+        "publisher/diff.py",
+        "[*_added_and_updated(state, snapshot), *_removed(state, snapshot)]",
+        "[*_removed(state, snapshot), *_added_and_updated(state, snapshot)]",
+    ),
     Bug("diff: removals are forgotten", "publisher/diff.py", "*_removed(state, snapshot)]", "]"),
     Bug(
         "diff: children before parents",
@@ -261,6 +267,8 @@ class Story:
         without = another(upstream.tree, chance)
         branch = [row("b1", "0", "Branch"), row("b2", "b1", "Twig"), row("b3", "b2", "Leaf")]
         upstream.becomes(without | {each["id"]: each for each in branch})
+        await self._polled()
+        upstream.becomes(without | {"b2": row("b2", "0", "Twig"), "b3": branch[2]})
         await self._polled()
         upstream.becomes(without)
         await self._polled()
