@@ -66,6 +66,7 @@ async def changed(world: World) -> None:
 async def damaged(world: World) -> None:
     """Have a row that was edited by hand, and another tree upstream."""
     await changed(world)
+    await world.checker.look()
     row = b'{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
     asked(world.server, "HSET", "catalog:{us}:categories", "1", row)
 
