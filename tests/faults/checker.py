@@ -31,6 +31,14 @@ Ends: TypeAlias = tuple[Row | None, Row | None]
 
 START: Final = "0-0"
 FIELDS: Final = ["id", "parent_id", "local_name", "is_leaf"]
+ORIGIN: Final[dict[str, Any]] = {
+    "source": "http",
+    "locale": None,
+    "category_version": None,
+    "listing_platform": None,
+    "include_prohibited_categories": None,
+}
+"""That of a catalog whose section says no more than its source."""
 
 
 class Finding(NamedTuple):
@@ -108,6 +116,8 @@ class Checker:
         self.position = ""
         self.may_break = ""
         """Why the history may break off now; empty if it may not."""
+        self.origins = [ORIGIN]
+        """What the catalog's origin may be."""
         self._by_hand = False
         self._epochs: set[str] = set()
         """Those that were there when the history was broken."""
@@ -186,6 +196,10 @@ class Checker:
             last = _position_before(events[-1])
         return events[::-1]
 
+    def times_of(self, position: str) -> set[str]:
+        """Return when the event was that led to `position`; several times if it came again."""
+        return {event["time"] for event in self._events.get(position, ())}
+
     def found(self, kind: Kind, what: str) -> None:
         """Take down a finding."""
         if (finding := Finding(kind, what)) not in self.findings:
@@ -196,11 +210,12 @@ class Checker:
         if self._is_by_hand:
             await self._forgive()
         look = await self._read(f"({self._offset}")
-        if not self._connects(look):
-            await self._begin_anew()
-            return
-        self._follow([orjson.loads(fields[b"event"]) for _, fields in look.entries])
-        self._judge_state(look)
+        if self._connects(look):
+            self._follow([orjson.loads(fields[b"event"]) for _, fields in look.entries])
+            self._judge_state(look)
+        else:
+            look = await self._begin_anew()
+        self._judge_meta(look)
 
     async def final(self) -> None:
         """Judge the whole stream once more, backwards from the state, entry by entry."""
@@ -228,7 +243,7 @@ class Checker:
         pairs = pairwise(events)
         return not self.may_break or all(_goes_on(one["id"], next_) for one, next_ in pairs)
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self) -> Look:
         """Go on from what is there; that the history breaks here must have been announced."""
         look = await self._read("-")
         trimmed = len(look.entries) >= self._keep_events
@@ -242,6 +257,7 @@ class Checker:
             (epoch, first), (_, last) = _place(self.position), _place(look.position)
             self._unseen.append((epoch, first, last))
         self._adopt(look, excused=self._is_by_hand)
+        return look
 
     async def _forgive(self) -> None:
         """Do not look behind those entries any more that somebody may have torn.
@@ -394,6 +410,31 @@ class Checker:
         self._raw = look.rows
         if wrong:
             self._adopt(look, excused=True)
+
+    def _judge_meta(self, look: Look) -> None:
+        """Judge what is in meta besides the position, whoever broke what, but for who edits it.
+
+        A commit of nothing but another origin has a time that no event has.
+        """
+        if self._is_by_hand or not look.meta:
+            return
+        if look.meta.get("contract") != "1":
+            self.found(
+                "torn", f"at {look.position}: meta's contract is {look.meta.get('contract')}"
+            )
+        if _parsed(look.meta.get("origin", "")) not in self.origins:
+            self.found("torn", f"at {look.position}: the origin is {look.meta.get('origin')}")
+        at = look.meta.get("committed_at", "")
+        times = self.times_of(look.position)
+        if times and at not in times and len(self.origins) == 1:
+            self.found("torn", f"at {look.position}: committed at {at}, its event says {times}")
+
+
+def _parsed(origin: str) -> Any:
+    try:
+        return orjson.loads(origin)
+    except ValueError:
+        return None
 
 
 def disagreements(look: Look) -> Iterator[str]:
@@ -581,11 +622,16 @@ def _event(fields: Mapping[bytes, bytes]) -> Event | None:
             and list(category) == FIELDS
             and event["subject"] == category["id"]
             and ("before" in data) == ("changed" in data) == (event["type"] == "category.updated")
+            and data.get("changed", []) == _differing(data.get("before", category), category)
             and len(event["sequence"]) == 20
         )
     except (ValueError, TypeError, KeyError):
         return None
     return event if is_sound else None
+
+
+def _differing(before: Row, row: Row) -> list[str]:
+    return [field for field in FIELDS if before[field] != row[field]]
 
 
 def _goes_on(position: str, event: Event) -> bool:

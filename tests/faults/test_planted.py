@@ -20,7 +20,7 @@ import pytest
 
 from tests.commands.process import CONSUMER, PUBLISHER, environment
 from tests.faults import mortal
-from tests.faults.checker import Finding
+from tests.faults.checker import ORIGIN, Finding, digest_of
 from tests.faults.copies import HISTORY, MIRROR, Kind
 from tests.faults.processes import is_stopped
 from tests.faults.upstream import another, grown, row
@@ -131,6 +131,30 @@ BUGS: Final = [
         "publisher/event.py",
         "value = digests.after(value, change)",
         "value ^= 0",
+    ),
+    Bug(
+        "event: what has changed is not said",
+        "publisher/event.py",
+        "changed=change.changed",
+        "changed=[]",
+    ),
+    Bug(
+        "commit: its time is not that of its events",
+        "publisher/commit.py",
+        '"committed_at": self._commit.committed_at',
+        '"committed_at": "2026-01-01T00:00:00.000Z"',
+    ),
+    Bug(
+        "commit: an origin that is accepted is not kept",
+        "publisher/poll.py",
+        "origin=catalog.origin,",
+        "origin={**catalog.origin, 'locale': None},",
+    ),
+    Bug(
+        "poll: who approves one snapshot approves any",
+        "publisher/poll.py",
+        "approved = approve == digests.text(found.snapshot.digest) if approve else False",
+        "approved = bool(approve)",
     ),
     Bug(
         "guard: nothing is beyond it",
@@ -257,8 +281,10 @@ class Story:
             self._overtaken,
             self._without_an_event,
             self._implausible,
+            self._approved,
             self._damaged_and_implausible,
             self._damaged,
+            self._of_another_origin,
             self._emptied,
         ):
             await chapter()
@@ -329,6 +355,19 @@ class Story:
         world.upstream.becomes(good)
         await self._polled()
 
+    async def _approved(self) -> None:
+        """Approve what is held when the source gives something else, as implausible."""
+        world = self.world
+        good, held = world.upstream.tree, grown(20, world.chance)
+        world.upstream.becomes(held)
+        await self._sync()
+        world.checker.approved(digest_of(held))
+        world.upstream.becomes(grown(20, world.chance))
+        await self._run(PUBLISHER, "approve", "us", digest_of(held))
+        await self._followed()
+        world.upstream.becomes(good)
+        await self._polled()
+
     async def _damaged_and_implausible(self) -> None:
         """Edit a row by hand, too: a repair is no way around the guard."""
         world = self.world
@@ -345,6 +384,15 @@ class Story:
         await world.changes(1)
         await self._polled()
         world.checker.whole()
+
+    async def _of_another_origin(self) -> None:
+        """Accept another origin; from then on it is the catalog's."""
+        world = self.world
+        world.settings = 'locale = "de-DE"\n'
+        world.checker.origins = [ORIGIN | {"locale": "de-DE"}]
+        await world.changes(1)
+        await self._run(PUBLISHER, "sync", "us", "--accept-origin")
+        await self._polled()
 
     async def _emptied(self) -> None:
         """Wipe Redis, and let a consumer see that before a publisher mends it."""
