@@ -23,7 +23,7 @@ from tests.faults import mortal
 from tests.faults.checker import ORIGIN, Finding, digest_of
 from tests.faults.copies import HISTORY, MIRROR, Kind
 from tests.faults.processes import is_stopped
-from tests.faults.upstream import another, grown, row
+from tests.faults.upstream import another, grown, row, without_leaves
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
 from tests.valkey import Valkey
@@ -155,6 +155,12 @@ BUGS: Final = [
         "publisher/poll.py",
         "approved = approve == digests.text(found.snapshot.digest) if approve else False",
         "approved = bool(approve)",
+    ),
+    Bug(
+        "guard: more is let through than its limits",
+        "publisher/guard.py",
+        "return number > exact_share * count and number > limit",
+        "return number > exact_share * count + 2 * limit",
     ),
     Bug(
         "guard: nothing is beyond it",
@@ -347,11 +353,12 @@ class Story:
         world.checker.whole()
 
     async def _implausible(self) -> None:
-        """Have the source lack most of its tree; nothing of that is to arrive."""
+        """Have the source lack one leaf too many, and most of its tree; nothing of that is to arrive."""
         world = self.world
         good = world.upstream.tree
-        world.upstream.becomes(grown(20, world.chance))
-        await self._polled()
+        for bad in (without_leaves(good, 21), grown(20, world.chance)):
+            world.upstream.becomes(bad)
+            await self._polled()
         world.upstream.becomes(good)
         await self._polled()
 

@@ -113,6 +113,13 @@ def another(tree: Tree, chance: random.Random) -> Tree:
     return _with_leaves(new)
 
 
+def without_leaves(tree: Tree, number: int) -> Tree:
+    """Return the tree without so many of its leaves."""
+    gone = set(_leaves(tree)[:number])
+    assert len(gone) == number
+    return {id_: each for id_, each in tree.items() if id_ not in gone}
+
+
 def _moved(tree: Tree, id_: str, chance: random.Random) -> None:
     """Let `id_` hang elsewhere, with all that is below it."""
     elsewhere = [other for other in sorted(tree) if id_ not in _lineage(tree, other)]
