@@ -232,6 +232,29 @@ BUGS: Final = [
         "current.pop(id_)._replace(end=mark, category=event.category))",
         HISTORY,
     ),
+    Bug(
+        "history: all was in another year",
+        "consumers/history/version.py",
+        "at = max(at, event.time)",
+        'at = "1999-01-01T00:00:00.000Z"',
+        HISTORY,
+    ),
+    Bug(
+        "history: sequences are others",
+        "consumers/history/version.py",
+        "last.resync, event.sequence)",
+        "last.resync, 7 * event.sequence)",
+        HISTORY,
+    ),
+    Bug(
+        "history: what resyncs began and ended is forgotten",
+        "consumers/history/record.py",
+        "upsert(category_history, connection.dialect), rows)",
+        "upsert(category_history, connection.dialect), rows)\n"
+        "            await connection.execute(category_history.delete().where("
+        "BEGIN.event.is_(None), ~END.at.is_(None), END.event.is_(None)))",
+        HISTORY,
+    ),
 ]
 
 
