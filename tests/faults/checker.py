@@ -14,7 +14,7 @@ from functools import reduce
 from hashlib import sha256
 from itertools import groupby, pairwise
 from operator import xor
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 import orjson
 import redis.asyncio
@@ -31,6 +31,14 @@ Ends: TypeAlias = tuple[Row | None, Row | None]
 
 START: Final = "0-0"
 FIELDS: Final = ["id", "parent_id", "local_name", "is_leaf"]
+ORIGIN: Final[dict[str, Any]] = {
+    "source": "http",
+    "locale": None,
+    "category_version": None,
+    "listing_platform": None,
+    "include_prohibited_categories": None,
+}
+"""That of a catalog whose section says no more than its source."""
 
 
 class Finding(NamedTuple):
@@ -71,6 +79,24 @@ class Look(NamedTuple):
         return "-".join(self.meta.get(each, "?") for each in ("epoch", "sequence", "digest"))
 
 
+class Before(NamedTuple):
+    """What a commit found."""
+
+    tree: Tree
+    loose: Container[str]
+    """Categories that hung on no root: a damaged state may have some, and what a depth has no
+    meaning for comes in no order when it goes."""
+    is_cut: bool = False
+    """Whether that was no state, since the first events of the commit are not known."""
+
+    @classmethod
+    def of(cls, tree: Tree, first: Event, *, is_cut: bool) -> Self:
+        """Return what the commit with the event `first` found: a repair's is damaged."""
+        if int(first["sequence"]) > 1:
+            return cls(dict(tree), frozenset(), is_cut)
+        return cls(dict(tree), {id_ for id_ in tree if not_under_a_root(tree, id_) is not None})
+
+
 class Checker:
     """Judges the catalog `catalog`. Tell it what the source serves, and which breaks are meant."""
 
@@ -90,13 +116,18 @@ class Checker:
         self.position = ""
         self.may_break = ""
         """Why the history may break off now; empty if it may not."""
+        self.origins = [ORIGIN]
+        """What the catalog's origin may be."""
         self._by_hand = False
+        self._epochs: set[str] = set()
+        """Those that were there when the history was broken."""
         self._keys = [f"catalog:{{{catalog}}}:{name}" for name in ("categories", "meta", "events")]
         self._source = f"/catalogs/{catalog}"
         self._limits = limits or Limits()
         self._keep_events = keep_events
         self._raw: dict[bytes, bytes] = {}
         self._children: Counter[str] = Counter()
+        self._before = Before({}, frozenset())
         self._offset = START
         self._ids: set[str] = set()
         self._events: defaultdict[str, list[Event]] = defaultdict(list)
@@ -123,10 +154,16 @@ class Checker:
     def broken(self, why: str, *, by_hand: bool = False) -> None:
         """Announce that something beyond our control breaks the history now, until `whole`.
 
-        What somebody wrote `by_hand` need not even be whole.
+        What somebody wrote `by_hand` need not even be whole. A publisher that mends it begins
+        another epoch, and that has to be.
         """
         self.may_break = why
         self._by_hand = by_hand
+        self._epochs = {_place(each)[0] for each in self.positions}
+
+    @property
+    def _is_by_hand(self) -> bool:
+        return bool(self.may_break) and self._by_hand
 
     def whole(self) -> None:
         """Say that from now on the history goes on again without a break."""
@@ -159,6 +196,10 @@ class Checker:
             last = _position_before(events[-1])
         return events[::-1]
 
+    def times_of(self, position: str) -> set[str]:
+        """Return when the event was that led to `position`; several times if it came again."""
+        return {event["time"] for event in self._events.get(position, ())}
+
     def found(self, kind: Kind, what: str) -> None:
         """Take down a finding."""
         if (finding := Finding(kind, what)) not in self.findings:
@@ -166,14 +207,15 @@ class Checker:
 
     async def look(self) -> None:
         """Judge what has happened since the last look. Raises redis-py's errors."""
-        if self.may_break and self._by_hand:
+        if self._is_by_hand:
             await self._forgive()
         look = await self._read(f"({self._offset}")
-        if not self._connects(look):
-            await self._begin_anew()
-            return
-        self._follow([orjson.loads(fields[b"event"]) for _, fields in look.entries])
-        self._judge_state(look)
+        if self._connects(look):
+            self._follow([orjson.loads(fields[b"event"]) for _, fields in look.entries])
+            self._judge_state(look)
+        else:
+            look = await self._begin_anew()
+        self._judge_meta(look)
 
     async def final(self) -> None:
         """Judge the whole stream once more, backwards from the state, entry by entry."""
@@ -201,7 +243,7 @@ class Checker:
         pairs = pairwise(events)
         return not self.may_break or all(_goes_on(one["id"], next_) for one, next_ in pairs)
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self) -> Look:
         """Go on from what is there; that the history breaks here must have been announced."""
         look = await self._read("-")
         trimmed = len(look.entries) >= self._keep_events
@@ -209,26 +251,34 @@ class Checker:
             self.found(
                 "lost", f"no event leads from {self.position or 'nothing'} to {look.position}"
             )
-        excused = bool(self.may_break and self._by_hand)
-        for what in backwards(look, self._source, self._forgiven) if not excused else ():
+        for what in backwards(look, self._source, self._forgiven) if not self._is_by_hand else ():
             self.found("torn", f"looking back from {look.position}: {what}")
         if trimmed:
             (epoch, first), (_, last) = _place(self.position), _place(look.position)
             self._unseen.append((epoch, first, last))
-        self._adopt(look, excused=excused)
+        self._adopt(look, excused=self._is_by_hand)
+        return look
 
     async def _forgive(self) -> None:
-        """Do not look behind those entries any more that were there when somebody tore the history."""
+        """Do not look behind those entries any more that somebody may have torn.
+
+        Those of an epoch that began since are the publisher's own.
+        """
         look = await self._read("-")
         if any(backwards(look, self._source, self._forgiven)):
-            self._forgiven.update(offset for offset, _ in look.entries)
+            torn = (offset for offset, fields in look.entries if not self._is_new(_event(fields)))
+            self._forgiven.update(torn)
+
+    def _is_new(self, event: Event | None) -> bool:
+        """Tell whether `event` is of an epoch that was not there when the history was broken."""
+        return event is not None and event["epoch"] not in self._epochs
 
     def _adopt(self, look: Look, *, excused: bool) -> None:
         """Have what is there, and judge the commits of its epoch that were not seen before.
 
         Whatever broke the history, each of them has to be one that the guard lets through. What
         the first of them started from is found by undoing them; `excused` are events that fit that
-        badly, since somebody may have damaged it by hand.
+        badly, since somebody may have damaged it by hand, but not those of an epoch begun since.
         """
         self._ids.clear()
         self._answer = 0
@@ -241,7 +291,8 @@ class Checker:
         for event in filter(None, (_event(fields) for _, fields in look.entries)):
             self._note(event)
         self.positions.add(look.position)
-        self._follow(unseen, excused=excused)
+        is_excused = excused and not (unseen and self._is_new(unseen[0]))
+        self._follow(unseen, excused=is_excused, is_cut=True)
 
     def _judge_adopted(self, look: Look) -> None:
         if not self.was_served(digest_of(self.tree)) and not any(disagreements(look)):
@@ -252,14 +303,20 @@ class Checker:
         if event not in (noted := self._events[event["id"]]):
             noted.append(event)
 
-    def _follow(self, events: list[Event], *, excused: bool = False) -> None:
+    def _follow(self, events: list[Event], *, excused: bool = False, is_cut: bool = False) -> None:
+        """Judge `events`, commit by commit; of one that `is_cut` the first ones may be missing."""
         for _, commit in groupby(events, lambda event: (event["epoch"], event["time"])):
-            before, of_commit = len(self.tree), list(commit)
+            of_commit = list(commit)
+            self._before = before = Before.of(self.tree, of_commit[0], is_cut=is_cut)
+            is_cut = False
             for event in of_commit:
                 wrong = list(self._follow_one(event))
                 for kind, what in wrong if not excused else ():
                     self.found(kind, what)
-            self._judge_commit(before, of_commit)
+            self._judge_commit(len(before.tree), of_commit)
+            is_judged = not excused and (self._is_new(of_commit[0]) or not self._is_by_hand)
+            if is_judged and not is_in_order(before, self.tree, of_commit):
+                self.found("torn", f"the events up to {of_commit[-1]['id']} are not in order")
 
     def _follow_one(self, event: Event) -> Iterator[tuple[Kind, str]]:
         if not _goes_on(self.position, event):
@@ -301,7 +358,7 @@ class Checker:
     def _orphans(self, row: Row) -> Iterator[str]:
         """Yield why the tree is no forest after an event about `row`."""
         if row["id"] not in self.tree:
-            if self._children[row["id"]]:
+            if self._children[row["id"]] and row["id"] not in self._before.loose:
                 yield f"{row['id']} is removed before its children"
             return
         if (why := not_under_a_root(self.tree, row["id"])) is not None:
@@ -348,11 +405,36 @@ class Checker:
             wrong.append("the rows are not those that the events lead to")
         if look.position != self.position:
             wrong.append(f"meta is at {look.position}, the events lead to {self.position}")
-        for what in wrong if not (self.may_break and self._by_hand) else ():
+        for what in wrong if not self._is_by_hand else ():
             self.found("torn", f"at {look.position}: {what}")
         self._raw = look.rows
         if wrong:
             self._adopt(look, excused=True)
+
+    def _judge_meta(self, look: Look) -> None:
+        """Judge what is in meta besides the position, whoever broke what, but for who edits it.
+
+        A commit of nothing but another origin has a time that no event has.
+        """
+        if self._is_by_hand or not look.meta:
+            return
+        if look.meta.get("contract") != "1":
+            self.found(
+                "torn", f"at {look.position}: meta's contract is {look.meta.get('contract')}"
+            )
+        if _parsed(look.meta.get("origin", "")) not in self.origins:
+            self.found("torn", f"at {look.position}: the origin is {look.meta.get('origin')}")
+        at = look.meta.get("committed_at", "")
+        times = self.times_of(look.position)
+        if times and at not in times and len(self.origins) == 1:
+            self.found("torn", f"at {look.position}: committed at {at}, its event says {times}")
+
+
+def _parsed(origin: str) -> Any:
+    try:
+        return orjson.loads(origin)
+    except ValueError:
+        return None
 
 
 def disagreements(look: Look) -> Iterator[str]:
@@ -373,13 +455,15 @@ def disagreements(look: Look) -> Iterator[str]:
 def backwards(look: Look, source: str, forgiven: Iterable[str] = ()) -> Iterator[str]:
     """Yield what is wrong with the events of meta's epoch, undone one by one from the state.
 
-    It ends at the epoch's beginning, or at an entry that is `forgiven`.
+    It ends at the epoch's beginning, or at an entry that is `forgiven`. What a repair started from
+    need not have been a forest.
     """
     yield from disagreements(look)
     tree = sound(look)
     epoch, sequence = _place(look.position)
     digest = look.meta.get("digest", "")
     forgiven = set(forgiven)
+    repaired_at = _begun_at(look, epoch)
     ids: set[str] = set()
     for offset, fields in reversed(look.entries):
         event = _event(fields)
@@ -396,8 +480,16 @@ def backwards(look: Look, source: str, forgiven: Iterable[str] = ()) -> Iterator
         ids.add(event["id"])
         digest = _undone(tree, event, digest)
         sequence -= 1
-        if (why := _is_no_forest_near(tree, event)) is not None:
+        why = _is_no_forest_near(tree, event)
+        if why is not None and event["time"] != repaired_at:
             yield f"before {event['id']}: {why}"
+
+
+def _begun_at(look: Look, epoch: str) -> str | None:
+    """Return when the commit was made that began `epoch`; None if it is not in the stream."""
+    events = filter(None, (_event(fields) for _, fields in look.entries))
+    begun = (event for event in events if event["epoch"] == epoch and int(event["sequence"]) == 1)
+    return next((event["time"] for event in begun), None)
 
 
 def undone(look: Look, known: Container[str]) -> tuple[Tree, str, list[Event]]:
@@ -449,6 +541,33 @@ def _position_before(event: Event) -> str:
 def _is_no_forest_near(tree: Tree, event: Event) -> str | None:
     id_ = event["data"]["category"]["id"]
     return not_under_a_root(tree, id_) if id_ in tree else None
+
+
+def is_in_order(before: Before, after: Tree, commit: Iterable[Event]) -> bool:
+    """Tell whether the events of a commit come as contract 5.5 says.
+
+    Added and updated top-down by depth in `after`, then removed bottom-up by depth in what was
+    before; ties by id. Where a depth has no meaning, or is not known, nothing is said of it.
+    """
+    places = []
+    for event in commit:
+        id_, is_removed = event["subject"], event["type"] == "category.removed"
+        if is_removed and before.is_cut:
+            places.append((True, 0, ""))
+        elif depth := _depth(before.tree if is_removed else after, id_):
+            places.append((is_removed, -depth if is_removed else depth, id_))
+    return places == sorted(places)
+
+
+def _depth(tree: Tree, id_: str) -> int:
+    """Return how many categories lie on the way from a root to `id_`; 0 if there is no way."""
+    if id_ not in tree or not_under_a_root(tree, id_) is not None:
+        return 0
+    depth = 0
+    while id_ != "0":
+        id_ = tree[id_]["parent_id"]
+        depth += 1
+    return depth
 
 
 def not_under_a_root(tree: Tree, id_: str) -> str | None:
@@ -503,11 +622,16 @@ def _event(fields: Mapping[bytes, bytes]) -> Event | None:
             and list(category) == FIELDS
             and event["subject"] == category["id"]
             and ("before" in data) == ("changed" in data) == (event["type"] == "category.updated")
+            and data.get("changed", []) == _differing(data.get("before", category), category)
             and len(event["sequence"]) == 20
         )
     except (ValueError, TypeError, KeyError):
         return None
     return event if is_sound else None
+
+
+def _differing(before: Row, row: Row) -> list[str]:
+    return [field for field in FIELDS if before[field] != row[field]]
 
 
 def _goes_on(position: str, event: Event) -> bool:

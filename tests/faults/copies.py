@@ -3,13 +3,14 @@
 The rows have to be the tree at the checkpoint that lies beside them, and that a position which the
 catalog was really seen at (contract, 5.8). Whatever breaks, they are a tree that the source gave or
 that an event led to, and never nothing again (5.7). A history has to have every version that the
-events behind its resyncs made.
+events behind its resyncs made, with their times and sequences, and right behind each resync just
+those versions of which the state consisted that was found.
 """
 
 # ruff: noqa: S608  statements of the tests' own
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -138,20 +139,48 @@ class Copy:
                     self._checker.found("doubled", f"history: {end} of {times} versions is {id_}")
 
     async def _judge_versions(self) -> None:
-        """Judge the versions that events began or ended, behind each resync those behind it."""
+        """Judge all versions, behind each resync those that it or the events behind it made."""
         versions = await self._versions()
-        for number, first, last in await self._fetch(
-            "number, to_position, last_position", "history_resyncs"
-        ):
-            of_events = Counter(found for each in versions if (found := each.behind(number)))
-            events = self._checker.between(first, last, _ends(of_events))
-            if events is None:
-                continue
-            made = Counter(_made(events))
-            for version in made - of_events:
-                self._checker.found("lost", f"history, behind resync {number}: {version}")
-            for version in of_events - made:
-                self._checker.found("doubled", f"history, behind resync {number}: {version}")
+        for resync in await self._resyncs():
+            told = f"history, behind resync {resync.number}"
+            for position, sequence in resync.ends:
+                valid = _valid(versions, (resync.number, sequence))
+                if digest_of(valid) != position.rpartition("-")[2]:
+                    self._checker.found("lost", f"{told}: its versions are not those at {position}")
+            for what in _strange_marks(versions, resync):
+                self._checker.found("torn", f"{told}: {what}")
+            self._judge_events(versions, resync, told)
+
+    def _judge_events(self, versions: list["Version"], resync: "Resync", told: str) -> None:
+        """Judge what the events behind `resync` began and ended, and when; if all were seen."""
+        found = Counter(each for version in versions if (each := version.behind(resync.number)))
+        events = self._checker.between(resync.to_position, resync.last_position, _ends(found))
+        if events is None:
+            return
+        made = Counter(_made(events))
+        for version in made - found:
+            self._checker.found("lost", f"{told}: {version}")
+        for version in found - made:
+            self._checker.found("doubled", f"{told}: {version}")
+        for what in self._strange_times(versions, resync, events):
+            self._checker.found("torn", f"{told}: {what}")
+
+    def _strange_times(
+        self, versions: list["Version"], resync: "Resync", events: Iterable[Event]
+    ) -> Iterator[str]:
+        """Yield what of `events` has another time than its own, or the one before if that is later."""
+        times = defaultdict(set)
+        for mark in _marks_behind(versions, resync):
+            times[mark.event].add(mark.at)
+        last = resync.resynced_at
+        for event in events:
+            id_ = event["id"]
+            may_be = {max(last, time) for time in self._checker.times_of(id_)}
+            if not times[id_] <= may_be:
+                yield f"{id_} was at {may_be}, not at {times[id_]}"
+            last = max(times[id_], default=last)
+        if resync.last_at != last:
+            yield f"the last was at {last}, not at {resync.last_at}"
 
     async def _versions(self) -> list["Version"]:
         columns = ", ".join(Version._fields)
@@ -159,6 +188,10 @@ class Copy:
             Version(*row)._replace(is_leaf=bool(row[3]))
             for row in await self._fetch(columns, "category_history")
         ]
+
+    async def _resyncs(self) -> list["Resync"]:
+        columns = ", ".join(Resync._fields)
+        return [Resync(*row) for row in await self._fetch(columns, "history_resyncs")]
 
     async def _fetch(self, columns: str, table: str) -> list[tuple[Any, ...]]:
         query = f"SELECT {columns} FROM {table} WHERE catalog = '{self._catalog}'"
@@ -173,23 +206,89 @@ class Made(NamedTuple):
     category: tuple[str, str, str, bool]
 
 
+class Mark(NamedTuple):
+    """One end of a version: made by `event`, or if that is None by the resync."""
+
+    at: str
+    event: str | None
+    resync: int
+    sequence: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is in the order of all that was recorded."""
+        return self.resync, self.sequence
+
+
+class Resync(NamedTuple):
+    """A row of `history_resyncs`, as far as it is judged."""
+
+    number: int
+    resynced_at: str
+    to_position: str
+    first_sequence: int
+    last_position: str
+    last_sequence: int
+    last_at: str
+
+    @property
+    def ends(self) -> list[tuple[str, int]]:
+        """The state that was found, and the one that events led to: positions and sequences."""
+        first, last = self.first_sequence, self.last_sequence
+        return [(self.to_position, first), (self.last_position, last)]
+
+
 class Version(NamedTuple):
-    """A row of `category_history`, as far as it is judged."""
+    """A row of `category_history`."""
 
     id: str
     parent_id: str
     local_name: str
     is_leaf: bool
-    valid_from_resync: int
+    valid_from: str
     valid_from_event: str | None
-    valid_to_resync: int | None
+    valid_from_resync: int
+    valid_from_sequence: int
+    valid_to: str | None
     valid_to_event: str | None
+    valid_to_resync: int | None
+    valid_to_sequence: int | None
+
+    @property
+    def marks(self) -> list["Mark"]:
+        """Its begin, and its end if it has one."""
+        return [Mark._make(self[at : at + 4]) for at in (4, 8) if self[at] is not None]
 
     def behind(self, resync: int) -> Made | None:
         """Return it as far as events behind this resync made it; None if they did nothing."""
         begun_by = self.valid_from_event if self.valid_from_resync == resync else None
         ended_by = self.valid_to_event if self.valid_to_resync == resync else None
         return Made(begun_by, ended_by, self[:4]) if begun_by or ended_by else None
+
+
+def _marks_behind(versions: Iterable[Version], resync: Resync) -> Iterator[Mark]:
+    marks = (mark for version in versions for mark in version.marks)
+    return (mark for mark in marks if mark.resync == resync.number)
+
+
+def _strange_marks(versions: Iterable[Version], resync: Resync) -> Iterator[str]:
+    """Yield which marks are not of the sequence of their event, or not those of the resync."""
+    for mark in _marks_behind(versions, resync):
+        if mark.event is None:
+            is_right = (mark.at, mark.sequence) == (resync.resynced_at, resync.first_sequence)
+        else:
+            is_right = mark.event.split("-")[1] == str(mark.sequence)
+        if not is_right:
+            yield str(mark)
+
+
+def _valid(versions: Iterable[Version], place: tuple[int, int]) -> Tree:
+    """Return the rows that were valid right behind `place`."""
+    return {
+        version.id: _row(*version[:4])
+        for version in versions
+        if version.marks[0].place <= place and not any(m.place <= place for m in version.marks[1:])
+    }
 
 
 def _made(events: Iterable[Event]) -> Iterator[Made]:

@@ -4,6 +4,7 @@ A first run, left alone, tells all points of a piece of work. Then that work is 
 same keys for each of them, and ends there.
 """
 
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 
 from tests.faults import backup, mortal
 from tests.faults.book import Book
-from tests.faults.checker import digest_of
+from tests.faults.checker import ORIGIN, digest_of
 from tests.faults.processes import Process
 from tests.faults.tokens import shop_of
 from tests.faults.upstream import grown
@@ -28,13 +29,16 @@ POINTS_OF_RUN = 60
 COMMIT = "sent EVALSHA"
 STATUS = "sent MULTI HSET HSETNX EXEC"
 HOLD = "sent SET"
+HELD = grown(20, random.Random(0))
+"""A tree that is implausible behind any other, and always the same."""
 
 
 @dataclass(frozen=True)
 class Work:
     """What a publisher does, and what is there before.
 
-    `exits` are its exit codes; `recovers` are the words of the command that goes on after a kill;
+    `exits` are its exit codes; `recovers` are the words of the command that goes on after a kill,
+    and `then` those of one that has to find nothing to do behind it;
     `decisive` is a point without which it was another work.
     """
 
@@ -42,6 +46,7 @@ class Work:
     prepare: Callable[[World], Awaitable[None]]
     words: tuple[str, ...] = ("sync",)
     recovers: tuple[str, ...] = ("sync",)
+    then: tuple[str, ...] = ()
     exits: frozenset[int] = frozenset({0})
     by_hand: bool = False
     held: bool = False
@@ -66,6 +71,7 @@ async def changed(world: World) -> None:
 async def damaged(world: World) -> None:
     """Have a row that was edited by hand, and another tree upstream."""
     await changed(world)
+    await world.checker.look()
     row = b'{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
     asked(world.server, "HSET", "catalog:{us}:categories", "1", row)
 
@@ -92,9 +98,19 @@ async def to_approve(world: World) -> None:
     world.checker.approved(digest_of(world.upstream.tree))
 
 
+async def to_approve_another(world: World) -> None:
+    """Have a hold that somebody approves, while the source gives another implausible tree."""
+    await imported(world)
+    world.upstream.becomes(HELD)
+    assert await ran(world, "sync") == 3
+    world.checker.approved(digest_of(HELD))
+    world.upstream.becomes(grown(20, world.chance))
+
+
 async def of_another_origin(world: World) -> None:
     """Have polled with another locale, and another tree upstream."""
     world.settings = 'locale = "de-DE"\n'
+    world.checker.origins.append(ORIGIN | {"locale": "de-DE"})
     await changed(world)
     world.settings = ""
 
@@ -114,10 +130,20 @@ WORKS = [
         exits=frozenset({0, 1}),
     ),
     Work(
+        "an approval of what the source does not give any more",
+        to_approve_another,
+        ("approve", "us", digest_of(HELD)),
+        ("approve", "us", digest_of(HELD)),
+        exits=frozenset({3}),
+        held=True,
+        decisive=HOLD,
+    ),
+    Work(
         "a change of origin that is accepted",
         of_another_origin,
         ("sync", "us", "--accept-origin"),
         ("sync", "us", "--accept-origin"),
+        then=("sync",),
     ),
 ]
 
@@ -207,6 +233,8 @@ async def recovered(world: World, work: Work) -> None:
     """Do the work again, left alone, and judge what it comes to."""
     begin = time.monotonic()
     assert await ran(world, *work.recovers) in work.exits
+    if work.then:
+        assert await ran(world, *work.then) == 0
     await world.checker.look()
     world.longest = max(world.longest, time.monotonic() - begin)
     world.checker.whole()

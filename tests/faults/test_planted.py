@@ -20,10 +20,10 @@ import pytest
 
 from tests.commands.process import CONSUMER, PUBLISHER, environment
 from tests.faults import mortal
-from tests.faults.checker import Finding
+from tests.faults.checker import ORIGIN, Finding, digest_of
 from tests.faults.copies import HISTORY, MIRROR, Kind
 from tests.faults.processes import is_stopped
-from tests.faults.upstream import another, grown, row
+from tests.faults.upstream import another, grown, row, without_leaves
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
 from tests.valkey import Valkey
@@ -83,6 +83,24 @@ BUGS: Final = [
         "'MAXLEN', '=', ARGV[4])",
         "'MAXLEN', '=', 3)",
     ),
+    Bug(
+        "diff: removals before additions and updates",
+        "publisher/diff.py",
+        "[*_added_and_updated(state, snapshot), *_removed(state, snapshot)]",
+        "[*_removed(state, snapshot), *_added_and_updated(state, snapshot)]",
+    ),
+    Bug(
+        "diff: ties in any order",
+        "publisher/diff.py",
+        "    touched.sort(key=BY_ID)\n",
+        "",
+    ),
+    Bug(
+        "diff: a repair comes backwards",
+        "publisher/poll.py",
+        "changes=found.changes,",
+        "changes=found.changes[::-1] if found.state.damaged else found.changes,",
+    ),
     Bug("diff: removals are forgotten", "publisher/diff.py", "*_removed(state, snapshot)]", "]"),
     Bug(
         "diff: children before parents",
@@ -113,6 +131,36 @@ BUGS: Final = [
         "publisher/event.py",
         "value = digests.after(value, change)",
         "value ^= 0",
+    ),
+    Bug(
+        "event: what has changed is not said",
+        "publisher/event.py",
+        "changed=change.changed",
+        "changed=[]",
+    ),
+    Bug(
+        "commit: its time is not that of its events",
+        "publisher/commit.py",
+        '"committed_at": self._commit.committed_at',
+        '"committed_at": "2026-01-01T00:00:00.000Z"',
+    ),
+    Bug(
+        "commit: an origin that is accepted is not kept",
+        "publisher/poll.py",
+        "origin=catalog.origin,",
+        "origin={**catalog.origin, 'locale': None},",
+    ),
+    Bug(
+        "poll: who approves one snapshot approves any",
+        "publisher/poll.py",
+        "approved = approve == digests.text(found.snapshot.digest) if approve else False",
+        "approved = bool(approve)",
+    ),
+    Bug(
+        "guard: more is let through than its limits",
+        "publisher/guard.py",
+        "return number > exact_share * count and number > limit",
+        "return number > exact_share * count + 2 * limit",
     ),
     Bug(
         "guard: nothing is beyond it",
@@ -184,6 +232,29 @@ BUGS: Final = [
         "current.pop(id_)._replace(end=mark, category=event.category))",
         HISTORY,
     ),
+    Bug(
+        "history: all was in another year",
+        "consumers/history/version.py",
+        "at = max(at, event.time)",
+        'at = "1999-01-01T00:00:00.000Z"',
+        HISTORY,
+    ),
+    Bug(
+        "history: sequences are others",
+        "consumers/history/version.py",
+        "last.resync, event.sequence)",
+        "last.resync, 7 * event.sequence)",
+        HISTORY,
+    ),
+    Bug(
+        "history: what resyncs began and ended is forgotten",
+        "consumers/history/record.py",
+        "upsert(category_history, connection.dialect), rows)",
+        "upsert(category_history, connection.dialect), rows)\n"
+        "            await connection.execute(category_history.delete().where("
+        "BEGIN.event.is_(None), ~END.at.is_(None), END.event.is_(None)))",
+        HISTORY,
+    ),
 ]
 
 
@@ -239,7 +310,10 @@ class Story:
             self._overtaken,
             self._without_an_event,
             self._implausible,
+            self._approved,
             self._damaged_and_implausible,
+            self._damaged,
+            self._of_another_origin,
             self._emptied,
         ):
             await chapter()
@@ -261,6 +335,8 @@ class Story:
         without = another(upstream.tree, chance)
         branch = [row("b1", "0", "Branch"), row("b2", "b1", "Twig"), row("b3", "b2", "Leaf")]
         upstream.becomes(without | {each["id"]: each for each in branch})
+        await self._polled()
+        upstream.becomes(without | {"b2": row("b2", "0", "Twig"), "b3": branch[2]})
         await self._polled()
         upstream.becomes(without)
         await self._polled()
@@ -300,11 +376,25 @@ class Story:
         world.checker.whole()
 
     async def _implausible(self) -> None:
-        """Have the source lack most of its tree; nothing of that is to arrive."""
+        """Have the source lack one leaf too many, and most of its tree; nothing of that is to arrive."""
         world = self.world
         good = world.upstream.tree
-        world.upstream.becomes(grown(20, world.chance))
+        for bad in (without_leaves(good, 21), grown(20, world.chance)):
+            world.upstream.becomes(bad)
+            await self._polled()
+        world.upstream.becomes(good)
         await self._polled()
+
+    async def _approved(self) -> None:
+        """Approve what is held when the source gives something else, as implausible."""
+        world = self.world
+        good, held = world.upstream.tree, grown(20, world.chance)
+        world.upstream.becomes(held)
+        await self._sync()
+        world.checker.approved(digest_of(held))
+        world.upstream.becomes(grown(20, world.chance))
+        await self._run(PUBLISHER, "approve", "us", digest_of(held))
+        await self._followed()
         world.upstream.becomes(good)
         await self._polled()
 
@@ -315,6 +405,24 @@ class Story:
         asked(world.server, "HDEL", "catalog:{us}:categories", "1")
         await self._implausible()
         world.checker.whole()
+
+    async def _damaged(self) -> None:
+        """Delete rows by hand that others hang under: they come back first."""
+        world = self.world
+        world.checker.broken("rows are deleted", by_hand=True)
+        asked(world.server, "HDEL", "catalog:{us}:categories", "2", "3", "4", "5")
+        await world.changes(1)
+        await self._polled()
+        world.checker.whole()
+
+    async def _of_another_origin(self) -> None:
+        """Accept another origin; from then on it is the catalog's."""
+        world = self.world
+        world.settings = 'locale = "de-DE"\n'
+        world.checker.origins = [ORIGIN | {"locale": "de-DE"}]
+        await world.changes(1)
+        await self._run(PUBLISHER, "sync", "us", "--accept-origin")
+        await self._polled()
 
     async def _emptied(self) -> None:
         """Wipe Redis, and let a consumer see that before a publisher mends it."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.faults.book import Book
 from tests.faults.checker import Tree
 from tests.faults.copies import MIRROR
 from tests.faults.tokens import Tokens, shop_of
-from tests.faults.upstream import Answer, another, row
+from tests.faults.upstream import Answer, another, row, without_leaves
 from tests.faults.world import World, opened
 from tests.redis_servers import asked
 from tests.valkey import Valkey
@@ -95,6 +96,42 @@ async def test_held(
             world.checker.found("diverged", "the hold is there, though a plausible poll came")
         verdict = await world.verdict()
     book.ran(f"the source answers with {name}", verdict, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("categories", "name", "most", "other"),
+    [
+        (150, "removals", 20, without_leaves),
+        (400, "removals", 40, without_leaves),
+        (150, "updates", 100, answers.renamed),
+        (400, "updates", 200, answers.renamed),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int | str) else "",
+)
+async def test_as_much_as_may_be(
+    categories: int,
+    name: str,
+    most: int,
+    other: Callable[[Tree, int], Tree],
+    server: Valkey,
+    folder: Path,
+    book: Book,
+    seed: int,
+) -> None:
+    """As many removals or updates as the guard lets through are accepted, one more is held.
+
+    Of a small tree the number decides, of a large one the share.
+    """
+    async with opened(folder, server, seed=seed, kinds=(), categories=categories) as world:
+        world.start()
+        await world.settled()
+        good = world.upstream.tree
+        world.upstream.becomes(other(good, most + 1))
+        await eventually(lambda: has_outcome(world, b"held"))
+        world.upstream.becomes(other(good, most))
+        await world.settled()
+        verdict = await world.verdict()
+    book.ran(f"the source answers with the most {name}, and one more", verdict, runs=2, seed=seed)
 
 
 @pytest.mark.parametrize("plausible", ["plausible", "implausible"])

@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from tests.faults.checker import ORIGIN
 from tests.faults.upstream import Upstream, answering
 from tests.faults.world import World
 from tests.sources.refresher import TOKEN_KEY
@@ -78,6 +79,7 @@ async def shop_of(world: World) -> AsyncIterator[Tokens]:
     async with answering(tokens.serve) as url:
         shop = url.rstrip("/")
         world.variables |= SECRETS
+        world.checker.origins = [ORIGIN | {"source": "tiktok_shop"}]
         world.source = 'source = "tiktok_shop"\nshop_cipher = "cipher"'
         world.settings += f'[tiktok_shop]\napi_url = "{shop}"\nauth_url = "{shop}"\n'
         yield tokens

@@ -1,6 +1,7 @@
 """The source: a shop on loopback whose tree changes, and which says what a test lets it say."""
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
@@ -13,6 +14,8 @@ from tests.faults.checker import Checker, Row, Tree
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ROOTS: Final = 5
+FEW: Final = 3
+"""Children at most of a category that goes: what happens to a branch stays plausible."""
 
 
 class Upstream:
@@ -93,19 +96,67 @@ def grown(count: int, chance: random.Random) -> Tree:
 
 
 def another(tree: Tree, chance: random.Random) -> Tree:
-    """Return a plausible next tree: some categories new, renamed, moved, gone."""
+    """Return a plausible next tree: some categories new, renamed, moved, gone, a branch otherwise."""
     new = {id_: dict(each) for id_, each in tree.items()}
     for id_ in chance.sample(sorted(new), min(len(new) // 20 + 1, 10)):
         new[id_]["local_name"] = f"Renamed {chance.randrange(10**6)} <b>&\n"
-    for id_ in chance.sample(_leaves(new), 3):
+    for id_ in chance.sample(_leaves(new), 2):
         if chance.random() < 0.5:
             del new[id_]
         else:
             new[id_]["parent_id"] = str(chance.randint(1, ROOTS))
+    if branches := _branches(new):
+        chance.choice([_moved, _dissolved, _turned])(new, chance.choice(branches), chance)
     for _ in range(chance.randint(1, 4)):
         id_ = str(chance.randrange(10**6, 10**9))
         new[id_] = row(id_, chance.choice(sorted(new)), f"New {id_}")
     return _with_leaves(new)
+
+
+def without_leaves(tree: Tree, number: int) -> Tree:
+    """Return the tree without so many of its leaves."""
+    gone = set(_leaves(tree)[:number])
+    assert len(gone) == number
+    return {id_: each for id_, each in tree.items() if id_ not in gone}
+
+
+def _moved(tree: Tree, id_: str, chance: random.Random) -> None:
+    """Let `id_` hang elsewhere, with all that is below it."""
+    elsewhere = [other for other in sorted(tree) if id_ not in _lineage(tree, other)]
+    tree[id_]["parent_id"] = chance.choice(elsewhere)
+
+
+def _dissolved(tree: Tree, id_: str, _: random.Random) -> None:
+    """Let `id_` go, and its children come to its parent."""
+    parent_id = tree.pop(id_)["parent_id"]
+    for child in _children(tree, id_):
+        child["parent_id"] = parent_id
+
+
+def _turned(tree: Tree, id_: str, chance: random.Random) -> None:
+    """Let `id_` become the child of one of its children."""
+    child = chance.choice(_children(tree, id_))
+    child["parent_id"], tree[id_]["parent_id"] = tree[id_]["parent_id"], child["id"]
+
+
+def _lineage(tree: Tree, id_: str) -> set[str]:
+    """Return `id_` and its ancestors."""
+    lineage = set()
+    while id_ != "0":
+        lineage.add(id_)
+        id_ = tree[id_]["parent_id"]
+    return lineage
+
+
+def _children(tree: Tree, id_: str) -> list[Row]:
+    return [each for each in tree.values() if each["parent_id"] == id_]
+
+
+def _branches(tree: Tree) -> list[str]:
+    """Return the categories with a few children, but for the roots."""
+    counts = Counter(each["parent_id"] for each in tree.values())
+    few = (id_ for id_, count in counts.items() if id_ != "0" and count <= FEW)
+    return sorted(id_ for id_ in few if tree[id_]["parent_id"] != "0")
 
 
 def _leaves(tree: Tree) -> list[str]:
