@@ -80,7 +80,7 @@ BUGS: Final = [
     Bug(
         "commit: the stream is trimmed to half",
         "publisher/commit.lua",
-        "'MAXLEN', '=', ARGV[4])",
+        "'MAXLEN', '=', ARGV[5])",
         "'MAXLEN', '=', 3)",
     ),
     Bug(

@@ -87,7 +87,7 @@ async def test_held(
         await world.settled()
         good, position = world.upstream.tree, world.checker.position
         world.upstream.becomes(other(good))
-        await eventually(lambda: has_outcome(world, b"held"))
+        await eventually(lambda: has_outcome(world, b"held"), within=PATIENT)
         if world.checker.position != position:
             world.checker.found("unguarded", f"{name}: it was accepted")
         world.upstream.becomes(another(good, world.chance))
@@ -127,7 +127,7 @@ async def test_as_much_as_may_be(
         await world.settled()
         good = world.upstream.tree
         world.upstream.becomes(other(good, most + 1))
-        await eventually(lambda: has_outcome(world, b"held"))
+        await eventually(lambda: has_outcome(world, b"held"), within=PATIENT)
         world.upstream.becomes(other(good, most))
         await world.settled()
         verdict = await world.verdict()
@@ -177,7 +177,7 @@ async def test_access_tokens_end(
             tokens.end()
             await world.changes(1)
             if "killed" in fault:
-                await eventually(partial(has_refreshed, tokens, before))
+                await eventually(partial(has_refreshed, tokens, before), within=PATIENT)
                 for publisher in world.publishers:
                     publisher.kill()
                 world.start_publisher()
@@ -194,14 +194,14 @@ async def test_many_at_once(server: Valkey, folder: Path, book: Book, seed: int)
     """100,000 new categories at once; the publisher is killed about when it commits them."""
     async with opened(folder, server, seed=seed, watched=False) as world:
         world.start()
-        await eventually(lambda: have_all(world))
+        await eventually(lambda: have_all(world), within=PATIENT)
         await world.checker.look()
         many = {str(number) for number in range(10**6, 10**6 + MANY)}
         new = (row(id_, str(world.chance.randint(1, 60)), f"New {id_}") for id_ in many)
         world.upstream.becomes(world.upstream.tree | {each["id"]: each for each in new})
         begin, asked_before = time.monotonic(), world.upstream.asked
         before = servers.position(server)
-        await eventually(lambda: is_asked(world, asked_before + 1))
+        await eventually(lambda: is_asked(world, asked_before + 1), within=PATIENT)
         await asyncio.sleep(world.chance.uniform(1.0, 4.0))
         world.publishers[0].kill()
         when = "before its commit" if servers.position(server) == before else "after its commit"
