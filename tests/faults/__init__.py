@@ -2,7 +2,8 @@
 
 One module a step:
 
-- `checker` judges: it follows one catalog from outside, and knows the contract but none of our code;
+- `contract` spells the contract out once more, `looks` says what in a catalog disagrees with itself;
+- `checker` judges: it follows one catalog from outside, and knows none of our code;
 - `copies` does the same for the tables that the projections keep;
 - `upstream` is the source, `world` all the processes around one Redis, `processes` what they are;
 - `book` keeps what every run came to, and writes the table of docs/faults.md;

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from tests.faults.checker import Tree
+from tests.faults.contract import Tree
 from tests.faults.upstream import Answer, another, encoded
 
 CODES: Final = (

@@ -1,44 +1,41 @@
 """A judge that is not the publisher: it follows one catalog from outside and says what is wrong.
 
-Nothing of our code is imported here: digest, order, forest and guard are spelled out from the
-contract alone, so a mistake of ours cannot hide behind itself. Each look at Redis is one moment
-(MULTI/EXEC), so whatever disagrees in it was torn by somebody. The checker goes on after a finding
-with what is there, so that one mistake is found once.
+It knows the contract alone (`contract`), and nothing of our code. Each look at Redis (`looks`) is
+one moment (MULTI/EXEC), so whatever disagrees in it was torn by somebody. The checker goes on after
+a finding with what is there, so that one mistake is found once.
 """
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import reduce
-from hashlib import sha256
 from itertools import groupby, pairwise
-from operator import xor
-from typing import Any, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import orjson
 import redis.asyncio
 
-Row: TypeAlias = dict[str, Any]
-"""`id`, `parent_id`, `local_name`, `is_leaf`, in this order."""
-Tree: TypeAlias = dict[str, Row]
-"""Rows by id."""
-Event: TypeAlias = dict[str, Any]
+from tests.faults.contract import (
+    ORIGIN,
+    Before,
+    Ends,
+    Event,
+    Row,
+    Tree,
+    digest_of,
+    ends_of,
+    event_in,
+    goes_on,
+    is_in_order,
+    not_under_a_root,
+    place,
+    position_before,
+)
+from tests.faults.looks import Look, backwards, disagreements, sound, undone
+
 Kind: TypeAlias = Literal["lost", "doubled", "torn", "diverged", "unguarded"]
 
-Ends: TypeAlias = tuple[Row | None, Row | None]
-"""The row that an event ends, and the one that it begins."""
-
 START: Final = "0-0"
-FIELDS: Final = ["id", "parent_id", "local_name", "is_leaf"]
-ORIGIN: Final[dict[str, Any]] = {
-    "source": "http",
-    "locale": None,
-    "category_version": None,
-    "listing_platform": None,
-    "include_prohibited_categories": None,
-}
-"""That of a catalog whose section says no more than its source."""
 
 
 class Finding(NamedTuple):
@@ -62,39 +59,6 @@ class Limits:
     max_removed: int = 20
     max_updated_share: float = 0.5
     max_updated: int = 100
-
-
-class Look(NamedTuple):
-    """A catalog at one moment: the raw rows, meta, and the entries behind an offset."""
-
-    rows: dict[bytes, bytes]
-    meta: dict[str, str]
-    entries: list[tuple[str, dict[bytes, bytes]]]
-
-    @property
-    def position(self) -> str:
-        """Epoch, sequence and digest, as an event's id has them; empty without meta."""
-        if not self.meta:
-            return ""
-        return "-".join(self.meta.get(each, "?") for each in ("epoch", "sequence", "digest"))
-
-
-class Before(NamedTuple):
-    """What a commit found."""
-
-    tree: Tree
-    loose: Container[str]
-    """Categories that hung on no root: a damaged state may have some, and what a depth has no
-    meaning for comes in no order when it goes."""
-    is_cut: bool = False
-    """Whether that was no state, since the first events of the commit are not known."""
-
-    @classmethod
-    def of(cls, tree: Tree, first: Event, *, is_cut: bool) -> Self:
-        """Return what the commit with the event `first` found: a repair's is damaged."""
-        if int(first["sequence"]) > 1:
-            return cls(dict(tree), frozenset(), is_cut)
-        return cls(dict(tree), {id_ for id_ in tree if not_under_a_root(tree, id_) is not None})
 
 
 class Checker:
@@ -159,7 +123,7 @@ class Checker:
         """
         self.may_break = why
         self._by_hand = by_hand
-        self._epochs = {_place(each)[0] for each in self.positions}
+        self._epochs = {place(each)[0] for each in self.positions}
 
     @property
     def _is_by_hand(self) -> bool:
@@ -171,7 +135,7 @@ class Checker:
 
     def may_have_been_at(self, position: str) -> bool:
         """Tell whether the catalog was seen at `position`, or passed it while events were trimmed."""
-        epoch, sequence = _place(position)
+        epoch, sequence = place(position)
         return position in self.positions or any(
             epoch == of and first < sequence < last for of, first, last in self._unseen
         )
@@ -193,7 +157,7 @@ class Checker:
             events.append(
                 next((each for each in noted if ends_of(each) == ends.get(last)), noted[-1])
             )
-            last = _position_before(events[-1])
+            last = position_before(events[-1])
         return events[::-1]
 
     def times_of(self, position: str) -> set[str]:
@@ -237,11 +201,11 @@ class Checker:
         """Tell whether what is seen goes on from the last look, event by event."""
         if not look.entries:
             return look.position == self.position
-        events = [event for _, fields in look.entries if (event := _event(fields))]
-        if len(events) < len(look.entries) or not _goes_on(self.position, events[0]):
+        events = [event for _, fields in look.entries if (event := event_in(fields))]
+        if len(events) < len(look.entries) or not goes_on(self.position, events[0]):
             return False
         pairs = pairwise(events)
-        return not self.may_break or all(_goes_on(one["id"], next_) for one, next_ in pairs)
+        return not self.may_break or all(goes_on(one["id"], next_) for one, next_ in pairs)
 
     async def _begin_anew(self) -> Look:
         """Go on from what is there; that the history breaks here must have been announced."""
@@ -254,7 +218,7 @@ class Checker:
         for what in backwards(look, self._source, self._forgiven) if not self._is_by_hand else ():
             self.found("torn", f"looking back from {look.position}: {what}")
         if trimmed:
-            (epoch, first), (_, last) = _place(self.position), _place(look.position)
+            (epoch, first), (_, last) = place(self.position), place(look.position)
             self._unseen.append((epoch, first, last))
         self._adopt(look, excused=self._is_by_hand)
         return look
@@ -266,7 +230,7 @@ class Checker:
         """
         look = await self._read("-")
         if any(backwards(look, self._source, self._forgiven)):
-            torn = (offset for offset, fields in look.entries if not self._is_new(_event(fields)))
+            torn = (offset for offset, fields in look.entries if not self._is_new(event_in(fields)))
             self._forgiven.update(torn)
 
     def _is_new(self, event: Event | None) -> bool:
@@ -288,7 +252,7 @@ class Checker:
         self._children = Counter(row["parent_id"] for row in self.tree.values())
         if self.position and not unseen:
             self._judge_adopted(look)
-        for event in filter(None, (_event(fields) for _, fields in look.entries)):
+        for event in filter(None, (event_in(fields) for _, fields in look.entries)):
             self._note(event)
         self.positions.add(look.position)
         is_excused = excused and not (unseen and self._is_new(unseen[0]))
@@ -319,7 +283,7 @@ class Checker:
                 self.found("torn", f"the events up to {of_commit[-1]['id']} are not in order")
 
     def _follow_one(self, event: Event) -> Iterator[tuple[Kind, str]]:
-        if not _goes_on(self.position, event):
+        if not goes_on(self.position, event):
             yield "lost", f"event {event['id']} behind {self.position}"
         if event["id"] in self._ids:
             yield "doubled", f"event {event['id']} is there twice"
@@ -435,214 +399,3 @@ def _parsed(origin: str) -> Any:
         return orjson.loads(origin)
     except ValueError:
         return None
-
-
-def disagreements(look: Look) -> Iterator[str]:
-    """Yield what of meta is not true of the rows."""
-    if bad := [id_ for id_, row in _rows(look.rows) if row is None]:
-        yield f"the fields {bad} hold no row"
-        return
-    rows = sound(look)
-    digest = digest_of(rows)
-    if look.meta and look.meta.get("digest") != digest:
-        yield f"the rows have digest {digest}"
-    if look.meta and look.meta.get("count") != str(len(rows)):
-        yield f"there are {len(rows)} rows, not {look.meta.get('count')}"
-    if rows and not look.meta:
-        yield "there are rows and no meta"
-
-
-def backwards(look: Look, source: str, forgiven: Iterable[str] = ()) -> Iterator[str]:
-    """Yield what is wrong with the events of meta's epoch, undone one by one from the state.
-
-    It ends at the epoch's beginning, or at an entry that is `forgiven`. What a repair started from
-    need not have been a forest.
-    """
-    yield from disagreements(look)
-    tree = sound(look)
-    epoch, sequence = _place(look.position)
-    digest = look.meta.get("digest", "")
-    forgiven = set(forgiven)
-    repaired_at = _begun_at(look, epoch)
-    ids: set[str] = set()
-    for offset, fields in reversed(look.entries):
-        event = _event(fields)
-        if offset in forgiven or (event is not None and event["epoch"] != epoch):
-            return
-        if event is None:
-            yield f"entry {offset} is no event"
-            return
-        if event["id"] != f"{epoch}-{sequence}-{digest}" or event["source"] != source:
-            yield f"entry {offset} is {event['id']}, not {epoch}-{sequence}-{digest}"
-            return
-        if event["id"] in ids:
-            yield f"{event['id']} is there twice"
-        ids.add(event["id"])
-        digest = _undone(tree, event, digest)
-        sequence -= 1
-        why = _is_no_forest_near(tree, event)
-        if why is not None and event["time"] != repaired_at:
-            yield f"before {event['id']}: {why}"
-
-
-def _begun_at(look: Look, epoch: str) -> str | None:
-    """Return when the commit was made that began `epoch`; None if it is not in the stream."""
-    events = filter(None, (_event(fields) for _, fields in look.entries))
-    begun = (event for event in events if event["epoch"] == epoch and int(event["sequence"]) == 1)
-    return next((event["time"] for event in begun), None)
-
-
-def undone(look: Look, known: Container[str]) -> tuple[Tree, str, list[Event]]:
-    """Undo the events of meta's epoch that led to the state, back to a position that is `known`.
-
-    Return the tree that is left, its position, and those events. None is undone where meta and
-    rows disagree, nor behind one that did not lead to where it has to.
-    """
-    tree, position = sound(look), look.position
-    events: list[Event] = []
-    entries = look.entries if look.meta and not any(disagreements(look)) else []
-    for _, fields in reversed(entries):
-        event = _event(fields)
-        if position in known or event is None or event["id"] != position:
-            break
-        _undone(tree, event, "0")
-        events.append(event)
-        position = _position_before(event)
-    return tree, position, events[::-1]
-
-
-def _undone(tree: Tree, event: Event, digest: str) -> str:
-    """Have `tree` as it was before `event`; return the digest that it had."""
-    before, row = ends_of(event)
-    value = int(digest, 16)
-    if row is not None:
-        value ^= digest_of_row(tree.pop(row["id"], row))
-    if before is not None:
-        tree[before["id"]] = before
-        value ^= digest_of_row(before)
-    return f"{value:016x}"
-
-
-def ends_of(event: Event) -> Ends:
-    """Return the row that `event` ends, and the one that it begins; None each if there is none."""
-    row = event["data"]["category"]
-    if event["type"] == "category.removed":
-        return row, None
-    return event["data"].get("before"), row
-
-
-def _position_before(event: Event) -> str:
-    """Return the position that `event` leads on from."""
-    digests = map(digest_of_row, filter(None, ends_of(event)))
-    digest = reduce(xor, digests, int(event["data"]["digest"], 16))
-    return f"{event['epoch']}-{int(event['sequence']) - 1}-{digest:016x}"
-
-
-def _is_no_forest_near(tree: Tree, event: Event) -> str | None:
-    id_ = event["data"]["category"]["id"]
-    return not_under_a_root(tree, id_) if id_ in tree else None
-
-
-def is_in_order(before: Before, after: Tree, commit: Iterable[Event]) -> bool:
-    """Tell whether the events of a commit come as contract 5.5 says.
-
-    Added and updated top-down by depth in `after`, then removed bottom-up by depth in what was
-    before; ties by id. Where a depth has no meaning, or is not known, nothing is said of it.
-    """
-    places = []
-    for event in commit:
-        id_, is_removed = event["subject"], event["type"] == "category.removed"
-        if is_removed and before.is_cut:
-            places.append((True, 0, ""))
-        elif depth := _depth(before.tree if is_removed else after, id_):
-            places.append((is_removed, -depth if is_removed else depth, id_))
-    return places == sorted(places)
-
-
-def _depth(tree: Tree, id_: str) -> int:
-    """Return how many categories lie on the way from a root to `id_`; 0 if there is no way."""
-    if id_ not in tree or not_under_a_root(tree, id_) is not None:
-        return 0
-    depth = 0
-    while id_ != "0":
-        id_ = tree[id_]["parent_id"]
-        depth += 1
-    return depth
-
-
-def not_under_a_root(tree: Tree, id_: str) -> str | None:
-    """Return why the ancestors of `id_` do not end at a root; None if they do."""
-    seen = {id_}
-    parent = tree[id_]["parent_id"]
-    while parent != "0":
-        if parent in seen:
-            return f"{id_} is its own ancestor"
-        if parent not in tree:
-            return f"{id_} has no parent {parent}"
-        seen.add(parent)
-        parent = tree[parent]["parent_id"]
-    return None
-
-
-def digest_of(tree: Mapping[str, Row]) -> str:
-    """Return the digest of a state (contract, 4)."""
-    return f"{reduce(xor, map(digest_of_row, tree.values()), 0):016x}"
-
-
-def digest_of_row(row: Row) -> int:
-    """Return what `row` contributes to its state's digest (contract, 4)."""
-    text = "\0".join([row["id"], row["parent_id"], row["local_name"], "01"[row["is_leaf"]]])
-    return int(sha256(text.encode()).hexdigest()[:16], 16)
-
-
-def sound(look: Look) -> Tree:
-    """Return the rows that are rows."""
-    return {row["id"]: row for _, row in _rows(look.rows) if row is not None}
-
-
-def _rows(raw: Mapping[bytes, bytes]) -> Iterator[tuple[bytes, Row | None]]:
-    """Yield the rows of a state; None for a field that holds none, byte for byte (contract, 2)."""
-    for id_, value in raw.items():
-        try:
-            row = orjson.loads(value)
-            is_sound = list(row) == FIELDS and row["id"].encode() == id_
-        except (ValueError, TypeError, AttributeError, KeyError):
-            is_sound = False
-        yield id_, row if is_sound and orjson.dumps(row) == value else None
-
-
-def _event(fields: Mapping[bytes, bytes]) -> Event | None:
-    """Return the event in an entry; None if there is none."""
-    try:
-        event = orjson.loads(fields[b"event"])
-        data, category = event["data"], event["data"]["category"]
-        id_ = f"{event['epoch']}-{int(event['sequence'])}-{data['digest']}"
-        is_sound = (
-            event["id"] == id_
-            and list(category) == FIELDS
-            and event["subject"] == category["id"]
-            and ("before" in data) == ("changed" in data) == (event["type"] == "category.updated")
-            and data.get("changed", []) == _differing(data.get("before", category), category)
-            and len(event["sequence"]) == 20
-        )
-    except (ValueError, TypeError, KeyError):
-        return None
-    return event if is_sound else None
-
-
-def _differing(before: Row, row: Row) -> list[str]:
-    return [field for field in FIELDS if before[field] != row[field]]
-
-
-def _goes_on(position: str, event: Event) -> bool:
-    """Tell whether `event` is the next one behind `position`."""
-    epoch, sequence = _place(position)
-    if not position:
-        return int(event["sequence"]) == 1
-    return (event["epoch"], int(event["sequence"])) == (epoch, sequence + 1)
-
-
-def _place(position: str) -> tuple[str, int]:
-    epoch, _, rest = position.partition("-")
-    sequence = rest.partition("-")[0]
-    return epoch, int(sequence) if sequence.isdecimal() else 0

@@ -19,7 +19,8 @@ import asyncmy.errors
 import asyncpg
 
 from tests.databases import fetch
-from tests.faults.checker import Checker, Ends, Event, Row, Tree, digest_of, ends_of
+from tests.faults.checker import Checker
+from tests.faults.contract import Ends, Event, Row, Tree, digest_of, ends_of
 
 NOT_YET: Final = (
     OSError,

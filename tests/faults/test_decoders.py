@@ -20,7 +20,7 @@ from publisher import snapshot
 from publisher.errors import BadSnapshot
 from publisher.sources.envelope import Envelope
 from tests.faults.book import Book
-from tests.faults.checker import digest_of, not_under_a_root
+from tests.faults.contract import digest_of, not_under_a_root
 from tests.faults.upstream import encoded, row
 from tests.faults.world import Verdict
 

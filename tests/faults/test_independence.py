@@ -9,7 +9,7 @@ import pytest
 LOADED = "import sys, {}; print(*{{'publisher', 'consumers', 'plumbing'}} & set(sys.modules))"
 
 
-@pytest.mark.parametrize("name", ["checker", "copies"])
+@pytest.mark.parametrize("name", ["contract", "looks", "checker", "copies"])
 def test_the_judge_imports_none_of_our_code(name: str) -> None:
     """Neither does anything that it imports."""
     code = LOADED.format(f"tests.faults.{name}")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults import backup, mortal
 from tests.faults.book import Book
-from tests.faults.checker import ORIGIN, digest_of
+from tests.faults.contract import ORIGIN, digest_of
 from tests.faults.processes import Process
 from tests.faults.tokens import shop_of
 from tests.faults.upstream import grown

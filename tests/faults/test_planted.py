@@ -20,7 +20,8 @@ import pytest
 
 from tests.commands.process import CONSUMER, PUBLISHER, environment
 from tests.faults import mortal
-from tests.faults.checker import ORIGIN, Finding, digest_of
+from tests.faults.checker import Finding
+from tests.faults.contract import ORIGIN, digest_of
 from tests.faults.copies import HISTORY, MIRROR, Kind
 from tests.faults.processes import is_stopped
 from tests.faults.upstream import another, grown, row, without_leaves

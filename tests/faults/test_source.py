@@ -12,7 +12,7 @@ import redis.exceptions
 
 from tests.faults import answers, servers
 from tests.faults.book import Book
-from tests.faults.checker import Tree
+from tests.faults.contract import Tree
 from tests.faults.copies import MIRROR
 from tests.faults.tokens import Tokens, shop_of
 from tests.faults.upstream import Answer, another, row, without_leaves

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.faults import backup, mortal
 from tests.faults.book import Book
-from tests.faults.checker import Tree
+from tests.faults.contract import Tree
 from tests.faults.processes import Process
 from tests.faults.world import World, opened
 from tests.valkey import Valkey

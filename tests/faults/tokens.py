@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from tests.faults.checker import ORIGIN
+from tests.faults.contract import ORIGIN
 from tests.faults.upstream import Upstream, answering
 from tests.faults.world import World
 from tests.sources.refresher import TOKEN_KEY
