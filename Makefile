@@ -22,7 +22,7 @@ test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/pytest -m slow
 
 faults: $(READY) ## Break everything, on Valkey and Redis 7, and write docs/faults.md (SEED=n: again, unwritten)
-	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest -n 3 -m faults tests/faults
+	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest -n 4 -m faults tests/faults
 
 soak: $(READY) ## The same at random, for HOURS (8) from round SEED (1) on, until something is found
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)

@@ -6,6 +6,7 @@ One module a step:
 - `checker` judges: it follows one catalog from outside, and knows none of our code;
 - `copies` does the same for the tables that the projections keep;
 - `upstream` is the source, `world` all the processes around one Redis, `processes` what they are;
+- `story` is what a copy of our code with a planted bug is told with;
 - `book` keeps what every run came to, and writes the table of docs/faults.md;
 - the `test_…` modules each break one thing: they say what, and nothing else.
 """

@@ -1,49 +1,37 @@
 """The judge finds bugs: planted in a copy of our code, one at a time, and run from outside.
 
-Each is a line of the commit, diff, event, guard, poll, reader or history that is another one. The same
-story without one of them is judged sound.
+Each is a line of the commit, diff, event, guard, poll, reader or history that is another one. The
+whole story without one of them is judged sound.
 """
 
-import asyncio
-import os
 import shutil
-import signal
-import sys
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.commands.process import CONSUMER, PUBLISHER, environment
-from tests.faults import mortal
 from tests.faults.checker import Finding
-from tests.faults.contract import ORIGIN, digest_of
 from tests.faults.copies import HISTORY, MIRROR, Kind
-from tests.faults.processes import is_stopped
-from tests.faults.upstream import another, grown, row, without_leaves
-from tests.faults.world import World, opened
-from tests.redis_servers import asked
+from tests.faults.story import CHAPTERS, ROOT, Chapter, Story
+from tests.faults.world import opened
 from tests.valkey import Valkey
-from tests.waiting import eventually
-
-ROOT: Final = Path(__file__).parents[2]
-EVENTS: Final = "catalog:{us}:events"
-SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
 class Bug:
-    """In `file` stands `wrong` for `right`; a copy of `kind` is looked at."""
+    """In `file` stands `wrong` for `right`; a copy of `kind` is looked at.
+
+    It shows in `chapter` at the latest.
+    """
 
     name: str
     file: str
     right: str
     wrong: str
     kind: Kind = MIRROR
+    chapter: Chapter = Story.a_branch_comes_and_goes
 
 
 SOUND: Final = [Bug(kind.name, "publisher/commit.lua", "", "", kind) for kind in (MIRROR, HISTORY)]
@@ -65,6 +53,7 @@ BUGS: Final = [
         "publisher/commit.lua",
         "if not (found.epoch == ARGV[1] and found.sequence == ARGV[2] and found.digest == ARGV[3]) then",
         "if false then",
+        chapter=Story.raced,
     ),
     Bug(
         "commit: meta is lost",
@@ -101,6 +90,7 @@ BUGS: Final = [
         "publisher/poll.py",
         "changes=found.changes,",
         "changes=found.changes[::-1] if found.state.damaged else found.changes,",
+        chapter=Story.damaged,
     ),
     Bug("diff: removals are forgotten", "publisher/diff.py", "*_removed(state, snapshot)]", "]"),
     Bug(
@@ -150,42 +140,49 @@ BUGS: Final = [
         "publisher/poll.py",
         "origin=catalog.origin,",
         "origin={**catalog.origin, 'locale': None},",
+        chapter=Story.of_another_origin,
     ),
     Bug(
         "poll: who approves one snapshot approves any",
         "publisher/poll.py",
         "approved = approve == digests.text(found.snapshot.digest) if approve else False",
         "approved = bool(approve)",
+        chapter=Story.approved,
     ),
     Bug(
         "guard: more is let through than its limits",
         "publisher/guard.py",
         "return number > exact_share * count and number > limit",
         "return number > exact_share * count + 2 * limit",
+        chapter=Story.implausible,
     ),
     Bug(
         "guard: nothing is beyond it",
         "publisher/guard.py",
         "return number > exact_share * count and number > limit",
         "return False",
+        chapter=Story.implausible,
     ),
     Bug(
         "poll: a held snapshot is committed",
         "publisher/poll.py",
         "if found.objections and not approved:",
         "if False:",
+        chapter=Story.implausible,
     ),
     Bug(
         "poll: a snapshot that was overtaken is diffed all the same",
         "publisher/poll.py",
         "if state.position != noted.position:",
         "if False:",
+        chapter=Story.overtaken,
     ),
     Bug(
         "poll: no guard at a repair",
         "publisher/poll.py",
         "[] if new_origin else",
         "[] if new_origin or state.damaged else",
+        chapter=Story.damaged_and_implausible,
     ),
     Bug(
         "reader: an emptied Redis empties",
@@ -199,12 +196,14 @@ BUGS: Final = [
                     yield Reset(Snapshot({}, "2026-01-01T00:00:00.000Z"), empty, "it is empty")
                     raise
 """,
+        chapter=Story.emptied,
     ),
     Bug(
         "reader: gaps and digests do not matter",
         "consumers/strict.py",
         "in enumerate(events):",
         "in enumerate([]):",
+        chapter=Story.without_an_event,
     ),
     Bug(
         "reader: removals are not followed",
@@ -255,6 +254,7 @@ BUGS: Final = [
         "            await connection.execute(category_history.delete().where("
         "BEGIN.event.is_(None), ~END.at.is_(None), END.event.is_(None)))",
         HISTORY,
+        chapter=Story.without_an_event,
     ),
 ]
 
@@ -263,21 +263,23 @@ BUGS: Final = [
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
 async def test_it_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) -> None:
     """Whatever it is, the judge has a finding."""
-    assert await findings(bug, server, folder, seed)
+    assert await findings(bug, server, folder, seed, [bug.chapter])
 
 
 @pytest.mark.parametrize("binary", ["valkey"], indirect=True)
 @pytest.mark.parametrize("bug", SOUND, ids=[bug.name for bug in SOUND])
 async def test_none_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) -> None:
-    """Without a bug there is none."""
-    assert await findings(bug, server, folder, seed) == []
+    """Without a bug there is none in the whole story."""
+    assert await findings(bug, server, folder, seed, CHAPTERS) == []
 
 
-async def findings(bug: Bug, server: Valkey, folder: Path, seed: int) -> list[Finding]:
-    """Tell the story with the code that has `bug`, and return what the judge says."""
+async def findings(
+    bug: Bug, server: Valkey, folder: Path, seed: int, chapters: Iterable[Chapter]
+) -> list[Finding]:
+    """Tell `chapters` with the code that has `bug`, and return what the judge says."""
     code = planted(bug, folder / "code")
     async with opened(folder, server, seed=seed, kinds=[bug.kind], watched=False) as world:
-        await Story(world, code).told()
+        await Story(world, code).told(chapters)
         return (await world.verdict()).findings
 
 
@@ -292,176 +294,3 @@ def planted(bug: Bug, code: Path) -> Path:
     assert bug.right in text, f"{bug.name}: the code is another one now"
     file.write_text(text.replace(bug.right, bug.wrong), "utf-8")
     return code
-
-
-@dataclass(frozen=True)
-class Story:
-    """What happens to one catalog, with the processes of the code in `code`."""
-
-    world: World
-    code: Path
-    numbers: Iterator[int] = field(default_factory=count)
-
-    async def told(self) -> None:
-        """Import, change, race, lose an event, a branch, everything, until the judge has a finding."""
-        for chapter in (
-            self._polled,
-            self._a_branch_comes_and_goes,
-            self._raced,
-            self._overtaken,
-            self._without_an_event,
-            self._implausible,
-            self._approved,
-            self._damaged_and_implausible,
-            self._damaged,
-            self._of_another_origin,
-            self._emptied,
-        ):
-            await chapter()
-            if self.world.checker.findings:
-                return
-
-    async def _polled(self) -> None:
-        await self._sync()
-        await self._followed()
-
-    async def _followed(self) -> None:
-        (copy,) = self.world.copies
-        await self.world.checker.look()
-        await self._run(CONSUMER, *copy.kind.command, "us", "--to", copy.url, "--once")
-        await copy.look()
-
-    async def _a_branch_comes_and_goes(self) -> None:
-        upstream, chance = self.world.upstream, self.world.chance
-        without = another(upstream.tree, chance)
-        branch = [row("b1", "0", "Branch"), row("b2", "b1", "Twig"), row("b3", "b2", "Leaf")]
-        upstream.becomes(without | {each["id"]: each for each in branch})
-        await self._polled()
-        upstream.becomes(without | {"b2": row("b2", "0", "Twig"), "b3": branch[2]})
-        await self._polled()
-        upstream.becomes(without)
-        await self._polled()
-
-    async def _raced(self) -> None:
-        """Let one publisher commit while another one stands right before its commit."""
-        await self._passed_at("before EVALSHA")
-
-    async def _overtaken(self) -> None:
-        """Let it commit while the other has its snapshot, and has not loaded the state yet."""
-        await self._passed_at("before MULTI HGETALL HGETALL EXEC")
-
-    async def _passed_at(self, point: str) -> None:
-        world = self.world
-        await world.changes(1)
-        points = await self._sync()
-        last = len(points) - points[::-1].index(point)
-        await world.changes(1)
-        first = await self._begun("tests.faults.armed", *self._armed(last))
-        await eventually(lambda: stands(first))
-        await world.changes(1)
-        await self._polled()
-        first.send_signal(signal.SIGCONT)
-        await self._ended(first)
-        await self._polled()
-
-    async def _without_an_event(self) -> None:
-        """Delete an event by hand between two that a consumer has not read yet."""
-        world = self.world
-        await world.changes(1)
-        await self._sync()
-        await world.checker.look()
-        world.checker.broken("an event is deleted", by_hand=True)
-        newest = asked(world.server, "XREVRANGE", EVENTS, "+", "-", "COUNT", "2")
-        asked(world.server, "XDEL", EVENTS, newest[-1][0])
-        await self._followed()
-        world.checker.whole()
-
-    async def _implausible(self) -> None:
-        """Have the source lack one leaf too many, and most of its tree; nothing of that is to arrive."""
-        world = self.world
-        good = world.upstream.tree
-        for bad in (without_leaves(good, 21), grown(20, world.chance)):
-            world.upstream.becomes(bad)
-            await self._polled()
-        world.upstream.becomes(good)
-        await self._polled()
-
-    async def _approved(self) -> None:
-        """Approve what is held when the source gives something else, as implausible."""
-        world = self.world
-        good, held = world.upstream.tree, grown(20, world.chance)
-        world.upstream.becomes(held)
-        await self._sync()
-        world.checker.approved(digest_of(held))
-        world.upstream.becomes(grown(20, world.chance))
-        await self._run(PUBLISHER, "approve", "us", digest_of(held))
-        await self._followed()
-        world.upstream.becomes(good)
-        await self._polled()
-
-    async def _damaged_and_implausible(self) -> None:
-        """Edit a row by hand, too: a repair is no way around the guard."""
-        world = self.world
-        world.checker.broken("a row is deleted", by_hand=True)
-        asked(world.server, "HDEL", "catalog:{us}:categories", "1")
-        await self._implausible()
-        world.checker.whole()
-
-    async def _damaged(self) -> None:
-        """Delete rows by hand that others hang under: they come back first."""
-        world = self.world
-        world.checker.broken("rows are deleted", by_hand=True)
-        asked(world.server, "HDEL", "catalog:{us}:categories", "2", "3", "4", "5")
-        await world.changes(1)
-        await self._polled()
-        world.checker.whole()
-
-    async def _of_another_origin(self) -> None:
-        """Accept another origin; from then on it is the catalog's."""
-        world = self.world
-        world.settings = 'locale = "de-DE"\n'
-        world.checker.origins = [ORIGIN | {"locale": "de-DE"}]
-        await world.changes(1)
-        await self._run(PUBLISHER, "sync", "us", "--accept-origin")
-        await self._polled()
-
-    async def _emptied(self) -> None:
-        """Wipe Redis, and let a consumer see that before a publisher mends it."""
-        self.world.checker.broken("wiped")
-        asked(self.world.server, "FLUSHALL")
-        await self._followed()
-        await self._polled()
-        self.world.checker.whole()
-
-    async def _sync(self) -> list[str]:
-        """Poll once; return the points that were passed."""
-        words = self._armed(0)
-        await self._run("tests.faults.armed", *words)
-        return mortal.points(Path(words[0]))
-
-    def _armed(self, point: int) -> tuple[str, ...]:
-        folder = str(self.world.folder / f"notes-{next(self.numbers)}")
-        Path(folder).mkdir()
-        return folder, str(point), PUBLISHER, "sync"
-
-    async def _run(self, module: str, *words: str) -> None:
-        """Run a command of the code to its end, whatever that is."""
-        await self._ended(await self._begun(module, *words))
-
-    async def _begun(self, module: str, *words: str) -> Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *words),
-            cwd=self.world.configured(),
-            env=environment({"PYTHONPATH": f"{self.code}{os.pathsep}{ROOT}"}),
-            stdout=DEVNULL,
-            stderr=DEVNULL,
-        )
-
-    async def _ended(self, process: Process) -> None:
-        async with asyncio.timeout(SECONDS):
-            await process.wait()
-
-
-async def stands(process: Process) -> bool:
-    """Tell whether it is stopped."""
-    return is_stopped(process.pid)
