@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
 from pathlib import Path
@@ -155,28 +155,31 @@ async def importing(bench: Bench, body: bytes, runs: int) -> Samples:
 
 async def blocking(bench: Bench, body: bytes, runs: int) -> Samples:
     """How long the server answers nobody else: the commit, beside the same commands in EXEC."""
-    words = bare.transaction(await bench.commands(body))
 
     async def ours() -> float:
         await bench.first_import(body)
         return bench.seconds_of("evalsha")
 
-    async def floor() -> float:
-        await bench.bare_import(words)
-        return bench.seconds_of("exec")
-
-    return await in_turn(runs, ours, floor)
+    return await beside_exec(bench, await bench.commands(body), runs, ours)
 
 
 async def handing(bench: Bench, body: bytes, runs: int) -> Samples:
     """How long a script takes that does nothing: each word becomes a string of Lua's."""
     commands = await bench.commands(body)
-    words = bare.transaction(commands)
     handed = bare.packed([b"EVAL", b"return 0", b"0", *chain.from_iterable(commands)])
 
     async def ours() -> float:
         await bench.bare_import(handed)
         return bench.seconds_of("eval")
+
+    return await beside_exec(bench, commands, runs, ours)
+
+
+async def beside_exec(
+    bench: Bench, commands: list[bare.Command], runs: int, ours: Callable[[], Awaitable[float]]
+) -> Samples:
+    """Measure `ours` beside what the server takes for `commands` in EXEC."""
+    words = bare.transaction(commands)
 
     async def floor() -> float:
         await bench.bare_import(words)
