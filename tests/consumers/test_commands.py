@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumers.cli import COMMANDS
 from consumers.projections import KINDS
 from plumbing.server import Server
 from tests.commands.process import CONSUMER, call, start
@@ -409,3 +410,12 @@ def test_other_programs_can_read_it_with_plain_sql(folder: Path) -> None:
         ],
         "category_paths": ["catalog", "id", "depth", "path"],
     }
+
+
+def test_help_of_every_command(tmp_path: Path) -> None:
+    """What the list says of a command is how its own help begins."""
+    listed = " ".join(call(CONSUMER, "--help", cwd=tmp_path).stdout.split())
+    for name, summary in COMMANDS.items():
+        assert f"{name} {summary}" in listed
+        explained = call(CONSUMER, name, "--help", cwd=tmp_path).stdout
+        assert summary in " ".join(explained.split())
