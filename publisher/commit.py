@@ -82,10 +82,9 @@ class CommitWords(Words):
     def __iter__(self) -> Iterator[bytes]:
         """Make them."""
         commit = self._commit
-        events = encode(self._catalog, commit.start, commit.committed_at, commit.changes)
-        for event, place in events:
-            self.end = place
-            yield event
+        self.end = yield from encode(
+            self._catalog, commit.start, commit.committed_at, commit.changes
+        )
         for category in self._kept:
             yield category.id.encode()
             yield row(category)

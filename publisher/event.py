@@ -1,6 +1,6 @@
 """From changes to events: CloudEvents 1.0 in JSON, byte for byte as in contract 3. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
@@ -54,8 +54,8 @@ class Place(NamedTuple):
 
 def encode(
     catalog: str, place: Place, time: str, changes: Iterable[Change]
-) -> Iterator[tuple[bytes, Place]]:
-    """Yield the events of `changes` that follow on `place`, each with the place after it.
+) -> Generator[bytes, None, Place]:
+    """Yield the events of `changes` that follow on `place`; return the place after the last one.
 
     `time` is that of their commit, RFC 3339.
     """
@@ -75,7 +75,8 @@ def encode(
             sequence=f"{sequence:020}",
             data=_data(change, digest),
         )
-        yield _json(event), Place(epoch, sequence, value)
+        yield _json(event)
+    return Place(epoch, sequence, value)
 
 
 def row(category: Category) -> bytes:

@@ -7,6 +7,7 @@ An event's `dataschema` is the `$id` of what stands under its `data`.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -224,15 +225,15 @@ def _examples() -> dict[str, Any]:
     ]
     start = Place("9f3c1a2b", 104, digests.of_category(home))
     time = clock.rfc3339(datetime(2026, 11, 23, 9, 40, 3, 569_000, tzinfo=UTC))
-    events, places = zip(*encode("us", start, time, changes), strict=True)
+    events = list(encode("us", start, time, changes))
     meta = {
         "contract": "1",
         "origin": '{"source":"tiktok_shop","locale":"en-US","category_version":"v2",'
         '"listing_platform":null,"include_prohibited_categories":null}',
-        "epoch": places[-1].epoch,
-        "sequence": str(places[-1].sequence),
+        "epoch": start.epoch,
+        "sequence": str(start.sequence + len(events)),
         "offset": "1795426803569-2",
-        "digest": digests.text(places[-1].digest),
+        "digest": digests.text(reduce(digests.after, changes, start.digest)),
         "count": "1",
         "committed_at": time,
     }

@@ -83,4 +83,4 @@ def events(tree: Sequence[Row], catalog: str) -> list[bytes]:
     """Return our events of the first list."""
     changes = diff({}, {row.id: Category(*row) for row in tree})
     start = Place("9f3c1a2b", 0, 0)
-    return [event for event, _ in encode(catalog, start, TIME, changes)]
+    return list(encode(catalog, start, TIME, changes))
