@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Final
 
-from publisher.model import Category, Change, Tree, depths
+from publisher.model import Category, Change, Tree, depths, depths_of
 
 BY_ID: Final = attrgetter("id")
 """Texts sort by code point, as the contract wants it."""
@@ -30,7 +30,7 @@ def diff(state: Tree, snapshot: Tree) -> list[Change]:
 
 def _added_and_updated(state: Tree, snapshot: Tree) -> Iterator[Change]:
     touched = [new for new in snapshot.values() if state.get(new.id) != new]
-    depth = depths(snapshot) if touched else {}
+    depth = depths_of(touched, snapshot)
     touched.sort(key=BY_ID)
     touched.sort(key=lambda category: depth[category.id])  # stable, and faster than pairs as keys
     for new in touched:
@@ -39,7 +39,7 @@ def _added_and_updated(state: Tree, snapshot: Tree) -> Iterator[Change]:
 
 
 def _removed(state: Tree, snapshot: Tree) -> Iterator[Change]:
-    gone = [old for old in state.values() if old.id not in snapshot]
+    gone = [state[id_] for id_ in state.keys() - snapshot.keys()]
     depth = depths(state) if gone else {}
 
     def deepest_first(category: Category) -> tuple[int, str]:

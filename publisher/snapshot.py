@@ -91,8 +91,9 @@ def _check_forest(tree: Mapping[str, Category]) -> None:
 
 def _odd_leaves(tree: Mapping[str, Category]) -> Iterator[str]:
     parents = {category.parent_id for category in tree.values()}
-    leaves = [each.id for each in tree.values() if each.is_leaf and each.id in parents]
-    containers = [each.id for each in tree.values() if not each.is_leaf and each.id not in parents]
+    odd = [each for each in tree.values() if each.is_leaf is (each.id in parents)]
+    leaves = [each.id for each in odd if each.is_leaf]
+    containers = [each.id for each in odd if not each.is_leaf]
     if leaves:
         yield f"leaves with children: {examples(leaves)}"
     if containers:

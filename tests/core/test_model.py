@@ -1,9 +1,10 @@
 """Counts of changes and depths in a tree."""
 
 from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from publisher.model import Category, Change, Counts, count, depths
+from publisher.model import Category, Change, Counts, count, depths, depths_of
 from tests.trees import forests, tree
 
 HOME = Category("1", "0", "Home", is_leaf=False)
@@ -61,3 +62,22 @@ def test_parents_come_before_children(categories: dict[str, Category]) -> None:
         parent = categories[id_].parent_id
         assert found[id_] == found.get(parent, 0) + 1
         assert parent == "0" or list(found).index(parent) < place
+
+
+@given(forests(), st.data())
+def test_depths_of_some_are_those_they_have_among_all(
+    categories: dict[str, Category], data: st.DataObject
+) -> None:
+    """In whatever order they are asked for, and no others but those above them."""
+    some = data.draw(st.lists(st.sampled_from(list(categories.values()))))
+    found = depths_of(some, categories)
+    assert found.pop("0") == 0
+    assert found == {id_: depth for id_, depth in depths(categories).items() if id_ in found}
+    above = {each.parent_id for each in map(categories.__getitem__, found)}
+    assert found.keys() == {each.id for each in some} | above - {"0"}
+
+
+def test_depths_of_a_long_branch() -> None:
+    """However deep, from its end on."""
+    branch = tree(*((str(number), str(number - 1)) for number in range(1, 2001)))
+    assert depths_of([branch["2000"]], branch)["2000"] == 2000
