@@ -11,7 +11,6 @@ compared with what was published.
 
 import argparse
 import asyncio
-import gc
 import itertools
 import logging
 import statistics
@@ -219,7 +218,6 @@ async def _timed(shop: Shop, new: NewDatabase, start: Start, runs: int) -> Sampl
     async def run(work: Callable[[str], Awaitable[float]]) -> float:
         url = await new()
         await _prepare(url, start)
-        _set_aside()
         seconds = await work(url)
         await _check(shop, url)
         return seconds
@@ -231,15 +229,6 @@ async def _timed(shop: Shop, new: NewDatabase, start: Start, runs: int) -> Sampl
         return await _looped(shop, url, start)
 
     return await in_turn(runs, lambda: run(ours), lambda: run(bare))
-
-
-def _set_aside() -> None:
-    """Let the garbage collector forget what is there, ours and the publisher's alike.
-
-    A consumer's process holds no publisher's trees, which each collection would go through.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 async def _prepare(url: str, start: Start) -> None:

@@ -29,7 +29,11 @@ class Samples:
 async def in_turn(
     runs: int, ours: Callable[[], Awaitable[float]], floor: Callable[[], Awaitable[float]]
 ) -> Samples:
-    """Measure both `runs` times, now the one first and now the other, after a run that warms up."""
+    """Measure both `runs` times, now the one first and now the other, after a run that warms up.
+
+    What is there before is set aside: a collection of garbage amid the work goes through what that
+    made, as in a process of its own, and not through the benchmark's own trees.
+    """
     await ours()
     await floor()
     mine: list[float] = []
@@ -37,7 +41,8 @@ async def in_turn(
     for number in range(runs):
         order = [(ours, mine), (floor, its)]
         for work, found in order if number % 2 else reversed(order):
-            gc.collect()  # what the last one left is not this one's
+            gc.collect()
+            gc.freeze()
             found.append(await work())
     return Samples(mine, its)
 

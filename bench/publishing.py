@@ -34,6 +34,7 @@ from bench.works import (
     SAME_BYTES,
     SCALED_MEMORY,
     SCALED_TIME,
+    Bar,
 )
 from plumbing import embedded
 from plumbing.server import Server
@@ -80,29 +81,12 @@ class Bench:
             raise ValueError(f"a poll ended {polled.outcome}, not {outcome}")
         return seconds
 
-    def flush(self) -> None:
-        """Empty the server, of scripts and what they left too, and wait until it is done."""
-        self.redis.flushall(asynchronous=False)
-        self.redis.script_flush("SYNC")
-        self.redis.config_resetstat()
-
-    async def first_import(self, body: bytes) -> float:
-        """Import `body` into an empty server."""
-        self.flush()
-        return await self.poll(body, "changed")
-
-    async def bare_import(self, commands: bytes) -> float:
-        """Write the same without a publisher."""
-        self.flush()
+    async def bare(self, commands: bytes) -> float:
+        """Send `commands` without a publisher; return how long until all were acknowledged."""
         return await asyncio.to_thread(bare.seconds, self._socket, commands)
 
-    async def commands(self, body: bytes) -> list[bare.Command]:
-        """Return what a bare client writes instead of the first import of `body`."""
-        await self.first_import(body)
-        return bare.commands(self.redis)
-
     def seconds_of(self, command: str) -> float:
-        """Return how long the server was busy with `command` since `flush`."""
+        """Return how long the server was busy with `command` since it started."""
         stats: Any = self.redis.info("commandstats")
         return float(stats[f"cmdstat_{command}"]["usec"]) / 1e6
 
@@ -114,7 +98,11 @@ class Bench:
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Bench]:
-    """Start an embedded server, append-only file as ever, and a publisher."""
+    """Start an embedded server, append-only file as ever, and a publisher.
+
+    First imports, ours and the floor's, each get one of their own: a server that has written before
+    has memory at hand, the one for what it stores and the other for its scripts too.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     with tempfile.TemporaryDirectory(prefix="cpb-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -133,70 +121,92 @@ async def opened() -> AsyncIterator[Bench]:
 async def measured(categories: int, runs: int) -> list[Result]:
     """Measure all works of the publisher with trees of `categories`."""
     tree = inputs.rows(categories)
-    async with opened() as bench:
-        body = inputs.answer(tree)
-        found = [
-            Result(FIRST_IMPORT, categories, await importing(bench, body, runs)),
-            Result(BLOCKED, categories, await blocking(bench, body, runs)),
-            Result(HANDED, categories, await handing(bench, body, runs)),
-            Result(REDIS_MEMORY, categories, await stored(bench, body)),
-        ]
-        found += [Result(bar, categories, each) for bar, each in await polling(bench, tree, runs)]
+    body = inputs.answer(tree)
+    commands = await written(body)
+    found = [
+        Result(FIRST_IMPORT, categories, await importing(body, commands, runs)),
+        Result(BLOCKED, categories, await blocking(body, commands, runs)),
+        Result(HANDED, categories, await handing(commands, runs)),
+        Result(REDIS_MEMORY, categories, await stored(body, commands)),
+    ]
+    found += [Result(bar, categories, each) for bar, each in await polling(tree, runs)]
     peaks = [peak_of(body) for _ in range(runs)]
     sizes = [float(len(body))] * runs
     return [*found, Result(PEAK, categories, Samples(peaks, sizes))]
 
 
-async def importing(bench: Bench, body: bytes, runs: int) -> Samples:
+async def written(body: bytes) -> list[bare.Command]:
+    """Return what a bare client writes instead of the first import of `body`."""
+    async with opened() as bench:
+        await bench.poll(body, "changed")
+        return bare.commands(bench.redis)
+
+
+async def first_import(body: bytes) -> float:
+    """Import `body` into an empty server."""
+    async with opened() as bench:
+        return await bench.poll(body, "changed")
+
+
+async def importing(body: bytes, commands: list[bare.Command], runs: int) -> Samples:
     """First import beside a bare client that writes the same words."""
-    words = bare.transaction(await bench.commands(body))
-    return await in_turn(runs, lambda: bench.first_import(body), lambda: bench.bare_import(words))
+    words = bare.transaction(commands)
+
+    async def floor() -> float:
+        async with opened() as bench:
+            return await bench.bare(words)
+
+    return await in_turn(runs, lambda: first_import(body), floor)
 
 
-async def blocking(bench: Bench, body: bytes, runs: int) -> Samples:
+async def blocking(body: bytes, commands: list[bare.Command], runs: int) -> Samples:
     """How long the server answers nobody else: the commit, beside the same commands in EXEC."""
 
     async def ours() -> float:
-        await bench.first_import(body)
-        return bench.seconds_of("evalsha")
+        async with opened() as bench:
+            await bench.poll(body, "changed")
+            return bench.seconds_of("evalsha")
 
-    return await beside_exec(bench, await bench.commands(body), runs, ours)
+    return await beside_exec(commands, runs, ours)
 
 
-async def handing(bench: Bench, body: bytes, runs: int) -> Samples:
+async def handing(commands: list[bare.Command], runs: int) -> Samples:
     """How long a script takes that does nothing: each word becomes a string of Lua's."""
-    commands = await bench.commands(body)
     handed = bare.packed([b"EVAL", b"return 0", b"0", *chain.from_iterable(commands)])
 
     async def ours() -> float:
-        await bench.bare_import(handed)
-        return bench.seconds_of("eval")
+        async with opened() as bench:
+            await bench.bare(handed)
+            return bench.seconds_of("eval")
 
-    return await beside_exec(bench, commands, runs, ours)
+    return await beside_exec(commands, runs, ours)
 
 
 async def beside_exec(
-    bench: Bench, commands: list[bare.Command], runs: int, ours: Callable[[], Awaitable[float]]
+    commands: list[bare.Command], runs: int, ours: Callable[[], Awaitable[float]]
 ) -> Samples:
     """Measure `ours` beside what the server takes for `commands` in EXEC."""
     words = bare.transaction(commands)
 
     async def floor() -> float:
-        await bench.bare_import(words)
-        return bench.seconds_of("exec")
+        async with opened() as bench:
+            await bench.bare(words)
+            return bench.seconds_of("exec")
 
     return await in_turn(runs, ours, floor)
 
 
-async def stored(bench: Bench, body: bytes) -> Samples:
+async def stored(body: bytes, commands: list[bare.Command]) -> Samples:
     """State and events in the server's memory, beside plain HSET and XADD of the same bytes."""
-    commands = await bench.commands(body)
-    ours = bench.bytes_of("categories", "events")
-    await bench.bare_import(b"".join(map(bare.packed, commands)))
-    return Samples([ours], [bench.bytes_of("categories", "events")])
+    async with opened() as bench:
+        await bench.poll(body, "changed")
+        ours = bench.bytes_of("categories", "events")
+    async with opened() as bench:
+        await bench.bare(b"".join(map(bare.packed, commands)))
+        return Samples([ours], [bench.bytes_of("categories", "events")])
 
 
-async def polling(bench: Bench, tree: list[inputs.Row], runs: int) -> list[tuple[Any, Samples]]:
+async def polling(tree: list[inputs.Row], runs: int) -> list[tuple[Bar, Samples]]:
     """Poll as a daemon does, beside `orjson.loads` of the same body."""
     first, second = inputs.answer(tree), inputs.answer(tree, request_id="2")
     mixed = [inputs.shuffled(tree, number) for number in range(runs + 1)]
@@ -209,39 +219,35 @@ async def polling(bench: Bench, tree: list[inputs.Row], runs: int) -> list[tuple
         orjson.loads(first)
         return time.perf_counter() - begin
 
-    async def settled(body: bytes) -> float:
-        return await bench.poll(body, "unchanged")
+    async with opened() as bench:
 
-    async def changed() -> float:
-        versions.reverse()
-        await settled(versions[0])
-        return await bench.poll(versions[1], "changed")
+        async def settled(body: bytes) -> float:
+            return await bench.poll(body, "unchanged")
 
-    async def read_back() -> float:
-        versions.reverse()
-        await bench.poll(versions[1], "changed")
-        return await settled(versions[1])
+        async def changed() -> float:
+            versions.reverse()
+            await settled(versions[0])
+            return await bench.poll(versions[1], "changed")
 
-    await bench.first_import(first)
-    await settled(first)
-    same = await in_turn(runs, lambda: settled(second), floor)
-    order = await in_turn(runs, lambda: settled(next(orders)), floor)
-    percent = await in_turn(runs, changed, floor)
-    return [
-        (SAME_BYTES, same),
-        (OTHER_ORDER, order),
-        (ONE_PERCENT, percent),
-        (READ_BACK, await in_turn(runs, read_back, floor)),
-    ]
+        async def read_back() -> float:
+            versions.reverse()
+            await bench.poll(versions[1], "changed")
+            return await settled(versions[1])
+
+        await bench.poll(first, "changed")
+        await settled(first)
+        return [
+            (SAME_BYTES, await in_turn(runs, lambda: settled(second), floor)),
+            (OTHER_ORDER, await in_turn(runs, lambda: settled(next(orders)), floor)),
+            (ONE_PERCENT, await in_turn(runs, changed, floor)),
+            (READ_BACK, await in_turn(runs, read_back, floor)),
+        ]
 
 
 async def scaled(small: int, runs: int) -> list[Result]:
     """Import ten times as many categories as `small`: in time and in memory."""
     large, few = (inputs.answer(inputs.rows(count)) for count in (BIG * small, small))
-    async with opened() as bench:
-        seconds = await in_turn(
-            runs, lambda: bench.first_import(large), lambda: bench.first_import(few)
-        )
+    seconds = await in_turn(runs, lambda: first_import(large), lambda: first_import(few))
     peaks = Samples(*[[peak_of(body) for _ in range(runs)] for body in (large, few)])
     return [Result(SCALED_TIME, BIG * small, seconds), Result(SCALED_MEMORY, BIG * small, peaks)]
 
@@ -260,7 +266,7 @@ async def grown(path: Path) -> float:
     """Import the body in the file at `path`; return how many bytes more than idle that took."""
     async with opened() as bench:
         idle = peak_bytes()
-        await bench.first_import(path.read_bytes())  # noqa: ASYNC240  nothing else goes on
+        await bench.poll(path.read_bytes(), "changed")  # noqa: ASYNC240  nothing else goes on
         return peak_bytes() - idle
 
 
