@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -11,6 +12,15 @@ import redis
 KEY: Final = "catalog:{us}:"
 CHUNK: Final = 4000
 """Words of one variadic HSET, as in commit.lua."""
+
+SCRIPT: Final = b"""
+local count = tonumber(ARGV[1])
+for i = 2, count + 1 do redis.call('XADD', KEYS[2], '*', 'event', ARGV[i]) end
+for i = count + 2, #ARGV, 4000 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 3999, #ARGV)))
+end
+"""
+"""Writes events and rows, in CHUNKs as commit.lua does; asks nothing."""
 
 Command: TypeAlias = list[bytes]
 
@@ -32,6 +42,20 @@ def commands(server: redis.Redis) -> list[Command]:
 def transaction(commands_: list[Command]) -> bytes:
     """Return `commands_` within MULTI and EXEC, as the protocol has it."""
     return b"".join(map(packed, [[b"MULTI"], *commands_, [b"EXEC"]]))
+
+
+def scripted(commands_: list[Command]) -> bytes:
+    """Return a call of SCRIPT that writes the events and rows of `commands_`."""
+    categories, stream = f"{KEY}categories".encode(), f"{KEY}events".encode()
+    events = [words[-1] for words in commands_ if words[0] == b"XADD"]
+    rows = [word for words in commands_ if words[1] == categories for word in words[2:]]
+    count = b"%d" % len(events)
+    return packed([b"EVAL", SCRIPT, b"2", categories, stream, count, *events, *rows])
+
+
+def handed(commands_: list[Command]) -> bytes:
+    """Return a call of a script that is given the words of `commands_`, and does nothing."""
+    return packed([b"EVAL", b"return 0", b"0", *chain.from_iterable(commands_)])
 
 
 def chunks(words: list[bytes]) -> Iterator[list[bytes]]:

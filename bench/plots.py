@@ -10,8 +10,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-SIZE = (9, 5)
-WORKS_OF_PEERS = ("first list", "1 % changed", "nothing changed")
+SIZE = (11, 5)
+LISTS = ("first list", "1 % changed", "nothing changed")
+EVENTS = ("single", "batch", "batch, all checks")
 
 
 def main() -> None:
@@ -33,27 +34,41 @@ def ratios(results: list[dict[str, Any]], path: Path) -> None:
     for work, points in by_work.items():
         if len(points) > 1:
             axes.plot(*zip(*sorted(points), strict=True), marker="o", label=work)
-    axes.set(xscale="log", xlabel="categories", ylabel="times the floor", title="Ours over floors")
-    axes.set_ylim(bottom=0)
-    axes.legend(fontsize=7)
+    axes.axhline(1, color="black", linewidth=0.8)
+    axes.set(xscale="log", yscale="log", xlabel="categories", ylabel="times the floor")
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_title("Ours over floors (1: as much as the floor; less is better)")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     _save(figure, path)
 
 
 def peers(figures: list[dict[str, Any]], path: Path) -> None:
-    """Draw how many seconds each peer takes for a list."""
-    names = list(dict.fromkeys(each["peer"] for each in figures if each["work"] in WORKS_OF_PEERS))
-    figure, axes = plt.subplots(figsize=SIZE)
-    for index, work in enumerate(WORKS_OF_PEERS):
-        seconds = {each["peer"]: each["seconds"] for each in figures if each["work"] == work}
+    """Draw how many seconds each peer takes for a list, and each consumer for the events."""
+    count = max(each["count"] for each in figures)
+    figure, (above, below) = plt.subplots(2, figsize=(11, 7), height_ratios=(2, 1), sharex=True)
+    _bars(above, figures, LISTS, f"A list of {count:,} categories")
+    _bars(below, figures, EVENTS, f"{count:,} events")
+    below.set(xscale="log", xlabel="seconds; less is better")
+    below.xaxis.set_major_formatter("{x:g}")
+    _save(figure, path)
+
+
+def _bars(axes: Any, figures: list[dict[str, Any]], works: tuple[str, ...], title: str) -> None:
+    """Draw a bar for each work of each peer that has one of `works`."""
+    mine = [each for each in figures if each["work"] in works]
+    names = list(dict.fromkeys(each["peer"] for each in mine))
+    for index, work in enumerate(works):
+        seconds = {each["peer"]: each["seconds"] for each in mine if each["work"] == work}
         places = [number + 0.25 * index for number, name in enumerate(names) if name in seconds]
         bars = axes.barh(places, [seconds[name] for name in names if name in seconds], 0.25)
         axes.bar_label(bars, fmt="%.3g s", padding=3, fontsize=8)
         bars.set_label(work)
     axes.set_yticks([number + 0.25 for number in range(len(names))], names)
-    axes.set(xscale="log", xlabel="seconds", title="100,000 categories")
+    axes.set_title(title)
+    axes.margins(x=0.15)
     axes.invert_yaxis()
-    axes.legend()
-    _save(figure, path)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _save(figure: Any, path: Path) -> None:

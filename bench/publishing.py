@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from bench.works import (
     SAME_BYTES,
     SCALED_MEMORY,
     SCALED_TIME,
+    SCRIPTED,
     Bar,
 )
 from plumbing import embedded
@@ -126,7 +126,8 @@ async def measured(categories: int, runs: int) -> list[Result]:
     found = [
         Result(FIRST_IMPORT, categories, await importing(body, commands, runs)),
         Result(BLOCKED, categories, await blocking(body, commands, runs)),
-        Result(HANDED, categories, await handing(commands, runs)),
+        Result(SCRIPTED, categories, await running(bare.scripted(commands), commands, runs)),
+        Result(HANDED, categories, await running(bare.handed(commands), commands, runs)),
         Result(REDIS_MEMORY, categories, await stored(body, commands)),
     ]
     found += [Result(bar, categories, each) for bar, each in await polling(tree, runs)]
@@ -170,13 +171,12 @@ async def blocking(body: bytes, commands: list[bare.Command], runs: int) -> Samp
     return await beside_exec(commands, runs, ours)
 
 
-async def handing(commands: list[bare.Command], runs: int) -> Samples:
-    """How long a script takes that does nothing: each word becomes a string of Lua's."""
-    handed = bare.packed([b"EVAL", b"return 0", b"0", *chain.from_iterable(commands)])
+async def running(script: bytes, commands: list[bare.Command], runs: int) -> Samples:
+    """How long the server takes for `script`, an EVAL, beside `commands` in EXEC."""
 
     async def ours() -> float:
         async with opened() as bench:
-            await bench.bare(handed)
+            await bench.bare(script)
             return bench.seconds_of("eval")
 
     return await beside_exec(commands, runs, ours)

@@ -45,6 +45,12 @@ BLOCKED: Final = Bar("the server is blocked by a commit", "the same commands in 
 HANDED: Final = Bar(
     "the server is blocked by a script that is only handed these words", BLOCKED.floor, None, None
 )
+SCRIPTED: Final = Bar(
+    "the server is blocked by a script of these commands that asks nothing",
+    BLOCKED.floor,
+    None,
+    None,
+)
 SYNC: Final = Bar(
     "`sync`, nothing changed, 2,700 categories, whole process",
     "an interpreter that imports aiohttp, redis.asyncio, orjson, pydantic-settings",

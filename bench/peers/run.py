@@ -28,7 +28,7 @@ from tests.databases import Postgres
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"
-OURS = "bench.peers.ours"
+OURS = ("bench.peers.ours", "bench.peers.ours_consumer")
 LIMIT_SECONDS = 620
 """A peer ends itself before that (meter.LIMIT_SECONDS)."""
 STREAM = "catalog:{us}:events"
@@ -70,7 +70,8 @@ def table(figures: Sequence[PeerFigure]) -> str:
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(
             f"| {each.peer} | {each.work} | {each.count:,} | {each.seconds:.2f}"
-            f" | {each.count / each.seconds:,.0f} | {each.peak_mb:,.0f} | {each.version} |"
+            f" | {f'{each.count / each.seconds:,.0f}' if each.count else '-'}"
+            f" | {each.peak_mb:,.0f} | {each.version} |"
             for each in figures
         ),
     ]
@@ -112,7 +113,7 @@ def _work(name: str, work: Given) -> list[PeerFigure]:
 def _in_a_process(module: str, words: Words, folder: Path) -> list[PeerFigure]:
     """Run a peer and return what it told; RuntimeError with its last words if it failed."""
     done = subprocess.run(
-        [sys.executable if module == OURS else PYTHON, "-m", module, *words],
+        [sys.executable if module in OURS else PYTHON, "-m", module, *words],
         cwd=folder,
         env=_environment(folder),
         capture_output=True,
@@ -146,8 +147,8 @@ def _dlt(work: Given) -> Iterator[Words]:
 
 
 @contextmanager
-def _faststream(work: Given) -> Iterator[Words]:
-    """Have our events of the first list in a stream."""
+def _streamed(work: Given) -> Iterator[Words]:
+    """Have our events of the first list in a stream: what a consumer works on."""
     events = given.events(work.tree, "us")
     with redis.Redis.from_url(work.redis_url, socket_timeout=60) as client:
         for begin in range(0, len(events), CHUNK):
@@ -196,10 +197,11 @@ async def _loaded(server: Postgres, tree: Sequence[Row]) -> str:
 
 
 PEERS: dict[str, tuple[str, Callable[[Given], AbstractContextManager[Words]]]] = {
-    "category-publisher": (OURS, _polling),
+    "category-publisher": ("bench.peers.ours", _polling),
     "script": ("bench.peers.script", _polling),
     "dlt": ("bench.peers.dlt_scd2", _dlt),
     "debezium": ("bench.peers.debezium", _debezium),
-    "faststream": ("bench.peers.faststream_consumer", _faststream),
+    "category-consumer": ("bench.peers.ours_consumer", _streamed),
+    "faststream": ("bench.peers.faststream_consumer", _streamed),
 }
 """Name → module, and what prepares its work and gives its command line."""
