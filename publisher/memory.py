@@ -61,8 +61,10 @@ class Remembered:
             if watch is not None:
                 await watch.end()
             raise
-        if watch is not None:
+        if watch is not None and self._keeps:
             self._kept = _Kept(state, watch)
+        elif watch is not None:  # it was forgotten meanwhile
+            await watch.end()
         return state
 
     async def _still(self, kept: _Kept, noted: Noted) -> State:

@@ -1,6 +1,6 @@
 """What a publisher remembers saves reading, and is never wrong."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,16 @@ KEY = "catalog:{us}:"
 
 
 class Counting(Store):
-    """Counts how often the state is read."""
+    """Counts how often the state is read; `meanwhile` runs then."""
 
     loads = 0
+    meanwhile: Callable[[], Awaitable[object]] | None = None
 
     async def load(self) -> State:
         """Load, and count that."""
         self.loads += 1
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return await super().load()
 
 
@@ -60,6 +63,11 @@ async def polling(client: redis.asyncio.Redis) -> AsyncIterator[Polling]:
         found = Polling(client, memory_)
         await found.settled()
         yield found
+
+
+async def watched(client: redis.asyncio.Redis) -> int:
+    """Return how many keys the server watches over, of all connections."""
+    return sum(int(one["watch"]) for one in await client.client_list())
 
 
 async def test_what_a_commit_wrote_is_read_back_once(client: redis.asyncio.Redis) -> None:
@@ -187,8 +195,7 @@ async def test_too_much_is_forgotten(
         for each in three:
             await each.settled()
         assert [await each.loads() for each in reversed(three)] == [0, 0, 1]
-        watching = [one["watch"] for one in await real_client.client_list()]
-        assert sum(int(keys) for keys in watching) == 2 * 2
+        assert await watched(real_client) == 2 * 2
 
 
 async def test_what_is_forgotten_amid_a_poll_stays_forgotten(polling: Polling) -> None:
@@ -201,3 +208,14 @@ async def test_what_is_forgotten_amid_a_poll_stays_forgotten(polling: Polling) -
     polling.source.meanwhile = forget
     assert await polling.loads() == 1
     assert remembered.size == len(SMALL)
+
+
+async def test_what_is_forgotten_while_it_is_read_stays_forgotten(
+    real_client: redis.asyncio.Redis,
+) -> None:
+    """With thousands of catalogs each first poll may end so: its connection is given back."""
+    async with remembering() as memory_:
+        polling = Polling(real_client, memory_)
+        polling.store.meanwhile = memory_.forget
+        assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
+        assert await watched(real_client) == 0
