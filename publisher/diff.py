@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import Final
 
-from publisher.model import Category, Change, Tree, depths, depths_of
+from publisher.model import Category, Change, Tree, depths_of
 
 BY_ID: Final = attrgetter("id")
 """Texts sort by code point, as the contract wants it."""
@@ -40,7 +40,7 @@ def _added_and_updated(state: Tree, snapshot: Tree) -> Iterator[Change]:
 
 def _removed(state: Tree, snapshot: Tree) -> Iterator[Change]:
     gone = [state[id_] for id_ in state.keys() - snapshot.keys()]
-    depth = depths(state) if gone else {}
+    depth = depths_of(gone, state)
 
     def deepest_first(category: Category) -> tuple[int, str]:
         return -depth.get(category.id, sys.maxsize), category.id

@@ -61,9 +61,9 @@ class Remembered:
             if watch is not None:
                 await watch.end()
             raise
-        if watch is not None and self._keeps:
+        if watch is not None and self._keeps and self._kept is None:
             self._kept = _Kept(state, watch)
-        elif watch is not None:  # it was forgotten meanwhile
+        elif watch is not None:  # it was forgotten meanwhile, or another poll keeps one
             await watch.end()
         return state
 
@@ -77,10 +77,10 @@ class Remembered:
             return kept.state
         return await self._store.load()
 
-    def agreed(self, state: State) -> None:
-        """Take note that the last snapshot is `state`: one tree of the two is enough to keep."""
-        if self._decoder.last is not None:
-            self._decoder.last = replace(self._decoder.last, tree=state.tree)
+    def agreed(self, snapshot: Snapshot, state: State) -> None:
+        """Take note that `snapshot` is `state`: one tree of the two is enough to keep."""
+        if self._decoder.last is snapshot:
+            self._decoder.last = replace(snapshot, tree=state.tree)
 
     async def forget(self) -> None:
         """Keep nothing, from now on."""

@@ -80,9 +80,9 @@ def depths(tree: Tree) -> dict[str, int]:
 
 
 def depths_of(categories: Iterable[Category], tree: Tree) -> dict[str, int]:
-    """Return the depths of `categories` of `tree`, a forest, and of all above them, ROOT too.
+    """Return the depths of `categories` of `tree`, and of some others, as `depths` has them.
 
-    Of 1,000 among 100,000 that takes 4 ms, where the depths of all take 55.
+    Of 1,000 among 100,000 that takes 4 ms, where the depths of all take 55 to 350.
     """
     found = {ROOT: 0}
     for category in categories:
@@ -92,15 +92,17 @@ def depths_of(categories: Iterable[Category], tree: Tree) -> dict[str, int]:
             if each.parent_id in found:
                 found[each.id] = found[each.parent_id] + 1
                 way_down.pop()
-            else:
+            elif each.parent_id in tree and len(way_down) <= len(tree):
                 way_down.append(tree[each.parent_id])
+            else:  # an orphan, or a cycle
+                return depths(tree)
     return found
 
 
 def _depths_top_down(tree: Tree) -> dict[str, int]:
     """Return the depths of a tree whose parents come before their children, or else nothing.
 
-    As TikTok Shop writes it (fact sheet), and our state holds it after a first import.
+    As TikTok Shop writes it (fact sheet). A state comes as its hash has it, in any order.
     """
     found = {ROOT: 0}
     try:

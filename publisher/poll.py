@@ -94,7 +94,7 @@ async def look(catalog: Catalog, *, accept_origin: bool = False) -> Finding:
         raise RaceLost(f"catalog {catalog.name}: another publisher has committed meanwhile")
     changes = diff(state.tree, snapshot.tree)
     if not changes:
-        remembered.agreed(state)
+        remembered.agreed(snapshot, state)
     if catalog.memory:
         await catalog.memory.shrink()
     found = [] if new_origin else objections(count(changes), len(state.tree), catalog.limits)

@@ -81,3 +81,11 @@ def test_depths_of_a_long_branch() -> None:
     """However deep, from its end on."""
     branch = tree(*((str(number), str(number - 1)) for number in range(1, 2001)))
     assert depths_of([branch["2000"]], branch)["2000"] == 2000
+
+
+def test_depths_of_what_hangs_on_no_root() -> None:
+    """Neither an orphan nor a cycle has one, and they keep nobody else from having one."""
+    damaged = tree(("1", "0"), ("4", "gone"), ("5", "4"), ("2", "3"), ("3", "2"), ("6", "1"))
+    for order in (list(damaged.values()), list(damaged.values())[::-1]):
+        assert depths_of(order, damaged) == {"1": 1, "6": 2}
+    assert depths_of([], damaged) == {"0": 0}

@@ -1,5 +1,6 @@
 """What a publisher remembers saves reading, and is never wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -219,3 +220,22 @@ async def test_what_is_forgotten_while_it_is_read_stays_forgotten(
         polling.store.meanwhile = memory_.forget
         assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
         assert await watched(real_client) == 0
+
+
+async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
+    """Each sees what its source says, and one connection watches for both."""
+    async with remembering() as memory_:
+        polling = Polling(real_client, memory_)
+        await polling.settled()
+        remembered = polling.catalog.remembered
+        first = remembered.decoded(await polling.source.fetch())
+        state = await remembered.state(await polling.store.note())
+
+        polling.source.says(tree(("1", "0"), ("2", "1")))
+        second = remembered.decoded(await polling.source.fetch())
+        remembered.agreed(first, state)
+        assert remembered.decoded(await polling.source.fetch()) == second
+
+        noted = await polling.store.note()
+        await asyncio.gather(remembered.state(noted), remembered.state(noted))
+        assert await watched(real_client) == 2
