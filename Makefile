@@ -27,7 +27,7 @@ faults: $(READY) ## Break everything, on Valkey and Redis 7, and write docs/faul
 soak: $(READY) ## The same at random, for HOURS (8) from round SEED (1) on, until something is found
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)
 
-bench: $(READY) $(VENV)/bench ## Measure beside floors and peers, and write docs/benchmarks.md (40 minutes; needs Java)
+bench: $(READY) $(VENV)/bench ## Measure beside floors and peers, and write docs/benchmarks.md (within 40 minutes; needs Java)
 	$(BIN)/python -m bench
 
 bench-smoke: $(READY) ## See that the benchmarks run, small

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import structlog
 
-from bench.consuming import Shop, client_of, grown, published
+from bench.consuming import Shop, Tree, client_of, grown, published
 from bench.floor import CATALOG
 from bench.measure import Samples
 from bench.report import Result, lines
@@ -60,12 +60,13 @@ def main() -> None:
 async def latency(changes: int, runs: int) -> tuple[Samples, Samples]:
     """Return p50 and p99 of the seconds from before a commit until a projection is called.
 
-    `changes` a run, one at a time, each followed by one of the floor: the same event by a bare
-    XADD to a blocking XREAD. Both begin when both readers are waiting.
+    `changes` a run, one at a time, in turn with the floor: such an event by a bare XADD to a
+    blocking XREAD. Both begin when both readers are waiting.
     """
     p50, p99 = Samples([], []), Samples([], [])
     async with published() as shop:
         await shop.publish(grown(SMALL))
+        await shop.publish(_renamed(shop, "the floor's event"))
         async with _reading(shop, "ours") as handled, _reading(shop, "bare") as read:
             newest: Any = await shop.client.xrevrange(f"catalog:{{{CATALOG}}}:events", count=1)
             ours = partial(_changed, shop, handled, itertools.count())
@@ -86,20 +87,26 @@ async def _one_by_one(
     ours: Callable[[], Awaitable[float]],
     bare: Callable[[], Awaitable[float]],
 ) -> tuple[list[float], list[float]]:
-    mine, its = [], []
-    for _ in range(changes):
-        await shop.waited_for(readers=2)
-        mine.append(await ours())
-        await shop.waited_for(readers=2)
-        its.append(await bare())
+    mine: list[float] = []
+    its: list[float] = []
+    for number in range(changes):
+        order = [(ours, mine), (bare, its)]
+        for work, found in order if number % 2 else reversed(order):
+            await shop.waited_for(readers=2)
+            found.append(await work())
     return mine, its
 
 
 async def _changed(shop: Shop, reader: Process, numbers: "itertools.count[int]") -> float:
     """Commit a change of one category; return how long until the projection was called."""
-    one = shop.tree[str(SMALL)] | {"local_name": f"Renamed {next(numbers)}"}
-    await shop.publish({**shop.tree, one["id"]: one})
+    await shop.publish(_renamed(shop, f"Renamed {next(numbers)}"))
     return await _told(reader) - shop.store.began
+
+
+def _renamed(shop: Shop, name: str) -> Tree:
+    """Return the tree in which one category is called `name`."""
+    one = shop.tree[str(SMALL)] | {"local_name": name}
+    return {**shop.tree, one["id"]: one}
 
 
 async def _added(shop: Shop, reader: Process, event: dict[bytes, bytes]) -> float:

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import itertools
 import logging
-import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,18 +24,18 @@ import orjson
 import redis
 import structlog
 
-from bench import floor
+from bench import floor, server
 from bench.floor import CATALOG
 from bench.measure import Samples, in_turn
+from bench.report import Result, lines
+from bench.works import CATCH_UP, RESET
 from consumers import stream
 from consumers.keep import keep
 from consumers.mirror import Mirror
 from consumers.model import Checkpoint, Snapshot
 from consumers.reader import Reader
 from consumers.sql import database
-from plumbing import embedded
 from plumbing.server import Client, Server
-from plumbing.stay import Stay
 from publisher.commit import Commit
 from publisher.event import Place
 from publisher.guard import Limits
@@ -58,7 +57,7 @@ NewDatabase: TypeAlias = Callable[[], Awaitable[str]]
 
 
 def main() -> None:
-    """Measure, and print a table of medians."""
+    """Measure, and print the rows of the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--categories", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=100_000)
@@ -70,16 +69,13 @@ def main() -> None:
 
 
 async def _measured(categories: int, events: int, runs: int, name: str) -> None:
-    print("| work | ratio | ours, ms | floor, ms |")
-    print("| --- | --- | --- | --- |")
-    followed = await catch_up(categories, events, runs, name=name)
-    print(_told(f"{name}: catch-up of {events:,} events", followed), flush=True)
-    print(_told(f"{name}: reset", await reset(categories, runs, name=name)), flush=True)
-
-
-def _told(what: str, samples: Samples) -> str:
-    ours, bare = (1000 * statistics.median(each) for each in (samples.ours, samples.floor))
-    return f"| {what} | {samples.ratio:.2f} | {ours:.2f} | {bare:.2f} |"
+    followed = Result(CATCH_UP, events, await catch_up(categories, events, runs, name=name))
+    was_reset = Result(RESET, categories, await reset(categories, runs, name=name))
+    print(
+        "\n".join(
+            lines([each._replace(is_judged=name == "sqlite") for each in (followed, was_reset)])
+        )
+    )
 
 
 async def catch_up(categories: int, events: int, runs: int, *, name: str = "sqlite") -> Samples:
@@ -172,7 +168,7 @@ async def published() -> AsyncIterator[Shop]:
         folder = Path(name)
         folder.chmod(0o755)  # noqa: ASYNC240  PostgreSQL runs as another user
         async with (
-            embedded.running(folder, Stay.BORROW) as url,
+            server.running(folder) as url,
             client_of(Server(url)) as client,
         ):
             yield Shop(folder, url, client)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.peers.figure import PeerFigure
-from bench.peers.run import PYTHON, table
+from bench.peers.run import PYTHON, ROOT, table
 from bench.report import Result, lines
 
 BEGIN: Final = "<!-- written by `make bench`: begin -->"
@@ -21,18 +21,18 @@ END: Final = "<!-- written by `make bench`: end -->"
 
 
 def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
-    """Put tables between the marks in `document`, and plots beside it."""
+    """Put tables between the marks in `document`; they name the plots that `draw` makes."""
     main = [each for each in results if each.is_judged]
     sizes = [each for each in results if not each.is_judged]
     parts = [
         f"{_machine()}",
         *lines(main),
         "",
-        "The publisher at other sizes:",
+        "At other sizes:",
         "",
         *lines(sizes),
         "",
-        "Beside the peers, ours first:",
+        "Beside the peers, one run each:",
         "",
         table(peers),
         "",
@@ -44,7 +44,6 @@ def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]
     _, _, tail = rest.partition(END)
     told = "\n".join(parts)
     document.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}", "utf-8")
-    _draw(document.parent, results, peers)
 
 
 def _machine() -> str:
@@ -58,7 +57,7 @@ def _machine() -> str:
     )
 
 
-def _draw(folder: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
+def draw(folder: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
     """Draw plots into `folder`; they need matplotlib, which is in the peers' environment."""
     data: dict[str, Any] = {
         "results": [
@@ -78,5 +77,5 @@ def _draw(folder: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) 
         subprocess.run(
             [PYTHON, "-m", "bench.plots", file.name, str(folder)],
             check=True,
-            cwd=folder.parent,
+            cwd=ROOT,
         )

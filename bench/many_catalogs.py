@@ -22,6 +22,7 @@ from typing import NamedTuple
 import orjson
 import psutil
 
+from bench.measure import peak_bytes
 from bench.served import served
 from plumbing import embedded
 from plumbing.stay import Stay
@@ -100,14 +101,8 @@ async def measured(count: int) -> Figures:
                 polling = await cpu_of(process, POLLING_SECONDS)
                 polls = len(calls)
                 cpu_ms = (polling - idle / IDLE_SECONDS * POLLING_SECONDS) / polls * 1000
-                peak_mb = peak_of(process)
+                peak_mb = peak_bytes(process.pid) / 1e6
     return Figures(count, first, idle_mb, idle / IDLE_SECONDS, polls, cpu_ms, peak_mb)
-
-
-def peak_of(process: psutil.Process) -> float:
-    """Return the most memory that `process` ever had, in MB (proc(5), VmHWM)."""
-    status = Path(f"/proc/{process.pid}/status").read_text("ascii")
-    return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
 
 async def cpu_of(process: psutil.Process, seconds: float) -> float:

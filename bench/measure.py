@@ -47,11 +47,11 @@ async def in_turn(
     return Samples(mine, its)
 
 
-def peak_bytes() -> float:
-    """Return this process's peak resident memory so far (Linux: proc(5), VmHWM).
+def peak_bytes(process: int | None = None) -> float:
+    """Return a process's (this one's) peak resident memory so far (Linux: proc(5), VmHWM).
 
     Not `getrusage`: its maximum is inherited from the parent.
     """
-    status = Path("/proc/self/status").read_text("ascii")
+    status = Path(f"/proc/{process or 'self'}/status").read_text("ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     return float(found[1]) * 1024 if found else 0.0

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ import orjson
 import redis
 import structlog
 
-from bench import bare, inputs
+from bench import bare, inputs, server
 from bench.measure import Samples, in_turn, peak_bytes
 from bench.report import Result, lines
 from bench.works import (
@@ -38,12 +38,13 @@ from bench.works import (
 )
 from plumbing import embedded
 from plumbing.server import Server
-from plumbing.stay import Stay
 from publisher.memory import Memory, remembering
 from publisher.poll import Catalog, poll_once
+from publisher.sandbox.tree import Row
 from publisher.sources import Answer
 from publisher.store import Store
 
+STATUSES: Final = ("AVAILABLE", "INVITE_ONLY")
 BIG: Final = 10
 """The large tree of the scaling rows is so many times the small one."""
 
@@ -68,8 +69,6 @@ class Bench:
         self._source = Said()
         self._catalog = Catalog("us", {"source": "bench"}, self._source, store, memory=memory)
         self.redis: redis.Redis = redis.Redis.from_url(url, protocol=2, socket_timeout=60)
-        # A rewrite of the file would begin amid some run, and take the other core from it.
-        self.redis.config_set("auto-aof-rewrite-percentage", 0)
 
     async def poll(self, body: bytes, outcome: str) -> float:
         """Poll an answer that is in memory; return how long until the commit was acknowledged."""
@@ -98,7 +97,7 @@ class Bench:
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Bench]:
-    """Start an embedded server, append-only file as ever, and a publisher.
+    """Start a server and a publisher.
 
     First imports, ours and the floor's, each get one of their own: a server that has written before
     has memory at hand, the one for what it stores and the other for its scripts too.
@@ -107,7 +106,7 @@ async def opened() -> AsyncIterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="cpb-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         async with (
-            embedded.running(folder, Stay.BORROW) as url,
+            server.running(folder) as url,
             Server(url).client() as client,
             remembering() as memory,
         ):
@@ -131,7 +130,8 @@ async def measured(categories: int, runs: int) -> list[Result]:
         Result(REDIS_MEMORY, categories, await stored(body, commands)),
     ]
     found += [Result(bar, categories, each) for bar, each in await polling(tree, runs)]
-    peaks = [peak_of(body) for _ in range(runs)]
+    changed = inputs.answer(inputs.changed(tree))
+    peaks = [peak_of(body, changed) for _ in range(runs)]
     sizes = [float(len(body))] * runs
     return [*found, Result(PEAK, categories, Samples(peaks, sizes))]
 
@@ -206,18 +206,16 @@ async def stored(body: bytes, commands: list[bare.Command]) -> Samples:
         return Samples([ours], [bench.bytes_of("categories", "events")])
 
 
-async def polling(tree: list[inputs.Row], runs: int) -> list[tuple[Bar, Samples]]:
+async def polling(tree: Sequence[Row], runs: int) -> list[tuple[Bar, Samples]]:
     """Poll as a daemon does, beside `orjson.loads` of the same body."""
     first, second = inputs.answer(tree), inputs.answer(tree, request_id="2")
-    mixed = [inputs.shuffled(tree, number) for number in range(runs + 1)]
     # another one each time: of the same bytes the publisher knows that they are
-    orders = iter([inputs.answer(each, status="INVITE_ONLY") for each in mixed])
-    versions = [inputs.answer(inputs.renamed(tree)), first]
-
-    async def floor() -> float:
-        begin = time.perf_counter()
-        orjson.loads(first)
-        return time.perf_counter() - begin
+    mixed = [
+        inputs.answer(inputs.shuffled(tree, number), status=STATUSES[number % 2])
+        for number in range(runs + 1)
+    ]
+    orders = iter(mixed)
+    versions = [inputs.answer(inputs.changed(tree)), first]
 
     async with opened() as bench:
 
@@ -237,36 +235,59 @@ async def polling(tree: list[inputs.Row], runs: int) -> list[tuple[Bar, Samples]
         await bench.poll(first, "changed")
         await settled(first)
         return [
-            (SAME_BYTES, await in_turn(runs, lambda: settled(second), floor)),
-            (OTHER_ORDER, await in_turn(runs, lambda: settled(next(orders)), floor)),
-            (ONE_PERCENT, await in_turn(runs, changed, floor)),
-            (READ_BACK, await in_turn(runs, read_back, floor)),
+            (SAME_BYTES, await in_turn(runs, lambda: settled(second), lambda: loads(second))),
+            (
+                OTHER_ORDER,
+                await in_turn(runs, lambda: settled(next(orders)), lambda: loads(mixed[0])),
+            ),
+            (ONE_PERCENT, await in_turn(runs, changed, lambda: loads(versions[1]))),
+            (READ_BACK, await in_turn(runs, read_back, lambda: loads(versions[1]))),
         ]
+
+
+async def loads(body: bytes) -> float:
+    """Return how long `orjson.loads` takes; who drops what it made again is not asked."""
+    begin = time.perf_counter()
+    found = orjson.loads(body)
+    seconds = time.perf_counter() - begin
+    del found
+    return seconds
 
 
 async def scaled(small: int, runs: int) -> list[Result]:
     """Import ten times as many categories as `small`: in time and in memory."""
-    large, few = (inputs.answer(inputs.rows(count)) for count in (BIG * small, small))
+    trees = [inputs.rows(count) for count in (BIG * small, small)]
+    large, few = map(inputs.answer, trees)
     seconds = await in_turn(runs, lambda: first_import(large), lambda: first_import(few))
-    peaks = Samples(*[[peak_of(body) for _ in range(runs)] for body in (large, few)])
+    changed = [inputs.answer(inputs.changed(tree)) for tree in trees]
+    bodies = zip((large, few), changed, strict=True)
+    peaks = Samples(*[[peak_of(*each) for _ in range(runs)] for each in bodies])
     return [Result(SCALED_TIME, BIG * small, seconds), Result(SCALED_MEMORY, BIG * small, peaks)]
 
 
-def peak_of(body: bytes) -> float:
-    """Return the bytes by which a process of its own grows at its most that imports `body`."""
-    with tempfile.NamedTemporaryFile(prefix="cpb-") as file:
-        file.write(body)
-        file.flush()
-        command = [sys.executable, "-m", "bench.publishing", "--child", file.name]
+def peak_of(body: bytes, changed: bytes) -> float:
+    """Return the bytes by which a process of its own grows at its most that polls these."""
+    with tempfile.TemporaryDirectory(prefix="cpb-") as name:
+        paths = [Path(name) / "body.json", Path(name) / "changed.json"]
+        for path, content in zip(paths, (body, changed), strict=True):
+            path.write_bytes(content)
+        command = [sys.executable, "-m", "bench.publishing", "--child", *map(str, paths)]
         done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8")
     return float(done.stdout)
 
 
-async def grown(path: Path) -> float:
-    """Import the body in the file at `path`; return how many bytes more than idle that took."""
+async def grown(body: Path, changed: Path) -> float:
+    """Poll both files twice, each time a change and then none; return by how much that grew.
+
+    The second poll of each reads the state back, which is most.
+    """
     async with opened() as bench:
         idle = peak_bytes()
-        await bench.poll(path.read_bytes(), "changed")  # noqa: ASYNC240  nothing else goes on
+        for path in (body, changed):
+            content = path.read_bytes()
+            for outcome in ("changed", "unchanged"):
+                await bench.poll(content, outcome)
+            del content
         return peak_bytes() - idle
 
 
@@ -275,10 +296,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--categories", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--child", type=Path, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(asyncio.run(grown(options.child)))
+        print(asyncio.run(grown(*options.child)))
         return
     print("\n".join(lines(asyncio.run(measured(options.categories, options.runs)))))
 

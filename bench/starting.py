@@ -22,12 +22,11 @@ from typing import Any, Final
 import orjson
 import redis.asyncio
 
+from bench import server
 from bench.measure import Samples, in_turn
 from bench.report import Result, lines
 from bench.served import served
 from bench.works import SYNC
-from plumbing import embedded
-from plumbing.stay import Stay
 from publisher.sandbox.synthetic import grow
 
 CATEGORIES: Final = 2700
@@ -54,7 +53,7 @@ async def sync_unchanged(runs: int, *, source: str = "http") -> Samples:
     with tempfile.TemporaryDirectory(prefix="cpb-") as name:
         folder = Path(name)
         async with (
-            embedded.running(folder, Stay.BORROW) as url,
+            server.running(folder) as url,
             served(tree()) as (address, _),
             redis.asyncio.Redis.from_url(url, protocol=2, decode_responses=True) as client,
         ):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.measure import peak_bytes
 from bench.peers.figure import PeerFigure, line
 
 LIMIT_SECONDS = 600
@@ -41,23 +42,23 @@ class Meter:
 
 
 def peak_mb() -> float:
-    """Return the sum of the peaks of this process and those it has started (proc(5), VmHWM)."""
-    return sum(map(_peak_kb, _folders())) * 1024 / 1e6
+    """Return the sum of the peaks of this process and those it has started."""
+    return sum(map(_peak_bytes, _processes())) / 1e6
 
 
 def forget_peak() -> None:
     """Let the peaks be what is resident now (proc(5), clear_refs)."""
-    for folder in _folders():
+    for process in _processes():
         with suppress(OSError):  # forbidden in some containers: then a peak is the highest so far
-            (folder / "clear_refs").write_text("5", "ascii")
+            Path(f"/proc/{process}/clear_refs").write_text("5", "ascii")
 
 
-def _folders() -> list[Path]:
+def _processes() -> list[int]:
     own = psutil.Process()
-    return [Path(f"/proc/{each.pid}") for each in (own, *own.children(recursive=True))]
+    return [each.pid for each in (own, *own.children(recursive=True))]
 
 
-def _peak_kb(folder: Path) -> int:
-    with suppress(OSError, IndexError):  # it has just ended
-        return int((folder / "status").read_text().split("VmHWM:")[1].split()[0])
+def _peak_bytes(process: int) -> float:
+    with suppress(OSError):  # it has just ended
+        return peak_bytes(process)
     return 0

@@ -18,10 +18,9 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 import redis
 
+from bench import server
 from bench.peers import figure, given
 from bench.peers.figure import PeerFigure
-from plumbing import embedded
-from plumbing.stay import Stay
 from publisher.sandbox.synthetic import grow
 from publisher.sandbox.tree import Row
 from tests.databases import Postgres
@@ -92,7 +91,7 @@ async def _measured(folder: Path, categories: int, peers: Sequence[str]) -> list
     tree = grow(categories)
     lists = given.write(folder, tree)
     found: list[PeerFigure] = []
-    async with embedded.running(folder, Stay.BORROW) as url:
+    async with server.running(folder) as url:
         for name in peers:
             told = await asyncio.to_thread(_work, name, Given(folder, url, tree, lists))
             print(*map(figure.line, told), sep="\n", file=sys.stderr, flush=True)

@@ -1,0 +1,21 @@
+"""The embedded server as the benchmarks have it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from plumbing import embedded
+from plumbing.server import Server
+from plumbing.stay import Stay
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[str]:
+    """Have it running in `folder`, append-only file as ever; give its URL.
+
+    Only the file's rewrites are put off: one would begin amid some run, and take the other core.
+    """
+    async with embedded.running(folder, Stay.BORROW) as url:
+        async with Server(url).client() as client:
+            await client.config_set("auto-aof-rewrite-percentage", 0)
+        yield url
