@@ -4,14 +4,14 @@
 forest is looked at here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from publisher import digest as digests
 from publisher import documented, exact
 from publisher.errors import BadSnapshot
-from publisher.model import ROOT, Category, depths
+from publisher.model import ROOT, Category, Tree, depths
 from publisher.quoting import and_more, examples, quoted
 
 
@@ -61,8 +61,10 @@ class Decoder:
         """Return a snapshot of `tree` if it is a forest; the last tree was one."""
         if self.last is not None and tree == self.last.tree:
             return replace(self.last, of_answer=tuple(tolerated))
-        _check_forest(tree)
-        return Snapshot(tree, tuple(tolerated), tuple(_odd_leaves(tree)))
+        parents = {category.parent_id for category in tree.values()}
+        if not _is_forest(tree, parents):
+            raise _no_forest(tree)
+        return Snapshot(tree, tuple(tolerated), tuple(_odd_leaves(tree, parents)))
 
 
 def decode(body: bytes, *, bare_list: bool) -> Snapshot:
@@ -70,27 +72,31 @@ def decode(body: bytes, *, bare_list: bool) -> Snapshot:
     return Decoder().decode(body, bare_list=bare_list)
 
 
-def _check_forest(tree: Mapping[str, Category]) -> None:
-    hanging = depths(tree)
-    if len(hanging) == len(tree):
-        return
+def _is_forest(tree: Tree, parents: set[str]) -> bool:
+    """Say whether all hang on a root: no parent is missing, and none is below itself."""
+    inner = {id_: tree[id_] for id_ in parents & tree.keys()}
+    return len(inner) == len(parents - {ROOT}) and len(depths(inner)) == len(inner)
+
+
+def _no_forest(tree: Tree) -> BadSnapshot:
+    """Return what is wrong with `tree`, which is no forest."""
     orphans = [each for each in tree.values() if each.parent_id not in tree]
     orphans = [each for each in orphans if each.parent_id != ROOT]
     if orphans:
         first = orphans[0]
-        raise BadSnapshot(
+        return BadSnapshot(
             f"category {quoted(first.id)} has the parent {quoted(first.parent_id)}, which is not "
             f"in the list{and_more(len(orphans))}: a branch is missing"
         )
+    hanging = depths(tree)
     lost = [id_ for id_ in tree if id_ not in hanging]
-    raise BadSnapshot(
+    return BadSnapshot(
         f"category {quoted(lost[0])} hangs on no root: its ancestors form a cycle"
         f"{and_more(len(lost))}"
     )
 
 
-def _odd_leaves(tree: Mapping[str, Category]) -> Iterator[str]:
-    parents = {category.parent_id for category in tree.values()}
+def _odd_leaves(tree: Tree, parents: set[str]) -> Iterator[str]:
     odd = [each for each in tree.values() if each.is_leaf is (each.id in parents)]
     leaves = [each.id for each in odd if each.is_leaf]
     containers = [each.id for each in odd if not each.is_leaf]
