@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench import change, consuming, document, publishing, starting
-from bench.peers.run import PYTHON
+from bench.peers.run import PYTHON, require
 from bench.peers.run import measured as peers_measured
 from bench.report import Result, lines
 from bench.works import CATCH_UP, LATENCY_P50, LATENCY_P99, RESET, SYNC
@@ -34,7 +34,7 @@ class Size(NamedTuple):
     runs: int
 
 
-WHOLE: Final = Size(100_000, (1_000, 10_000, 200_000), 20_000, 2_000, 5)
+WHOLE: Final = Size(100_000, (1_000, 10_000, 200_000), 20_000, 500, 5)
 SMOKE: Final = Size(1_000, (), 200, 50, 1)
 
 
@@ -84,6 +84,7 @@ def main() -> None:
             copy = Path(shutil.copy(DOCUMENT, folder))
             written(SMOKE, copy, with_peers=PYTHON.exists())
         return
+    require()
     results = written(WHOLE, DOCUMENT, with_peers=True)
     over = [f"{each.bar.work} ({each.categories:,})" for each in results if not each.keeps_the_bar]
     if over:

@@ -34,8 +34,8 @@ from consumers.projection import Projection
 from consumers.reader import Reader
 from plumbing.server import Server
 
-SMALL: Final = 100
-"""Categories of the catalog in which single changes are timed."""
+CATEGORIES: Final = 2700
+"""As many as TikTok Shop has in a market."""
 BARE_STREAM: Final = f"catalog:{{{CATALOG}}}:bare"
 ROOT: Final = Path(__file__).parents[1]
 
@@ -65,7 +65,7 @@ async def latency(changes: int, runs: int) -> tuple[Samples, Samples]:
     """
     p50, p99 = Samples([], []), Samples([], [])
     async with published() as shop:
-        await shop.publish(grown(SMALL))
+        await shop.publish(grown(CATEGORIES))
         await shop.publish(_renamed(shop, "the floor's event"))
         async with _reading(shop, "ours") as handled, _reading(shop, "bare") as read:
             newest: Any = await shop.client.xrevrange(f"catalog:{{{CATALOG}}}:events", count=1)
@@ -105,7 +105,7 @@ async def _changed(shop: Shop, reader: Process, numbers: "itertools.count[int]")
 
 def _renamed(shop: Shop, name: str) -> Tree:
     """Return the tree in which one category is called `name`."""
-    one = shop.tree[str(SMALL)] | {"local_name": name}
+    one = shop.tree[str(CATEGORIES)] | {"local_name": name}
     return {**shop.tree, one["id"]: one}
 
 

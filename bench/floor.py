@@ -16,6 +16,8 @@ import asyncpg
 import orjson
 import redis
 
+from consumers.sql.sqlite import CACHE_KIB
+
 CATALOG = "us"
 REMOVED = "category.removed"
 BATCH = 1000
@@ -115,6 +117,7 @@ DELETE = f"DELETE FROM categories WHERE catalog = '{CATALOG}' AND id "  # noqa: 
 async def _sqlite(url: str) -> AsyncIterator[Floor]:
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # as ours has it
     try:
         yield _Sqlite(connection)
     finally:

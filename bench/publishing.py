@@ -14,11 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import redis
 import structlog
 
-from bench import bare, inputs, server
+from bench import bare, inputs, loads, server
 from bench.measure import Samples, in_turn, peak_bytes
 from bench.report import Result, lines
 from bench.works import (
@@ -207,7 +206,7 @@ async def stored(body: bytes, commands: list[bare.Command]) -> Samples:
 
 
 async def polling(tree: Sequence[Row], runs: int) -> list[tuple[Bar, Samples]]:
-    """Poll as a daemon does, beside `orjson.loads` of the same body."""
+    """Poll as a daemon does, beside `orjson.loads` of such a body."""
     first, second = inputs.answer(tree), inputs.answer(tree, request_id="2")
     # another one each time: of the same bytes the publisher knows that they are
     mixed = [
@@ -217,7 +216,7 @@ async def polling(tree: Sequence[Row], runs: int) -> list[tuple[Bar, Samples]]:
     orders = iter(mixed)
     versions = [inputs.answer(inputs.changed(tree)), first]
 
-    async with opened() as bench:
+    async with opened() as bench, loads.of(first) as ordered, loads.of(mixed[0]) as disordered:
 
         async def settled(body: bytes) -> float:
             return await bench.poll(body, "unchanged")
@@ -235,23 +234,11 @@ async def polling(tree: Sequence[Row], runs: int) -> list[tuple[Bar, Samples]]:
         await bench.poll(first, "changed")
         await settled(first)
         return [
-            (SAME_BYTES, await in_turn(runs, lambda: settled(second), lambda: loads(second))),
-            (
-                OTHER_ORDER,
-                await in_turn(runs, lambda: settled(next(orders)), lambda: loads(mixed[0])),
-            ),
-            (ONE_PERCENT, await in_turn(runs, changed, lambda: loads(versions[1]))),
-            (READ_BACK, await in_turn(runs, read_back, lambda: loads(versions[1]))),
+            (SAME_BYTES, await in_turn(runs, lambda: settled(second), ordered)),
+            (OTHER_ORDER, await in_turn(runs, lambda: settled(next(orders)), disordered)),
+            (ONE_PERCENT, await in_turn(runs, changed, ordered)),
+            (READ_BACK, await in_turn(runs, read_back, ordered)),
         ]
-
-
-async def loads(body: bytes) -> float:
-    """Return how long `orjson.loads` takes; who drops what it made again is not asked."""
-    begin = time.perf_counter()
-    found = orjson.loads(body)
-    seconds = time.perf_counter() - begin
-    del found
-    return seconds
 
 
 async def scaled(small: int, runs: int) -> list[Result]:

@@ -8,7 +8,7 @@ from bench.measure import Samples
 from bench.works import Bar
 
 HEAD = (
-    "| work | categories | ratio | least - most | bar | aim | ours | floor | beside |",
+    "| work | of | ratio | least - most | bar | aim | ours | floor | beside |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
 )
 

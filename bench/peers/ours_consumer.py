@@ -3,7 +3,7 @@
 Without a store, as FastStream beside it: each event is decoded with its types, and has to connect
 to the one before in epoch, sequence and digest. In the main environment, where our packages are.
 
-    python -m bench.peers.ours_consumer URL STREAM COUNT
+    python -m bench.peers.ours_consumer URL STREAM COUNT     # the stream is catalog us'
 """
 
 import asyncio

@@ -56,7 +56,7 @@ def measured(categories: int, peers: Sequence[str] = ()) -> list[PeerFigure]:
     with the right result. Not to be called from within an event loop.
     """
     names = peers or list(PEERS)
-    _require(names)
+    require(names)
     with tempfile.TemporaryDirectory(prefix="cpb-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user
         return asyncio.run(_measured(Path(folder), categories, names))
@@ -77,13 +77,15 @@ def table(figures: Sequence[PeerFigure]) -> str:
     return "\n".join(lines)
 
 
-def _require(peers: Sequence[str]) -> None:
+def require(peers: Sequence[str] = ()) -> None:
+    """Raise RuntimeError if something that `peers` (none: all) need is not installed."""
+    names = peers or list(PEERS)
     if not PYTHON.exists():
         raise RuntimeError(f"the peers are not installed in {PYTHON.parents[1]}: make .venv/bench")
-    if "debezium" in peers and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+    if "debezium" in names and not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise RuntimeError(
-            "Debezium's engine needs Java: install it (Debian: default-jre-headless), or name "
-            "the other peers with --only"
+            "Debezium's engine needs Java: install it (Debian: default-jre-headless), or measure "
+            "the other peers alone (python -m bench.peers --only)"
         )
 
 
