@@ -31,6 +31,7 @@ def ratios(results: list[dict[str, Any]], path: Path) -> None:
     for each in results:
         by_work[each["work"]].append((each["categories"], statistics.median(each["ratios"])))
     figure, axes = plt.subplots(figsize=SIZE)
+    axes.set_prop_cycle(color=mpl.color_sequences["tab20"])
     for work, points in by_work.items():
         if len(points) > 1:
             axes.plot(*zip(*sorted(points), strict=True), marker="o", label=work)
