@@ -69,13 +69,16 @@ def main() -> None:
 
 
 async def _measured(categories: int, events: int, runs: int, name: str) -> None:
-    followed = Result(CATCH_UP, events, await catch_up(categories, events, runs, name=name))
-    was_reset = Result(RESET, categories, await reset(categories, runs, name=name))
-    print(
-        "\n".join(
-            lines([each._replace(is_judged=name == "sqlite") for each in (followed, was_reset)])
-        )
-    )
+    found = [
+        Result(CATCH_UP, events, await catch_up(categories, events, runs, name=name)),
+        Result(RESET, categories, await reset(categories, runs, name=name)),
+    ]
+    if name != "sqlite":  # for which the bars are
+        bars = [each.bar._replace(work=each.bar.work.replace("SQLite", name)) for each in found]
+        found = [
+            each._replace(bar=bar, is_judged=False) for each, bar in zip(found, bars, strict=True)
+        ]
+    print("\n".join(lines(found)))
 
 
 async def catch_up(categories: int, events: int, runs: int, *, name: str = "sqlite") -> Samples:

@@ -63,7 +63,6 @@ class Bench:
     """A publisher in this process, and the server that it writes to."""
 
     def __init__(self, url: str, socket: Path, store: Store, memory: Memory) -> None:
-        self.url = url
         self._socket = socket
         self._source = Said()
         self._catalog = Catalog("us", {"source": "bench"}, self._source, store, memory=memory)

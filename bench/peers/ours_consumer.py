@@ -62,6 +62,8 @@ async def _followed(server: Server, count: int) -> None:
             following = asyncio.create_task(keep(projection, Reader(events, "peer")))
             complete = asyncio.create_task(projection.complete.wait())
             await asyncio.wait((following, complete), return_when=asyncio.FIRST_COMPLETED)
+            if following.done():  # it never ends by itself
+                await following
             following.cancel()
     must_be(projection.seen, list(range(1, count + 1)), "events")
     meter.tell(WORK, count)
