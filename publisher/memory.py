@@ -78,9 +78,13 @@ class Remembered:
         return await self._store.load()
 
     def agreed(self, snapshot: Snapshot, state: State) -> None:
-        """Take note that `snapshot` is `state`: one tree of the two is enough to keep."""
-        if self._decoder.last is snapshot:
-            self._decoder.last = replace(snapshot, tree=state.tree)
+        """Take note that `snapshot` is `state`: one tree of the two is enough to keep.
+
+        It is the snapshot's, which has the order of the next answer. The hash has any, and what is
+        looked at in another order than it was made takes twice as long.
+        """
+        if self._kept is not None and self._kept.state is state:
+            self._kept = replace(self._kept, state=replace(state, tree=snapshot.tree))
 
     async def forget(self) -> None:
         """Keep nothing, from now on."""

@@ -61,10 +61,10 @@ class Decoder:
         """Return a snapshot of `tree` if it is a forest; the last tree was one."""
         if self.last is not None and tree == self.last.tree:
             return replace(self.last, of_answer=tuple(tolerated))
-        parents = {category.parent_id for category in tree.values()}
-        if not _is_forest(tree, parents):
+        inner = _inner(tree)
+        if inner is None:
             raise _no_forest(tree)
-        return Snapshot(tree, tuple(tolerated), tuple(_odd_leaves(tree, parents)))
+        return Snapshot(tree, tuple(tolerated), tuple(_odd_leaves(tree, inner)))
 
 
 def decode(body: bytes, *, bare_list: bool) -> Snapshot:
@@ -72,10 +72,14 @@ def decode(body: bytes, *, bare_list: bool) -> Snapshot:
     return Decoder().decode(body, bare_list=bare_list)
 
 
-def _is_forest(tree: Tree, parents: set[str]) -> bool:
-    """Say whether all hang on a root: no parent is missing, and none is below itself."""
-    inner = {id_: tree[id_] for id_ in parents & tree.keys()}
-    return len(inner) == len(parents - {ROOT}) and len(depths(inner)) == len(inner)
+def _inner(tree: Tree) -> Tree | None:
+    """Return the categories with children, in their order; None unless all hang on a root.
+
+    They do if these do: no parent is missing, and none is below itself.
+    """
+    parents = {category.parent_id for category in tree.values()} - {ROOT}
+    inner = {id_: category for id_, category in tree.items() if id_ in parents}
+    return inner if len(inner) == len(parents) == len(depths(inner)) else None
 
 
 def _no_forest(tree: Tree) -> BadSnapshot:
@@ -96,10 +100,10 @@ def _no_forest(tree: Tree) -> BadSnapshot:
     )
 
 
-def _odd_leaves(tree: Tree, parents: set[str]) -> Iterator[str]:
-    odd = [each for each in tree.values() if each.is_leaf is (each.id in parents)]
-    leaves = [each.id for each in odd if each.is_leaf]
-    containers = [each.id for each in odd if not each.is_leaf]
+def _odd_leaves(tree: Tree, inner: Tree) -> Iterator[str]:
+    """Yield what is odd about `tree`, whose categories with children are `inner`."""
+    leaves = [each.id for each in inner.values() if each.is_leaf]
+    containers = [id_ for id_, each in tree.items() if not each.is_leaf and id_ not in inner]
     if leaves:
         yield f"leaves with children: {examples(leaves)}"
     if containers:

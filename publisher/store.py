@@ -6,7 +6,6 @@ The state is read whole and checked against `meta`; it is changed only by `commi
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +19,7 @@ from publisher import keys, values
 from publisher.commit import CONTRACT, Commit, CommitWords, Position
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.event import Place
-from publisher.model import ROOT, Category
+from publisher.model import ROOT, Category, Tree
 from publisher.values import json_object, raw, text, texts
 from publisher.watch import Watch
 
@@ -40,7 +39,17 @@ MANY_WORDS: Final = 10_000
 """So many are not sent to find out that the server does not know the script, and then again: a
 first import meets a server that has seen none, and its words are 55 MB for 100,000 categories."""
 
-_row: Final = msgspec.json.Decoder(Category)
+
+class _Row(msgspec.Struct, gc=False):
+    """A row as it stands in the state, where somebody may have edited it."""
+
+    id: str
+    parent_id: str
+    local_name: str
+    is_leaf: bool
+
+
+_row: Final = msgspec.json.Decoder(_Row)
 
 
 class Noted(NamedTuple):
@@ -59,17 +68,11 @@ class State:
     rubbish: list[bytes]
     """Fields of the hash that hold no row of the contract."""
     meta: dict[str, str]
+    place: Place | None
+    """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
 
-    @cached_property
-    def place(self) -> Place | None:
-        """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
-
-        Damaged: meta is not whole, or has not the digest and the count of the rows.
-        """
-        if not _is_whole(self.meta) or self.rubbish or int(self.meta["count"]) != len(self.tree):
-            return None
-        place = Place(self.meta["epoch"], int(self.meta["sequence"]), int(self.meta["digest"], 16))
-        return place if place.digest == digests.of(self.tree.values()) else None
+    Damaged: meta is not whole, or has not the digest and the count of the rows.
+    """
 
     @property
     def damaged(self) -> bool:
@@ -136,7 +139,9 @@ class Store:
                 rubbish.append(field)
             else:
                 tree[category.id] = category
-        return State(position, tree, rubbish, texts(raw_meta))
+        meta = texts(raw_meta)
+        place = None if rubbish else _place(meta, tree)
+        return State(position, tree, rubbish, meta, place)
 
     async def commit(self, commit: Commit) -> Place:
         """Write `commit` in one step, or nothing of it; return where the catalog is now.
@@ -206,11 +211,19 @@ def _wrong_type(key: str, found: str, wanted: str) -> WrongType:
 
 def _category(field: bytes, value: bytes) -> Category | None:
     try:
-        category = _row.decode(value)
+        row = _row.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    is_sound = category.id.encode() == field and category.id not in {"", ROOT}
-    return category if is_sound else None
+    is_sound = row.id.encode() == field and row.id not in {"", ROOT}
+    return Category(row.id, row.parent_id, row.local_name, row.is_leaf) if is_sound else None
+
+
+def _place(meta: Mapping[str, str], tree: Tree) -> Place | None:
+    """Return where `meta` says that the state is, if it has the count and digest of `tree`."""
+    if not _is_whole(meta) or int(meta["count"]) != len(tree):
+        return None
+    place = Place(meta["epoch"], int(meta["sequence"]), int(meta["digest"], 16))
+    return place if place.digest == digests.of(tree.values()) else None
 
 
 def _is_whole(meta: Mapping[str, str]) -> bool:

@@ -54,7 +54,7 @@ def test_the_same_tree_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> N
     decoder = Decoder()
     first = decoder.decode(envelope(STRANGE, CHILD), bare_list=False)
     assert (len(first.of_answer), len(first.of_tree)) == (1, 1)
-    monkeypatch.setattr(snapshot, "_is_forest", _forbidden)
+    monkeypatch.setattr(snapshot, "_inner", _forbidden)
     second = decoder.decode(envelope(CHILD, {**ROW, "size": 2}), bare_list=False)
     assert second.of_answer == ("unknown fields in a category: 'size'",)
     assert second.of_tree == first.of_tree == ("leaves with children: '1'",)

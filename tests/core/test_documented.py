@@ -55,9 +55,8 @@ def bodies(draw: DrawFn) -> bytes:
     return orjson.dumps(envelope | draw(odd))
 
 
-@given(bodies(), st.booleans())
-def test_the_two_ways_agree(body: bytes, bare_list: bool) -> None:  # noqa: FBT001  drawn
-    """What the quick way takes, the exact way takes without a word, and as the same rows."""
+def check_agreement(body: bytes, *, bare_list: bool) -> None:
+    """Check: what the quick way takes, the exact way takes without a word, and as the same rows."""
     data = documented.data_of(body, bare_list=bare_list)
     quick = None if data is None else documented.tree_in(data)
     try:
@@ -68,6 +67,31 @@ def test_the_two_ways_agree(body: bytes, bare_list: bool) -> None:  # noqa: FBT0
     if quick is not None:
         assert (quick, []) == (tree, tolerated)
         assert list(quick) == list(tree)
+
+
+@given(bodies(), st.booleans())
+def test_the_two_ways_agree(body: bytes, bare_list: bool) -> None:  # noqa: FBT001  drawn
+    """Whatever rows and envelope hold."""
+    check_agreement(body, bare_list=bare_list)
+
+
+LIKE_STATUSES = [
+    b',"permission_statuses":["AVAILABLE"]',
+    b',"permission_statuses":["AVAILABLE"]},{',
+    b',"permission_statuses":[]}]',
+    b'"},{"id":"9',
+    b"},{",
+    b"\n",
+]
+
+
+@given(bodies(), st.sampled_from(LIKE_STATUSES), st.data())
+def test_they_agree_on_what_looks_like_statuses(
+    body: bytes, put_in: bytes, data: st.DataObject
+) -> None:
+    """Wherever it stands: within a text, between members, behind the list."""
+    place = data.draw(st.integers(0, len(body)))
+    check_agreement(body[:place] + put_in + body[place:], bare_list=True)
 
 
 def sound(*categories: Any, **data: Any) -> bytes:
@@ -87,6 +111,9 @@ def sound(*categories: Any, **data: Any) -> bytes:
     [
         sound(ROW),
         sound(ROW | {"permission_statuses": ["AVAILABLE", "INVITE_ONLY"]}),
+        sound(ROW | {"permission_statuses": []}, ROW | {"id": "2"}),
+        sound(ROW, ROW | {"id": "2", "permission_statuses": ["NEW"]}, next_page_token=""),
+        orjson.dumps([ROW | {"permission_statuses": ["AVAILABLE"]}]),
         sound(ROW, total_count=1),
         sound(ROW, next_page_token=""),
         orjson.dumps([ROW]),
@@ -97,6 +124,23 @@ def test_what_is_documented_is_taken(body: bytes) -> None:
     data = documented.data_of(body, bare_list=True)
     assert data is not None
     assert documented.tree_in(data) is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        sound(ROW).replace(b"Home", b'Ho,"permission_statuses":["AVAILABLE"]},{me'),
+        sound(ROW).replace(b"Home", b'Ho,"permission_statuses":["AVAILABLE"]}]me'),
+        sound(ROW, permission_statuses=["AVAILABLE"]),
+        sound(ROW | {"permission_statuses": "AVAILABLE"}),
+        sound({"permission_statuses": ["AVAILABLE"], **ROW}),
+        sound(ROW | {"permission_statuses": ["AVAILABLE"], "more": 1}),
+    ],
+)
+def test_what_only_looks_like_statuses_is_left(body: bytes) -> None:
+    """What is part of a text, elsewhere, or no list: nothing of it is cut out and forgotten."""
+    data = documented.data_of(body, bare_list=False)
+    assert data is None or documented.tree_in(data) is None
 
 
 def test_a_list_over_the_limit_is_left() -> None:

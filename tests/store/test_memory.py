@@ -148,13 +148,14 @@ async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
 
 
 async def test_the_same_words_in_another_order(polling: Polling) -> None:
-    """What stands there is the same, and so is the tree: one is kept."""
+    """What stands there is the same, and so is the tree: one is kept, in the answer's order."""
     polling.source.says(reversed(SMALL.values()))
     assert await polling.loads() == 0
     remembered = polling.catalog.remembered
     state = await remembered.state(await polling.store.note())
     decoded = remembered.decoded(await polling.source.fetch())
     assert decoded.tree is state.tree
+    assert list(state.tree) == list(SMALL)
 
 
 async def test_a_server_that_was_restarted(folder: Path) -> None:

@@ -252,6 +252,19 @@ async def test_a_repair_tells_changes_from_the_damaged_rows(
     assert event["data"]["before"] == orjson.loads(edited)
 
 
+async def test_a_row_that_says_more_is_a_row(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """The digest is of a row's four fields (contract, 4), so nothing of it is damaged."""
+    source.says(SMALL)
+    await poll_once(catalog)
+    more = await client.hget(f"{KEYS}categories", "2")
+    assert more is not None
+    await client.hset(f"{KEYS}categories", "2", orjson.dumps({**orjson.loads(more), "more": 1}))
+    polled = await poll_once(catalog)
+    assert (polled.outcome, polled.repaired) == ("unchanged", False)
+
+
 async def test_a_repair_is_guarded_as_usual(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
