@@ -81,8 +81,8 @@ def tree_in(said: bytes | Raw) -> dict[str, Category] | None:
 def _without_statuses(said: bytes | Raw) -> bytes:
     """Return `said` without what no category has, so that it decodes to just categories.
 
-    To decode that too, and to make categories of it then, takes 0.07 s more of 100,000. Its place takes
-    a line break, which no text in JSON may hold (RFC 8259, 7): so what only looked like statuses,
-    as part of a text, is refused when it is decoded.
+    To decode them too, and to make categories of that, takes 0.07 s more of 100,000. A line break
+    takes their place, which no text in JSON may hold (RFC 8259, 7): so what only looked like
+    statuses, as part of a text, is refused when it is decoded.
     """
     return STATUSES.sub(b"\n", said)
