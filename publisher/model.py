@@ -1,6 +1,6 @@
 """The words of the contract as small frozen types (contract, 1 to 3). Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -82,11 +82,14 @@ def depths(tree: Tree) -> dict[str, int]:
     return _depths_top_down(tree) or _depths_from_roots(tree)
 
 
-def depths_of(categories: Iterable[Category], tree: Tree) -> dict[str, int]:
+def depths_of(categories: Collection[Category], tree: Tree) -> dict[str, int]:
     """Return the depths of `categories` of `tree`, and of some others, as `depths` has them.
 
-    Of 1,000 among 100,000 that takes 4 ms, where the depths of all take 55 to 350.
+    Of 1,000 among 100,000 that takes 4 ms, where the depths of all take 30 to 350; of all it would
+    take 50.
     """
+    if len(categories) > len(tree) // 2:
+        return depths(tree)
     found = {ROOT: 0}
     for category in categories:
         way_down = [category]
