@@ -98,7 +98,11 @@ async def _one_by_one(
 
 
 async def _changed(shop: Shop, reader: Process, numbers: "itertools.count[int]") -> float:
-    """Commit a change of one category; return how long until the projection was called."""
+    """Commit a change of one category; return how long until the projection was called.
+
+    As a daemon does that has polled since the last change, and found none.
+    """
+    await shop.publish(shop.tree)
     await shop.publish(_renamed(shop, f"Renamed {next(numbers)}"))
     return await _told(reader) - shop.store.began
 

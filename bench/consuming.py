@@ -39,6 +39,7 @@ from plumbing.server import Client, Server
 from publisher.commit import Commit
 from publisher.event import Place
 from publisher.guard import Limits
+from publisher.memory import Memory, remembering
 from publisher.poll import Catalog, poll_once
 from publisher.sources import Answer
 from publisher.store import Store
@@ -114,14 +115,14 @@ async def client_of(server: Server) -> AsyncIterator[Client]:
 class Shop:
     """A catalog that the publisher keeps in step with `tree`, which is published by hand."""
 
-    def __init__(self, folder: Path, url: str, client: Client) -> None:
+    def __init__(self, folder: Path, url: str, client: Client, memory: Memory) -> None:
         self.folder = folder
         self.url = url
         self.server = Server(url)
         self.client = client
         self.tree: Tree = {}
         self.store = TimedStore(client, CATALOG)
-        self._catalog = Catalog(CATALOG, {}, self, self.store, ANYTHING)
+        self._catalog = Catalog(CATALOG, {}, self, self.store, ANYTHING, memory=memory)
 
     async def fetch(self) -> Answer:
         """Be the publisher's source."""
@@ -173,8 +174,9 @@ async def published() -> AsyncIterator[Shop]:
         async with (
             server.running(folder) as url,
             client_of(Server(url)) as client,
+            remembering() as memory,
         ):
-            yield Shop(folder, url, client)
+            yield Shop(folder, url, client, memory)
 
 
 def grown(count: int) -> Tree:
