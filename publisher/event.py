@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+import orjson
 
 from publisher import digest as digests
 from publisher.model import Category, Change, ChangeType
@@ -14,34 +14,17 @@ EVENT_TYPES: Final = {change: f"category.{change}" for change in get_args(Change
 DATASCHEMAS: Final = {
     change: f"urn:category-publisher:{type_}:1" for change, type_ in EVENT_TYPES.items()
 }
+EVENT: Final = (
+    b'{"specversion":"1.0","id":"%b-%%d-%%b","source":"/catalogs/%b","type":"%b","subject":%%b,'
+    b'"time":"%b","datacontenttype":"application/json","dataschema":"%b","epoch":"%b",'
+    b'"sequence":"%%020d","data":{%%b,"digest":"%%b"}}'
+)
+"""The JSON of a commit's events of one type, and within that (%%) of one event.
+
+Filled in, since that takes 2.5 us an event where encoding a whole one takes 3.6: a first import of
+100,000 categories is a tenth sooner.
+"""
 _json: Final = msgspec.json.Encoder().encode
-"""Writes a struct's fields in their order, and nothing of those that are UNSET."""
-
-
-class Data(Struct, kw_only=True, frozen=True, gc=False):
-    """An event's `data`."""
-
-    category: Category
-    before: Category | UnsetType = UNSET
-    changed: list[str] | UnsetType = UNSET
-    digest: str | UnsetType = UNSET
-    """The state's after this event; a hold's changes have none yet."""
-
-
-class Event(Struct, kw_only=True, frozen=True, gc=False):
-    """An event, in the order in which its JSON has the fields."""
-
-    specversion: str = "1.0"
-    id: str
-    source: str
-    type: str
-    subject: str
-    time: str
-    datacontenttype: str = "application/json"
-    dataschema: str
-    epoch: str
-    sequence: str
-    data: Data
 
 
 class Place(NamedTuple):
@@ -59,23 +42,13 @@ def encode(
 
     `time` is that of their commit, RFC 3339.
     """
-    source, (epoch, sequence, value) = f"/catalogs/{catalog}", place
+    epoch, sequence, value = place
+    forms = {type_: _form(type_, catalog, epoch, time) for type_ in EVENT_TYPES}
     for change in changes:
         sequence += 1
         value = digests.after(value, change)
-        digest = digests.text(value)
-        event = Event(
-            id=f"{epoch}-{sequence}-{digest}",
-            source=source,
-            type=EVENT_TYPES[change.type],
-            subject=change.category.id,
-            time=time,
-            dataschema=DATASCHEMAS[change.type],
-            epoch=epoch,
-            sequence=f"{sequence:020}",
-            data=_data(change, digest),
-        )
-        yield _json(event)
+        digest, subject = digests.text(value).encode(), _json(change.category.id)
+        yield forms[change.type] % (sequence, digest, subject, sequence, _told(change), digest)
     return Place(epoch, sequence, value)
 
 
@@ -84,15 +57,20 @@ def row(category: Category) -> bytes:
     return _json(category)
 
 
-def _data(change: Change, digest: str | UnsetType) -> Data:
-    if change.before is None:
-        return Data(category=change.category, digest=digest)
-    return Data(
-        category=change.category, before=change.before, changed=change.changed, digest=digest
-    )
-
-
 def data(change: Change) -> dict[str, Any]:
     """Return what an event says of `change` itself: all of its `data` but the digest."""
-    told: dict[str, Any] = msgspec.to_builtins(_data(change, UNSET))
+    told: dict[str, Any] = orjson.loads(b"{%b}" % _told(change))
     return told
+
+
+def _form(type_: ChangeType, catalog: str, epoch: str, time: str) -> bytes:
+    words = (epoch, catalog, EVENT_TYPES[type_], time, DATASCHEMAS[type_], epoch)
+    return EVENT % tuple(map(str.encode, words))
+
+
+def _told(change: Change) -> bytes:
+    """Return the members of `data` before the digest."""
+    if change.before is None:
+        return b'"category":%b' % row(change.category)
+    rows = row(change.category), row(change.before)
+    return b'"category":%b,"before":%b,"changed":%b' % (*rows, _json(change.changed))

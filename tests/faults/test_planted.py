@@ -126,8 +126,8 @@ BUGS: Final = [
     Bug(
         "event: what has changed is not said",
         "publisher/event.py",
-        "changed=change.changed",
-        "changed=[]",
+        "_json(change.changed)",
+        'b"[]"',
     ),
     Bug(
         "commit: its time is not that of its events",
