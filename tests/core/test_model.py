@@ -91,6 +91,9 @@ def test_depths_of_a_long_branch() -> None:
 def test_depths_of_what_hangs_on_no_root() -> None:
     """Neither an orphan nor a cycle has one, and they keep nobody else from having one."""
     damaged = tree(("1", "0"), ("4", "gone"), ("5", "4"), ("2", "3"), ("3", "2"), ("6", "1"))
+    sound = {"1": 1, "6": 2}
     for order in (list(damaged.values()), list(damaged.values())[::-1]):
-        assert depths_of(order, damaged) == {"1": 1, "6": 2}
+        assert depths_of(order, damaged) == sound
+    for one in ("2", "4", "5"):
+        assert depths_of([damaged["6"], damaged[one]], damaged) == sound
     assert depths_of([], damaged) == {"0": 0}
