@@ -54,9 +54,8 @@ class Remembered:
         The next watch begins before the last one ends, so there is no moment without.
         """
         watch = await self._store.watch() if self._keeps else None
-        kept, self._kept = self._kept, None
         try:
-            state = await self._store.load() if kept is None else await self._still(kept, noted)
+            state = await self._still(noted) or await self._store.load()
         except BaseException:
             if watch is not None:
                 await watch.end()
@@ -67,15 +66,15 @@ class Remembered:
             await watch.end()
         return state
 
-    async def _still(self, kept: _Kept, noted: Noted) -> State:
-        """Return what was kept if it is what stands there, and else that.
+    async def _still(self, noted: Noted) -> State | None:
+        """Return what was kept if it is what stands there; it is kept no more.
 
         `noted` came over another connection: after a failover perhaps from another server.
         """
-        is_untouched = await kept.watch.ended_untouched()
-        if is_untouched and kept.state.position == noted.position:
-            return kept.state
-        return await self._store.load()
+        kept, self._kept = self._kept, None
+        if kept is None or not await kept.watch.ended_untouched():
+            return None
+        return kept.state if kept.state.position == noted.position else None
 
     def agreed(self, snapshot: Snapshot, state: State) -> None:
         """Take note that `snapshot` is `state`: one tree of the two is enough to keep.
