@@ -64,6 +64,7 @@ def data(change: Change) -> dict[str, Any]:
 
 
 def _form(type_: ChangeType, catalog: str, epoch: str, time: str) -> bytes:
+    """Return EVENT for a commit, whose words hold nothing that would have to be escaped."""
     words = (epoch, catalog, EVENT_TYPES[type_], time, DATASCHEMAS[type_], epoch)
     return EVENT % tuple(map(str.encode, words))
 

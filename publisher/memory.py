@@ -79,8 +79,8 @@ class Remembered:
     def agreed(self, snapshot: Snapshot, state: State) -> None:
         """Take note that `snapshot` is `state`: one tree of the two is enough to keep.
 
-        It is the snapshot's, which has the order of the next answer. The hash has any, and what is
-        looked at in another order than it was made takes twice as long.
+        It is the snapshot's: the next answer comes in the same order, as far as one knows. The hash
+        has any, and what is looked at in another order than it was made takes twice as long.
         """
         if self._kept is not None and self._kept.state is state:
             self._kept = replace(self._kept, state=replace(state, tree=snapshot.tree))

@@ -85,11 +85,11 @@ def depths(tree: Tree) -> dict[str, int]:
 def depths_of(categories: Collection[Category], tree: Tree) -> dict[str, int]:
     """Return the depths of `categories` of `tree`, and of some others, as `depths` has them.
 
-    Of 1,000 among 100,000 that takes 4 ms, where the depths of all take 30 to 350; of all it would
-    take 50.
+    Of 1,000 among 100,000 that takes 4 ms. Of most it takes long, so all are looked up instead if
+    parents come before children, in half the time.
     """
-    if len(categories) > len(tree) // 2:
-        return depths(tree)
+    if len(categories) > len(tree) // 2 and (of_all := _depths_top_down(tree)):
+        return of_all
     found = {ROOT: 0}
     for category in categories:
         way_down = [category]

@@ -60,7 +60,7 @@ class Decoder:
     def _judged(self, tree: dict[str, Category], tolerated: list[str]) -> Snapshot:
         """Return a snapshot of `tree` if it is a forest; the last tree was one."""
         if self.last is not None and tree == self.last.tree:
-            return replace(self.last, of_answer=tuple(tolerated))
+            return replace(self.last, tree=tree, of_answer=tuple(tolerated))
         inner = _inner(tree)
         if inner is None:
             raise _no_forest(tree)

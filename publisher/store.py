@@ -41,7 +41,10 @@ first import meets a server that has seen none, and its words are 55 MB for 100,
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row as it stands in the state, where somebody may have edited it."""
+    """A row as it stands in the state, where somebody may have edited it.
+
+    So it is taken with more fields, or with an empty text, which no source's Category has.
+    """
 
     id: str
     parent_id: str

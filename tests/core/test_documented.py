@@ -1,5 +1,6 @@
 """The quick way of decoding takes only what is sound, and takes it as the exact way does."""
 
+import json
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from publisher.model import MAX_CATEGORIES
 
 STATUSES = ["AVAILABLE", "INVITE_ONLY", "NON_MAIN_CATEGORY", "PROHIBITED"]
 ROW = {"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": True}
+STATED = {**ROW, "permission_statuses": ["AVAILABLE", "INVITE_ONLY"]}
 TEXTS = st.sampled_from(["0", "1", "2", "", "Home", " \n\xa0", "\0", "\\u0000", "\U0001f600", "é"])
 VALUES: st.SearchStrategy[Any] = st.one_of(
     TEXTS, st.none(), st.booleans(), st.integers(-2, 9), st.floats(), st.just([])
@@ -43,11 +45,13 @@ def bodies(draw: DrawFn) -> bytes:
     categories = draw(rows())
     if draw(st.booleans()):
         return orjson.dumps(categories)
-    data = {"categories": categories} | draw(
+    data: Any = {"categories": categories} | draw(
         st.dictionaries(
             st.sampled_from(["next_page_token", "total_count", "more"]), VALUES, max_size=1
         )
     )
+    if draw(st.integers(0, 9)) == 0:
+        data = categories
     envelope = {"code": 0, "message": "Success", "request_id": "1", "data": data}
     odd = st.dictionaries(
         st.sampled_from(["code", "message", "request_id", "more"]), VALUES, max_size=1
@@ -117,6 +121,10 @@ def sound(*categories: Any, **data: Any) -> bytes:
         sound(ROW, total_count=1),
         sound(ROW, next_page_token=""),
         orjson.dumps([ROW]),
+        json.dumps([ROW | {"permission_statuses": ["A", "B"]}, ROW | {"id": "2"}]).encode(),
+        json.dumps({"code": 0, "data": {"categories": [STATED, STATED | {"id": "2"}]}}).encode(),
+        json.dumps([STATED, STATED | {"id": "2"}], indent=2).encode(),
+        json.dumps([ROW | {"permission_statuses": []}], indent="\r\t").encode(),
     ],
 )
 def test_what_is_documented_is_taken(body: bytes) -> None:
@@ -132,6 +140,7 @@ def test_what_is_documented_is_taken(body: bytes) -> None:
         sound(ROW).replace(b"Home", b'Ho,"permission_statuses":["AVAILABLE"]},{me'),
         sound(ROW).replace(b"Home", b'Ho,"permission_statuses":["AVAILABLE"]}]me'),
         sound(ROW, permission_statuses=["AVAILABLE"]),
+        sound(STATED).replace(b',"permission', b',\f"permission'),
         sound(ROW | {"permission_statuses": "AVAILABLE"}),
         sound({"permission_statuses": ["AVAILABLE"], **ROW}),
         sound(ROW | {"permission_statuses": ["AVAILABLE"], "more": 1}),
@@ -140,6 +149,13 @@ def test_what_is_documented_is_taken(body: bytes) -> None:
 def test_what_only_looks_like_statuses_is_left(body: bytes) -> None:
     """What is part of a text, elsewhere, or no list: nothing of it is cut out and forgotten."""
     data = documented.data_of(body, bare_list=False)
+    assert data is None or documented.tree_in(data) is None
+
+
+@pytest.mark.parametrize("bare_list", [False, True])
+def test_a_list_within_an_envelope_is_left(bare_list: bool) -> None:  # noqa: FBT001  drawn
+    """The exact way refuses it: a list may stand alone, or as `data.categories`."""
+    data = documented.data_of(orjson.dumps({"code": 0, "data": [ROW]}), bare_list=bare_list)
     assert data is None or documented.tree_in(data) is None
 
 
