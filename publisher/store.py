@@ -74,7 +74,8 @@ class State:
     place: Place | None
     """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
 
-    Damaged: meta is not whole, or has not the digest and the count of the rows.
+    Damaged: meta is not whole, or has not the digest and the count of the rows. Found when it is
+    read, so that the same state with its tree in another order need not be digested again.
     """
 
     @property

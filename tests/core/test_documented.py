@@ -137,26 +137,35 @@ def test_what_is_documented_is_taken(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        sound(ROW).replace(b"Home", b'Ho,"permission_statuses":["AVAILABLE"]},{me'),
-        sound(ROW).replace(b"Home", b'Ho,"permission_statuses":["AVAILABLE"]}]me'),
         sound(ROW, permission_statuses=["AVAILABLE"]),
-        sound(STATED).replace(b',"permission', b',\f"permission'),
+        orjson.dumps([STATED]).replace(b',"permission', b',\f"permission'),
         sound(ROW | {"permission_statuses": "AVAILABLE"}),
         sound({"permission_statuses": ["AVAILABLE"], **ROW}),
         sound(ROW | {"permission_statuses": ["AVAILABLE"], "more": 1}),
     ],
 )
 def test_what_only_looks_like_statuses_is_left(body: bytes) -> None:
-    """What is part of a text, elsewhere, or no list: nothing of it is cut out and forgotten."""
-    data = documented.data_of(body, bare_list=False)
-    assert data is None or documented.tree_in(data) is None
+    """Elsewhere, or no list: nothing of it is cut out and forgotten."""
+    data = documented.data_of(body, bare_list=True)
+    assert data is not None
+    assert documented.tree_in(data) is None
+
+
+@pytest.mark.parametrize("end", [b"},{", b"}]"])
+def test_statuses_within_a_text_are_left(end: bytes) -> None:
+    """Without them it would be a sound list; with them it is no JSON at all."""
+    body = orjson.dumps([ROW])
+    assert documented.tree_in(body.replace(b"Home", b"Ho" + end + b"me")) is not None
+    looks_like = b'Ho,"permission_statuses":["AVAILABLE"]' + end + b"me"
+    assert documented.tree_in(body.replace(b"Home", looks_like)) is None
 
 
 @pytest.mark.parametrize("bare_list", [False, True])
 def test_a_list_within_an_envelope_is_left(bare_list: bool) -> None:  # noqa: FBT001  drawn
     """The exact way refuses it: a list may stand alone, or as `data.categories`."""
     data = documented.data_of(orjson.dumps({"code": 0, "data": [ROW]}), bare_list=bare_list)
-    assert data is None or documented.tree_in(data) is None
+    assert data is not None
+    assert documented.tree_in(data) is None
 
 
 def test_a_list_over_the_limit_is_left() -> None:

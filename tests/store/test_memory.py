@@ -1,6 +1,7 @@
 """What a publisher remembers saves reading, and is never wrong."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -148,14 +149,29 @@ async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
 
 
 async def test_the_same_words_in_another_order(polling: Polling) -> None:
-    """What stands there is the same, and so is the tree: one is kept, in the answer's order."""
+    """What stands there is the same, and so is the tree: the one that was first said is kept."""
     polling.source.says(reversed(SMALL.values()))
     assert await polling.loads() == 0
     remembered = polling.catalog.remembered
     state = await remembered.state(await polling.store.note())
     decoded = remembered.decoded(await polling.source.fetch())
     assert decoded.tree is state.tree
-    assert list(state.tree) == list(reversed(SMALL))
+    assert list(state.tree) == list(SMALL)
+
+
+async def test_the_state_of_before_is_let_go_before_another_is_read(polling: Polling) -> None:
+    """Two of 200,000 categories and the rows of one would be the most that a publisher holds."""
+    remembered = polling.catalog.remembered
+    noted = await polling.store.note()
+    before = weakref.ref(await remembered.state(noted))
+    found = []
+
+    async def look() -> None:
+        found.append(before())
+
+    polling.store.meanwhile = look
+    await remembered.state(noted._replace(position=noted.position._replace(digest=b"another")))
+    assert found == [None]
 
 
 async def test_a_server_that_was_restarted(folder: Path) -> None:
