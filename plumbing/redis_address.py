@@ -31,6 +31,8 @@ CUT: Final = (
 )
 """What follows is not shown: most likely it is the rest of a password."""
 PLAIN_WORD: Final = re.compile("[a-z_]+")
+WITH_HOSTS: Final = re.compile(r"([^/?#]*//)([^/?#]*)(.*)", re.DOTALL)
+"""What is before the user and hosts, those, and what is behind them (RFC 3986, appendix B)."""
 SCHEME: Final = re.compile(r"(unix)|(rediss?)(?:-(sentinel|cluster))?")
 OPTIONS: Final = frozenset({"db", "username", "password", "client_name"})
 """What may follow the `?`: the rest of what redis-py knows would change how this program talks to
@@ -74,6 +76,7 @@ class Address:
 
 def parse(url: str) -> Address:
     """Return what `url` says; a ValueError tells what is wrong with it, and no password."""
+    url, others = _without_other_hosts(url)
     try:
         parts = urlsplit(url)
         scheme = SCHEME.fullmatch(parts.scheme)
@@ -86,11 +89,10 @@ def parse(url: str) -> Address:
     protocol, kind = scheme[1] or scheme[2], Kind(scheme[3] or "single")
     own = dict(parse_qsl(parts.query, keep_blank_values=True))
     _check_options(own, kind, protocol)
-    user, at, place = parts.netloc.rpartition("@")
-    first, *others = place.split(",")
+    first = parts.netloc.rpartition("@")[2]
     plain = urlencode({name: own[name] for name in own.keys() - SENTINEL_OPTIONS})
-    options = _read(f"{protocol}://{user}{at}{first}{parts.path}?{plain}")
-    shown = f"{parts.scheme}://{place}{parts.path}"
+    options = _read(f"{protocol}://{parts.netloc}{parts.path}?{plain}")
+    shown = f"{parts.scheme}://{','.join((first, *others))}{parts.path}"
     if "db" in own:
         shown += f"?db={options['db']}"
     if kind is Kind.SINGLE:
@@ -102,6 +104,20 @@ def parse(url: str) -> Address:
     if kind is Kind.CLUSTER:
         return _cluster(shown, shared, hosts)
     return _sentinel(shown, shared, hosts, own)
+
+
+def _without_other_hosts(url: str) -> tuple[str, list[str]]:
+    """Return `url` with its first host only, and the other hosts.
+
+    Python takes the brackets of an IPv6 address for the whole host since its security fixes of 2025
+    (3.11.12, and Debian's 3.11.2), and refuses another host before them.
+    """
+    found = WITH_HOSTS.fullmatch(re.sub(r"[\t\r\n]", "", url))  # as urlsplit does
+    if found is None:
+        return url, []
+    user, at, place = found[2].rpartition("@")
+    first, *others = place.split(",")
+    return f"{found[1]}{user}{at}{first}{found[3]}", others
 
 
 def _check_options(own: dict[str, str], kind: Kind, protocol: str) -> None:
