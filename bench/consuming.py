@@ -29,21 +29,21 @@ from bench.floor import CATALOG
 from bench.measure import Samples, in_turn
 from bench.report import Result, lines
 from bench.works import CATCH_UP, RESET
-from consumers import stream
-from consumers.keep import keep
-from consumers.mirror import Mirror
-from consumers.model import Checkpoint, Snapshot
-from consumers.reader import Reader
+from consumers.contract.model import Checkpoint, Snapshot
+from consumers.following import catalog_client as stream
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
 from consumers.sql import database
-from plumbing.server import Client, Server
-from publisher.commit import Commit
-from publisher.event import Place
-from publisher.guard import Limits
-from publisher.memory import Memory, remembering
-from publisher.poll import Catalog, poll_once
+from consumers.sql.mirror import Mirror
+from plumbing.redis.server import Client, Server
+from publisher.core.event import Place
+from publisher.core.guard import Limits
+from publisher.polling.cache import Memory, remembering
+from publisher.polling.poll import Catalog, poll_once
 from publisher.sources import Answer
-from publisher.store import Store
-from tests.databases import MariaDb, Postgres, fetch
+from publisher.state.commit import Commit
+from publisher.state.store import Store
+from tests.support.databases import MariaDb, Postgres, fetch
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 ANYTHING = Limits(max_removed=1_000_000, max_updated=1_000_000)

@@ -24,8 +24,8 @@ import psutil
 
 from bench.measure import peak_bytes
 from bench.served import served
-from plumbing import embedded
-from plumbing.stay import Stay
+from plumbing.redis import embedded
+from plumbing.redis.embedded_mode import Stay
 
 CATEGORIES = 200
 POLLS_A_SECOND = 15.0

@@ -35,13 +35,13 @@ from bench.works import (
     SCRIPTED,
     Bar,
 )
-from plumbing import embedded
-from plumbing.server import Server
-from publisher.memory import Memory, remembering
-from publisher.poll import Catalog, poll_once
+from plumbing.redis import embedded
+from plumbing.redis.server import Server
+from publisher.polling.cache import Memory, remembering
+from publisher.polling.poll import Catalog, poll_once
 from publisher.sandbox.tree import Row
 from publisher.sources import Answer
-from publisher.store import Store
+from publisher.state.store import Store
 
 STATUSES: Final = ("AVAILABLE", "INVITE_ONLY")
 BIG: Final = 10

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from plumbing import embedded
-from plumbing.server import Server
-from plumbing.stay import Stay
+from plumbing.redis import embedded
+from plumbing.redis.embedded_mode import Stay
+from plumbing.redis.server import Server
 
 
 @asynccontextmanager

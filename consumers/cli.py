@@ -6,7 +6,8 @@ equal, 1 different, 2 could not compare.
 
 from typing import Final, NoReturn
 
-from plumbing import cli, entry
+from plumbing.cli import lazy_group as cli
+from plumbing.cli import main as entry
 
 COMMANDS: Final = {
     "mirror": "Keep a copy of a catalog in a database.",

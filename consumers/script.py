@@ -5,8 +5,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from plumbing import command, entry
-from plumbing.config import Settings
+from plumbing.cli import main as entry
+from plumbing.cli import options as command
+from plumbing.config.settings import Settings
 
 
 def run(work: Callable[[Settings], Awaitable[None]]) -> NoReturn:

@@ -13,12 +13,12 @@ from typing import Final
 
 import structlog
 
-from consumers import digest
+from consumers.contract import digest
+from consumers.contract.model import Category, Checkpoint, Rows
 from consumers.errors import CannotCompare, ElsewhereInHistory, NoState, StoreTaken
-from consumers.model import Category, Checkpoint, Rows
+from consumers.following.catalog_client import Stream
 from consumers.sql.projection import SqlCopy
-from consumers.stream import Stream
-from plumbing.terminal import harmless
+from plumbing.text import harmless
 
 log = structlog.get_logger(__name__)
 

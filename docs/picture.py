@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from plumbing import logs
-from plumbing.config import Settings
-from publisher.demo.story import Story, tell
+from plumbing.config.settings import Settings
+from publisher.demo.scenario import Story, tell
 
 WIDTH = 100
 FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)

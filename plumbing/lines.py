@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from plumbing.config import Settings
+from plumbing.config.settings import Settings
 
 
 def logger(name: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import stamina.instrumentation
 
-from plumbing.config import Settings
+from plumbing.config.settings import Settings
 
 _waiting: Final[list[Settings]] = []
 """What `configure` was given, until there is a line to write."""

@@ -5,22 +5,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plumbing.config import Settings, TikTokShopSettings
+from plumbing.config.settings import Settings, TikTokShopSettings
 from plumbing.errors import ConfigError
-from plumbing.server import Client, Server, opened
-from plumbing.stay import Stay
-from publisher.guard import Limits
-from publisher.memory import Memory, remembering
-from publisher.poll import Catalog
+from plumbing.redis.embedded_mode import Stay
+from plumbing.redis.server import Client, Server, opened
+from publisher.core.guard import Limits
+from publisher.polling.cache import Memory, remembering
+from publisher.polling.poll import Catalog
 from publisher.sources import Source
 from publisher.sources.factory import Sources
-from publisher.sources.turns import Turns
-from publisher.store import Store
+from publisher.sources.request_limit import Turns
+from publisher.state.store import Store
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from publisher.sources.tokens import TokenStore
+    from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def opened_app(
             return made
 
         def store_of(shop: TikTokShopSettings, authorize: str) -> "TokenStore":
-            from publisher.sources.token_place import kept  # noqa: PLC0415  as `Sources`
+            from publisher.sources.tiktok.tokens.stores import kept  # noqa: PLC0415  as `Sources`
 
             return kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 

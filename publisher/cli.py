@@ -5,7 +5,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 a snapsho
 
 from typing import Final, NoReturn
 
-from plumbing import cli, entry
+from plumbing.cli import lazy_group as cli
+from plumbing.cli import main as entry
 
 COMMANDS: Final = {
     "demo": "Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
+from publisher.core.model import FIELDS, Category, depths
 from publisher.errors import NoState
-from publisher.model import FIELDS, Category, depths
-from publisher.store import Store
+from publisher.state.store import Store
 
 
 async def exported(store: Store, form: str) -> Iterator[str]:

@@ -15,10 +15,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from plumbing import clock
-from publisher import digest as digests
+from publisher.core import digest as digests
+from publisher.core.event import DATASCHEMAS, EVENT_TYPES, Place, encode, row
+from publisher.core.model import Category, Change, ChangeType
 from publisher.errors import SchemasDiffer
-from publisher.event import DATASCHEMAS, EVENT_TYPES, Place, encode, row
-from publisher.model import Category, Change, ChangeType
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NO_NUL: Final = r"^[^\u0000]*$"

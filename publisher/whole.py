@@ -9,8 +9,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from publisher import keys
-from publisher.values import moment, number, offset
+from publisher.state import keys
+from publisher.state.redis_values import moment, number, offset
 
 CLOCKS: Final = timedelta(minutes=1)
 """The publisher's clock and that of Redis do not differ by more."""

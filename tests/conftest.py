@@ -12,15 +12,14 @@ import stamina
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.databases import MariaDb, Postgres, empty_database, served
-from tests.valkey import Valkey, fake_client
+from tests.support.databases import MariaDb, Postgres, empty_database, served
+from tests.support.paths import SHARED_DATA
+from tests.support.valkey import Valkey, fake_client
 
 settings.register_profile(
     "project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("project")
-
-REAL_TREES = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +53,9 @@ def folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def real_trees() -> Path:
     """Give the folder of real trees; CI has it, elsewhere its tests skip."""
-    if not REAL_TREES.is_dir():
+    if not SHARED_DATA.is_dir():
         pytest.skip("the folder ../shared/data with the real trees is not here")
-    return REAL_TREES
+    return SHARED_DATA
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import inputs
-from publisher.diff import diff
-from publisher.event import Place, encode
-from publisher.model import Category
+from publisher.core.diff import diff
+from publisher.core.event import Place, encode
+from publisher.core.model import Category
 from publisher.sandbox.tree import Row
 
 TIME = "2026-11-23T09:40:03.569Z"

@@ -15,11 +15,11 @@ import orjson
 from bench.peers.lists import NOTHING, differences, must_be, parsed
 from bench.peers.meter import Meter
 from bench.publishing import Said
-from plumbing.server import Client, Server
-from publisher.guard import Limits
-from publisher.memory import remembering
-from publisher.poll import Catalog, poll_once
-from publisher.store import Store
+from plumbing.redis.server import Client, Server
+from publisher.core.guard import Limits
+from publisher.polling.cache import remembering
+from publisher.polling.poll import Catalog, poll_once
+from publisher.state.store import Store
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ from typing import Final
 
 from bench.peers.lists import must_be
 from bench.peers.meter import Meter
-from consumers import stream
-from consumers.keep import keep
-from consumers.model import Checkpoint, Event, Snapshot
-from consumers.projection import Projection
-from consumers.reader import Reader
-from plumbing.server import Server
+from consumers.contract.model import Checkpoint, Event, Snapshot
+from consumers.following import catalog_client as stream
+from consumers.following.projection import Projection
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
+from plumbing.redis.server import Server
 
 START: Final = Checkpoint("9f3c1a2b", 0, stream.START, "0" * 16)
 """Before the first of the events (`given.events`)."""

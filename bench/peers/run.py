@@ -23,7 +23,7 @@ from bench.peers import figure, given
 from bench.peers.figure import PeerFigure
 from publisher.sandbox.synthetic import grow
 from publisher.sandbox.tree import Row
-from tests.databases import Postgres
+from tests.support.databases import Postgres
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"

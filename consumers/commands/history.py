@@ -7,20 +7,20 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from consumers import moment
-from consumers.commands.following import follow
+from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
 from consumers.commands.running import enough_is_enough
-from consumers.history import past
+from consumers.contract import history_point as moment
+from consumers.history import reader as past
 from consumers.history.answers import show_changes, show_tree
-from consumers.history.past import Past
+from consumers.history.output import JsonScreen, LineScreen, Screen
 from consumers.history.projection import History
-from consumers.history.screen import JsonScreen, LineScreen, Screen
+from consumers.history.reader import Past
 from consumers.sql import database
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption
-from plumbing.config import check_catalog_name
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption
+from plumbing.config.settings import check_catalog_name
 from plumbing.errors import ConfigError
 
 app = new_app()

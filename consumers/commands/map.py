@@ -9,25 +9,27 @@ from typing import Annotated
 
 import typer
 
-from consumers.commands.following import follow
+from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
 from consumers.commands.running import enough_is_enough
-from consumers.mapping import own, sheet, show
-from consumers.mapping.desk import Desk
-from consumers.mapping.foreign import read_table
+from consumers.mapping import csv_table as sheet
+from consumers.mapping import output as show
+from consumers.mapping import own_categories as own
+from consumers.mapping.csv_table import Sheet
 from consumers.mapping.linking import Wish, check_known, wishes_of
 from consumers.mapping.model import Mappings
-from consumers.mapping.own import Columns
+from consumers.mapping.output import Suggestion
+from consumers.mapping.own_categories import Columns
 from consumers.mapping.projection import MapProjection
-from consumers.mapping.sheet import Sheet
-from consumers.mapping.show import Suggestion
-from consumers.mapping.similar import MIN_SCORE, Leaves
+from consumers.mapping.service import Desk
+from consumers.mapping.sql_table import read_table
+from consumers.mapping.suggest import MIN_SCORE, Leaves
 from consumers.mapping.tree import SEPARATOR, Tree
 from consumers.sql import database
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption, UnusedConfigOption
-from plumbing.config import check_catalog_name
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption, UnusedConfigOption
+from plumbing.config.settings import check_catalog_name
 from plumbing.errors import ConfigError
 
 app = new_app("Link your own categories with a catalog's.")

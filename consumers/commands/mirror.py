@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from consumers.commands.following import follow
+from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
-from consumers.mirror import Mirror
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption
+from consumers.sql.mirror import Mirror
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption
 
 app = new_app()
 

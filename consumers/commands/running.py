@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from plumbing import command
+from plumbing.cli import options as command
 
 
 def run(work: Coroutine[Any, Any, int], *, once: bool) -> NoReturn:

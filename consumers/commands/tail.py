@@ -5,17 +5,19 @@ from typing import Annotated, Final
 
 import typer
 
-from consumers import beginning, moment, stream
 from consumers.commands.options import OnceOption
 from consumers.commands.running import enough_is_enough, run
-from consumers.event import TYPES
-from consumers.model import EventType
-from consumers.moment import Moment
-from consumers.screen import JsonScreen, LineScreen
-from consumers.tail import Screen, Tail
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption, settings_of
-from plumbing.config import Settings, check_catalog_name
+from consumers.contract import history_point as moment
+from consumers.contract.event import TYPES
+from consumers.contract.history_point import Moment
+from consumers.contract.model import EventType
+from consumers.event_output import JsonScreen, LineScreen
+from consumers.following import catalog_client as stream
+from consumers.tail import start as beginning
+from consumers.tail.tail import Screen, Tail
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError
 
 app = new_app()

@@ -8,21 +8,21 @@ import orjson
 import structlog
 import typer
 
-from consumers import stream
 from consumers.commands.options import ToOption
 from consumers.errors import CannotCompare, ElsewhereInHistory
-from consumers.projections import KINDS, kept
+from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import Stream
+from consumers.projection_kinds import KINDS, kept
 from consumers.sql import database
 from consumers.sql.database import Database
 from consumers.sql.projection import SqlCopy
-from consumers.stream import Stream
 from consumers.verify import Verdict
 from consumers.verify import repair as mend
 from consumers.verify import verify as compare
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption, settings_of
-from plumbing.config import Settings, check_catalog_name
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError, Error
 
 log = structlog.get_logger(__name__)

@@ -1,11 +1,11 @@
 """Answers what people ask of the record, and says which moments of it were meant."""
 
+from consumers.contract.history_point import Moment
 from consumers.history.moments import find
-from consumers.history.past import Past
+from consumers.history.output import Screen
 from consumers.history.query import changes, tree
-from consumers.history.record import Resync
-from consumers.history.screen import Screen
-from consumers.moment import Moment
+from consumers.history.reader import Past
+from consumers.history.store import Resync
 from plumbing.errors import ConfigError
 
 

@@ -5,12 +5,12 @@ from typing import Final
 
 from sqlalchemy import ColumnElement
 
+from consumers.contract.history_point import Moment, Place
 from consumers.errors import NotRecorded
-from consumers.history.past import Past
-from consumers.history.record import Resync
+from consumers.history.reader import Past
+from consumers.history.store import Resync
 from consumers.history.tables import BEGIN, END, MarkColumns
-from consumers.history.version import Mark
-from consumers.moment import Moment, Place
+from consumers.history.versions import Mark
 
 MOST_TOLD: Final = 3
 """How many stretches of sequences a message names: the newest."""

@@ -7,12 +7,12 @@ import structlog
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 from consumers.errors import StoreError
-from consumers.history import version
-from consumers.history.record import Record, Resync
+from consumers.history import versions as version
+from consumers.history.store import Record, Resync
 from consumers.history.tables import category_history, history_resyncs
-from consumers.history.version import Mark
-from consumers.model import Checkpoint, Event, Rows, Snapshot
+from consumers.history.versions import Mark
 from consumers.sql.database import Database
 from consumers.sql.projection import SqlCopy
 

@@ -5,11 +5,11 @@ from typing import Final, NamedTuple, get_args
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from consumers.history.past import Past
-from consumers.history.record import Resync
+from consumers.contract.model import Category, EventType, Rows
+from consumers.history.reader import Past
+from consumers.history.store import Resync
 from consumers.history.tables import BEGIN, CATEGORY, END, MarkColumns
-from consumers.history.version import Mark
-from consumers.model import Category, EventType, Rows
+from consumers.history.versions import Mark
 
 SPAN: Final = 10_000
 """Sequences that are read at once: some 10 MB of changes."""

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
 
-from consumers.model import Category
+from consumers.contract.model import Category
 from consumers.sql.tables import ID, NAME, metadata
 from consumers.sql.types import Exact
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from consumers.mapping.model import Atlas, Candidate, Decision, Mapping
-from consumers.mapping.similar import Leaves
+from consumers.mapping.suggest import Leaves
 from consumers.mapping.tree import Tree
 
 MOST_SIMILAR: Final = 3

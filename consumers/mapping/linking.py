@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from consumers.errors import MapRefused
-from consumers.mapping.judge import UNLINKED, VALID, judged
+from consumers.mapping.csv_table import Sheet
+from consumers.mapping.evaluate import UNLINKED, VALID, judged
 from consumers.mapping.model import Atlas, Decision, Mapping, Mappings
-from consumers.mapping.sheet import Sheet
 from consumers.mapping.tree import Tree
 
 

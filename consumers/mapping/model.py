@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from consumers.model import Rows
+from consumers.contract.model import Rows
 
 KEY: Final = 255
 """Characters of an own category's key at most, in all databases as in MySQL."""

@@ -11,11 +11,11 @@ from typing import ClassVar
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.mapping.judge import followed, judge, judged
+from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
+from consumers.mapping.evaluate import followed, judge, judged
 from consumers.mapping.model import Mapping
 from consumers.mapping.store import MappingsTable
 from consumers.mapping.tables import map_categories, mappings
-from consumers.model import Checkpoint, Event, Rows, Snapshot
 from consumers.sql.database import Database
 from consumers.sql.projection import SqlCopy
 from consumers.sql.rows import RowsTable

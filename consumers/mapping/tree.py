@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
-from consumers.event import ROOT
-from consumers.model import Category, Rows
+from consumers.contract.event import ROOT
+from consumers.contract.model import Category, Rows
 
 SEPARATOR: Final = " > "
 """Between the names of a path, as in the view `category_paths` (contract, 8)."""

@@ -12,8 +12,8 @@ import sqlalchemy.exc
 from sqlalchemy import Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.contract.model import Checkpoint
 from consumers.errors import StoreTaken
-from consumers.model import Checkpoint
 from consumers.sql.database import Database
 from consumers.sql.tables import checkpoints
 from plumbing.clock import now, rfc3339

@@ -8,9 +8,9 @@ import structlog
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers import digest
-from consumers.model import Checkpoint, Event, Rows, Snapshot
-from consumers.projection import Projection
+from consumers.contract import digest
+from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
+from consumers.following.projection import Projection
 from consumers.sql.checkpoint import CheckpointRow
 from consumers.sql.database import Database
 from consumers.sql.tables import checkpoints

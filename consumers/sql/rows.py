@@ -7,7 +7,7 @@ from sqlalchemy import Delete, Dialect, Insert, Table, delete, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.model import Category, Event, Rows
+from consumers.contract.model import Category, Event, Rows
 from consumers.sql.among import among
 
 

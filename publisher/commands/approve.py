@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption, settings_of
-from plumbing.config import Settings
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
-from publisher import record
 from publisher.app import configured, opened_app
-from publisher.commands.telling import tell, told, warn
+from publisher.commands.poll_output import tell, told, warn
+from publisher.polling import recorded_poll as record
 
 app = new_app()
 

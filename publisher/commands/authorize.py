@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import ConfigOption, settings_of
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import ConfigOption, settings_of
 from plumbing.errors import ConfigError
-from plumbing.terminal import harmless
-from publisher.sources.authorize import Authorized, authorize
-from publisher.sources.market import app_of
-from publisher.sources.token_place import opened_tokens
-from publisher.sources.tokens import AUTHORIZE
+from plumbing.text import harmless
+from publisher.sources.tiktok.authorize import Authorized, authorize
+from publisher.sources.tiktok.factory import app_of
+from publisher.sources.tiktok.tokens.pair import AUTHORIZE
+from publisher.sources.tiktok.tokens.stores import opened_tokens
 from publisher.sources.transport import opened_session
 
 app = new_app()

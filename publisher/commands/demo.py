@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from plumbing import command, logs
-from plumbing.cli import new_app
-from plumbing.command import UnusedConfigOption
-from plumbing.config import Settings
-from publisher.demo.story import Story, tell
+from plumbing import logs
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import UnusedConfigOption
+from plumbing.config.settings import Settings
+from publisher.demo.scenario import Story, tell
 
 app = new_app()
 

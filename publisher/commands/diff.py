@@ -5,15 +5,17 @@ import sys
 import orjson
 from rich.console import Console
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption, settings_of
-from plumbing.config import Settings
-from publisher import event, poll, show
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.config.settings import Settings
 from publisher.app import configured, opened_app
 from publisher.commands.options import AcceptOption, JsonOption
-from publisher.commands.telling import HELD
-from publisher.words import counted
+from publisher.commands.poll_output import HELD
+from publisher.core import event
+from publisher.polling import poll
+from publisher.status import terminal as show
+from publisher.status.phrases import counted
 
 app = new_app()
 

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import CatalogArgument, ConfigOption, settings_of
-from plumbing.config import Settings, check_catalog_name
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError
-from plumbing.server import opened
-from plumbing.stay import Stay
+from plumbing.redis.embedded_mode import Stay
+from plumbing.redis.server import opened
 from publisher import export
-from publisher.store import Store
+from publisher.state.store import Store
 
 app = new_app()
 

@@ -1,10 +1,10 @@
 """`category-publisher run`."""
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import ConfigOption, settings_of
-from plumbing.config import load
-from publisher import running
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import ConfigOption, settings_of
+from plumbing.config.settings import load
+from publisher import service as running
 
 app = new_app()
 

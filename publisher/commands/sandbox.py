@@ -5,9 +5,9 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import UnusedConfigOption
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import UnusedConfigOption
 from publisher.sandbox.errors import BadOption
 from publisher.sandbox.faults import KINDS, Fault
 from publisher.sandbox.options import SandboxOptions

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import UnusedConfigOption
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import UnusedConfigOption
 from plumbing.errors import ConfigError
 from publisher import schemas
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import ConfigOption, settings_of
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import ConfigOption, settings_of
 from plumbing.errors import ConfigError
-from publisher import look
 from publisher.commands.options import JsonOption
+from publisher.status import report as look
 
 app = new_app()
 

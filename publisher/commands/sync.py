@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from plumbing import command
-from plumbing.cli import new_app
-from plumbing.command import ConfigOption, settings_of
-from plumbing.config import Settings
+from plumbing.cli import options as command
+from plumbing.cli.lazy_group import new_app
+from plumbing.cli.options import ConfigOption, settings_of
+from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
-from publisher import record
 from publisher.app import App, configured, opened_app
 from publisher.commands.options import AcceptOption
-from publisher.commands.telling import tell
-from publisher.poll import Polled
+from publisher.commands.poll_output import tell
+from publisher.polling import recorded_poll as record
+from publisher.polling.poll import Polled
 
 app = new_app()
 

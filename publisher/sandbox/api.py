@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from publisher.sandbox import answers, damage
-from publisher.sandbox.answers import JSON, Refused
+from publisher.sandbox import responses as answers
+from publisher.sandbox import tree_faults as damage
 from publisher.sandbox.delivery import deliver, deliver_bomb
 from publisher.sandbox.faults import Fault, active
-from publisher.sandbox.gate import Gate
 from publisher.sandbox.history import History, living
 from publisher.sandbox.options import SandboxOptions
+from publisher.sandbox.request_checks import Gate
+from publisher.sandbox.responses import JSON, Refused
 from publisher.sandbox.tokens import Tokens
 
 if TYPE_CHECKING:

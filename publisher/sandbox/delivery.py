@@ -6,9 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
-from publisher.sandbox.answers import JSON
 from publisher.sandbox.body import Piece, gzipped, joined
 from publisher.sandbox.faults import Fault
+from publisher.sandbox.responses import JSON
 
 DRIPS: Final = 20
 """Into so many pieces a dripping body is cut."""

@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from publisher.sandbox.answers import BAD_CODE, EXPIRED, INVALID, REFRESH_EXPIRED, Refused
 from publisher.sandbox.options import SandboxOptions
+from publisher.sandbox.responses import BAD_CODE, EXPIRED, INVALID, REFRESH_EXPIRED, Refused
 from publisher.sandbox.signature import same
 
 REMEMBERED: Final = 100

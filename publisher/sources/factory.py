@@ -9,20 +9,20 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from plumbing.config import Settings, TikTokShopSettings
-from plumbing.entry import collector_at_rest
+from plumbing.cli.main import collector_at_rest
+from plumbing.config.settings import Settings, TikTokShopSettings
 from publisher.sources import Source
-from publisher.sources.turns import Turns
+from publisher.sources.request_limit import Turns
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from publisher.sources.market import Market, StoreOf
-    from publisher.sources.tokens import TokenStore
+    from publisher.sources.tiktok.factory import Market, StoreOf
+    from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
 def _in_files(settings: TikTokShopSettings, authorize: str) -> "TokenStore":
-    from publisher.sources.token_file import TokenFile  # noqa: PLC0415
+    from publisher.sources.tiktok.tokens.file_store import TokenFile  # noqa: PLC0415
 
     return TokenFile(settings.token_file, authorize)
 
@@ -58,12 +58,12 @@ class Sources:
         catalog = settings.catalog(name)
         match catalog.source:
             case "file":
-                from publisher.sources.file import File  # noqa: PLC0415
+                from publisher.sources.file_source import File  # noqa: PLC0415
 
                 return File(catalog)
             case "http":
                 with collector_at_rest():
-                    from publisher.sources.http import Http  # noqa: PLC0415
+                    from publisher.sources.http_source import Http  # noqa: PLC0415
 
                 return Http(catalog, self._session, self._turns)
             case "tiktok_shop":
@@ -76,6 +76,6 @@ class Sources:
     @cached_property
     def _market(self) -> "Market":
         with collector_at_rest():
-            from publisher.sources.market import Market  # noqa: PLC0415
+            from publisher.sources.tiktok.factory import Market  # noqa: PLC0415
 
         return Market(self._session, self._store_of, self._turns, self._clock)

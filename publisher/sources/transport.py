@@ -18,7 +18,7 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from plumbing.config import CatalogSettings
+from plumbing.config.settings import CatalogSettings
 from publisher.errors import BadSnapshot, SourceError, Transient, Unreachable
 
 CHUNK_BYTES: Final = 64 * 1024

@@ -6,7 +6,7 @@ markup, but could make a page say something else than it does.
 
 from xml.etree.ElementTree import Element, tostring
 
-from plumbing.terminal import harmless
+from plumbing.text import harmless
 
 
 def element(tag: str, *inside: "Element | str", **attributes: str) -> Element:

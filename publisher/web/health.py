@@ -3,8 +3,8 @@
 from typing import Final
 
 from plumbing.errors import RedisError
-from publisher.daemon import Daemon
-from publisher.web.sight import reached
+from publisher.polling.daemon import Daemon
+from publisher.web.overview_cache import reached
 
 NAMED: Final = 5
 """Late catalogs that are named; the rest is counted."""

@@ -17,16 +17,16 @@ from prometheus_client.exposition import choose_encoder
 
 from plumbing import clock
 from plumbing.errors import RedisError
-from plumbing.refusals import AWAY, BAD_TLS, BY_CODE, reaction
-from publisher.commit import CONTRACT
-from publisher.daemon import Daemon, Done
+from plumbing.redis.error_advice import AWAY, BAD_TLS, BY_CODE, reaction
+from publisher.core.model import Counts
 from publisher.errors import WrongType
-from publisher.model import Counts
+from publisher.polling.daemon import Daemon, Done
 from publisher.sources import Source
-from publisher.sources.own_tokens import Expiry
-from publisher.sources.stand_ins import answering
-from publisher.web.gauges import PREFIX, families
-from publisher.web.sight import Seen
+from publisher.sources.tiktok.stand_ins import answering
+from publisher.sources.tiktok.tokens.refreshed import Expiry
+from publisher.state.commit import CONTRACT
+from publisher.web.catalog_metrics import PREFIX, families
+from publisher.web.overview_cache import Seen
 
 OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
 BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)

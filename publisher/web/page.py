@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple, Self
 from xml.etree.ElementTree import Element
 
 from plumbing import clock
-from publisher import words
-from publisher.daemon import Daemon
-from publisher.fine import Problem, problems
+from publisher.polling.daemon import Daemon
+from publisher.status import phrases as words
+from publisher.status.problems import Problem, problems
 from publisher.web.elements import document, element
-from publisher.web.sight import Seen
+from publisher.web.overview_cache import Seen
 
 STYLE: Final = files("publisher.web").joinpath("style.css").read_text("utf-8")
 POLICY: Final = (

@@ -17,11 +17,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from plumbing import logs
 from plumbing.errors import ConfigError
-from publisher.daemon import Daemon
+from publisher.polling.daemon import Daemon
 from publisher.web.health import not_ready
 from publisher.web.metrics import Metrics, encoded
+from publisher.web.overview_cache import Sight
 from publisher.web.page import POLICY, Publisher, page
-from publisher.web.sight import Sight
 
 log = logs.logger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import pytest
 
-from plumbing.server import Server
-from tests.batches import _reads_are_small
+from plumbing.redis.server import Server
 from tests.consumers.conftest import _an_outage_is_waited_for, logs, real_server
 from tests.consumers.pretend_publisher import PretendPublisher
-from tests.databases import MariaDb, Postgres, empty_database, served
+from tests.support.databases import MariaDb, Postgres, empty_database, served
+from tests.support.small_reads import _reads_are_small
 
 __all__ = ["_an_outage_is_waited_for", "_reads_are_small", "logs", "real_server"]
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from tests.commands.process import CONSUMER, call, start
-from tests.conformance.kept import Kept, Seen, Subject
+from tests.conformance.projection_under_test import Kept, Seen, Subject
 from tests.consumers.pretend_publisher import PretendPublisher, Row, Tree, row, tree
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support.processes import CONSUMER, call, start
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 KILLS: Final = 23
 """That interrupted work, of each projection in each database: 207 of three in three."""

@@ -4,13 +4,13 @@
 
 from typing import Any
 
-from plumbing.server import Server
+from plumbing.redis.server import Server
 from tests.conformance.conftest import Mortal
-from tests.conformance.kept import Kept, Subject
 from tests.conformance.logs import outage, saying
+from tests.conformance.projection_under_test import Kept, Subject
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
-from tests.databases import Postgres, execute
-from tests.waiting import eventually
+from tests.support.databases import Postgres, execute
+from tests.support.waiting import eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from consumers.history.projection import History
 from consumers.mapping.projection import MapProjection
-from consumers.mirror import Mirror
+from consumers.sql.mirror import Mirror
 from tests.conformance.suite import Conformance
-from tests.databases import fetch
+from tests.support.databases import fetch
 
 
 class TestMirror(Conformance):

@@ -8,17 +8,17 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from consumers.contract.model import Checkpoint, Event, Snapshot
 from consumers.errors import StoreTaken
-from consumers.model import Checkpoint, Event, Snapshot
-from consumers.reader import Apply, Reader
+from consumers.following.reader import Apply, Reader
 from consumers.sql.projection import SqlCopy
-from plumbing.server import Server
-from tests.batches import BATCH
-from tests.conformance.kept import Kept, Seen, Subject
+from plumbing.redis.server import Server
 from tests.conformance.logs import saying
-from tests.consumers.mishaps import another
+from tests.conformance.projection_under_test import Kept, Seen, Subject
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
-from tests.waiting import eventually
+from tests.consumers.stream_faults import another
+from tests.support.small_reads import BATCH
+from tests.support.waiting import eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 NAMES: Final = [

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.kept import Kept, Subject
 from tests.conformance.logs import saying
-from tests.consumers.mishaps import MISHAPS, another
+from tests.conformance.projection_under_test import Kept, Subject
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
-from tests.waiting import eventually
+from tests.consumers.stream_faults import MISHAPS, another
+from tests.support.waiting import eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 

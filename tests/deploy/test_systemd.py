@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.process import PUBLISHER, start
-from tests.deploy.files import ROOT
-from tests.trees import body, tree
-from tests.waiting import PATIENCE
+from tests.support.paths import ROOT
+from tests.support.processes import PUBLISHER, start
+from tests.support.trees import body, tree
+from tests.support.waiting import PATIENCE
 
 UNITS = ("category-publisher.service", "category-consumer@.service")
 INSTALLED = "/opt/category-publisher/bin"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import ROOT, commands, copied, project
+from tests.deploy.files import commands, copied, project
+from tests.support.paths import ROOT
 
 SECONDS = 60.0
 
@@ -44,7 +45,7 @@ def test_it_holds_the_packages(wheel: Path) -> None:
         for path in (ROOT / package).rglob("*")
         if path.suffix in {".css", ".lua", ".py"}
     }
-    assert "publisher/commit.lua" in inside
+    assert "publisher/state/commit.lua" in inside
     assert inside == there
 
 

@@ -1,15 +1,15 @@
 """The page of the mirror's tables: its queries run, on every database."""
 
 import re
-from pathlib import Path
 
 from tests.consumers.conftest import emptied
-from tests.consumers.copying import copy_once
+from tests.consumers.mirrors import copy_once
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
-from tests.databases import fetch
-from tests.valkey import Valkey
+from tests.support.databases import fetch
+from tests.support.paths import DOCS
+from tests.support.valkey import Valkey
 
-PAGE = Path(__file__).parents[2] / "docs" / "mirror.md"
+PAGE = DOCS / "mirror.md"
 TREE = tree(
     row("1", "Home", is_leaf=False), row("2", "Garden", "1", is_leaf=False), row("3", "Roses", "2")
 )

@@ -10,11 +10,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.commands.process import PUBLISHER, replace, start
-from tests.databases import fetch
-from tests.waiting import eventually
+from tests.support.databases import fetch
+from tests.support.paths import DOCS
+from tests.support.processes import PUBLISHER, replace, start
+from tests.support.waiting import eventually
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing-a-consumer.md"
+PAGE = DOCS / "writing-a-consumer.md"
 BIGGER = [
     {"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": False},
     {"id": "2", "parent_id": "1", "local_name": "Garden & Patio", "is_leaf": False},

@@ -12,15 +12,16 @@ import orjson
 import pytest
 import redis.asyncio
 
-from publisher.poll import Catalog, poll_once
-from publisher.store import Store
-from tests.store.outside import digest_of
-from tests.store.scripted import ScriptedSource
-from tests.trees import tree
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from publisher.polling.poll import Catalog, poll_once
+from publisher.state.store import Store
+from tests.support.paths import DOCS
+from tests.support.raw_keys import digest_of
+from tests.support.scripted_source import ScriptedSource
+from tests.support.trees import tree
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing-a-consumer.md"
+PAGE = DOCS / "writing-a-consumer.md"
 SCHEMAS = PAGE.parents[1] / "schemas"
 KEY = "catalog:{us}:meta"
 FIELDS = ("id", "parent_id", "local_name", "is_leaf")

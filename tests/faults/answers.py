@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from tests.faults.contract import Tree
 from tests.faults.upstream import Answer, another, encoded
+from tests.support.contract import Tree
 
 CODES: Final = (
     *(105002, 36009002, 36009003, 36009007, 36009037, 106001, 106013, 101000, 105005, 36009033),

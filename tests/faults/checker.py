@@ -15,7 +15,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import orjson
 import redis.asyncio
 
-from tests.faults.contract import (
+from tests.faults.redis_snapshots import Look, backwards, disagreements, sound, undone
+from tests.support.contract import (
     ORIGIN,
     Before,
     Ends,
@@ -31,7 +32,6 @@ from tests.faults.contract import (
     place,
     position_before,
 )
-from tests.faults.looks import Look, backwards, disagreements, sound, undone
 
 Kind: TypeAlias = Literal["lost", "doubled", "torn", "diverged", "unguarded"]
 

@@ -9,12 +9,12 @@ from typing import Final
 
 import pytest
 
-from tests.faults import book as books
+from tests.faults import results_table as books
 from tests.faults import servers
-from tests.faults.book import Book
-from tests.valkey import Valkey
+from tests.faults.results_table import Book
+from tests.support.paths import ROOT
+from tests.support.valkey import Valkey
 
-ROOT: Final = Path(__file__).parents[2]
 RUNS: Final = ROOT / ".faults"
 TABLE: Final = "FAULTS_TABLE"
 """Names the document that gets the table; `make faults` sets it, since only a whole run should."""

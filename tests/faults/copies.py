@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 import asyncmy.errors
 import asyncpg
 
-from tests.databases import fetch
 from tests.faults.checker import Checker
-from tests.faults.contract import Ends, Event, Row, Tree, digest_of, ends_of
+from tests.support.contract import Ends, Event, Row, Tree, digest_of, ends_of
+from tests.support.databases import fetch
 
 NOT_YET: Final = (
     OSError,

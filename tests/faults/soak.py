@@ -20,8 +20,8 @@ from tests.faults import answers, servers
 from tests.faults import test_people as by_hand
 from tests.faults.network import Network, drawn, networked
 from tests.faults.world import LEASE_SECONDS, Verdict, World
-from tests.redis_servers import asked
-from tests.valkey import Valkey
+from tests.support.redis_servers import asked
+from tests.support.valkey import Valkey
 
 BEATS: Final = 12
 BEATS_AT_ONCE: Final = 3

@@ -11,16 +11,16 @@ from itertools import count
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tests.commands.process import CONSUMER, PUBLISHER, environment
-from tests.faults import mortal
-from tests.faults.contract import ORIGIN, digest_of
 from tests.faults.processes import is_stopped
 from tests.faults.upstream import another, grown, row, without_leaves
 from tests.faults.world import World
-from tests.redis_servers import asked
-from tests.waiting import eventually
+from tests.support import kill_points as mortal
+from tests.support.contract import ORIGIN, digest_of
+from tests.support.paths import ROOT
+from tests.support.processes import CONSUMER, PUBLISHER, environment
+from tests.support.redis_servers import asked
+from tests.support.waiting import eventually
 
-ROOT: Final = Path(__file__).parents[2]
 EVENTS: Final = "catalog:{us}:events"
 SECONDS: Final = 60.0
 
@@ -78,7 +78,7 @@ class Story:
         points = await self._sync()
         last = len(points) - points[::-1].index(point)
         await world.changes(1)
-        first = await self._begun("tests.faults.armed", *self._armed(last))
+        first = await self._begun("tests.faults.stop_at_point", *self._armed(last))
         await eventually(lambda: stands(first))
         await world.changes(1)
         await self._polled()
@@ -158,7 +158,7 @@ class Story:
     async def _sync(self) -> list[str]:
         """Poll once; return the points that were passed."""
         words = self._armed(0)
-        await self._run("tests.faults.armed", *words)
+        await self._run("tests.faults.stop_at_point", *words)
         return mortal.points(Path(words[0]))
 
     def _armed(self, point: int) -> tuple[str, ...]:

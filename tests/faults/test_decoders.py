@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.contract.event import Entry, decode_all
+from consumers.contract.snapshot import decode_meta, decode_rows
 from consumers.errors import BadEntry
-from consumers.event import Entry, decode_all
-from consumers.state import decode_meta, decode_rows
-from publisher import snapshot
+from publisher.core import snapshot
 from publisher.errors import BadSnapshot
 from publisher.sources.envelope import Envelope
-from tests.faults.book import Book
-from tests.faults.contract import digest_of, not_under_a_root
+from tests.faults.results_table import Book
 from tests.faults.upstream import encoded, row
 from tests.faults.world import Verdict
+from tests.support.contract import digest_of, not_under_a_root
 
 TREE = {
     each["id"]: each

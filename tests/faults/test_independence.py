@@ -2,19 +2,21 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.support.paths import ROOT
 
 LOADED = "import sys, {}; print(*{{'publisher', 'consumers', 'plumbing'}} & set(sys.modules))"
 
 
-@pytest.mark.parametrize("name", ["contract", "looks", "checker", "copies"])
+@pytest.mark.parametrize(
+    "name", ["support.contract", "faults.redis_snapshots", "faults.checker", "faults.copies"]
+)
 def test_the_judge_imports_none_of_our_code(name: str) -> None:
     """Neither does anything that it imports."""
-    code = LOADED.format(f"tests.faults.{name}")
-    root = Path(__file__).parents[2]
+    code = LOADED.format(f"tests.{name}")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == ""

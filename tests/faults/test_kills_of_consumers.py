@@ -13,20 +13,22 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import pytest
 
-from consumers import projections, stream
-from consumers.keep import keep
-from consumers.reader import Reader
+from consumers import projection_kinds as projections
+from consumers.following import catalog_client as stream
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
 from consumers.sql import database
-from plumbing.server import Server
-from tests.databases import MariaDb, Postgres, fetch
-from tests.faults import backup, mortal
+from plumbing.redis.server import Server
+from tests.faults import backup
 from tests.faults.backup import Backup
-from tests.faults.book import Book
 from tests.faults.copies import HISTORY, KINDS, MIRROR, Copy, Kind
 from tests.faults.processes import Process
+from tests.faults.results_table import Book
 from tests.faults.world import World, opened
-from tests.redis_servers import asked
-from tests.valkey import Valkey
+from tests.support import kill_points as mortal
+from tests.support.databases import MariaDb, Postgres, fetch
+from tests.support.redis_servers import asked
+from tests.support.valkey import Valkey
 
 KILLED: Final = -9
 Work: TypeAlias = Literal["a first reset", "a batch of events", "a resync"]

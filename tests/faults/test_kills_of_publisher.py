@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import backup, mortal
-from tests.faults.book import Book
-from tests.faults.contract import ORIGIN, digest_of
+from tests.faults import backup
 from tests.faults.processes import Process
+from tests.faults.results_table import Book
 from tests.faults.tokens import shop_of
 from tests.faults.upstream import grown
 from tests.faults.world import World, opened
-from tests.redis_servers import asked
-from tests.valkey import Valkey
+from tests.support import kill_points as mortal
+from tests.support.contract import ORIGIN, digest_of
+from tests.support.redis_servers import asked
+from tests.support.valkey import Valkey
 
 KILLED = -9
 POINTS_OF_RUN = 60

@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.faults.book import Book
 from tests.faults.network import FOREVER, LINKS, PASSING, TWICE, Link, drawn, networked
-from tests.faults.proxy import STRIKES, Fault, Proxy, Strike
+from tests.faults.results_table import Book
 from tests.faults.world import SETTLE_SECONDS
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support.proxy import STRIKES, Fault, Proxy, Strike
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 ROUNDS = 3
 SCHEDULES = 4

@@ -8,16 +8,16 @@ from typing import Any, Final
 
 import pytest
 
-from tests.databases import Postgres, execute
-from tests.faults import mortal
-from tests.faults.book import Book
 from tests.faults.copies import KINDS, MIRROR, Copy, Kind
 from tests.faults.processes import Process
+from tests.faults.results_table import Book
 from tests.faults.upstream import Upstream, another, served
 from tests.faults.world import SETTLE_SECONDS, World, opened
-from tests.redis_servers import asked
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support import kill_points as mortal
+from tests.support.databases import Postgres, execute
+from tests.support.redis_servers import asked
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 KEY = "catalog:{us}:"
 ROW = '{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'

@@ -14,9 +14,10 @@ import pytest
 
 from tests.faults.checker import Finding
 from tests.faults.copies import HISTORY, MIRROR, Kind
-from tests.faults.story import CHAPTERS, ROOT, Chapter, Story
+from tests.faults.story import CHAPTERS, Chapter, Story
 from tests.faults.world import opened
-from tests.valkey import Valkey
+from tests.support.paths import ROOT
+from tests.support.valkey import Valkey
 
 
 @dataclass(frozen=True)
@@ -34,159 +35,163 @@ class Bug:
     chapter: Chapter = Story.a_branch_comes_and_goes
 
 
-SOUND: Final = [Bug(kind.name, "publisher/commit.lua", "", "", kind) for kind in (MIRROR, HISTORY)]
+SOUND: Final = [
+    Bug(kind.name, "publisher/state/commit.lua", "", "", kind) for kind in (MIRROR, HISTORY)
+]
 BUGS: Final = [
     Bug(
         "commit: removed rows stay",
-        "publisher/commit.lua",
+        "publisher/state/commit.lua",
         "in_chunks(removed_first, removed_last, 'HDEL')",
         "",
     ),
     Bug(
         "commit: an event is left out",
-        "publisher/commit.lua",
+        "publisher/state/commit.lua",
         "for i = event_first, event_last do",
         "for i = event_first, event_last - 1 do",
     ),
     Bug(
         "commit: on top of anything",
-        "publisher/commit.lua",
+        "publisher/state/commit.lua",
         "if not (found.epoch == ARGV[1] and found.sequence == ARGV[2] and found.digest == ARGV[3]) then",
         "if false then",
         chapter=Story.raced,
     ),
     Bug(
         "commit: meta is lost",
-        "publisher/commit.lua",
+        "publisher/state/commit.lua",
         "redis.call('HSET', meta, 'offset', offset, unpack(ARGV, meta_first, meta_last))",
         "",
     ),
     Bug(
         "commit: a wrong offset",
-        "publisher/commit.lua",
+        "publisher/state/commit.lua",
         "'offset', offset, unpack",
         "'offset', '0-1', unpack",
     ),
     Bug(
         "commit: the stream is trimmed to half",
-        "publisher/commit.lua",
+        "publisher/state/commit.lua",
         "'MAXLEN', '=', ARGV[5])",
         "'MAXLEN', '=', 3)",
     ),
     Bug(
         "diff: removals before additions and updates",
-        "publisher/diff.py",
+        "publisher/core/diff.py",
         "[*_added_and_updated(state, snapshot), *_removed(state, snapshot)]",
         "[*_removed(state, snapshot), *_added_and_updated(state, snapshot)]",
     ),
     Bug(
         "diff: ties in any order",
-        "publisher/diff.py",
+        "publisher/core/diff.py",
         "    touched.sort(key=BY_ID)\n",
         "",
     ),
     Bug(
         "diff: a repair comes backwards",
-        "publisher/poll.py",
+        "publisher/polling/poll.py",
         "changes=found.changes,",
         "changes=found.changes[::-1] if found.state.damaged else found.changes,",
         chapter=Story.damaged,
     ),
-    Bug("diff: removals are forgotten", "publisher/diff.py", "*_removed(state, snapshot)]", "]"),
+    Bug(
+        "diff: removals are forgotten", "publisher/core/diff.py", "*_removed(state, snapshot)]", "]"
+    ),
     Bug(
         "diff: children before parents",
-        "publisher/diff.py",
+        "publisher/core/diff.py",
         "key=lambda category: depth[category.id])",
         "key=lambda category: -depth[category.id])",
     ),
     Bug(
         "diff: parents removed before children",
-        "publisher/diff.py",
+        "publisher/core/diff.py",
         "return -depth.get",
         "return depth.get",
     ),
     Bug(
         "diff: a rename is no change",
-        "publisher/diff.py",
+        "publisher/core/diff.py",
         "if state.get(new.id) != new]",
         "if new.id not in state or state[new.id].parent_id != new.parent_id]",
     ),
     Bug(
         "event: a sequence is left out",
-        "publisher/event.py",
+        "publisher/core/event.py",
         "sequence += 1\n",
         "sequence += 1 + (sequence == 70)\n",
     ),
     Bug(
         "event: the digest is not kept up",
-        "publisher/event.py",
+        "publisher/core/event.py",
         "value = digests.after(value, change)",
         "value ^= 0",
     ),
     Bug(
         "event: what has changed is not said",
-        "publisher/event.py",
+        "publisher/core/event.py",
         "_json(change.changed)",
         'b"[]"',
     ),
     Bug(
         "commit: its time is not that of its events",
-        "publisher/commit.py",
+        "publisher/state/commit.py",
         '"committed_at": self._commit.committed_at',
         '"committed_at": "2026-01-01T00:00:00.000Z"',
     ),
     Bug(
         "commit: an origin that is accepted is not kept",
-        "publisher/poll.py",
+        "publisher/polling/poll.py",
         "origin=catalog.origin,",
         "origin={**catalog.origin, 'locale': None},",
         chapter=Story.of_another_origin,
     ),
     Bug(
         "poll: who approves one snapshot approves any",
-        "publisher/poll.py",
+        "publisher/polling/poll.py",
         "approved = approve == digests.text(found.snapshot.digest) if approve else False",
         "approved = bool(approve)",
         chapter=Story.approved,
     ),
     Bug(
         "guard: more is let through than its limits",
-        "publisher/guard.py",
+        "publisher/core/guard.py",
         "return number > exact_share * count and number > limit",
         "return number > exact_share * count + 2 * limit",
         chapter=Story.implausible,
     ),
     Bug(
         "guard: nothing is beyond it",
-        "publisher/guard.py",
+        "publisher/core/guard.py",
         "return number > exact_share * count and number > limit",
         "return False",
         chapter=Story.implausible,
     ),
     Bug(
         "poll: a held snapshot is committed",
-        "publisher/poll.py",
+        "publisher/polling/poll.py",
         "if found.objections and not approved:",
         "if False:",
         chapter=Story.implausible,
     ),
     Bug(
         "poll: a snapshot that was overtaken is diffed all the same",
-        "publisher/poll.py",
+        "publisher/polling/poll.py",
         "if state.position != noted.position:",
         "if False:",
         chapter=Story.overtaken,
     ),
     Bug(
         "poll: no guard at a repair",
-        "publisher/poll.py",
+        "publisher/polling/poll.py",
         "[] if new_origin else",
         "[] if new_origin or state.damaged else",
         chapter=Story.damaged_and_implausible,
     ),
     Bug(
         "reader: an emptied Redis empties",
-        "consumers/reader.py",
+        "consumers/following/reader.py",
         "                snapshot, checkpoint = await self._stream.snapshot()\n",
         """\
                 try:
@@ -200,7 +205,7 @@ BUGS: Final = [
     ),
     Bug(
         "reader: gaps and digests do not matter",
-        "consumers/strict.py",
+        "consumers/contract/continuity.py",
         "in enumerate(events):",
         "in enumerate([]):",
         chapter=Story.without_an_event,
@@ -219,7 +224,7 @@ BUGS: Final = [
     ),
     Bug(
         "history: versions that have ended are forgotten",
-        "consumers/history/record.py",
+        "consumers/history/store.py",
         "upsert(category_history, connection.dialect), rows)",
         "upsert(category_history, connection.dialect), rows)\n"
         "            await connection.execute(category_history.delete().where(~END.at.is_(None)))",
@@ -227,28 +232,28 @@ BUGS: Final = [
     ),
     Bug(
         "history: what ends is what comes",
-        "consumers/history/version.py",
+        "consumers/history/versions.py",
         "current.pop(id_)._replace(end=mark))",
         "current.pop(id_)._replace(end=mark, category=event.category))",
         HISTORY,
     ),
     Bug(
         "history: all was in another year",
-        "consumers/history/version.py",
+        "consumers/history/versions.py",
         "at = max(at, event.time)",
         'at = "1999-01-01T00:00:00.000Z"',
         HISTORY,
     ),
     Bug(
         "history: sequences are others",
-        "consumers/history/version.py",
+        "consumers/history/versions.py",
         "last.resync, event.sequence)",
         "last.resync, 7 * event.sequence)",
         HISTORY,
     ),
     Bug(
         "history: what resyncs began and ended is forgotten",
-        "consumers/history/record.py",
+        "consumers/history/store.py",
         "upsert(category_history, connection.dialect), rows)",
         "upsert(category_history, connection.dialect), rows)\n"
         "            await connection.execute(category_history.delete().where("

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests import full_disk
-from tests.commands.process import PUBLISHER, start
 from tests.faults import servers
-from tests.faults.book import Book
 from tests.faults.conftest import Made
 from tests.faults.processes import Process
+from tests.faults.results_table import Book
 from tests.faults.servers import Clock
 from tests.faults.world import LEASE_SECONDS, SETTLE_SECONDS, World, opened
-from tests.redis_servers import Sentinels, asked, is_said_again, times_said
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support import full_disk
+from tests.support.processes import PUBLISHER, start
+from tests.support.redis_servers import Sentinels, asked, is_said_again, times_said
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 ROUNDS = 4
 WAITS = "waiting for a state"

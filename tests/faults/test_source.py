@@ -11,15 +11,15 @@ import pytest
 import redis.exceptions
 
 from tests.faults import answers, servers
-from tests.faults.book import Book
-from tests.faults.contract import Tree
 from tests.faults.copies import MIRROR
+from tests.faults.results_table import Book
 from tests.faults.tokens import Tokens, shop_of
 from tests.faults.upstream import Answer, another, row, without_leaves
 from tests.faults.world import World, opened
-from tests.redis_servers import asked
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support.contract import Tree
+from tests.support.redis_servers import asked
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 LIMITS = "max_body_bytes = 10000000\n"
 MOST_MEMORY = answers.INFLATED // 2

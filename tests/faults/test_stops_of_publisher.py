@@ -9,13 +9,14 @@ import time
 from functools import partial
 from pathlib import Path
 
-from tests.faults import backup, mortal
-from tests.faults.book import Book
-from tests.faults.contract import Tree
+from tests.faults import backup
 from tests.faults.processes import Process
+from tests.faults.results_table import Book
 from tests.faults.world import World, opened
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support import kill_points as mortal
+from tests.support.contract import Tree
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 BEFORE = "before EVALSHA"
 ROUNDS = 3

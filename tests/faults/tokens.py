@@ -11,10 +11,10 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from tests.faults.contract import ORIGIN
 from tests.faults.upstream import Upstream, answering
 from tests.faults.world import World
-from tests.sources.refresher import TOKEN_KEY
+from tests.publisher.sources.refresher import TOKEN_KEY
+from tests.support.contract import ORIGIN
 
 REFRESH: Final = "/api/v2/token/refresh"
 PREFIX: Final = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"

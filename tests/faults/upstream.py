@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.faults.checker import Checker
-from tests.faults.contract import Row, Tree
+from tests.support.contract import Row, Tree
 
 Answer: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ROOTS: Final = 5

@@ -23,8 +23,8 @@ from tests.faults.checker import Checker, Finding
 from tests.faults.copies import KINDS, Copy, Kind
 from tests.faults.processes import CONSUMER, PUBLISHER, Process
 from tests.faults.upstream import Upstream, grown, served
-from tests.valkey import Valkey
-from tests.waiting import eventually
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 LOOK_SECONDS: Final = 0.02
 """Between two looks of the judge; several polls may lie between two of them, or none."""

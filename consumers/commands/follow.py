@@ -1,0 +1,30 @@
+"""Commands that keep a projection in a database: until stopped, or with `--once` to the end."""
+
+from pathlib import Path
+from typing import NoReturn
+
+from consumers.commands.options import check_name
+from consumers.commands.running import run
+from consumers.following import runner as keep
+from consumers.sql import database
+from consumers.sql.projection import SqlProjection
+from plumbing.cli.options import settings_of
+from plumbing.config.settings import Settings, check_catalog_name
+
+
+def follow(
+    kind: type[SqlProjection], catalog: str, to: str, name: str, config: Path | None, *, once: bool
+) -> NoReturn:
+    """Keep the projection `kind` of `catalog` in database `to` in step, as consumer `name`."""
+    check_catalog_name(catalog)
+    check_name(name)
+    settings = settings_of(config)
+    run(_follow(kind, settings, catalog, to, name, once=once), once=once)
+
+
+async def _follow(
+    kind: type[SqlProjection], settings: Settings, catalog: str, to: str, name: str, *, once: bool
+) -> int:
+    async with database.opened(to) as store:
+        await keep.follow(kind(store, catalog), catalog, settings, name=name, once=once)
+    return 0

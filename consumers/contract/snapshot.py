@@ -1,0 +1,74 @@
+"""Decodes a state, its rows and what `meta` says of them (contract, 2), if they agree. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from consumers.contract import digest
+from consumers.contract.event import MALFORMED, TIME, decode_category
+from consumers.contract.model import Category, Rows, position
+from consumers.errors import BadEntry
+
+CONTRACT: Final = "1"
+FIELDS: Final = ("epoch", "sequence", "digest", "count", "offset", "committed_at")
+FORM: Final = re.compile(
+    r"[0-9a-f]{8}/[0-9]{1,20}/[0-9a-f]{16}/[0-9]{1,7}/[0-9]+-[0-9]+/" + TIME.pattern
+)
+"""How FIELDS have to look, one behind the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a state says of itself."""
+
+    epoch: str
+    sequence: int
+    digest: str
+    count: int
+    offset: str
+    committed_at: str
+
+    @property
+    def position(self) -> str:
+        """Where in history the state is."""
+        return position(self.epoch, self.sequence, self.digest)
+
+
+def decode_meta(raw: Mapping[bytes, bytes]) -> Meta:
+    """Return what the hash `meta` says; BadEntry if that is not the contract's.
+
+    A state without categories is none: no publisher commits one.
+    """
+    texts = {key.decode(errors="replace"): raw[key].decode(errors="replace") for key in raw}
+    contract = texts.get("contract")
+    if contract != CONTRACT:
+        raise BadEntry(f"it says contract {contract}, but this consumer knows {CONTRACT}")
+    values = [texts.get(field, "") for field in FIELDS]
+    if not FORM.fullmatch("/".join(values)):
+        raise BadEntry(f"one of {', '.join(FIELDS)} is missing or malformed")
+    epoch, sequence, digest_, count, offset, committed_at = values
+    if int(count) == 0:
+        raise BadEntry("it tells of an empty state, which no publisher commits")
+    return Meta(epoch, int(sequence), digest_, int(count), offset, committed_at)
+
+
+def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
+    """Return the categories in `rows`, the hash of them; BadEntry if `meta` disagrees."""
+    decoded = {row.id: row for row in (_row(*item) for item in rows.items())}
+    if len(decoded) != meta.count:
+        raise BadEntry(f"there are {len(decoded)} categories, but meta says {meta.count}")
+    found = digest.of_state(decoded.values())
+    if found != meta.digest:
+        raise BadEntry(f"the rows have digest {found}, but meta says {meta.digest}")
+    return decoded
+
+
+def _row(id_: bytes, row: bytes) -> Category:
+    try:
+        category = decode_category(row)
+    except MALFORMED as error:
+        raise BadEntry(f"the row of {id_!r} is no category: {error!r}") from error
+    if category.id.encode() != id_:
+        raise BadEntry(f"the row of {id_!r} is that of {category.id!r}")
+    return category

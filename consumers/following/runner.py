@@ -1,0 +1,59 @@
+"""Keeps a projection in step with its catalog, for as long as it is let."""
+
+import asyncio
+from contextlib import aclosing
+
+import structlog
+
+from consumers.errors import StoreAway
+from consumers.following import catalog_client as stream
+from consumers.following.projection import Projection
+from consumers.following.reader import Reader
+from plumbing.config.settings import Settings
+from plumbing.outage_retry import FIRST_WAIT, LONGEST_WAIT, Patience
+
+log = structlog.get_logger(__name__)
+
+
+async def follow(
+    projection: Projection, catalog: str, settings: Settings, *, name: str, once: bool = False
+) -> None:
+    """Keep `projection` in step with `catalog`, in the Redis of `settings`, as consumer `name`.
+
+    Until cancelled; with `once` until caught up, and then an outage is an error, which otherwise
+    is waited for. Raises what `keep` does.
+    """
+    async with stream.found(settings, catalog, once=once) as events:
+        await keep(projection, Reader(events, name, once=once))
+
+
+async def keep(projection: Projection, reader: Reader) -> None:
+    """Do step by step what `reader` says, until cancelled or, with `once`, caught up.
+
+    While the store of `projection` is away it is waited for, but not with `once`. Whether the last
+    transaction before an outage went through is not known: so each one is followed by `load`. That
+    may answer while nothing can be written, such as in a standby: then the waits become longer.
+    Raises StoreError, RedisError, and with `once` NoState.
+    """
+    patience = Patience("the database", projection.address, _is_away, once=reader.once)
+    wait = FIRST_WAIT
+    while True:
+        checkpoint = await patience.ask(projection.load)
+        try:
+            async with aclosing(reader.steps(checkpoint, projection.rows)) as steps:
+                async for step in steps:
+                    await step.do(projection)
+                    wait = FIRST_WAIT
+        except StoreAway as error:
+            if reader.once:
+                raise
+            if wait == FIRST_WAIT:
+                log.warning("the database broke off, starting again", error=str(error))
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+        else:
+            return
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, StoreAway)

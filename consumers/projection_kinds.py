@@ -1,0 +1,24 @@
+"""The SQL projections of this program, by the kinds under which their checkpoints are stored."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import select
+
+from consumers.history.projection import History
+from consumers.mapping.projection import MapProjection
+from consumers.sql.database import Database
+from consumers.sql.mirror import Mirror
+from consumers.sql.projection import SqlCopy
+from consumers.sql.tables import checkpoints
+
+KINDS: Final[Mapping[str, type[SqlCopy]]] = {
+    each.kind: each for each in (Mirror, History, MapProjection)
+}
+
+
+async def kept(database: Database, catalog: str) -> list[str]:
+    """Return the kinds, foreign ones too, of which `database` has a checkpoint for `catalog`."""
+    query = select(checkpoints.c.projection).where(checkpoints.c.catalog == catalog)
+    async with database.reading() as connection:
+        return sorted(await connection.scalars(query))

@@ -1,0 +1,1 @@
+"""What both command lines share: lazy loading, options, signals, exit codes."""

@@ -1,0 +1,1 @@
+"""Settings: from publisher.toml and the environment, with one clear line for each mistake."""

@@ -1,0 +1,52 @@
+"""What `sync` and `approve` tell of a poll, and the exit code that it deserves."""
+
+import sys
+from typing import Final
+
+from plumbing.errors import Error
+from publisher.polling.poll import Polled
+from publisher.status.phrases import counted
+
+HELD: Final = 3
+
+
+def tell(name: str, polled: Polled | Error) -> int:
+    """Tell what came of a catalog's poll, and return the exit code that it deserves."""
+    if isinstance(polled, Error):
+        _complain(name, polled)
+        return polled.exit_code
+    warn(name, polled)
+    sys.stdout.write(f"{name}: {told(name, polled)}\n")
+    return HELD if polled.outcome == "held" else 0
+
+
+def told(name: str, polled: Polled) -> str:
+    """Say what came of a poll."""
+    if polled.outcome == "held" and polled.hold is not None:
+        return (
+            f"held: {'; '.join(polled.hold['reasons'])}. Look at it with `category-publisher diff "
+            f"{name}`, then `category-publisher approve {name} {polled.hold['digest']}`"
+        )
+    place = f"sequence {polled.place.sequence}" if polled.place else "no state"
+    if polled.outcome == "unchanged":
+        return f"unchanged ({place})"
+    return f"{counted(polled.counts)} ({place})"
+
+
+def warn(name: str, polled: Polled) -> None:
+    """Say on standard error what is not as it should be, though the poll went well."""
+    if polled.repaired:
+        sys.stderr.write(f"warning: {name}: the state was damaged; its history begins anew\n")
+    if polled.damaged:
+        sys.stderr.write(
+            f"warning: {name}: the state is damaged, and its repair is held: consumers wait until "
+            "it is approved\n"
+        )
+    for warning in polled.warnings:
+        sys.stderr.write(f"warning: {name}: {warning}\n")
+
+
+def _complain(name: str, error: Error) -> None:
+    text = str(error)
+    lead = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
+    sys.stderr.write(f"error: {lead}{text}\n")

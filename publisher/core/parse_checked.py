@@ -1,0 +1,128 @@
+"""An answer of any form, decoded row by row: says just what is wrong with it, and where. Pure.
+
+The first half of contract 6, but for what only the whole tree shows, which is `snapshot`'s. A
+refusal is a BadSnapshot that names the place; what is tolerated comes back as warnings.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from publisher.core.model import FIELDS, MAX_CATEGORIES, ROOT, Category
+from publisher.errors import BadSnapshot
+from publisher.quoting import examples, quoted
+
+TEXTS: Final = ("id", "parent_id", "local_name")
+KNOWN_IN_ROW: Final = frozenset({*FIELDS, "permission_statuses"})
+KNOWN_IN_DATA: Final = frozenset({"categories", "next_page_token", "total_count"})
+KNOWN_IN_ENVELOPE: Final = frozenset({"code", "message", "request_id", "data"})
+
+
+def tree_in(body: bytes, *, bare_list: bool) -> tuple[dict[str, Category], list[str]]:
+    """Return the categories in `body`, by id, and what was tolerated, one sentence each.
+
+    Raises BadSnapshot for anything but a list of sound rows; whether they are a forest has not
+    been looked at.
+    """
+    found = _json(body)
+    rows, strangers = (found, []) if bare_list and isinstance(found, list) else _opened(found)
+    if not rows:
+        raise BadSnapshot("the list of categories is empty; a shop's tree never is")
+    if len(rows) > MAX_CATEGORIES:
+        raise BadSnapshot(f"{len(rows)} categories; a catalog holds at most {MAX_CATEGORIES}")
+    tree: dict[str, Category] = {}
+    twice: list[str] = []
+    for index, row in enumerate(rows):
+        category = _category(index, row)
+        known = tree.setdefault(category.id, category)
+        if known is not category:
+            _same(known, category)
+            twice.append(category.id)
+    return tree, [*_told_twice(twice), *strangers, *_strangers(KNOWN_IN_ROW, rows, "a category")]
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadSnapshot(f"the answer ({len(body)} bytes) is not JSON: {error}") from None
+
+
+def _opened(envelope: Any) -> tuple[list[Any], list[str]]:
+    """Return the envelope's list of categories, and warnings of unknown fields."""
+    if not isinstance(envelope, dict):
+        raise BadSnapshot(f"the answer is {_kind(envelope)}, not the documented envelope")
+    code = envelope.get("code")
+    if type(code) is not int:
+        raise BadSnapshot("the answer has no number `code`: it is not the documented envelope")
+    if code != 0:
+        raise BadSnapshot(
+            f"the answer has code {code} ({quoted(envelope.get('message'))}, request_id "
+            f"{quoted(envelope.get('request_id'))})"
+        )
+    data = envelope.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("categories"), list):
+        raise BadSnapshot("the answer has no list `data.categories`")
+    if data.get("next_page_token"):
+        raise BadSnapshot(
+            "the answer has a next_page_token: it is one page of a list, and no page is a tree"
+        )
+    return data["categories"], [
+        *_strangers(KNOWN_IN_ENVELOPE, [envelope], "the envelope"),
+        *_strangers(KNOWN_IN_DATA, [data], "`data`"),
+        *_other_total(data),
+    ]
+
+
+def _other_total(data: Mapping[str, Any]) -> Iterator[str]:
+    total, found = data.get("total_count"), len(data["categories"])
+    if isinstance(total, int) and total != found:
+        yield f"total_count is {total}, but the list has {found} categories"
+
+
+def _category(index: int, row: Any) -> Category:
+    if not isinstance(row, dict):
+        raise BadSnapshot(f"categories[{index}] is {_kind(row)}, not an object")
+    for name in TEXTS:
+        value = row.get(name)
+        if type(value) is not str:
+            raise BadSnapshot(f"categories[{index}].{name} {_misfit(row, name)}, not text")
+        if "\0" in value:
+            raise BadSnapshot(f"categories[{index}].{name} holds a NUL character")
+    if type(row.get("is_leaf")) is not bool:
+        raise BadSnapshot(
+            f"categories[{index}].is_leaf {_misfit(row, 'is_leaf')}, not true or false"
+        )
+    category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
+    if not category.id or not category.local_name:
+        raise BadSnapshot(
+            f"categories[{index}] has an empty {'local_name' if category.id else 'id'}"
+        )
+    if category.id == ROOT:
+        raise BadSnapshot(f'categories[{index}] has the id "0", which stands for no parent')
+    return category
+
+
+def _same(first: Category, second: Category) -> None:
+    if first != second:
+        raise BadSnapshot(f"category {quoted(first.id)} is in the list twice, and differs")
+
+
+def _told_twice(ids: list[str]) -> Iterator[str]:
+    if ids:
+        yield f"the same row twice: {examples(ids)}"
+
+
+def _strangers(known: frozenset[str], objects: Iterable[Any], where: str) -> list[str]:
+    strangers = sorted({key for each in objects for key in each if key not in known})
+    return [f"unknown fields in {where}: {examples(strangers)}"] if strangers else []
+
+
+def _misfit(row: Mapping[str, Any], name: str) -> str:
+    return f"is {_kind(row[name])}" if name in row else "is missing"
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
+    return "null" if value is None else kinds.get(type(value), "a number")

@@ -1,0 +1,123 @@
+"""From an authorization code to stored tokens and the shops that they open (fact sheet)."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import aiohttp
+
+from plumbing.config.settings import TikTokShopSettings
+from plumbing.errors import ConfigError
+from publisher.errors import SourceError, TokenError
+from publisher.sources.retry import patiently
+from publisher.sources.single_flight import unbroken
+from publisher.sources.tiktok.client import Api
+from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
+
+SHOPS: Final = "/authorization/202309/shops"
+SELLER: Final = 0
+"""The `user_type` whose tokens open shops."""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop that the tokens open; `cipher` is what a catalog's `shop_cipher` wants."""
+
+    id: str
+    name: str
+    region: str
+    seller_type: str
+    cipher: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Authorized:
+    """Who has authorized the app, for what, and their shops. Holds no token."""
+
+    seller_name: str
+    region: str
+    scopes: tuple[str, ...]
+    shops: tuple[Shop, ...]
+
+
+async def authorize(
+    code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession, store: TokenStore
+) -> Authorized:
+    """Exchange an authorization code, keep the pair in `store`, and list the shops.
+
+    `code` is the code itself, or the whole address that the seller was sent back to. Raises
+    ConfigError if there is none in it, if the app's key or secret is missing or if another system
+    owns the tokens; TokenError if the code is not accepted or not a seller's, which stores
+    nothing; SourceError if TikTok Shop does not answer; RedisError where the store is there.
+    """
+    _refuse_other_owner(settings)
+    api = Api(settings, session, section="the catalog's section of publisher.toml")
+    found = code_of(code)
+
+    async def exchange() -> tuple[Any, TokenPair]:
+        async with store.locked():
+            return await unbroken(_exchange_and_store(found, api, store))
+
+    data, pair = await patiently(exchange)
+    return Authorized(
+        seller_name=_text(data, "seller_name"),
+        region=_text(data, "seller_base_region"),
+        scopes=tuple(str(scope) for scope in data.get("granted_scopes") or ()),
+        shops=await _shops(api, pair, store),
+    )
+
+
+def code_of(text: str) -> str:
+    """Return the authorization code in `text`, which it is, or an address whose query has it."""
+    text = text.strip()
+    if "://" in text:
+        query = parse_qs(text.partition("?")[2].partition("#")[0])
+        text = (query.get("code") or query.get("auth_code") or [""])[0]
+    if not text:
+        raise ConfigError(
+            "there is no authorization code: expected the code, or the whole address that the "
+            "seller was sent back to, with code=… in it"
+        )
+    return text
+
+
+async def _exchange_and_store(code: str, api: Api, store: TokenStore) -> tuple[Any, TokenPair]:
+    await store.rehearse()
+    data = await api.tokens_of_code(code)
+    pair = TokenPair.of_answer(data, api.clock())
+    if data.get("user_type", SELLER) != SELLER:
+        raise TokenError(
+            f"this authorization is of user type {data['user_type']!r}, not of a seller "
+            f"({SELLER}): nothing was stored; let the shop's seller authorize the app"
+        )
+    await store.store(pair)
+    return data, pair
+
+
+async def _shops(api: Api, pair: TokenPair, store: TokenStore) -> tuple[Shop, ...]:
+    try:
+        data = await patiently(lambda: api.get_data(SHOPS, {}, pair.access_token))
+    except (SourceError, TokenError) as error:
+        raise SourceError(
+            f"the tokens are stored in {store.place}, but the shops cannot be listed: {error}"
+        ) from error
+    rows = data.get("shops") if isinstance(data, dict) else None
+    return tuple(
+        Shop(**{field: _text(row, field) for field in Shop.__dataclass_fields__})
+        for row in rows or ()
+    )
+
+
+def _text(row: Any, field: str) -> str:
+    value = row.get(field) if isinstance(row, dict) else None
+    return "" if value is None else str(value)
+
+
+def _refuse_other_owner(settings: TikTokShopSettings) -> None:
+    for name in ("access_token_file", "access_token_command"):
+        if getattr(settings, name) is not None:
+            raise ConfigError(
+                f"{name} is set: another system owns the tokens, and stored ones would not be "
+                f"used; remove {name} to authorize here"
+            )

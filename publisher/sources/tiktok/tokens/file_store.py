@@ -1,0 +1,142 @@
+"""The pair of tokens in a file: JSON, mode 0600, replaced atomically, behind a lock beside it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import filelock
+from pydantic import ValidationError
+
+from publisher.errors import RefreshUnderWay, TokenError
+from publisher.sources import read_file as files
+from publisher.sources.tiktok.tokens.pair import AUTHORIZE, LOCK_SECONDS, TokenPair, told
+
+MAX_FILE_BYTES: Final = 64 * 1024
+
+
+class TokenFile:
+    """A TokenStore for the processes of one machine. Write it under its lock.
+
+    `authorize` is the command that gets a new pair, for messages.
+    """
+
+    def __init__(self, path: Path, authorize: str = AUTHORIZE) -> None:
+        self.path = path
+        self._authorize = authorize
+        self._next = path.with_name(f"{path.name}.next")
+
+    @property
+    def place(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    async def load(self) -> TokenPair | None:
+        """Return the pair, None if there is no file.
+
+        Raises TokenError for a file that is broken, or that others than its owner can use.
+        """
+        return await asyncio.to_thread(self._load)
+
+    async def store(self, pair: TokenPair) -> None:
+        """Put `pair` in the old one's place, on the disk when this returns; TokenError if not."""
+        await asyncio.to_thread(self._store, pair)
+
+    async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
+        """Store `new` if `old` is in the file; return whether it was."""
+        if await self.load() != old:
+            return False
+        await self.store(new)
+        return True
+
+    async def rehearse(self) -> None:
+        """Do what `store` does, short of replacing; TokenError if `store` would fail."""
+        await asyncio.to_thread(self._rehearse)
+
+    @asynccontextmanager
+    async def locked(self, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
+        """Be the only one, of all tasks and processes, that gets and stores tokens.
+
+        Raises RefreshUnderWay if somebody else is that for `seconds`.
+        """
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = filelock.AsyncFileLock(
+                self.path.with_name(f"{self.path.name}.lock"), mode=0o600, timeout=seconds
+            )
+            await lock.acquire()
+        except filelock.Timeout:
+            raise RefreshUnderWay(
+                f"{self.path}.lock: another process has been refreshing the tokens for "
+                f"{seconds:g} s: does it hang?"
+            ) from None
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            yield
+        finally:
+            await lock.release()
+
+    async def set_aside(self) -> None:
+        """Rename the file, whose pair lives elsewhere now; TokenError if that cannot be done."""
+        try:
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(self.path.rename, f"{self.path}.moved")
+        except OSError as error:
+            raise TokenError(
+                f"{self.path}: the tokens live elsewhere now, but the file cannot be renamed: "
+                f"{error.strerror}: remove it"
+            ) from error
+
+    def _load(self) -> TokenPair | None:
+        try:
+            content = files.read(self.path, MAX_FILE_BYTES, private=True)
+            return TokenPair.model_validate_json(content)
+        except files.Missing:
+            return None
+        except files.Unreadable as error:
+            raise TokenError(f"{self.path} {error}") from error
+        except ValidationError as error:
+            raise TokenError(
+                f"{self.path} is no token file ({told(error)}): run `{self._authorize}`, which "
+                "replaces it"
+            ) from None
+
+    def _store(self, pair: TokenPair) -> None:
+        try:
+            self._write_next(pair.model_dump_json(indent=1).encode())
+            self._next.replace(self.path)
+            _sync(self.path.parent)
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _rehearse(self) -> None:
+        try:
+            self._write_next(bytes(4096))
+            self._next.unlink()
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _write_next(self, content: bytes) -> None:
+        self._next.unlink(missing_ok=True)  # what a killed process left
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(self._next, flags, 0o600), "wb") as file:  # noqa: PTH123  a descriptor
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _unusable(self, error: OSError) -> TokenError:
+        return TokenError(
+            f"{self.path}: tokens cannot be stored: {error.strerror}: make its folder writable "
+            "for this user, or choose another token_file"
+        )
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,236 @@
+"""One catalog's keys in Redis (contract, 2): read, commit, hold, tell.
+
+The state is read whole and checked against `meta`; it is changed only by `commit.lua`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+import redis.exceptions
+
+from plumbing.redis.server import Client
+from publisher.core import digest as digests
+from publisher.core.event import Place
+from publisher.core.model import ROOT, Category, Tree
+from publisher.errors import RaceLost, UnknownContract, WrongType
+from publisher.state import keys
+from publisher.state import redis_values as values
+from publisher.state.commit import CONTRACT, Commit, CommitWords, Position
+from publisher.state.key_watch import Watch
+from publisher.state.redis_values import json_object, raw, text, texts
+
+COMMIT_SCRIPT: Final = files("publisher.state").joinpath("commit.lua").read_text("utf-8")
+META_FORMS: Final = {
+    "contract": re.compile(CONTRACT),
+    "epoch": re.compile(r"[0-9a-f]{8}"),
+    "sequence": re.compile(r"0|[1-9][0-9]{0,18}"),
+    "offset": re.compile(r"[0-9]+-[0-9]+"),
+    "digest": re.compile(r"[0-9a-f]{16}"),
+    "count": re.compile(r"0|[1-9][0-9]{0,6}"),
+    "committed_at": re.compile(r".+"),
+}
+"""What each field of a whole meta looks like (contract, 2); `origin` is an object besides."""
+
+MANY_WORDS: Final = 10_000
+"""So many are not sent to find out that the server does not know the script, and then again: a
+first import meets a server that has seen none, and its words are 55 MB for 100,000 categories."""
+
+
+class _Row(msgspec.Struct, gc=False):
+    """A row as it stands in the state, where somebody may have edited it.
+
+    So it is taken with more fields, or with an empty text, which no source's Category has.
+    """
+
+    id: str
+    parent_id: str
+    local_name: str
+    is_leaf: bool
+
+
+_row: Final = msgspec.json.Decoder(_Row)
+
+
+class Noted(NamedTuple):
+    """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
+
+    position: Position
+    origin: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class State:
+    """A catalog's rows and its meta, as they stood at one moment."""
+
+    position: Position
+    tree: dict[str, Category]
+    rubbish: list[bytes]
+    """Fields of the hash that hold no row of the contract."""
+    meta: dict[str, str]
+    place: Place | None
+    """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
+
+    Damaged: meta is not whole, or has not the digest and the count of the rows. Found when it is
+    read, so that the same state with its tree in another order need not be digested again.
+    """
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there is something, but no state that consumers could take."""
+        return self.place is None and bool(self.meta or self.tree or self.rubbish)
+
+
+class Store:
+    """One catalog's keys."""
+
+    def __init__(self, client: Client, catalog: str) -> None:
+        self.catalog = catalog
+        self._client = client
+        self._script = client.register_script(COMMIT_SCRIPT)
+
+    def key(self, name: str) -> str:
+        """Return the catalog's key called `name`."""
+        return keys.key(self.catalog, name)
+
+    async def register(self) -> None:
+        """Add the catalog's name to the set of all catalogs. Raises WrongType."""
+        try:
+            await self._client.sadd(keys.CATALOGS, self.catalog)
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+
+    async def note(self) -> Noted:
+        """Return the position and the origin that a poll starts from.
+
+        Raises WrongType, UnknownContract.
+        """
+        fields = ["epoch", "sequence", "digest", "origin", "contract"]
+        try:
+            found = await self._client.hmget(self.key("meta"), fields)
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+        epoch, sequence, digest, origin, contract = (raw(value) for value in found)
+        if contract not in {b"", CONTRACT.encode()}:
+            raise UnknownContract(
+                f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
+                f"contract {CONTRACT}: update it"
+            )
+        return Noted(Position(epoch, sequence, digest), json_object(origin))
+
+    async def watch(self) -> Watch | None:
+        """Begin to watch over rows and meta; None where the server cannot do that."""
+        return await Watch.begin(self._client, self.key("categories"), self.key("meta"))
+
+    async def load(self) -> State:
+        """Return all rows together with meta, read at one moment. Raises WrongType."""
+        try:
+            async with self._client.pipeline(transaction=True) as pipe:
+                pipe.hgetall(self.key("categories"))
+                pipe.hgetall(self.key("meta"))
+                rows, raw_meta = await pipe.execute()
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+        position = Position(*(raw_meta.get(field.encode(), b"") for field in Position._fields))
+        tree: dict[str, Category] = {}
+        rubbish = []
+        for field, value in rows.items():
+            category = _category(field, value)
+            if category is None:
+                rubbish.append(field)
+            else:
+                tree[category.id] = category
+        meta = texts(raw_meta)
+        place = None if rubbish else _place(meta, tree)
+        return State(position, tree, rubbish, meta, place)
+
+    async def commit(self, commit: Commit) -> Place:
+        """Write `commit` in one step, or nothing of it; return where the catalog is now.
+
+        Raises RaceLost if the catalog is not at the expected position any more, WrongType.
+        """
+        written = [self.key(name) for name in ("categories", "meta", "events", "hold")]
+        words = CommitWords(self.catalog, commit)
+        arguments: list[Any] = [*words.head, words]
+        if len(words) > MANY_WORDS:
+            await self._client.script_load(COMMIT_SCRIPT)
+        reply = await self._script(keys=written, args=arguments)
+        verdict, *details = (text(word) for word in reply)
+        if verdict == "lost":
+            raise RaceLost(
+                f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
+                f"{_told(details)}, not {_told(map(text, commit.expected))})"
+            )
+        if verdict == "wrongtype":
+            raise _wrong_type(*details)
+        return words.end
+
+    async def hold(self) -> dict[str, Any] | None:
+        """Return the hold, or None."""
+        try:
+            return values.hold(await self._client.get(self.key("hold")))
+        except redis.exceptions.ResponseError as error:
+            raise await self._explained(error) from error
+
+    async def set_hold(self, hold: Mapping[str, Any]) -> None:
+        """Write the hold."""
+        await self._client.set(self.key("hold"), orjson.dumps(hold))
+
+    async def clear_hold(self) -> None:
+        """Delete the hold."""
+        await self._client.delete(self.key("hold"))
+
+    async def tell(self, status: Mapping[str, str]) -> None:
+        """Write the fields of the last poll's status; those not given keep their value, or ""."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(self.key("status"), items=[word for pair in status.items() for word in pair])
+            pipe.hsetnx(self.key("status"), "succeeded_at", "")
+            await pipe.execute()
+
+    async def _explained(self, error: redis.exceptions.ResponseError) -> Exception:
+        """Return a WrongType that names the key where that is what `error` means."""
+        if "WRONGTYPE" in str(error):
+            own = {self.key(name): wanted for name, wanted in keys.TYPES.items()}
+            for key, wanted in {keys.CATALOGS: "set", **own}.items():
+                found = text(await self._client.type(key))
+                if found not in {"none", wanted}:
+                    return _wrong_type(key, found, wanted)
+        return error
+
+
+def _told(position: Iterable[str]) -> str:
+    """Return a position as messages have it: as an event's id, or that there was no meta yet."""
+    return "-".join(position).strip("-") or "nothing"
+
+
+def _wrong_type(key: str, found: str, wanted: str) -> WrongType:
+    return WrongType(
+        f"Redis key {key} holds a {found} where the contract has a {wanted}: something else "
+        "writes there; rename or delete that key"
+    )
+
+
+def _category(field: bytes, value: bytes) -> Category | None:
+    try:
+        row = _row.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    is_sound = row.id.encode() == field and row.id not in {"", ROOT}
+    return Category(row.id, row.parent_id, row.local_name, row.is_leaf) if is_sound else None
+
+
+def _place(meta: Mapping[str, str], tree: Tree) -> Place | None:
+    """Return where `meta` says that the state is, if it has the count and digest of `tree`."""
+    if not _is_whole(meta) or int(meta["count"]) != len(tree):
+        return None
+    place = Place(meta["epoch"], int(meta["sequence"]), int(meta["digest"], 16))
+    return place if place.digest == digests.of(tree.values()) else None
+
+
+def _is_whole(meta: Mapping[str, str]) -> bool:
+    forms = (form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
+    return all(forms) and json_object(meta.get("origin")) is not None

@@ -1,0 +1,202 @@
+"""`category-consumer map …`: what it prints, its exit codes, and what it leaves behind.
+
+Who does not need Redis is called in this process, which is quicker than starting one.
+"""
+
+import asyncio
+import csv
+import io
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from consumers.cli import app
+from plumbing.errors import Error
+from plumbing.redis.server import Server
+from tests.consumers.mapping.mapping_catalog import CUPS, HOME, MUGS, TREE, changed
+from tests.consumers.pretend_publisher import TIME, PretendPublisher, Row, row, tree
+from tests.support.databases import fetch
+from tests.support.processes import CONSUMER, call
+from tests.support.valkey import Valkey
+
+OWN = "key,name,path\ncups,,Kitchen > Cups\nmugs,Mugs\x1b[31m,\n=1+1,Toys,\n"
+
+
+class Shop:
+    """A user with a folder, a database in it, and a catalog that is published."""
+
+    def __init__(self, folder: Path, valkey: Valkey) -> None:
+        self.folder = folder
+        self.to = f"sqlite:///{folder / 'm.db'}"
+        self._valkey = valkey
+        self._history: PretendPublisher | None = None
+        (folder / "publisher.toml").write_text(f'redis_url = "{valkey.url}"\n')
+
+    def publish(self, *trees: tuple[Row, ...]) -> None:
+        """Commit `trees`, one after the other, and let the map catch up."""
+        asyncio.run(self._publish(trees))
+        done = call(CONSUMER, "map", "watch", "us", "--to", self.to, "--once", cwd=self.folder)
+        assert done.returncode == 0, done.stderr
+
+    async def _publish(self, trees: tuple[tuple[Row, ...], ...]) -> None:
+        async with Server(self._valkey.url).client() as client:
+            if self._history is None:
+                await client.flushall()
+                self._history = PretendPublisher(client)
+            self._history.client = client
+            for rows in trees:
+                await self._history.commit(tree(*rows))
+
+    def map(self, *words: str, given: str = "", code: int = 0) -> str:
+        """Run a command of `map` that has to end with `code`; return what it tells."""
+        return mapped(*words, given=given, code=code, to=self.to)
+
+
+def mapped(*words: str, to: str, given: str = "", code: int = 0) -> str:
+    """Run a command of `map` in this process."""
+    done = CliRunner().invoke(app, ["map", *words], input=given, env={"CATEGORY_PUBLISHER_TO": to})
+    if isinstance(done.exception, Error):
+        assert done.exception.exit_code == code
+        return str(done.exception)
+    assert done.exit_code == code, done.output
+    return done.stdout_bytes.decode() if code == 0 else done.output
+
+
+@pytest.fixture
+def shop(folder: Path, valkey: Valkey) -> Shop:
+    """Give a shop where nothing was published yet."""
+    return Shop(folder, valkey)
+
+
+def test_from_the_import_to_the_review(shop: Shop) -> None:
+    """What docs/mapping.md shows: import, watch, suggest, link, and what a change comes to."""
+    assert shop.map("import", "us", "-", given=OWN) == "us: 3 new, 0 changed, 0 as before\n"
+    told = shop.map("suggest", "us", code=1)
+    assert told.endswith("\nrun `category-consumer map watch us --to … --once` first")
+    shop.publish(TREE)
+    shown = shop.map("suggest", "us", "mugs", "--limit", "1")
+    assert shown.splitlines() == ["mugs  Mugs\\x1b[31m", "     68.6  2  Home > Mugs"]
+    found = shop.map("suggest", "us", "--csv", "--limit", "1")
+    cells = csv.DictReader(io.StringIO(found, newline=""))
+    wanted = [("'=1+1", "4"), ("cups", "3"), ("mugs", "2")]
+    assert [(each["key"], each["category_id"]) for each in cells] == wanted
+    assert shop.map("link", "us", "--from", "-", given=found) == "us: 3 linked\n"
+    below = row("9", "Cup\n", "3")
+    jugs = MUGS | {"local_name": "Jugs"}
+    shop.publish(
+        (*changed(MUGS, local_name="Jugs"), below), (HOME, jugs, CUPS | {"is_leaf": False}, below)
+    )
+    how = "category-consumer map link us KEY ID"
+    assert shop.map("review", "us").splitlines() == [
+        "=1+1  Toys",
+        f"    broken since {TIME}: removed",
+        "    linked with 4  Toys",
+        "    no leaf is similar",
+        "cups  Kitchen > Cups",
+        f"    broken since {TIME}: no longer a leaf",
+        "    linked with 3  Home > Cups",
+        "     92.9  9  Home > Cups > Cup\\n",
+        "mugs  Mugs\\x1b[31m",
+        f"    review since {TIME}: renamed from 'Mugs' to 'Jugs'",
+        "    linked with 2  Home > Mugs",
+        "    which is now Home > Jugs",
+        "us: 1 to review, 2 broken, 0 valid, 0 unlinked",
+        f"to accept one as it is now, link it with the same again: {how}",
+        f"to mend a broken one, link it with another: {how}",
+    ]
+    accepted = shop.map("link", "us", "mugs", "2")
+    assert accepted == "us: mugs is linked with 2: Home > Jugs\n"
+    assert len(orjson.loads(shop.map("review", "us", "--json"))) == 2
+    check_export(shop)
+    shop.map("unlink", "us", "cups")
+    assert shop.map("remove", "us", "=1+1", "cups") == "us: 2 removed\n"
+
+
+def check_export(shop: Shop) -> None:
+    """Assert that JSON is exact, and CSV the same but for what a spreadsheet would run."""
+    rows = orjson.loads(shop.map("export", "us"))
+    assert [row["key"] for row in rows] == ["=1+1", "cups", "mugs"]
+    assert rows[1]["candidates"] == [{"id": "9", "path": "Home > Cups > Cup\n", "score": 92.9}]
+    text = shop.map("export", "us", "--format", "csv")
+    cells = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["key"] for row in cells] == ["'=1+1", "cups", "mugs"]
+    assert cells[1]["candidates"] == "9 (92.9) Home > Cups > Cup\n"
+    for row_, exact in zip(cells[1:], rows[1:], strict=True):
+        told = {name: exact[name] or "" for name in exact if name != "candidates"}
+        assert {name: row_[name] for name in told} == told
+
+
+def test_a_bad_import_changes_nothing(folder: Path) -> None:
+    """Each bad line is told, exit 1, and no file is created for it."""
+    (folder / "own.csv").write_text("key,name\n,A\nb,B\nb,C\n")
+    told = mapped("import", "us", str(folder / "own.csv"), to=f"sqlite:///{folder / 'm'}", code=1)
+    assert told.splitlines() == [
+        f"{folder / 'own.csv'}: nothing was imported:",
+        "line 2: it has no key",
+        "line 4: its key is there before ('b')",
+    ]
+    assert [path.name for path in folder.iterdir()] == ["own.csv"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["import", "US", "x.csv"], "catalog 'US': a catalog's name"),
+        (["import", "us", "x.csv"], "x.csv: No such file or directory"),
+        (["import", "us"], "map import: name a FILE"),
+        (["import", "us", "x.csv", "--separator", " "], "--separator"),
+        (["link", "us", "a"], "map link: give KEY and ID, or --from FILE"),
+        (["link", "us", "a", "1", "--from", "x"], "map link: give KEY and ID"),
+        (["link", "us", "--from", "x.csv"], "x.csv: No such file or directory"),
+        (["suggest", "us", "--json", "--csv"], "map suggest: --json or --csv"),
+        (["suggest", "us", "--min-score", "101"], "--min-score"),
+        (["export", "us", "--format", "xml"], "--format 'xml'"),
+        (["watch", "us", "--name", ""], "--name"),
+        (["review", "us", "--config", "nope.toml"], "nope.toml: no such file"),
+        (["unlink", "us"], "KEY"),
+        (["dance"], "No such command"),
+    ],
+)
+def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None:
+    """It is exit 2, says what is wrong, and leaves nothing behind."""
+    assert told in mapped(*words, to=f"sqlite:///{folder / 'm'}", code=2)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["suggest"], ["review"], ["export"], ["link", "a", "1"], ["unlink", "a"], ["remove", "a"]],
+)
+def test_a_database_that_is_not_there(words: list[str], folder: Path) -> None:
+    """Only an import from a file and a watch make one."""
+    to = f"sqlite:///{folder / 'm'}"
+    assert mapped(words[0], "us", *words[1:], to=to, code=1) == f"{to}: there is no such file"
+
+
+async def test_a_table_as_the_source(folder: Path) -> None:
+    """`--table` reads the database that it writes to."""
+    to = f"sqlite:///{folder / 'm'}"
+    await fetch(to, "CREATE TABLE shelf (no INTEGER, title TEXT)")
+    await fetch(to, "INSERT INTO shelf VALUES (1, 'Mugs'), (2, 'Cups')")
+    words = ["import", "us", "--to", to, "--table", "shelf", "--key-column", "no"]
+    done = call(CONSUMER, "map", *words, "--name-column", "title", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "us: 2 new, 0 changed, 0 as before\n"
+    done = call(
+        CONSUMER, "map", "import", "us", "-", "--to", to, cwd=folder, given="key,name\n1,Jugs"
+    )
+    assert done.stdout.splitlines() == [
+        "us: 0 new, 1 changed, 0 as before",
+        "1 of before are not in standard input and stay (`map remove` forgets them)",
+    ]
+
+
+def test_a_watch_beside_a_mirror(shop: Shop) -> None:
+    """They share a database, and neither needs the other."""
+    shop.publish(TREE)
+    mirror = call(CONSUMER, "mirror", "us", "--to", shop.to, "--once", cwd=shop.folder)
+    assert mirror.returncode == 0
+    both = asyncio.run(fetch(shop.to, "SELECT projection FROM checkpoints ORDER BY projection"))
+    assert both == [("map",), ("mirror",)]

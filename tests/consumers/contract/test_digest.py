@@ -1,0 +1,38 @@
+"""The digest of contract 4."""
+
+import hashlib
+
+from hypothesis import given
+
+from consumers.contract import digest
+from consumers.contract.model import Category
+from tests.consumers.trees import FORESTS, Forest
+
+
+def test_of_a_category() -> None:
+    """The first 8 bytes of SHA-256 over the fields, NUL between them, as an unsigned integer."""
+    category = Category("600001", "0", "Küche & Home\xa0", is_leaf=False)
+    text = "600001\x000\x00Küche & Home\xa0\x000".encode()
+    expected = int(hashlib.sha256(text).hexdigest()[:16], 16)
+    assert digest.of_category(category) == expected
+    assert digest.of_category(category._replace(is_leaf=True)) != expected
+
+
+def test_of_a_state_by_hand() -> None:
+    """The digests of its categories, XORed."""
+    home, toys = Category("1", "0", "Home", is_leaf=False), Category("2", "1", "Toys", is_leaf=True)
+    both = digest.of_category(home) ^ digest.of_category(toys)
+    assert digest.of_state([home, toys]) == f"{both:016x}"
+
+
+def test_of_an_empty_state() -> None:
+    """Sixteen zeros."""
+    assert digest.of_state([]) == "0000000000000000"
+
+
+@given(FORESTS)
+def test_of_a_state_whatever_the_order(forest: Forest) -> None:
+    """XOR knows no order, and what is put in twice is out again."""
+    rows = list(forest.values())
+    assert digest.of_state(rows) == digest.of_state(reversed(rows))
+    assert digest.of_state(rows + rows) == digest.of_state([])

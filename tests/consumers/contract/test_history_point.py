@@ -1,0 +1,50 @@
+"""`moment`: times and places as people write them."""
+
+import pytest
+
+from consumers.contract.history_point import Moment, Place, parse
+from plumbing.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-23", "2026-11-23T00:00:00.000Z"),
+        ("2026-11-23T09:40", "2026-11-23T09:40:00.000Z"),
+        ("2026-11-23 09:40:03", "2026-11-23T09:40:03.000Z"),
+        ("2026-11-23T09:40:03.569Z", "2026-11-23T09:40:03.569Z"),
+        ("2026-11-23t09:40:03.569123z", "2026-11-23T09:40:03.569Z"),
+        ("2026-11-23T00:40:03+01:00", "2026-11-22T23:40:03.000Z"),
+        ("105", Place(None, 105)),
+        ("0", Place(None, 0)),
+        ("2026", Place(None, 2026)),
+        ("00000000000000000105", Place(None, 105)),
+        ("9f3c1a2b-105", Place("9f3c1a2b", 105)),
+        ("20261123-105", Place("20261123", 105)),
+        ("9f3c1a2b-105-0f1e2d3c4b5a6978", Place("9f3c1a2b", 105, "0f1e2d3c4b5a6978")),
+    ],
+)
+def test_a_moment(text: str, moment: Moment) -> None:
+    """A time is RFC 3339 with milliseconds in UTC, a place has a sequence."""
+    assert parse(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "yesterday", "-1", "1.5", "٣", "2026-13-01", "2026-11-23T25:00"),
+        *("9F3C1A2B-105", "9f3c1a2b-", "105-0f1e2d3c4b5a6978", "9f3c1a2b-105-0f1e", "1" * 19),
+        *("2026-W47", "20261123T0940", "2026-11-23T", "2026-11-23x09:40"),
+        *("0001-01-01T00:00+05:00", "9f3c1a2b-105\n", "2026-11-23\n", "\x1b[31m"),
+    ],
+)
+def test_no_moment(text: str) -> None:
+    """Anything else is refused, with examples of what is none of it."""
+    with pytest.raises(ConfigError, match=r"2026-11-23T09:40:03Z, .* 9f3c1a2b-105$") as refused:
+        parse(text)
+    assert "\x1b" not in str(refused.value)
+
+
+def test_places_as_text() -> None:
+    """A place is written as it is read."""
+    assert [str(parse(text)) for text in ("105", "9f3c1a2b-105")] == ["105", "9f3c1a2b-105"]

@@ -1,0 +1,530 @@
+"""A mirror on a stream: it ends equal whatever happens to the stream, or keeps what it has.
+
+Everything on fakeredis and on a real server.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pytest
+import structlog
+
+from consumers.contract.event import Entry
+from consumers.contract.model import Category, Checkpoint, Event, Rows, Snapshot
+from consumers.contract.snapshot import Meta
+from consumers.errors import NoState
+from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import Pace, Stream
+from consumers.following.projection import Projection
+from consumers.following.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
+from consumers.following.runner import keep
+from plumbing.redis.server import Server
+from tests.consumers.mirrors import (
+    QUICK,
+    copied,
+    copy_once,
+    copying,
+    equal,
+    execute,
+    position,
+)
+from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.consumers.stream_faults import MISHAPS, Mishap
+from tests.support.small_reads import BATCH
+from tests.support.waiting import eventually
+
+HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
+
+
+async def test_it_follows(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """Additions, updates, moves and removals arrive, with the checkpoint, batch after batch."""
+    await publisher.commit(tree(HOME))
+    async with copying(server, to):
+        await equal(to, publisher)
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await equal(to, publisher)
+        await publisher.commit(tree(GARDEN | {"parent_id": "0"}, HOME | {"parent_id": "2"}))
+        await equal(to, publisher)
+        await publisher.commit(numbered(BATCH + 500))
+        await equal(to, publisher)
+
+
+async def test_it_waits_for_the_first_poll(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """A mirror may be there before the catalog is, and says once that it waits."""
+    async with copying(server, to):
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        await publisher.commit(tree(HOME))
+        await equal(to, publisher)
+        await eventually(lambda: saw(logs, "resynced"))
+    assert [log["event"] for log in logs] == ["started", "waiting for a state", "resynced"]
+
+
+async def test_it_goes_on_from_its_checkpoint(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """What was published while no mirror ran is applied from the stream, without a resync."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.commit(tree(HOME, TOYS))
+    logs.clear()
+    await copy_once(server, to)
+    assert [log["event"] for log in logs] == ["started", "caught up"]
+    await equal(to, publisher)
+
+
+async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """Its checkpoint stands in the hash of consumers, under its name."""
+    await publisher.commit(tree(HOME))
+    async with copying(server, to):
+        await equal(to, publisher)
+        await publisher.commit(tree(HOME, GARDEN))
+
+        async def shown() -> bool:
+            value = await publisher.client.hget("catalog:{us}:consumers", "mirror")
+            checkpoint: dict[str, Any] = json.loads(value or "{}")
+            updated_at = checkpoint.pop("updated_at", None)
+            return updated_at is not None and checkpoint == {
+                "epoch": publisher.epoch,
+                "sequence": 2,
+                "offset": "2-0",
+                "digest": f"{publisher.digest:016x}",
+            }
+
+        await eventually(shown)
+
+
+@pytest.mark.slow  # the conformance suite has all of them in one story
+@pytest.mark.parametrize("mishap", MISHAPS)
+@pytest.mark.parametrize("mirror", ["running", "away"])
+async def test_it_ends_equal(
+    server: Server, publisher: PretendPublisher, to: str, mishap: Mishap, mirror: str
+) -> None:
+    """Whatever happens while it runs or is away, the copy becomes equal, and goes on after it."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    if mirror == "away":
+        await mishap(publisher)
+    async with copying(server, to):
+        if mirror == "running":
+            await mishap(publisher)
+        await equal(to, publisher)
+        await publisher.commit(numbered(4, first=7))
+        await equal(to, publisher)
+
+
+async def test_a_batch_applies_as_far_as_it_connects(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Before a gap everything is applied; without a state behind it, that is where it stays."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    await publisher.commit(tree(HOME, GARDEN))
+    reached = publisher.position
+    await publisher.commit(tree(HOME, GARDEN, TOYS))
+    await publisher.commit(tree(HOME, TOYS))
+    await publisher.client.xdel(publisher.events, "3-0")
+    await publisher.client.delete(publisher.meta)
+    with pytest.raises(NoState):
+        await copy_once(server, to)
+    assert (copied(to), position(to)) == (tree(HOME, GARDEN), reached)
+
+
+async def test_rubbish_is_read_once(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """An entry by hand behind the last event costs one resync, not one after the other."""
+    await publisher.commit(tree(HOME))
+    async with copying(server, to):
+        await equal(to, publisher)
+        for index in range(1, 4):
+            await publisher.client.xadd(publisher.events, {"by": "hand"}, id=f"1-{index}")
+            await eventually(lambda: saw(logs, "resynced", times=index + 1))  # noqa: B023
+    await copy_once(server, to)
+    reasons = [log["reason"] for log in logs if log["event"] == "resynced"]
+    assert reasons[1:] == [f"entry 1-{index} has no field event" for index in range(1, 4)]
+
+
+async def test_a_server_set_back(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """A failover that lost commits takes the copy back too, though its sequence was higher."""
+    await publisher.commit(tree(HOME))
+    backup = await publisher.backup()
+    async with copying(server, to):
+        await publisher.commit(tree(HOME, GARDEN))
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await equal(to, publisher)
+        await publisher.restore(backup)
+        await equal(to, publisher)
+
+
+async def test_a_server_set_back_that_went_on(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Same epoch, and the sequence is mine + 1 again, but the history is another one."""
+    await publisher.commit(tree(HOME))
+    backup = await publisher.backup()
+    await publisher.commit(tree(HOME, GARDEN))
+    await copy_once(server, to)
+    await publisher.restore(backup)
+    await publisher.commit(tree(HOME, TOYS))
+    await publisher.commit(tree(TOYS))
+    await copy_once(server, to)
+    await equal(to, publisher)
+
+
+async def test_an_own_row_that_was_changed(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Rows of the copy that somebody edited show at the next event about one of them.
+
+    The copy is repaired whole, then: so the row that no event is about is as it was, too.
+    """
+    await publisher.commit(tree(HOME, TOYS))
+    async with copying(server, to):
+        await equal(to, publisher)
+        execute(to, "UPDATE categories SET local_name = 'mine'")
+        await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS))
+        await equal(to, publisher)
+
+
+async def _delete_meta(publisher: PretendPublisher) -> None:
+    await publisher.client.delete(publisher.meta)
+
+
+async def _flush(publisher: PretendPublisher) -> None:
+    await publisher.client.flushall()
+
+
+async def _change_row(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.categories, "1", json.dumps(HOME | {"local_name": "X"}))
+
+
+async def _break_row(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.categories, "1", "no json")
+
+
+async def _swap_rows(publisher: PretendPublisher) -> None:
+    rows = {"1": json.dumps(GARDEN), "2": json.dumps(HOME)}
+    await publisher.client.hset(publisher.categories, mapping=rows)
+
+
+async def _evict(publisher: PretendPublisher) -> None:
+    await publisher.client.delete(publisher.categories)
+
+
+async def _drop_row(publisher: PretendPublisher) -> None:
+    await publisher.client.hdel(publisher.categories, "2")
+
+
+async def _empty_state(publisher: PretendPublisher) -> None:
+    await publisher.client.delete(publisher.categories)
+    await publisher.client.hset(publisher.meta, mapping={"count": 0, "digest": "0" * 16})
+
+
+async def _other_contract(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.meta, "contract", "2")
+
+
+async def _broken_meta(publisher: PretendPublisher) -> None:
+    await publisher.client.hset(publisher.meta, "sequence", "many")
+
+
+async def _meta_of_another_type(publisher: PretendPublisher) -> None:
+    await publisher.client.set(publisher.meta, "text")
+
+
+async def _rows_of_another_type(publisher: PretendPublisher) -> None:
+    await publisher.client.set(publisher.categories, "text")
+
+
+async def _events_of_another_type(publisher: PretendPublisher) -> None:
+    await publisher.client.set(publisher.events, "text")
+
+
+DAMAGES = [
+    _delete_meta,
+    _flush,
+    _change_row,
+    _break_row,
+    _swap_rows,
+    _evict,
+    _drop_row,
+    _empty_state,
+    _other_contract,
+    _broken_meta,
+    _meta_of_another_type,
+    _rows_of_another_type,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_nothing_to_resync_to(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: Mishap
+) -> None:
+    """A state that is not there or not intact changes nothing in a copy.
+
+    With --once that is an error in one line; without, the mirror waits and goes on afterwards.
+    """
+    await check_damage(server, publisher, to, logs, damage)
+
+
+async def test_no_stream_to_read(real_server: Server, to: str, logs: list[Any]) -> None:
+    """The same if the key of the stream holds something else (fakeredis ends with a bug there)."""
+    async with real_server.client() as client:
+        publisher = PretendPublisher(client)
+        await check_damage(real_server, publisher, to, logs, _events_of_another_type)
+
+
+async def check_damage(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: Mishap
+) -> None:
+    await publisher.commit(tree(HOME, GARDEN))
+    await copy_once(server, to)
+    kept, backup = copied(to), await publisher.backup()
+    await damage(publisher)
+    execute(to, "UPDATE checkpoints SET epoch = '00000000'")  # so that it wants to resync
+    with pytest.raises(NoState, match=r"catalog.*us"):
+        await copy_once(server, to)
+    assert copied(to) == kept
+    async with copying(server, to):
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        assert copied(to) == kept
+        await publisher.restore(backup)
+        await publisher.commit(tree(HOME, TOYS))
+        await equal(to, publisher)
+    assert sum(log["event"] == "waiting for a state" for log in logs) == 1
+
+
+async def test_rows_restored_by_hand(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """A damaged state that somebody mends without a commit is noticed too."""
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.client.hdel(publisher.categories, "2")
+    async with copying(server, to):
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        await publisher.client.hset(publisher.categories, "2", json.dumps(GARDEN))
+        await equal(to, publisher)
+
+
+async def test_a_wipe_is_noticed_without_an_event(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """An emptied server empties nobody, though nothing comes that could be read.
+
+    Once the state is back, the resync says why there was one.
+    """
+    await publisher.commit(tree(HOME, GARDEN))
+    backup = await publisher.backup()
+    async with copying(server, to):
+        await equal(to, publisher)
+        await eventually(lambda: saw(logs, "resynced"))
+        logs.clear()
+        await publisher.client.flushall()
+        await eventually(lambda: saw(logs, "waiting for a state"))
+        assert copied(to) == tree(HOME, GARDEN)
+        await publisher.restore(backup)
+        await eventually(lambda: saw(logs, "resynced"))
+    gone = "catalog us is not in Redis: has a publisher polled it yet?"
+    assert [log["reason"] for log in logs] == [gone, gone]
+
+
+async def test_a_checkpoint_that_cannot_be_shown(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """If Redis does not take the checkpoint, that is told once, and the copy goes on.
+
+    As soon as Redis takes it again it is shown, though nothing else happens.
+    """
+    await publisher.commit(tree(HOME))
+    await publisher.client.set("catalog:{us}:consumers", "text")
+    async with copying(server, to):
+        await equal(to, publisher)
+        await eventually(lambda: saw(logs, "redis does not take the checkpoint, going on"))
+        await publisher.client.delete("catalog:{us}:consumers")
+        await eventually(lambda: saw(logs, "redis takes the checkpoint again"))
+        logs.clear()
+        await publisher.client.set("catalog:{us}:consumers", "text")
+        for rows in ((HOME, GARDEN), (HOME,), (HOME, GARDEN)):
+            await publisher.commit(tree(*rows))
+            await equal(to, publisher)
+    assert sum("does not take" in log["event"] for log in logs) == 1
+
+
+class Diary(Projection):
+    """A projection that keeps no rows: what it was told, and its checkpoint."""
+
+    def __init__(self) -> None:
+        self.checkpoint: Checkpoint | None = None
+        self.told: list[str] = []
+
+    async def load(self) -> Checkpoint | None:
+        """Return the checkpoint."""
+        return self.checkpoint
+
+    async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
+        """Note how many categories there are."""
+        self.told.append(f"reset to {len(snapshot.rows)}")
+        self.checkpoint = checkpoint
+
+    async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
+        """Note what happened."""
+        self.told += [f"{event.type} {event.category.id}" for event in events]
+        self.checkpoint = checkpoint
+
+
+async def test_a_projection_without_rows(server: Server, publisher: PretendPublisher) -> None:
+    """It follows by what the events say of the rows before, and resyncs like others."""
+    diary = Diary()
+
+    async def follow() -> None:
+        async with stream.opened(server, "us", once=True) as events:
+            await keep(diary, Reader(events, "diary", once=True))
+
+    await publisher.commit(tree(HOME, GARDEN))
+    await follow()
+    await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS))
+    await follow()
+    await publisher.commit(numbered(7))
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    await follow()
+    assert diary.told == ["reset to 2", "updated 1", "added 3", "removed 2", "reset to 7"]
+
+
+async def steps(
+    server: Server, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
+) -> list[Step]:
+    """Return what there is to do from `checkpoint` on."""
+    async with stream.opened(server, "us", once=True) as events:
+        return [step async for step in Reader(events, "mine", once=True).steps(checkpoint, rows)]
+
+
+async def test_a_reset_says_why(server: Server, publisher: PretendPublisher) -> None:
+    """Because there is nothing yet, because an event does not connect, because one is lost."""
+    await publisher.commit(tree(HOME))
+    (begin,) = await steps(server, None)
+    await publisher.commit(tree(HOME, GARDEN))
+    await publisher.commit(tree(HOME, GARDEN, TOYS))
+    await publisher.client.xdel(publisher.events, "2-0")
+    (behind_a_gap,) = await steps(server, begin.checkpoint)
+    await publisher.client.xdel(publisher.events, "3-0")
+    (at_the_end,) = await steps(server, begin.checkpoint)
+    resets = [begin, behind_a_gap, at_the_end]
+    assert [reset.reason for reset in resets if isinstance(reset, Reset)] == [
+        "there is no intact copy to go on from",
+        "event 9f3c1a2b-3 does not follow 9f3c1a2b-1",
+        f"no event leads from {begin.checkpoint.position} to {publisher.position}",
+    ]
+
+
+async def test_the_own_rows_of_what_changed_are_asked_for(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """Of each category that a batch is about, and of no other: a catalog may be large."""
+    asked: list[Collection[str]] = []
+
+    async def rows(ids: Collection[str]) -> Rows:
+        asked.append(ids)
+        return {"1": Category("1", "0", "Home", is_leaf=True)}
+
+    await publisher.commit(tree(HOME, TOYS))
+    (begin,) = await steps(server, None)
+    await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS, GARDEN))
+    (apply,) = await steps(server, begin.checkpoint, rows)
+    assert asked == [{"1", "2"}]
+    assert isinstance(apply, Apply)
+    assert [event.category.id for event in apply.events] == ["1", "2"]
+
+
+async def test_each_step_is_logged_with_its_place(
+    server: Server, publisher: PretendPublisher, logs: list[Any]
+) -> None:
+    """Catalog, consumer and position say of whom, and where in history, each line tells."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
+    await publisher.commit(tree(HOME, TOYS))
+    (begin,) = await steps(server, None)
+    first = publisher.position
+    await publisher.commit(tree(HOME, TOYS, GARDEN))
+    second = publisher.position
+    await steps(server, begin.checkpoint)
+    reason, both = "there is no intact copy to go on from", {"catalog": "us", "consumer": "mine"}
+    info, debug = both | {"log_level": "info"}, both | {"log_level": "debug"}
+    assert [log for log in logs if "consumer" in log] == [
+        info | {"event": "started", "position": None},
+        info | {"event": "resynced", "reason": reason, "position": first, "categories": 2},
+        info | {"event": "caught up", "position": first},
+        info | {"event": "started", "position": first},
+        debug | {"event": "applied", "events": 1, "position": second},
+        info | {"event": "caught up", "position": second},
+    ]
+
+
+class Counted(Stream):
+    """A stream that notes what is asked of it."""
+
+    looks = 0
+    is_waited_for = True
+
+    async def read(self, offset: str, *, wait: bool) -> list[Entry]:
+        """Note whether this waits."""
+        self.is_waited_for &= bool(wait)
+        return await super().read(offset, wait=wait)
+
+    async def look(self, offset: str) -> tuple[list[Entry], Meta]:
+        """Count the looks that follow on a read which brought nothing."""
+        self.looks += 1
+        return await super().look(offset)
+
+    async def has_looked(self, times: int) -> bool:
+        """Say whether there were so many."""
+        return self.looks >= times
+
+
+async def test_who_has_nothing_to_do_waits_in_redis(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """Reads block instead of asking again and again, and nothing is written meanwhile."""
+    await publisher.commit(tree(HOME))
+    async with server.client() as client:
+        events = Counted("us", server, client, client, QUICK, once=False)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(keep(Diary(), Reader(events, "diary")))
+            await eventually(lambda: events.has_looked(1))
+            shown = await client.hget("catalog:{us}:consumers", "diary")
+            await eventually(lambda: events.has_looked(4))
+            assert await client.hget("catalog:{us}:consumers", "diary") == shown
+            task.cancel()
+    assert events.is_waited_for
+
+
+async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:
+    """Each has its own rows and its own checkpoint."""
+    async with server.client() as client:
+        us, uk = PretendPublisher(client), PretendPublisher(client, "uk")
+        await us.commit(tree(HOME, GARDEN))
+        await uk.commit(tree(TOYS))
+        async with copying(server, to), copying(server, to, "uk"):
+            await equal(to, us)
+            await equal(to, uk)
+            await us.commit(tree(HOME))
+            await uk.commit(tree(TOYS, HOME))
+            await equal(to, us)
+            await equal(to, uk)
+
+
+async def saw(logs: list[Any], event: str, times: int = 1) -> bool:
+    """Say whether `event` was logged at least so many times."""
+    return [log["event"] for log in logs].count(event) >= times
+
+
+async def test_a_key_of_another_type_is_looked_at_with_pauses(server: Server) -> None:
+    """Where nothing is known of `meta`, the whole state is not read again at once."""
+    patient = Pace(look=0.01, look_hard=30)
+    async with stream.opened(server, "us", once=False, pace=patient) as events:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await events._change(None)

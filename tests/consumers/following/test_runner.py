@@ -1,0 +1,150 @@
+"""A server that goes away, hangs, loads, refuses: a mirror waits, says so once, and goes on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.exceptions
+
+from plumbing.errors import RedisError
+from plumbing.outage_retry import Patience, is_redis_passing
+from plumbing.redis.server import Server
+from tests.consumers.mirrors import copy_once, copying, equal
+from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
+
+HOME = row("1", "Home")
+
+
+@pytest.fixture
+def own_valkey(folder: Path) -> Iterator[Valkey]:
+    """Give a server of the test's own, to be ill-treated."""
+    with Valkey(folder, "--busy-reply-threshold", "50") as valkey:
+        yield valkey
+
+
+@pytest.fixture
+async def publisher(own_valkey: Valkey) -> AsyncIterator[PretendPublisher]:
+    """Give a publisher on it."""
+    async with Server(own_valkey.url).client() as client:
+        yield PretendPublisher(client)
+
+
+async def told(logs: list[Any], *events: str) -> bool:
+    """Say whether just these were logged of the outage, in this order."""
+    return [log["event"] for log in logs if "redis" in log["event"]] == list(events)
+
+
+AWAY = "redis does not answer, waiting"
+BACK = "redis answers again"
+
+
+async def test_a_restart(
+    own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """A server that is killed and started again costs nothing but the time."""
+    await publisher.commit(tree(HOME))
+    async with copying(Server(own_valkey.url), to):
+        await equal(to, publisher)
+        own_valkey.kill()
+        await eventually(lambda: told(logs, AWAY))
+        own_valkey.start()
+        await publisher.commit(numbered(3))
+        await equal(to, publisher)
+        await eventually(lambda: told(logs, AWAY, BACK))
+
+
+async def test_a_server_that_hangs(
+    own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """A server that stops answering, with its connections open, is waited for too."""
+    await publisher.commit(tree(HOME))
+    async with copying(Server(own_valkey.url), to):
+        await equal(to, publisher)
+        own_valkey.pause()
+        await eventually(lambda: told(logs, AWAY))
+        own_valkey.resume()
+        await publisher.commit(numbered(3))
+        await equal(to, publisher)
+        await eventually(lambda: told(logs, AWAY, BACK))
+
+
+async def test_a_long_script(
+    own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """While a script keeps the server busy, it says BUSY to everybody else: no reason to end."""
+    await publisher.commit(tree(HOME))
+    async with copying(Server(own_valkey.url), to), own_valkey.client() as other:
+        await equal(to, publisher)
+        script = asyncio.gather(other.eval("while true do end", 0), return_exceptions=True)
+        await eventually(lambda: told(logs, AWAY))
+        await publisher.client.script_kill()
+        await script
+        await publisher.commit(numbered(3))
+        await equal(to, publisher)
+
+
+async def test_once_does_not_wait(own_valkey: Valkey, to: str) -> None:
+    """With --once an outage is an error that names the server."""
+    own_valkey.kill()
+    with pytest.raises(RedisError, match=r"Redis at unix:///.*is it running"):
+        await copy_once(Server(own_valkey.url), to)
+
+
+async def test_a_refusal_is_not_waited_for(
+    own_valkey: Valkey, publisher: PretendPublisher, to: str
+) -> None:
+    """No password becomes right by waiting: the mirror ends with what to check."""
+    await publisher.client.config_set("requirepass", "hunter2")
+    with pytest.raises(RedisError, match="check user name and password"):
+        await refused(Server(own_valkey.url), to)
+
+
+async def refused(server: Server, to: str) -> None:
+    """Have a mirror running until it ends by itself."""
+    async with copying(server, to) as task:
+        await asyncio.wait([task], timeout=20)
+        assert task.done()
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (redis.exceptions.ConnectionError("refused"), True),
+        (redis.exceptions.TimeoutError("no answer"), True),
+        (redis.exceptions.BusyLoadingError("reads its file"), True),
+        (redis.exceptions.MasterDownError("its primary is down"), True),
+        (ConnectionResetError("reset"), True),
+        (redis.exceptions.ResponseError("BUSY Valkey is busy running a script."), True),
+        (redis.exceptions.AuthenticationError("WRONGPASS"), False),
+        (redis.exceptions.NoPermissionError("NOPERM"), False),
+        (redis.exceptions.ResponseError("ERR unknown command"), False),
+        (ValueError("a bug"), False),
+    ],
+)
+def test_what_passes(error: Exception, passing: bool) -> None:  # noqa: FBT001
+    """What has to do with the server's health may pass, what it refuses will not."""
+    assert is_redis_passing(error) is passing
+
+
+async def test_each_outage_is_told(logs: list[Any]) -> None:
+    """One line when it begins and one when it ends, however many questions fail in between."""
+    errors = [redis.exceptions.BusyLoadingError("loading")] * 3
+
+    async def question() -> str:
+        if errors:
+            raise errors.pop()
+        return "answer"
+
+    patience = Patience(
+        "redis", Server("redis://user:hunter2@example.com/0").address, is_redis_passing, once=False
+    )
+    for _ in range(2):
+        assert await patience.ask(question) == "answer"
+    errors += [redis.exceptions.BusyLoadingError("again")]
+    assert await patience.ask(question) == "answer"
+    assert await told(logs, AWAY, BACK, AWAY, BACK)
+    assert "hunter2" not in repr(logs)

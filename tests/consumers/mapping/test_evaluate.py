@@ -1,0 +1,62 @@
+"""How a mapping stands: a pure function of the decision and of the category's own row."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.contract.model import Category, Event
+from consumers.mapping.evaluate import followed, judge
+from consumers.mapping.model import Decision, Mapping, Own, Status
+from tests.consumers.pretend_publisher import TIME
+from tests.consumers.trees import histories
+
+MUGS = Category("2", "1", "Mugs", is_leaf=True)
+DECISION = Decision("2", "Mugs", "1", "Home > Mugs", TIME)
+NEW = Status("valid", "", "2026-01-01T00:00:00.000Z", None)
+
+
+@pytest.mark.parametrize(
+    ("category", "state", "reason"),
+    [
+        (MUGS, "valid", ""),
+        (None, "broken", "removed"),
+        (MUGS._replace(is_leaf=False), "broken", "no longer a leaf"),
+        (MUGS._replace(local_name="Cups"), "review", "renamed from 'Mugs' to 'Cups'"),
+        (MUGS._replace(parent_id="9"), "review", "moved from parent '1' to '9'"),
+        (
+            MUGS._replace(local_name="M\x1b", parent_id="9"),
+            "review",
+            "renamed from 'Mugs' to 'M\\x1b'; moved from parent '1' to '9'",
+        ),
+        (
+            MUGS._replace(local_name="Cups", is_leaf=False),
+            "broken",
+            "no longer a leaf; renamed from 'Mugs' to 'Cups'",
+        ),
+    ],
+)
+def test_what_a_change_means(category: Category | None, state: str, reason: str) -> None:
+    """Gone or no leaf: broken. Another name or parent: review. And all that is so is told."""
+    assert judge(DECISION, category) == (state, reason)
+    assert judge(None, category) == ("unlinked", "")
+
+
+@given(histories(), st.data())
+def test_events_come_to_the_last_row(events: list[Event], data: st.DataObject) -> None:
+    """However the events of a category are batched, the state is that of its row at the end.
+
+    So is since when, and the decision stays as it was.
+    """
+    one = data.draw(st.sampled_from([event.category for event in events]))
+    mine = [event for event in events if event.category.id == one.id]
+    decision = Decision(one.id, one.local_name, one.parent_id, one.local_name, TIME)
+    mapping = Mapping(Own("a", "A", "A"), decision, NEW)
+    whole = followed(mapping, mine)
+    last = None if mine[-1].type == "removed" else mine[-1].category
+    assert whole.status[:2] == judge(decision, last)
+    assert whole._replace(status=NEW) == mapping
+    cut = data.draw(st.integers(0, len(mine)))
+    assert followed(followed(mapping, mine[:cut]), mine[cut:]) == whole
+    if whole.status.since_event is not None:
+        since = [event for event in mine if event.checkpoint.position == whole.status.since_event]
+        assert [event.time for event in since] == [whole.status.since]

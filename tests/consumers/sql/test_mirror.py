@@ -1,0 +1,348 @@
+"""The copy in SQLite (contract, 5.8 and 8): all of a batch or nothing of it, and one writer."""
+
+import asyncio
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy.event
+
+from consumers.contract import digest
+from consumers.contract.model import Category, Checkpoint, Snapshot
+from consumers.errors import StoreError, StoreTaken
+from consumers.following import catalog_client as stream
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
+from consumers.sql import database
+from consumers.sql.database import Database
+from consumers.sql.mirror import Mirror
+from plumbing.redis.server import Server
+from tests.consumers.mirrors import (
+    QUICK,
+    copied,
+    copy_once,
+    copying,
+    equal,
+    execute,
+    opened_mirror,
+    position,
+)
+from tests.consumers.pretend_publisher import TIME, PretendPublisher, numbered, row, tree
+from tests.consumers.trees import BEGIN, small_history
+from tests.support.waiting import eventually
+
+NOTHING = Snapshot({}, TIME)
+HOME, GARDEN, ROSES = row("1", "Home"), row("2", "Garden", "1"), row("3", "Roses", "2")
+
+
+def snapshot(*rows: dict[str, Any]) -> Snapshot:
+    """Return the snapshot of `rows`."""
+    return Snapshot({one["id"]: Category(**one) for one in rows}, TIME)
+
+
+def checkpoint_of(state: Snapshot, sequence: int = 7) -> Checkpoint:
+    """Return a checkpoint at which `state` is right."""
+    return Checkpoint("9f3c1a2b", sequence, f"{sequence}-0", digest.of_state(state.rows.values()))
+
+
+async def test_what_a_batch_comes_to(to: str) -> None:
+    """Added, updated and removed within one batch is as if nothing of it had been."""
+    events = small_history()
+    async with opened_mirror(to) as mirror:
+        assert await mirror.load() is None
+        await mirror.reset(NOTHING, BEGIN)
+        await mirror.apply(events[:3], events[2].checkpoint)
+        assert copied(to) == tree(row("2", "Other"), row("1", "Home & Garden"))
+        await mirror.apply(events[3:], events[3].checkpoint)
+        assert copied(to) == tree(row("2", "Other"))
+        assert (await mirror.read())[0] == events[3].checkpoint
+
+
+async def test_names_come_through(to: str) -> None:
+    """Blanks, line ends, quotes and every script are stored as they are."""
+    names = [
+        " a ",
+        "\xa0\n\t",
+        "'; DROP TABLE categories; --",
+        "家居",
+        "🏡👨‍👩‍👧",
+        "\u202eabc",
+        "\x1b[31m",
+    ]
+    state = snapshot(*(row(str(index), name) for index, name in enumerate(names, start=1)))
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        await mirror.reset(state, checkpoint_of(state))
+        assert (await mirror.read())[1] == state.rows
+        assert await mirror.rows(["2", "4", "99"]) == {id_: state.rows[id_] for id_ in ("2", "4")}
+    assert copied(to) == {id_: category._asdict() for id_, category in state.rows.items()}
+
+
+async def test_paths(to: str) -> None:
+    """The view shows each category's depth from 1 and its names from the root."""
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        state = snapshot(ROSES, HOME, GARDEN, row("9", "Toys"))
+        await mirror.reset(state, checkpoint_of(state))
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        rows = file.execute("SELECT id, depth, path FROM category_paths WHERE catalog = 'us'")
+        assert sorted(rows) == [
+            ("1", 1, "Home"),
+            ("2", 2, "Home > Garden"),
+            ("3", 3, "Home > Garden > Roses"),
+            ("9", 1, "Toys"),
+        ]
+
+
+async def test_paths_of_a_large_tree_are_quick(to: str) -> None:
+    """The view goes down the tree with an index, not with a scan for each category."""
+    state = snapshot(*(row(str(id_), "Name", str(id_ // 7)) for id_ in range(1, 20_001)))
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        await mirror.reset(state, checkpoint_of(state))
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        file.set_progress_handler(lambda: 1, 50_000_000)  # a scan for each takes far more steps
+        assert file.execute("SELECT count(*) FROM category_paths").fetchone() == (20_000,)
+
+
+async def test_the_time_of_the_checkpoint(to: str) -> None:
+    """It is RFC 3339, UTC, with milliseconds."""
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        await mirror.reset(NOTHING, BEGIN)
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        projection, updated_at = file.execute(
+            "SELECT projection, updated_at FROM checkpoints"
+        ).fetchone()
+    assert projection == "mirror"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", updated_at)
+
+
+@pytest.mark.parametrize("field", ["epoch", "sequence", "stream_offset", "digest"])
+async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
+    """If any of its fields is not what this mirror started from, nothing is written."""
+    events = small_history()
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        await mirror.reset(NOTHING, BEGIN)
+        execute(to, f"UPDATE checkpoints SET {field} = '12345678'")  # noqa: S608  of the test's
+        with pytest.raises(StoreTaken, match="another consumer writes to this store's mirror"):
+            await mirror.apply(events, events[-1].checkpoint)
+        with pytest.raises(StoreTaken):
+            await mirror.reset(snapshot(HOME), BEGIN)
+    assert copied(to) == {}
+
+
+async def test_a_first_checkpoint_that_is_there(to: str) -> None:
+    """Two mirrors that both found an empty database: the second one ends."""
+    async with opened_mirror(to) as first, opened_mirror(to) as second:
+        assert await first.load() is None
+        assert await second.load() is None
+        state = snapshot(HOME)
+        await first.reset(state, checkpoint_of(state))
+        with pytest.raises(StoreTaken, match="end one of the two"):
+            await second.reset(snapshot(GARDEN), BEGIN)
+    assert copied(to) == tree(HOME)
+
+
+async def test_two_mirrors_on_one_file(
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
+) -> None:
+    """One of the two ends with an error as soon as something is published; the copy is right."""
+    await publisher.commit(tree(HOME))
+    await copy_once(server, to)
+    logs.clear()
+    async with contextlib.AsyncExitStack() as stack:
+        tasks = []
+        for _ in range(2):
+            mirror = await stack.enter_async_context(opened_mirror(to))
+            events = await stack.enter_async_context(
+                stream.opened(server, "us", once=False, pace=QUICK)
+            )
+            tasks.append(asyncio.create_task(keep(mirror, Reader(events, "mirror"))))
+        await eventually(lambda: began(logs, 2))
+        await publisher.commit(numbered(3))
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        assert [type(task.exception()) for task in done] == [StoreTaken]
+        await equal(to, publisher)
+        await publisher.commit(numbered(5))
+        await equal(to, publisher)
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending)
+
+
+async def began(logs: list[Any], count: int) -> bool:
+    """Say whether so many mirrors know where they go on from."""
+    return [log["event"] for log in logs].count("started") == count
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE categories SET local_name = 'mine' WHERE id = '2'",
+        "DELETE FROM categories",
+        "DROP TABLE categories",
+        "DELETE FROM checkpoints",
+        "UPDATE checkpoints SET digest = 'nonsense'",
+        "INSERT INTO categories VALUES ('us', '77', '0', 'mine', 1)",
+    ],
+)
+async def test_a_copy_that_was_changed(
+    server: Server, publisher: PretendPublisher, to: str, statement: str
+) -> None:
+    """Whoever wrote to the copy: when a mirror starts, it becomes right."""
+    await publisher.commit(tree(HOME, GARDEN))
+    await copy_once(server, to)
+    if statement.startswith("DROP"):
+        execute(to, "DROP VIEW category_breadcrumbs")
+        execute(to, "DROP VIEW category_paths")
+    execute(to, statement)
+    await copy_once(server, to)
+    await equal(to, publisher)
+
+
+@contextmanager
+def limited(opened: Database, pragma: str) -> Iterator[None]:
+    """Let every new connection of `opened` begin with `pragma`."""
+
+    def connected(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(pragma)
+        cursor.close()
+
+    engine = opened._engine.sync_engine
+    sqlalchemy.event.listen(engine, "connect", connected)
+    yield
+    sqlalchemy.event.remove(engine, "connect", connected)
+
+
+async def test_a_full_disk(to: str) -> None:
+    """What does not fit is not written at all, and the line says so without the statement."""
+    state = snapshot(HOME)
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        await mirror.reset(state, checkpoint_of(state))
+    many = snapshot(*numbered(5000).values())
+    async with database.opened(to) as opened:
+        with limited(opened, "PRAGMA max_page_count = 40"):
+            mirror = Mirror(opened, "us")
+            await mirror.load()
+            with pytest.raises(StoreError) as caught:
+                await mirror.reset(many, checkpoint_of(many))
+    assert str(caught.value) == (
+        f"{to}: database or disk is full (make room; nothing of the last transaction was written)"
+    )
+    assert copied(to) == tree(HOME)
+    async with opened_mirror(to) as mirror:
+        assert await mirror.load() == checkpoint_of(state)
+        await mirror.reset(many, checkpoint_of(many))
+    assert len(copied(to)) == 5000
+
+
+async def test_a_locked_file(to: str) -> None:
+    """If another program does not let go of the file, that is said, and nothing is written."""
+    state = snapshot(HOME)
+    async with opened_mirror(f"{to}?timeout=0.1") as mirror:
+        await mirror.load()
+        await mirror.reset(state, checkpoint_of(state))
+        with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match=r"copy\.sqlite: database is locked \(another"):
+                await mirror.reset(NOTHING, BEGIN)
+        await mirror.reset(NOTHING, BEGIN)
+    assert copied(to) == {}
+
+
+async def test_a_lock_that_is_let_go(to: str) -> None:
+    """A mirror waits for another writer, as long as the time-out lets it."""
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            writing = asyncio.create_task(mirror.reset(NOTHING, BEGIN))
+            done, _ = await asyncio.wait([writing], timeout=0.1)
+            assert not done
+            other.execute("ROLLBACK")
+        await writing
+    assert position(to) == "9f3c1a2b-0-0000000000000000"
+
+
+async def test_a_reader_does_not_stop_a_mirror(to: str) -> None:
+    """Whoever queries the copy sees it as it was, and the mirror writes on."""
+    state = snapshot(HOME)
+    async with opened_mirror(f"{to}?timeout=0.1") as mirror:
+        await mirror.load()
+        await mirror.reset(state, checkpoint_of(state))
+        with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN")
+            assert other.execute("SELECT count(*) FROM categories").fetchone() == (1,)
+            await mirror.reset(NOTHING, BEGIN)
+            assert other.execute("SELECT count(*) FROM categories").fetchone() == (1,)
+    assert copied(to) == {}
+
+
+async def test_a_file_that_is_no_database(folder: Path) -> None:
+    """Nothing is done to it."""
+    diary = "Dear diary, " * 200
+    (folder / "diary.txt").write_text(diary)
+    with pytest.raises(StoreError, match=r"not a database \(name another file\)"):
+        async with opened_mirror(f"sqlite:///{folder / 'diary.txt'}"):
+            pass
+    assert (folder / "diary.txt").read_text() == diary
+
+
+async def test_tables_of_somebody_else(to: str) -> None:
+    """Where a table of that name has other columns, nothing is created beside it."""
+    execute(to, "CREATE TABLE categories (id INTEGER, title TEXT)")
+    async with opened_mirror(to) as mirror:
+        with pytest.raises(StoreError, match="a table categories, and it is not this program's"):
+            await mirror.load()
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("categories",)]
+
+
+async def test_an_index_that_is_missing(to: str) -> None:
+    """It is made when a mirror starts: a kill may have come between table and index."""
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        execute(to, "DROP INDEX categories_by_name")
+        await mirror.load()
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        indexes = file.execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    assert {("categories_by_name",), ("categories_by_parent",)} <= set(indexes)
+
+
+@pytest.mark.parametrize("moment", range(6))
+async def test_cancelled_in_the_middle(to: str, moment: int) -> None:
+    """A batch that is cut short leaves all of it or nothing, and no connection behind."""
+    old, new = snapshot(HOME), snapshot(*numbered(20_000).values())
+    async with opened_mirror(to) as mirror:
+        await mirror.load()
+        await mirror.reset(old, checkpoint_of(old))
+        writing = asyncio.create_task(mirror.reset(new, checkpoint_of(new)))
+        await asyncio.wait([writing], timeout=moment * 0.03)
+        writing.cancel()
+        await asyncio.wait([writing])
+    async with opened_mirror(to) as mirror:
+        checkpoint, rows = await mirror.read()
+        wanted = [(checkpoint_of(each), each.rows) for each in (old, new)]
+        assert (checkpoint, rows) in wanted
+        assert await mirror.load() == checkpoint
+
+
+async def test_many_mirrors_begin_at_once(server: Server, to: str) -> None:
+    """Mirrors of several catalogs may create the same database at the same moment."""
+    async with server.client() as client, contextlib.AsyncExitStack() as stack:
+        publishers = [PretendPublisher(client, f"catalog-{index}") for index in range(5)]
+        for publisher in publishers:
+            await publisher.commit(tree(HOME, GARDEN))
+        for publisher in publishers:
+            await stack.enter_async_context(copying(server, to, publisher.catalog))
+        for publisher in publishers:
+            await equal(to, publisher)

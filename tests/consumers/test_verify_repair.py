@@ -1,0 +1,260 @@
+"""`verify --repair`: what differs becomes the state again, in each database."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from consumers.errors import ElsewhereInHistory, NoState, StoreTaken
+from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import Stream
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
+from consumers.projection_kinds import KINDS, kept
+from consumers.sql import database
+from consumers.sql.projection import SqlCopy
+from consumers.verify import Verdict, repair, verify
+from plumbing.redis.server import Server
+from tests.consumers.mirrors import QUICK, build
+from tests.consumers.pretend_publisher import PretendPublisher, row, tree
+from tests.support.databases import execute, fetch
+from tests.support.waiting import eventually
+
+HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
+DAMAGE = {
+    "mirror": "DELETE FROM categories WHERE id = '1'",
+    "history": "DELETE FROM category_history WHERE id = '1'",
+    "map": "UPDATE map_categories SET local_name = 'Horn' WHERE id = '1'",
+}
+
+
+@pytest.fixture
+async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
+    """Give a publisher of `us` on a real server."""
+    async with real_server.client() as client:
+        yield PretendPublisher(client)
+
+
+@asynccontextmanager
+async def opened(
+    server: Server, to: str, kind: str = "mirror", *, once: bool = True
+) -> AsyncIterator[tuple[Stream, SqlCopy]]:
+    """Open the projection `kind` of catalog us in `to`, and the catalog's stream."""
+    async with (
+        database.opened(to) as store,
+        stream.opened(server, "us", once=once, pace=QUICK) as events,
+    ):
+        yield events, KINDS[kind](store, "us")
+
+
+@asynccontextmanager
+async def building(server: Server, to: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Have a mirror running, and give its task."""
+    async with opened(server, to, once=False) as (events, projection):
+        task = asyncio.create_task(keep(projection, Reader(events, "mirror")))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def verified(server: Server, to: str, kind: str = "mirror") -> Verdict:
+    """Do what `verify` does."""
+    async with opened(server, to, kind) as (events, projection):
+        return await verify(events, projection, within=5)
+
+
+async def repaired(server: Server, to: str, kind: str = "mirror", within: float = 0.0) -> Verdict:
+    """Do what `verify --repair` does with what differs."""
+    found = ["a difference"]
+    async with opened(server, to, kind) as (events, projection):
+        return await repair(events, projection, found, within=within)
+
+
+def mended(publisher: PretendPublisher) -> Verdict:
+    """Return what comes out if all is well afterwards."""
+    count = len(publisher.tree)
+    return Verdict(publisher.position, count, ["a difference"], is_repaired=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_projection(
+    real_server: Server, publisher: PretendPublisher, database_url: str, kind: str
+) -> None:
+    """What differs is equal again, and the checkpoint is the one that it was."""
+    checkpoints = "SELECT epoch, sequence, stream_offset, digest FROM checkpoints"
+    await publisher.commit(tree(HOME, GARDEN))
+    await build(real_server, database_url, kind)
+    checkpoint = await fetch(database_url, checkpoints)
+    await execute(database_url, DAMAGE[kind])
+    assert (await verified(real_server, database_url, kind)).outcome == "different"
+    verdict = await repaired(real_server, database_url, kind)
+    assert verdict == mended(publisher)
+    assert verdict.outcome == "repaired"
+    assert (await verified(real_server, database_url, kind)).outcome == "equal"
+    assert await fetch(database_url, checkpoints) == checkpoint
+
+
+async def test_a_history_records_it(
+    real_server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """A repair is a resync from where the history was to where it is, with what it found."""
+    await publisher.commit(tree(HOME, GARDEN))
+    await build(real_server, to, "history")
+    await execute(to, DAMAGE["history"])
+    await repaired(real_server, to, "history")
+    await build(real_server, to, "history")
+    resyncs = "SELECT number, from_position, to_position, added, updated, removed"
+    assert await fetch(to, f"{resyncs} FROM history_resyncs ORDER BY number") == [
+        (1, None, publisher.position, 2, 0, 0),
+        (2, publisher.position, publisher.position, 1, 0, 0),
+    ]
+
+
+async def test_a_consumer_that_runs_goes_on(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """A repair at the place where it stands does it no harm, and it follows as before."""
+    await publisher.commit(tree(HOME, GARDEN))
+    async with building(real_server, database_url) as consumer:
+        await eventually(lambda: is_equal(real_server, database_url, publisher))
+        await execute(database_url, DAMAGE["mirror"])
+        assert (await repaired(real_server, database_url)).outcome == "repaired"
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await eventually(lambda: is_equal(real_server, database_url, publisher))
+        assert not consumer.done()
+
+
+async def is_equal(server: Server, to: str, publisher: PretendPublisher) -> bool:
+    """Say whether the mirror is what `publisher` committed."""
+    async with opened(server, to) as (_, projection):
+        await projection.load()
+        checkpoint, rows = await projection.read()
+    wanted = {id_: tuple(one.values()) for id_, one in publisher.tree.items()}
+    return checkpoint is not None and checkpoint.position == publisher.position and rows == wanted
+
+
+async def test_a_consumer_that_is_behind_is_waited_for(
+    real_server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """A copy is not taken from a consumer that may still bring it to where the state is."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, to)
+    await publisher.commit(tree(HOME, GARDEN))
+    await execute(to, DAMAGE["mirror"])
+    repairing = asyncio.create_task(repaired(real_server, to, within=20))
+    await asyncio.wait([repairing], timeout=0.1)
+    assert not repairing.done()
+    await build(real_server, to)
+    assert (await repairing).outcome == "repaired"
+
+
+async def test_a_damaged_copy_that_is_behind(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """It becomes the state as it is now; who knew it as it was finds it taken."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, database_url)
+    async with opened(real_server, database_url) as (_, other):
+        known = await other.load()
+        assert known is not None
+        await publisher.commit(tree(HOME, GARDEN))
+        await execute(database_url, DAMAGE["mirror"])
+        verdict = await repaired(real_server, database_url)
+        assert verdict == mended(publisher)
+        with pytest.raises(StoreTaken, match="another consumer writes to this store's mirror"):
+            await other.apply([], known._replace(sequence=7))
+
+
+async def test_another_history_at_the_same_place(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """A copy that agrees with itself and not with the state becomes the state."""
+    await publisher.commit(tree(HOME, GARDEN))
+    await build(real_server, database_url)
+    await publisher.client.flushall()
+    publisher.tree, publisher.digest = {}, 0
+    await publisher.begin_epoch(publisher.epoch, tree(HOME, TOYS))
+    assert (await verified(real_server, database_url)).outcome == "different"
+    assert await repaired(real_server, database_url) == mended(publisher)
+
+
+class Meanwhile:
+    """A stream on which a consumer moves the copy right after the state was read."""
+
+    def __init__(self, real: Stream, server: Server, to: str) -> None:
+        self._real = real
+        self._server = server
+        self._to = to
+        self.times = 0
+
+    async def snapshot(self) -> Any:
+        """Read the state, and let the consumer do its work."""
+        found = await self._real.snapshot()
+        self.times += 1
+        if self.times == 1:
+            await build(self._server, self._to)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+async def test_a_consumer_that_moves_the_copy_meanwhile(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """Its work is not undone: the repair begins anew from what is there now."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, database_url)
+    await publisher.commit(tree(HOME, GARDEN))
+    await execute(database_url, DAMAGE["mirror"])
+    async with opened(real_server, database_url) as (events, projection):
+        meanwhile: Any = Meanwhile(events, real_server, database_url)
+        verdict = await repair(meanwhile, projection, ["a difference"], within=0)
+    assert verdict == mended(publisher)
+    assert meanwhile.times == 2
+
+
+async def test_nothing_to_repair_from(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """Without a state the copy stays as it is."""
+    await publisher.commit(tree(HOME, GARDEN))
+    await build(real_server, database_url)
+    await execute(database_url, DAMAGE["mirror"])
+    await publisher.client.flushall()
+    with pytest.raises(NoState):
+        await repaired(real_server, database_url)
+    assert await fetch(database_url, "SELECT id FROM categories") == [("2",)]
+
+
+async def test_what_a_database_keeps(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """Every projection of the catalog with a checkpoint, no other catalog's."""
+    uk = PretendPublisher(publisher.client, "uk")
+    await uk.commit(tree(HOME))
+    await publisher.commit(tree(HOME))
+    for kind in ("history", "mirror"):
+        await build(real_server, database_url, kind)
+    async with database.opened(database_url) as store:
+        assert await kept(store, "us") == ["history", "mirror"]
+        assert await kept(store, "uk") == []
+
+
+async def test_a_copy_that_is_elsewhere_in_history(
+    real_server: Server, publisher: PretendPublisher, database_url: str
+) -> None:
+    """It cannot be compared, but it can be repaired, though no consumer runs."""
+    await publisher.commit(tree(HOME))
+    await build(real_server, database_url)
+    await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
+    async with opened(real_server, database_url) as (events, projection):
+        with pytest.raises(ElsewhereInHistory, match="does its consumer run"):
+            await verify(events, projection, within=0)
+    assert await repaired(real_server, database_url) == mended(publisher)

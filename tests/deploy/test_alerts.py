@@ -1,0 +1,152 @@
+"""The alert rules: each fires when it should, has its runbook, and asks for metrics that exist."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.paths import ROOT
+
+RULES = ROOT / "deploy" / "alerts.yml"
+RUNBOOKS = ROOT / "docs" / "alerts.md"
+METRICS = ROOT / "docs" / "metrics.md"
+WITHIN = "2h"
+
+Series = dict[str, str]
+"""Of a metric of ours or of Prometheus' `up`, with its labels → its values by the minute, as promtool writes them."""
+
+UP = {"build_info": "1x120"}
+TOKEN = 'token_expiry_timestamp_seconds{place="p",token='
+LAG = '{catalog="us",consumer="mirror"}'
+OTHER = '{catalog="us",consumer="tail"}'
+POLLED = 'poll_interval_seconds{catalog="us"}'
+
+CASES: dict[str, tuple[list[Series], list[Series]]] = {
+    "Absent": ([{"build_info": "1x60 _x60"}, {}], [UP]),
+    "Down": (
+        [{'up{job="category-publisher",instance="a"}': "1x60 0x60", 'up{job="category-publisher",instance="b"}': "1x120"}],
+        [{'up{job="category-publisher"}': "1x120"}, {'up{job="another"}': "0x120"}],
+    ),
+    "RedisDown": ([{"redis_up": "1x60 0x60"}], [{"redis_up": "1x120"}]),
+    "RedisRefuses": ([{'redis_errors_total{kind="oom"}': "0+1x120"}, {'redis_errors_total{kind="wrongtype"}': "0x9 1x59 2x60"}], [{'redis_errors_total{kind="oom"}': "0 1x119"}, {'redis_errors_total{kind="oom"}': "7x120"}]),
+    "NotReady": ([{"ready": "0x120"}], [{"ready": "1x120"}]),
+    "LeasesMissing": (
+        [{"catalogs": "9x120", "leases": "8x120"}],
+        [{"catalogs": "9x120", "leases": "9x120"}, {'catalogs{instance="a"}': "9x120", 'catalogs{instance="b"}': "9x120", 'leases{instance="a"}': "4x120", 'leases{instance="b"}': "5x120"}],
+    ),
+    "PollsLate": ([{"late_polls": "2x120"}], [{"late_polls": "0x120"}]),
+    "PollOverdue": ([{'next_poll_seconds{catalog="us"}': "600-60x120"}], [{'next_poll_seconds{catalog="us"}': "-200x120"}]),
+    "SnapshotOld": (
+        [{'snapshot_age_seconds{catalog="us"}': "6000+60x120", POLLED: "3600x120"}],
+        [{'snapshot_age_seconds{catalog="us"}': "10000x120", POLLED: "3600x120"}],
+    ),
+    "PollsFail": ([{'last_poll_failed{catalog="us"}': "1x120"}], [{'last_poll_failed{catalog="us"}': "0x60 1x60"}]),
+    "Hold": ([{'hold{catalog="us"}': "1x120"}], [{'hold{catalog="us"}': "0x120"}]),
+    "ConsumerBehind": (
+        [{f"consumer_lag_seconds{LAG}": "60+60x120", f"consumer_lag_events{LAG}": "3x120"}],
+        [{f"consumer_lag_seconds{LAG}": "60x120", f"consumer_lag_events{LAG}": "3x120"}, {f"consumer_lag_seconds{LAG}": "0x120", f"consumer_lag_events{LAG}": "0x120"}],
+    ),
+    "ConsumerUnknown": (
+        [{f"consumer_lag_seconds{LAG}": "0x120", f"consumer_lag_seconds{OTHER}": "0x120", f"consumer_lag_events{OTHER}": "0x120"}],
+        [{f"consumer_lag_seconds{LAG}": "0x120", f"consumer_lag_events{LAG}": "0x120"}],
+    ),
+    "TokenExpires": ([{f'{TOKEN}"access"}}': "45000x120"}], [{f'{TOKEN}"access"}}': "52000x120"}, {f'{TOKEN}"access"}}': "45000x10 _x110"}]),
+    "StandIn": ([{'stand_in{catalog="us"}': "0x60 1x60"}], [{'stand_in{catalog="us"}': "0x120"}]),
+    "AuthorizationExpires": ([{f'{TOKEN}"refresh"}}': "1000000x120"}], [{f'{TOKEN}"refresh"}}': "2000000x120"}]),
+}  # fmt: skip
+"""For each alert: series that make it fire by the end, and series that do not. Time begins at 0."""
+
+
+def rules() -> dict[str, Any]:
+    """Return the rules by their names."""
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def promtool(*words: str | Path) -> str:
+    """Return what it says; the test fails with it, or skips without promtool."""
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not here: install the system package prometheus")
+    done = subprocess.run(
+        ["promtool", *words],  # noqa: S607  wherever it is
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_files_are_valid() -> None:
+    """Rules and configuration, as promtool judges them."""
+    assert f"{len(rules())} rules found" in promtool("check", "rules", RULES)
+    promtool("check", "config", RULES.with_name("prometheus.yml"))
+
+
+def test_each_fires_when_it_should(folder: Path) -> None:
+    """And not when it should not."""
+    tests = [
+        _test(alert, series, fires=fires)
+        for alert, cases in CASES.items()
+        for fires, some in zip((True, False), cases, strict=True)
+        for series in some
+    ]
+    file = folder / "cases.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": tests}))
+    assert "SUCCESS" in promtool("test", "rules", file)
+
+
+def _test(alert: str, series: Series, *, fires: bool) -> dict[str, Any]:
+    firing = f'ALERTS{{alertname="CategoryPublisher{alert}",alertstate="firing"}}'
+    wanted = [{"labels": "{}", "value": 1}] if fires else []
+    return {
+        "interval": "1m",
+        "input_series": [
+            {
+                "series": name if name.startswith("up{") else f"category_publisher_{name}",
+                "values": values,
+            }
+            for name, values in series.items()
+        ],
+        "promql_expr_test": [
+            {"expr": f"count({firing})", "eval_time": WITHIN, "exp_samples": wanted}
+        ],
+    }
+
+
+def test_each_is_tested_and_has_a_runbook() -> None:
+    """And nothing else is."""
+    runbooks = re.findall(r"^### (\w+)$", RUNBOOKS.read_text(), re.MULTILINE)
+    assert (
+        sorted(runbooks) == sorted(rules()) == sorted(f"CategoryPublisher{name}" for name in CASES)
+    )
+
+
+@pytest.mark.parametrize("alert", rules())
+def test_each_says_what_it_is(alert: str) -> None:
+    """How bad, what, and where the runbook is."""
+    rule = rules()[alert]
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    annotations = rule["annotations"]
+    assert annotations.keys() == {"summary", "description", "runbook_url"}
+    assert annotations["runbook_url"] == f"docs/alerts.md#{alert.lower()}"
+
+
+def test_they_ask_for_metrics_that_exist() -> None:
+    """Those of docs/metrics.md, which another test compares with what is told."""
+    known = set(re.findall(r"^\| `(category_publisher_\w+)`", METRICS.read_text(), re.MULTILINE))
+    for rule in rules().values():
+        assert set(re.findall(r"category_publisher_\w+", rule["expr"])) <= known
+
+
+def test_the_links_of_the_runbooks_lead_somewhere() -> None:
+    """Each alert that another names is there."""
+    text = RUNBOOKS.read_text()
+    for name, anchor in re.findall(r"\[(\w+)\]\(#(\w+)\)", text):
+        assert name in rules()
+        assert anchor == name.lower()

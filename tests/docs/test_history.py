@@ -1,0 +1,78 @@
+"""The queries of docs/history.md, in each database, and the indexes that make them quick."""
+
+import re
+from typing import Any
+
+from tests.consumers.history.conftest import to
+from tests.consumers.history.history_builder import FIRST, FOURTH, SECOND, TIMES, opened, tell
+from tests.support.databases import fetch
+from tests.support.paths import DOCS
+
+__all__ = ["to"]
+
+PAGE = DOCS / "history.md"
+
+
+def queries() -> list[str]:
+    """Return the page's queries, in their order."""
+    return re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+def answers() -> list[list[Any]]:
+    """Return what they give in the history that `tell` tells, in any order."""
+    return [
+        in_any_order(FOURTH.values()),
+        in_any_order(SECOND.values()),
+        [(1,)],
+        in_any_order([SECOND["1"], SECOND["2"], FIRST["3"]]),
+        [
+            (TIMES[0], TIMES[5], "Home"),
+            (TIMES[5], TIMES[10], "Home & Garden"),
+            (TIMES[10], None, "Home"),
+        ],
+        [(TIMES[5], "3", "Toys"), (TIMES[10], "2", "Garden")],
+    ]
+
+
+def in_any_order(rows: Any) -> list[Any]:
+    return sorted(rows, key=lambda row: str(row[0]))
+
+
+async def test_the_queries_of_the_page(database_url: str) -> None:
+    """Each gives what the page says of it."""
+    async with opened(database_url) as history:
+        await tell(history)
+    *trees_and_lives, removed = zip(queries(), answers(), strict=True)
+    for query, wanted in trees_and_lives:
+        assert in_any_order(await fetch(database_url, query)) == wanted
+    query, wanted = removed
+    rows = await fetch(database_url, query)
+    assert [(at, *rest) for at, _event, *rest in rows] == wanted
+    assert [event is None for _at, event, *_rest in rows] == [False, True]
+
+
+async def test_they_use_the_indexes(to: str) -> None:
+    """None of them reads the whole table."""
+    async with opened(to) as history:
+        await tell(history)
+    for query in queries():
+        plan = await fetch(to, f"EXPLAIN QUERY PLAN {query}")
+        details = [str(detail) for *_, detail in plan]
+        assert any(detail.startswith("SEARCH") for detail in details)
+        assert not any(detail.startswith("SCAN") for detail in details)
+
+
+async def test_the_columns_of_the_page(to: str) -> None:
+    """The page names each column of the two tables, and no other."""
+    async with opened(to) as history:
+        await tell(history)
+    for table in ("category_history", "history_resyncs"):
+        columns = {name for _, name, *_ in await fetch(to, f"PRAGMA table_info({table})")}
+        assert described(table) == columns
+
+
+def described(table: str) -> set[str]:
+    """Return the names in the first column of the page's table about `table`."""
+    section = PAGE.read_text("utf-8").split(f"### `{table}`")[1].split("\n#")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}

@@ -1,0 +1,100 @@
+"""Each error of the fact sheet, each bad snapshot: its message, and state and stream untouched."""
+
+import re
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from plumbing.errors import Error
+from publisher.polling import recorded_poll as record
+from publisher.sandbox import Fault, Sandbox, SandboxOptions
+from publisher.status.overview import statuses
+from tests.end_to_end.published import published
+from tests.support.raw_keys import check_whole, seen
+from tests.support.valkey import Valkey
+
+REFUSED = [
+    ("code=106001", "APP_SECRET"),
+    ("code=106013", "set shop_cipher in [catalogs.us]"),
+    ("code=101000", "does not fit the shop"),
+    ("code=105005", "scope missing"),
+    ("code=36009033", "IP allow list"),
+    ("code=12052217", 'set category_version = "v2" in [catalogs.us]'),
+    ("code=36009014", "install a newer category-publisher"),
+    ("code=36009043", "the shop is inactive"),
+    ("code=36009044", "the seller is inactive"),
+    ("code=36009037", "hourly limit"),
+    ("code=36009002", "too many requests"),
+    ("code=36009003", "internal error"),
+    ("code=36009007", "time-out at TikTok Shop"),
+    ("code=36009004", "the request is not accepted"),
+    ("code=105002", "access token"),
+    ("code=99999999", "99999999"),
+    ("http=503", "503"),
+    ("http=404", "404"),
+    ("http=302", "302"),
+    ("cut", "the answer broke off"),
+    ("truncate", "127.0.0.1"),
+    ("bomb=80", "max_body_bytes"),
+    ("empty", "the list of categories is empty"),
+    ("null-data", "no list `data.categories`"),
+    ("orphan", "a branch is missing"),
+    ("next-page", "next_page_token"),
+]
+
+PASSES = [
+    "code=36009003@2",
+    "code=36009007@2",
+    "http=502@2",
+    "cut@2",
+    "truncate@2",
+    "code=105002@2",
+]
+
+
+@pytest.mark.parametrize(("fault", "told"), REFUSED)
+async def test_refused(
+    fault: str, told: str, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
+) -> None:
+    """The poll fails, the status says why, nothing else is written; then it goes on."""
+    options = SandboxOptions(categories=300, faults=(Fault.parse(f"{fault}@2-"),))
+    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+        catalog = app.catalogs["us"]
+        await record.poll(catalog, app.server)
+        before = await seen(real_client)
+        with pytest.raises(Error, match=re.escape(told)) as caught:
+            await record.poll(catalog, app.server)
+        assert await seen(real_client) == before
+        status = (await statuses(app.client, ["us"]))["us"]
+        assert (status["outcome"], status["error"]) == ("failed", str(caught.value))
+        assert sandbox.app_secret not in str(caught.value)
+        sandbox.faults = []
+        assert (await record.poll(catalog, app.server)).outcome == "changed"
+        check_whole(await seen(real_client))
+
+
+@pytest.mark.parametrize("fault", PASSES)
+async def test_passes_within_the_poll(
+    fault: str, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
+) -> None:
+    """What helps itself is asked again, or with another token, before the poll gives up."""
+    options = SandboxOptions(categories=300, faults=(Fault.parse(fault),))
+    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+        await record.poll(app.catalogs["us"], app.server)
+        assert (await record.poll(app.catalogs["us"], app.server)).outcome == "changed"
+        check_whole(await seen(real_client))
+
+
+async def test_a_missing_branch_is_held(
+    valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
+) -> None:
+    """A list that lacks a branch, but looks like a tree, wipes nobody's."""
+    options = SandboxOptions(categories=2_700, faults=(Fault.parse("branch@2"),))
+    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+        await record.poll(app.catalogs["us"], app.server)
+        before = await seen(real_client)
+        assert (await record.poll(app.catalogs["us"], app.server)).outcome == "held"
+        assert await seen(real_client) == before
+        assert (await record.poll(app.catalogs["us"], app.server)).outcome == "changed"
+        assert await app.catalogs["us"].store.hold() is None

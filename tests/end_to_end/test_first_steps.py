@@ -1,0 +1,84 @@
+"""The README's first steps: sandbox, authorize, sync; and no secret in anything printed."""
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from tests.support.processes import PUBLISHER, call, start
+from tests.support.valkey import Valkey
+
+SECRETS = ("sandbox-app-secret", "ROW_sandbox-access-token", "ROW_sandbox-refresh-token")
+EXPORTS = {
+    "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KEY": "sandboxappkey",
+    "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET": "sandbox-app-secret",
+}
+
+
+class Shop:
+    """A sandbox as a process, and the folder of a publisher that its introduction configured."""
+
+    def __init__(self, folder: Path, redis_url: str, *options: str) -> None:
+        self.folder = folder
+        self.process = start(PUBLISHER, "sandbox", "--port", "0", *options, cwd=folder)
+        said = self._introduction()
+        pasted = re.search(r"(\[catalogs\.us\].*?)\nand this", said, re.DOTALL)
+        code = re.search(r"good once:\n(\S+)", said)
+        assert pasted
+        assert code
+        self.code = code[1]
+        (folder / "publisher.toml").write_text(f'redis_url = "{redis_url}"\n{pasted[1]}')
+
+    def _introduction(self) -> str:
+        assert self.process.stdout
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("The next tree"):
+            lines.append(self.process.stdout.readline())
+        return "".join(lines)
+
+    def publisher(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `category-publisher` with the exports."""
+        done = call(PUBLISHER, *words, cwd=self.folder, given=given, **EXPORTS)
+        for secret in SECRETS:
+            assert secret not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def close(self) -> int:
+        """End the sandbox and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=20)
+        return self.process.returncode
+
+
+@pytest.fixture
+def shop(folder: Path, valkey: Valkey, real_client: redis.asyncio.Redis) -> Iterator[Shop]:  # noqa: ARG001  empties it
+    """Give a sandbox that refuses the second request for categories."""
+    opened = Shop(folder, valkey.url, "--fault", "code=105005@2")
+    yield opened
+    assert opened.close() == 0
+
+
+def test_sandbox_authorize_sync(shop: Shop) -> None:
+    """As a newcomer does it, from what the sandbox prints."""
+    missing = shop.publisher("sync")
+    assert missing.returncode == 1
+    assert "category-publisher authorize" in missing.stderr
+    authorized = shop.publisher("authorize", given=f"{shop.code}\n")
+    assert authorized.returncode == 0, authorized.stderr
+    assert 'shop_cipher = "SANDBOX_cipherOfTheSandboxShop"' in authorized.stdout
+    tokens = shop.folder / "data" / "tiktok-shop-tokens.json"
+    assert tokens.stat().st_mode & 0o777 == 0o600
+    synced = shop.publisher("sync", "us")
+    assert synced.returncode == 0, synced.stderr
+    assert synced.stdout.startswith("us: ")
+    refused = shop.publisher("sync", "us")
+    assert refused.returncode == 1
+    assert "scope" in refused.stderr
+    used_up = shop.publisher("authorize", shop.code)
+    assert used_up.returncode == 1
+    assert "authorization code" in used_up.stderr

@@ -1,0 +1,97 @@
+"""The real histories, all the way: sandbox → client → Redis → SQLite, version by version."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import redis.asyncio
+
+from publisher.app import App
+from publisher.core.model import Counts
+from publisher.polling import recorded_poll as record
+from publisher.sandbox import Sandbox, SandboxOptions, read_tree
+from tests.end_to_end.published import published
+from tests.support.processes import CONSUMER, call
+from tests.support.raw_keys import check_whole, replayed, seen
+from tests.support.valkey import Valkey
+
+HISTORIES = {
+    "shopify": {
+        "0.10.0": Counts(added=10_299),
+        "0.11.0": Counts(updated=1),
+        "0.13.0": Counts(added=9),
+        "0.15.0": Counts(added=49, updated=11, removed=81),
+    },
+    "whatnot": {
+        "1.0.0": Counts(added=336),
+        "1.1.0": Counts(),
+        "1.1.1": Counts(updated=1),
+        "1.1.2": Counts(added=4),
+        "1.1.3": Counts(added=1),
+        "1.1.4": Counts(added=1),
+    },
+}
+"""What ../shared/data/README.md says of each version; the first is the import."""
+
+COPY = "copy.sqlite"
+
+WRITES = re.compile(r"cmdstat_(?!auth|client|ping|info|hmget|hgetall|get|type|multi|exec|select)")
+
+
+@pytest.mark.parametrize("name", ["whatnot", pytest.param("shopify", marks=pytest.mark.slow)])
+async def test_a_real_history(
+    name: str, real_trees: Path, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
+) -> None:
+    """Exactly the published counts, a copy equal after each version, and nothing written twice."""
+    files = [real_trees / name / f"{version}.json" for version in HISTORIES[name]]
+    options = SandboxOptions(trees=tuple(read_tree(file) for file in files), advance="command")
+    (folder / "publisher.toml").write_text(f'redis_url = "{valkey.url}"\n')
+    before: dict[str, Any] = {}
+    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+        for file, counts in zip(files, HISTORIES[name].values(), strict=True):
+            told = len((await seen(real_client)).events)
+            polled = await record.poll(app.catalogs["us"], app.server)
+            assert polled.counts == counts
+            found = await seen(real_client)
+            check_whole(found)
+            assert replayed(before, found.events[told:]) == found.rows
+            assert found.rows == {row["id"]: row for row in orjson.loads(file.read_bytes())}
+            before = found.rows
+            await check_second_poll(app, real_client)
+            check_copy(folder, found.rows)
+            sandbox.next()
+    verified = call(CONSUMER, "verify", "us", "--to", f"sqlite:///{folder / COPY}", cwd=folder)
+    assert verified.returncode == 0, verified.stderr
+
+
+async def check_second_poll(app: App, client: redis.asyncio.Redis) -> None:
+    """Assert that the same version again writes the status and nothing else."""
+    before = await seen(client)
+    await client.config_resetstat()
+    assert (await record.poll(app.catalogs["us"], app.server)).outcome == "unchanged"
+    stats = await client.info("commandstats")
+    assert await seen(client) == before
+    written = {name: stats[name]["calls"] for name in stats if WRITES.match(name)}
+    told = {"cmdstat_sadd": 1, "cmdstat_hset": 1, "cmdstat_hsetnx": 1}
+    assert {name: calls for name, calls in written.items() if "xr" not in name} == {
+        **told,
+        "cmdstat_config|resetstat": 1,
+    }
+
+
+def check_copy(folder: Path, rows: dict[str, Any]) -> None:
+    """Assert that the consumer's SQLite copy equals `rows` once it has caught up."""
+    done = call(
+        CONSUMER, "mirror", "us", "--to", f"sqlite:///{folder / COPY}", "--once", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(folder / COPY)) as copy:
+        copied = copy.execute("SELECT id, parent_id, local_name, is_leaf FROM categories")
+        assert {row[0]: row for row in copied} == {
+            id_: (id_, row["parent_id"], row["local_name"], row["is_leaf"])
+            for id_, row in rows.items()
+        }

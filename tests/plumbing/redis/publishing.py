@@ -1,0 +1,57 @@
+"""A catalog that is published from a source that says what the test wants, and who follows it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from consumers.following.catalog_client import Pace, Stream, opened
+from plumbing.errors import RedisError
+from plumbing.redis.server import Client, Server
+from publisher.core.model import Category
+from publisher.polling import recorded_poll as record
+from publisher.polling.poll import Catalog, Polled
+from publisher.state.store import Store
+from tests.support.scripted_source import ScriptedSource
+
+
+class Publishing:
+    """Catalog `us` on a server, a tree of so many categories at a time."""
+
+    def __init__(self, server: Server, client: Client, name: str = "us") -> None:
+        self.server = server
+        self.client = client
+        self._source = ScriptedSource()
+        self._catalog = Catalog(name, {"source": "file"}, self._source, Store(client, name))
+
+    async def poll(self, count: int) -> Polled:
+        """Poll while the source has `count` categories."""
+        self._source.says(Category(str(n), "0", f"Name {n}", True) for n in range(1, count + 1))
+        return await record.poll(self._catalog, self.server)
+
+    async def refused(self, count: int) -> RedisError:
+        """Poll, and return the error that comes of it."""
+        with pytest.raises(RedisError) as raised:
+            await self.poll(count)
+        assert self.server.address in str(raised.value)
+        return raised.value
+
+    async def events(self) -> list[Any]:
+        """Return the sequences of all events, in the order of the stream."""
+        entries: Any = await self.client.xrange(f"catalog:{{{self._catalog.name}}}:events")
+        return [int(orjson.loads(fields[b"event"])["sequence"]) for _, fields in entries]
+
+
+@asynccontextmanager
+async def publishing(url: str, name: str = "us") -> AsyncIterator[Publishing]:
+    """Publish to the server at `url`."""
+    server = Server(url)
+    async with server.client() as client:
+        yield Publishing(server, client, name)
+
+
+def following(url: str) -> AbstractAsyncContextManager[Stream]:
+    """Open a consumer's stream of `us`, with a patience as it is for users."""
+    return opened(Server(url), "us", once=False, pace=Pace(block=0.1))

@@ -1,0 +1,50 @@
+"""Fixtures for the publisher on a store: a source that says what the test wants."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import redis.asyncio
+import structlog
+from structlog.testing import LogCapture
+
+from publisher.core.guard import Limits
+from publisher.polling.cache import remembering
+from publisher.polling.poll import Catalog
+from publisher.state.store import Store
+from tests.support.scripted_source import ScriptedSource
+
+MakeCatalog = Callable[..., Catalog]
+
+ORIGIN = {
+    "source": "file",
+    "locale": None,
+    "category_version": None,
+    "listing_platform": None,
+    "include_prohibited_categories": None,
+}
+
+
+@pytest.fixture
+def source() -> ScriptedSource:
+    """Give a source that has nothing to say yet."""
+    return ScriptedSource()
+
+
+@pytest.fixture
+async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
+    """Give catalog `us` on the store, with the default limits, as the daemon has it."""
+    async with remembering() as memory:
+        yield Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits(), memory=memory)
+
+
+@pytest.fixture
+def logged() -> Any:
+    """Give the list of what is logged from info on."""
+    before = structlog.get_config()
+    capture = LogCapture()
+    structlog.configure(
+        processors=[capture], wrapper_class=structlog.make_filtering_bound_logger("info")
+    )
+    yield capture.entries
+    structlog.configure(**before)

@@ -1,0 +1,105 @@
+"""Events, byte for byte (contract, 3)."""
+
+from collections.abc import Iterable, Iterator
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from publisher.core import digest
+from publisher.core.diff import diff
+from publisher.core.event import Place, data, encode, row
+from publisher.core.model import Category, Change
+from tests.support.schemas import assert_valid_category, assert_valid_event
+from tests.support.trees import forests
+
+HOME = Category("600001", "0", "Home", is_leaf=False)
+SUPPLIES = replace(HOME, local_name="Home Supplies")
+START = Place("9f3c1a2b", 104, digest.of_category(HOME))
+TIME = "2026-11-23T09:40:03.569Z"
+
+
+def encoded(
+    catalog: str, start: Place, time: str, changes: Iterable[Change]
+) -> tuple[list[bytes], Place]:
+    """Return what `encode` yields, and what it returns."""
+    ends = []
+
+    def encoding() -> Iterator[bytes]:
+        ends.append((yield from encode(catalog, start, time, changes)))
+
+    return list(encoding()), ends[0]
+
+
+def test_updated_byte_for_byte() -> None:
+    """The contract's example, fields in its order, compact."""
+    [event], end = encoded("us", START, TIME, [Change("updated", SUPPLIES, HOME)])
+    after = digest.text(digest.of_category(SUPPLIES))
+    assert event.decode() == (
+        f'{{"specversion":"1.0","id":"9f3c1a2b-105-{after}","source":"/catalogs/us",'
+        '"type":"category.updated","subject":"600001","time":"2026-11-23T09:40:03.569Z",'
+        '"datacontenttype":"application/json",'
+        '"dataschema":"urn:category-publisher:category.updated:1","epoch":"9f3c1a2b",'
+        '"sequence":"00000000000000000105",'
+        '"data":{"category":{"id":"600001","parent_id":"0","local_name":"Home Supplies",'
+        '"is_leaf":false},'
+        '"before":{"id":"600001","parent_id":"0","local_name":"Home","is_leaf":false},'
+        f'"changed":["local_name"],"digest":"{after}"}}}}'
+    )
+    assert end == Place("9f3c1a2b", 105, digest.of_category(SUPPLIES))
+
+
+def test_added_and_removed_have_no_before_and_no_changed() -> None:
+    """A removed category is told as it was last known."""
+    towels = Category("600002", "600001", "Towels", is_leaf=True)
+    changes = [Change("added", towels), Change("removed", towels)]
+    events = encode("us", START, TIME, changes)
+    for raw, kind in zip(events, ("added", "removed"), strict=True):
+        event = orjson.loads(raw)
+        assert event["type"] == f"category.{kind}"
+        assert list(event["data"]) == ["category", "digest"]
+        assert event["data"]["category"] == towels.fields()
+
+
+def test_a_row_is_compact_utf8() -> None:
+    """As in the contract, keys in order, nothing escaped that need not be."""
+    assert row(Category("1", "0", "Käse <b>", is_leaf=True)).decode() == (
+        '{"id":"1","parent_id":"0","local_name":"Käse <b>","is_leaf":true}'
+    )
+
+
+@given(forests(), forests(), st.data())
+def test_same_input_same_bytes(
+    state: dict[str, Category], snapshot: dict[str, Category], data: st.DataObject
+) -> None:
+    """The same two trees always give the same events, whatever the order of the rows."""
+    shuffled = dict(data.draw(st.permutations(list(snapshot.items()))))
+    first, second = (diff(state, new) for new in (snapshot, shuffled))
+    assert list(encode("us", START, TIME, first)) == list(encode("us", START, TIME, second))
+
+
+@given(forests(min_size=0), forests())
+def test_every_event_is_valid_and_in_its_place(
+    state: dict[str, Category], snapshot: dict[str, Category]
+) -> None:
+    """Sequences have no gap, and each digest is the state's after that event."""
+    start = Place("00000000", 7, digest.of(state.values()))
+    events, end = encoded("us", start, TIME, diff(state, snapshot))
+    for number, raw in enumerate(events, 8):
+        event = orjson.loads(raw)
+        assert_valid_event(event)
+        assert int(event["sequence"]) == number
+        assert event["id"] == f"00000000-{number}-{event['data']['digest']}"
+    assert end == Place("00000000", 7 + len(events), digest.of(snapshot.values()))
+    for category in snapshot.values():
+        assert_valid_category(orjson.loads(row(category)))
+
+
+def test_what_a_hold_tells_of_a_change() -> None:
+    """All of an event's `data` but the digest, in its order."""
+    for change in (Change("updated", SUPPLIES, HOME), Change("removed", HOME)):
+        [event] = encode("us", START, TIME, [change])
+        told = orjson.loads(event)["data"]
+        del told["digest"]
+        assert list(data(change).items()) == list(told.items())

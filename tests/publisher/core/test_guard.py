@@ -1,0 +1,50 @@
+"""Which snapshots are withheld (contract, 6): strictly more than a share and a number."""
+
+import pytest
+
+from publisher.core.guard import Limits, objections
+from publisher.core.model import Counts
+
+
+@pytest.mark.parametrize(
+    ("removed", "updated", "count", "held"),
+    [
+        (20, 0, 100, False),  # 20 are not more than 20
+        (21, 0, 100, True),
+        (21, 0, 210, False),  # 21 of 210 are a tenth, not more
+        (22, 0, 210, True),
+        (100, 0, 1000, False),
+        (101, 0, 1000, True),
+        (50, 0, 1000, False),  # well below the share, far above the number
+        (19, 0, 20, False),  # well below the number, far above the share
+        (0, 100, 100, False),
+        (0, 101, 202, False),
+        (0, 101, 201, True),
+        (0, 300, 1000, False),
+        (0, 99, 100, False),
+        (20, 0, 20, False),  # a small tree may lose everything below the number
+    ],
+)
+def test_limits_are_strict(removed: int, updated: int, count: int, *, held: bool) -> None:
+    """Neither the share alone nor the number alone withholds."""
+    assert bool(objections(Counts(0, updated, removed), count, Limits())) is held
+
+
+def test_a_share_is_the_decimal_that_was_written() -> None:
+    """0.07 of 100 is 7, though 0.07 * 100 is 7.000000000000001 in binary."""
+    limits = Limits(max_removed_share=0.07, max_removed=0)
+    assert objections(Counts(removed=8), 100, limits)
+    assert not objections(Counts(removed=7), 100, limits)
+    assert objections(Counts(removed=58), 200, Limits(max_removed_share=0.285, max_removed=0))
+
+
+def test_a_first_import_is_exempt() -> None:
+    """Additions alone are never implausible."""
+    assert objections(Counts(added=200_000), 0, Limits()) == []
+
+
+def test_both_reasons_are_told() -> None:
+    """Each objection says how many of how many, and the limits."""
+    first, second = objections(Counts(0, 600, 200), 1000, Limits())
+    assert first == "200 of 1000 categories removed: more than 0.1 of them and more than 20"
+    assert second == "600 of 1000 categories updated: more than 0.5 of them and more than 100"

@@ -1,0 +1,259 @@
+"""What a publisher remembers saves reading, and is never wrong."""
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from plumbing.redis.server import Client, Server
+from publisher.core import digest
+from publisher.errors import RaceLost
+from publisher.polling import cache as memory
+from publisher.polling.cache import Memory, Remembered, remembering
+from publisher.polling.poll import Catalog, poll_once
+from publisher.state.store import State, Store
+from tests.publisher.conftest import ORIGIN
+from tests.support.scripted_source import ScriptedSource
+from tests.support.trees import tree
+from tests.support.valkey import Valkey
+
+SMALL = tree(("1", "0"), ("2", "1"), ("3", "1"))
+KEY = "catalog:{us}:"
+
+
+class Counting(Store):
+    """Counts how often the state is read; `meanwhile` runs then."""
+
+    loads = 0
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def load(self) -> State:
+        """Load, and count that."""
+        self.loads += 1
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return await super().load()
+
+
+class Polling:
+    """A catalog that is polled again and again."""
+
+    def __init__(self, client: Client, memory: Memory | None, name: str = "us") -> None:
+        self.store = Counting(client, name)
+        self.source = ScriptedSource()
+        self.source.says(SMALL)
+        self.catalog = Catalog(name, dict(ORIGIN), self.source, self.store, memory=memory)
+
+    async def loads(self) -> int:
+        """Poll, and return how often the state was read for that."""
+        before = self.store.loads
+        await poll_once(self.catalog)
+        return self.store.loads - before
+
+    async def settled(self) -> None:
+        """Poll until the state is remembered."""
+        while await self.loads():
+            pass
+
+
+@pytest.fixture
+async def polling(client: redis.asyncio.Redis) -> AsyncIterator[Polling]:
+    """Give a catalog whose state is remembered."""
+    async with remembering() as memory_:
+        found = Polling(client, memory_)
+        await found.settled()
+        yield found
+
+
+async def watched(client: redis.asyncio.Redis) -> int:
+    """Return how many keys the server watches over, of all connections."""
+    return sum(int(one["watch"]) for one in await client.client_list())
+
+
+async def test_what_a_commit_wrote_is_read_back_once(client: redis.asyncio.Redis) -> None:
+    """Then no more, as long as nobody touches it."""
+    async with remembering() as memory_:
+        polling = Polling(client, memory_)
+        assert [await polling.loads() for _ in range(4)] == [1, 1, 0, 0]
+        polling.source.says(tree(("1", "0"), ("2", "1")))
+        assert [await polling.loads() for _ in range(3)] == [0, 1, 0]
+
+
+async def test_a_single_poll_remembers_nothing(client: redis.asyncio.Redis) -> None:
+    """It reads the state, and watches nothing."""
+    polling = Polling(client, None)
+    assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("HSET", f"{KEY}categories", "2", "{}"),
+        ("HDEL", f"{KEY}categories", "2"),
+        ("DEL", f"{KEY}categories"),
+        ("DEL", f"{KEY}meta"),
+        ("HSET", f"{KEY}meta", "digest", "0123456789abcdef"),
+        ("HSET", f"{KEY}meta", "count", "7"),
+        ("FLUSHALL",),
+        ("RENAME", f"{KEY}categories", f"{KEY}moved"),
+    ],
+    ids=" ".join,
+)
+async def test_touched_by_hand(
+    polling: Polling, client: redis.asyncio.Redis, words: tuple[str, ...]
+) -> None:
+    """The next poll reads all again, and repairs it."""
+    await client.execute_command(*words)  # type: ignore[no-untyped-call]
+    assert await polling.loads() == 1
+    rows = await client.hkeys(f"{KEY}categories")
+    assert set(rows) == {id_.encode() for id_ in SMALL}
+    assert (
+        await client.hget(f"{KEY}meta", "digest") == digest.text(digest.of(SMALL.values())).encode()
+    )
+
+
+async def test_the_same_edit_twice(polling: Polling, client: redis.asyncio.Redis) -> None:
+    """A row that was edited and edited back is the same, but nobody can know without reading."""
+    row = await client.hget(f"{KEY}categories", "2")
+    await client.hset(f"{KEY}categories", "2", "{}")
+    await client.hset(f"{KEY}categories", "2", row)
+    assert await polling.loads() == 1
+    assert await polling.loads() == 0
+
+
+async def test_another_publisher_has_committed(
+    polling: Polling, client: redis.asyncio.Redis
+) -> None:
+    """Before the poll: its state is read. Amid it: the race is lost, as ever."""
+    other = Polling(client, None)
+    other.source.says(tree(("1", "0"), ("2", "1")))
+    await other.loads()
+    assert await polling.loads() == 1
+    other.source.says(tree(("1", "0")))
+    polling.source.meanwhile = other.loads
+    with pytest.raises(RaceLost):
+        await polling.loads()
+
+
+async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
+    """A failover may bring back epoch and sequence, not the digest: what is there is read."""
+    remembered = polling.catalog.remembered
+    noted = await polling.store.note()
+    before = polling.store.loads
+    await remembered.state(noted)
+    other = noted.position._replace(digest=b"0123456789abcdef")
+    await remembered.state(noted._replace(position=other))
+    assert polling.store.loads == before + 1
+
+
+async def test_the_same_words_in_another_order(polling: Polling) -> None:
+    """What stands there is the same, and so is the tree: the one that was first said is kept."""
+    polling.source.says(reversed(SMALL.values()))
+    assert await polling.loads() == 0
+    remembered = polling.catalog.remembered
+    state = await remembered.state(await polling.store.note())
+    decoded = remembered.decoded(await polling.source.fetch())
+    assert decoded.tree is state.tree
+    assert list(state.tree) == list(SMALL)
+
+
+async def test_the_state_of_before_is_let_go_before_another_is_read(polling: Polling) -> None:
+    """Two of 200,000 categories and the rows of one would be the most that a publisher holds."""
+    remembered = polling.catalog.remembered
+    noted = await polling.store.note()
+    before = weakref.ref(await remembered.state(noted))
+    found = []
+
+    async def look() -> None:
+        found.append(before())
+
+    polling.store.meanwhile = look
+    await remembered.state(noted._replace(position=noted.position._replace(digest=b"another")))
+    assert found == [None]
+
+
+async def test_a_server_that_was_restarted(folder: Path) -> None:
+    """Its word of before is worth nothing: the state is read."""
+    with Valkey(folder) as server:
+        async with Server(server.url).client() as client, remembering() as memory_:
+            polling = Polling(client, memory_)
+            await polling.settled()
+            server.kill()
+            server.start()
+            assert await polling.loads() == 1
+            assert await polling.loads() == 0
+
+
+async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> None:
+    """Everything works, and each poll reads the state."""
+    await real_client.acl_setuser(
+        "blind", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-watch"]
+    )
+    pool = redis.asyncio.ConnectionPool(
+        **{**real_client.connection_pool.connection_kwargs, "username": "blind", "password": "x"},
+        connection_class=real_client.connection_pool.connection_class,
+    )
+    try:
+        async with redis.asyncio.Redis.from_pool(pool) as blind, remembering() as memory_:
+            polling = Polling(blind, memory_)
+            assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
+    finally:
+        await real_client.acl_deluser("blind")
+
+
+async def test_too_much_is_forgotten(
+    real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three catalogs, of which two fit, the one polled the longest ago; its connection is free."""
+    monkeypatch.setattr(memory, "MOST_CATALOGS", 2)
+    async with remembering() as memory_:
+        three = [Polling(real_client, memory_, name) for name in ("a", "b", "c")]
+        for each in three:
+            await each.settled()
+        assert [await each.loads() for each in reversed(three)] == [0, 0, 1]
+        assert await watched(real_client) == 2 * 2
+
+
+async def test_what_is_forgotten_amid_a_poll_stays_forgotten(polling: Polling) -> None:
+    """No connection is kept for it any more."""
+    remembered: Remembered = polling.catalog.remembered
+
+    async def forget() -> None:
+        await remembered.forget()
+
+    polling.source.meanwhile = forget
+    assert await polling.loads() == 1
+    assert remembered.size == len(SMALL)
+
+
+async def test_what_is_forgotten_while_it_is_read_stays_forgotten(
+    real_client: redis.asyncio.Redis,
+) -> None:
+    """With thousands of catalogs each first poll may end so: its connection is given back."""
+    async with remembering() as memory_:
+        polling = Polling(real_client, memory_)
+        polling.store.meanwhile = memory_.forget
+        assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
+        assert await watched(real_client) == 0
+
+
+async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
+    """Each sees what its source says, and one connection watches for both."""
+    async with remembering() as memory_:
+        polling = Polling(real_client, memory_)
+        await polling.settled()
+        remembered = polling.catalog.remembered
+        first = remembered.decoded(await polling.source.fetch())
+        state = await remembered.state(await polling.store.note())
+
+        polling.source.says(tree(("1", "0"), ("2", "1")))
+        second = remembered.decoded(await polling.source.fetch())
+        remembered.agreed(first, state)
+        assert remembered.decoded(await polling.source.fetch()) == second
+
+        noted = await polling.store.note()
+        await asyncio.gather(remembered.state(noted), remembered.state(noted))
+        assert await watched(real_client) == 2

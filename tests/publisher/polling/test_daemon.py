@@ -1,0 +1,201 @@
+"""The daemon: polls the catalogs whose leases it holds, each at its moments."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import pytest
+
+from plumbing.errors import RedisError
+from plumbing.redis.server import Client, Server
+from publisher.polling.daemon import Daemon, Done, Watcher
+from publisher.polling.leases import Leases
+from publisher.polling.poll import Catalog
+from publisher.sources import Answer
+from publisher.state.store import Store
+from tests.publisher.conftest import ORIGIN
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def ours(valkey: Valkey) -> AsyncIterator[Client]:
+    """Give a client such as the publisher's, whose tasks can be cancelled."""
+    client = Server(valkey.url).client()
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+class Counted:
+    """A source that counts its calls, and answers when `gate` is open."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def fetch(self) -> Answer:
+        """Give two categories."""
+        self.calls += 1
+        await self.gate.wait()
+        return Answer(TREE, bare_list=True)
+
+
+class Told:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.polls: list[Done] = []
+
+    def polled(self, done: Done) -> None:
+        """Keep it."""
+        self.polls.append(done)
+
+    def redis_failed(self, error: RedisError) -> None:
+        """Let it be."""
+
+
+TREE = b"""[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":false},
+           {"id":"2","parent_id":"1","local_name":"Cups","is_leaf":true}]"""
+
+
+def catalogs(client: Client, count: int, every: timedelta = HOUR) -> dict[str, Catalog]:
+    """Return `count` catalogs with a source each."""
+    return {
+        name: Catalog(name, dict(ORIGIN), Counted(), Store(client, name), poll_every=every)
+        for name in (f"c{number}" for number in range(count))
+    }
+
+
+def calls(of: dict[str, Catalog]) -> list[int]:
+    """Return how often each source was asked."""
+    return [each.source.calls for each in of.values() if isinstance(each.source, Counted)]
+
+
+@asynccontextmanager
+async def running(
+    valkey: Valkey,
+    client: Client,
+    of: dict[str, Catalog],
+    *,
+    lease: timedelta = SECOND,
+    owner: str = "",
+    watcher: Watcher | None = None,
+) -> AsyncIterator[Daemon]:
+    """Let a daemon run; stop it as SIGTERM does."""
+    daemon = Daemon(Server(valkey.url), client, Leases(client, lease, owner), of, watcher or Told())
+    task = asyncio.create_task(daemon.run())
+    try:
+        yield daemon
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_all_are_polled_and_leases_handed_back(valkey: Valkey, ours: Client) -> None:
+    """Never polled: at once. At the end nobody has to wait for a lease."""
+    of = catalogs(ours, 30)
+    async with running(valkey, ours, of) as daemon:
+        await eventually(lambda: all_of(calls(of), 1))
+        await daemon.ready.wait()
+        assert daemon.leases.held() == set(of)
+        assert daemon.late() == []
+    assert [key async for key in ours.scan_iter("*:lease")] == []
+
+
+async def all_of(counts: list[int], number: int) -> bool:
+    """Tell whether each of `counts` is `number`."""
+    return set(counts) == {number}
+
+
+async def test_a_second_publisher_takes_half_and_asks_nothing(valkey: Valkey, ours: Client) -> None:
+    """Who takes a catalog over polls it when it is due; a start polls ten a second at most."""
+    one, two = catalogs(ours, 30), catalogs(ours, 30)
+    async with running(valkey, ours, one, lease=HOUR):
+        await eventually(lambda: all_of(calls(one), 1))
+        async with running(valkey, ours, two) as second:
+            await eventually(lambda: enough(second, 15))
+            assert sum(calls(two)) <= 12
+
+
+async def enough(daemon: Daemon, count: int) -> bool:
+    """Tell whether `daemon` holds `count` leases."""
+    return len(daemon.leases.held()) == count
+
+
+async def test_a_dead_publishers_catalogs_are_taken_over(valkey: Valkey, ours: Client) -> None:
+    """Within the lease time, and polled when they are due."""
+    dead = Leases(ours, SECOND, owner="elsewhere:1:00000000:00000000")
+    of = catalogs(ours, 10)
+    await dead.round(of)
+    async with running(valkey, ours, of) as heir:
+        await eventually(lambda: enough(heir, 10), within=2)
+        await eventually(lambda: all_of(calls(of), 1))
+
+
+async def test_a_slow_catalog_delays_no_other(valkey: Valkey, ours: Client) -> None:
+    """Nor does it end the daemon's stop."""
+    of = catalogs(ours, 3, timedelta(milliseconds=50))
+    slow = of["c1"].source
+    assert isinstance(slow, Counted)
+    slow.gate.clear()
+    async with running(valkey, ours, of):
+        await eventually(lambda: more_than(of["c0"], 3))
+        await eventually(lambda: more_than(of["c2"], 3))
+        assert slow.calls == 1
+
+
+async def more_than(catalog: Catalog, count: int) -> bool:
+    """Tell whether the source of `catalog` was asked more often than that."""
+    assert isinstance(catalog.source, Counted)
+    return catalog.source.calls > count
+
+
+async def test_new_settings_are_taken_over(valkey: Valkey, ours: Client) -> None:
+    """Added and changed catalogs are polled at once, removed ones let go, others not touched."""
+    of = catalogs(ours, 3)
+    new = catalogs(ours, 4)
+    async with running(valkey, ours, of) as daemon:
+        await eventually(lambda: all_of(calls(of), 1))
+        daemon.replace({"c1": new["c1"], "c3": new["c3"]}, {"c2"})
+        await eventually(lambda: more_than(new["c1"], 0))
+        await eventually(lambda: more_than(new["c3"], 0))
+        assert daemon.catalogs.keys() == {"c0", "c1", "c3"}
+        assert await ours.exists("catalog:{c2}:lease") == 0
+    assert calls(of) == [1, 1, 1]
+
+
+async def test_a_server_that_was_away_is_asked_again_soon(folder: object) -> None:
+    """Not after an hour; each poll is told, with what it failed of."""
+    told = Told()
+    with Valkey(folder) as valkey:  # type: ignore[arg-type]
+        client = Server(valkey.url).client()
+        of = catalogs(client, 1)
+        source = of["c0"].source
+        assert isinstance(source, Counted)
+        source.gate.clear()
+        async with running(valkey, client, of, lease=HOUR, watcher=told):
+            await eventually(lambda: more_than(of["c0"], 0))
+            valkey.kill()
+            source.gate.set()
+            await eventually(lambda: at_least(told, 1))
+            assert told.polls[0].error is not None
+            valkey.start()
+            await eventually(lambda: succeeded(told))
+        await client.aclose()
+
+
+async def at_least(told: Told, count: int) -> bool:
+    """Tell whether so many polls ended."""
+    return len(told.polls) >= count
+
+
+async def succeeded(told: Told) -> bool:
+    """Tell whether the last poll did."""
+    return told.polls[-1].polled is not None

@@ -1,0 +1,304 @@
+"""Whatever happens to publisher and Redis: nothing lost, doubled or torn (contract, 5).
+
+Hypothesis plays: the tree upstream changes, publishers poll, race and die between any two Redis
+commands, the stream is trimmed, Redis is wiped, damaged or set back to an older state. After every
+step a reader from outside checks that state, meta and events agree, and that each commit's events
+lead from the state before to the state after; a SQLite copy follows by the strict rule.
+"""
+
+import asyncio
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import orjson
+import pytest
+import redis.asyncio
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from consumers.errors import NoState
+from consumers.following.catalog_client import Pace, Stream
+from consumers.following.reader import Reader
+from consumers.following.runner import keep
+from consumers.sql import database
+from consumers.sql.mirror import Mirror
+from plumbing.redis.server import Server
+from publisher.core.model import Category
+from publisher.errors import RaceLost
+from publisher.polling.cache import Memory
+from publisher.polling.poll import Catalog, poll_once
+from publisher.state.store import Store
+from tests.support.mortal_client import Killed, mortal
+from tests.support.raw_keys import Seen, check_whole, replayed, seen
+from tests.support.scripted_source import ScriptedSource
+from tests.support.trees import forests, rows_of
+from tests.support.valkey import Valkey, fake_client
+
+KEY = "catalog:{us}:"
+Rows = dict[str, dict[str, Any]]
+
+
+class Machine(RuleBasedStateMachine):
+    """One catalog, its publishers, and a copy."""
+
+    valkey: Valkey | None = None
+    """Set by the test that plays on a real server; fakeredis otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.fake = fakeredis.FakeServer()
+        self.folder = tempfile.TemporaryDirectory(prefix="cp-")
+        self.copy = f"sqlite:///{Path(self.folder.name) / 'copy.sqlite'}"
+        self.copied: Rows = {}
+        self.published: list[Rows] = []
+        self.upstream: dict[str, Category] = {}
+        self.last = Seen({}, {}, [], [])
+        self.backups: list[Seen] = []
+        self.damaged = False
+        self.client = self.new_client()
+        self.memory = Memory()
+
+    def new_client(self) -> redis.asyncio.Redis:
+        """Return a client as another process would have it."""
+        if self.valkey is not None:
+            return self.valkey.client()
+        return fake_client(self.fake)
+
+    def teardown(self) -> None:
+        """End as an operator would: one good poll, and every copy equals the state."""
+        try:
+            self.poll()
+            self.consume()
+            assert self.copied == self.last.rows
+        finally:
+            self.do(self.memory.forget())
+            self.do(self.client.aclose())
+            self.runner.close()
+            self.folder.cleanup()
+
+    def do(self, work: Any) -> Any:
+        """Run a coroutine."""
+        return self.runner.run(work)
+
+    @initialize(tree=forests())
+    def begin(self, tree: dict[str, Category]) -> None:
+        """Begin with an empty Redis."""
+        self.do(self.client.flushall())
+        self.upstream = tree
+
+    @rule(tree=forests())
+    def upstream_changes(self, tree: dict[str, Category]) -> None:
+        """Have another tree from now on."""
+        self.upstream = tree
+
+    @rule()
+    def poll(self) -> None:
+        """Poll once, undisturbed."""
+        self.do(poll_once(self.catalog(self.client, self.upstream, self.memory)))
+        self.damaged = False
+        self.observe()
+        assert self.last.rows == {row["id"]: row for row in rows_of(self.upstream)}
+
+    @rule(other=forests())
+    def race(self, other: dict[str, Category]) -> None:
+        """Let a second publisher poll while the first waits for its answer."""
+        first = self.catalog(self.client, self.upstream, self.memory)
+        second = self.catalog(self.client, other)
+        assert isinstance(first.source, ScriptedSource)
+        first.source.meanwhile = lambda: poll_once(second)
+        try:
+            self.do(poll_once(first))
+        except RaceLost:
+            self.upstream = other
+        self.damaged = False
+        self.observe()
+
+    @rule(commands=st.integers(0, 7), after=st.booleans())
+    def killed(self, commands: int, *, after: bool) -> None:
+        """Kill a publisher at one of its commands."""
+        client = mortal(self.new_client(), commands, after=after)
+        try:
+            self.do(poll_once(self.catalog(client, self.upstream)))
+            self.damaged = False
+        except Killed:
+            position = self.do(self.client.hget(f"{KEY}meta", "committed_at")) or b""
+            if position.decode() != self.last.meta.get("committed_at", ""):
+                self.damaged = False  # it died after its commit
+        finally:
+            self.do(client.aclose())
+        self.observe()
+
+    @rule(kept=st.integers(0, 3))
+    def trim(self, kept: int) -> None:
+        """Trim the stream by hand."""
+        self.do(self.client.xtrim(f"{KEY}events", kept, approximate=False))
+        self.last = self.look()
+
+    @rule()
+    def wipe(self) -> None:
+        """Lose everything."""
+        self.do(self.client.flushall())
+        self.last = Seen({}, {}, [], [])
+        self.damaged = False
+
+    @precondition(lambda self: self.last.rows and not self.damaged)
+    @rule()
+    def back_up(self) -> None:
+        """Remember all keys as they are."""
+        self.backups.append(self.last)
+
+    @precondition(lambda self: self.backups)
+    @rule(data=st.data())
+    def set_back(self, data: st.DataObject) -> None:
+        """Set the server back to an older state."""
+        self.last = data.draw(st.sampled_from(self.backups))
+        self.do(self.restore(self.last))
+        self.damaged = False
+
+    @precondition(lambda self: self.last.rows)
+    @rule(kind=st.sampled_from(["edit", "delete", "rubbish", "meta", "digest", "count", "epoch"]))
+    def damage(self, kind: str) -> None:
+        """Edit keys by hand."""
+        self.do(self.damage_by(kind, min(self.last.rows)))
+        self.last = self.look()
+        self.damaged = True
+
+    @rule()
+    def consume(self) -> None:
+        """Let the mirror catch up.
+
+        Where there is no whole state it keeps what it has, or goes as far as events still connect;
+        rows damaged by hand never reach it, and nothing ever empties it.
+        """
+        caught_up = self.do(self.mirrored())
+        copied = self.do(self.read_copy())
+        if caught_up and not self.damaged:
+            assert copied == self.last.rows
+        else:
+            assert copied == self.copied or copied in self.published
+        self.copied = copied
+
+    def catalog(
+        self, client: redis.asyncio.Redis, tree: dict[str, Category], memory: Memory | None = None
+    ) -> Catalog:
+        """Return a publisher of `tree`, its rows in any order, that may have polled before."""
+        source = ScriptedSource()
+        source.says(random.sample(list(tree.values()), len(tree)))
+        return Catalog("us", {"source": "file"}, source, Store(client, "us"), memory=memory)
+
+    def look(self) -> Seen:
+        """Look at all keys; rows that are no rows are not seen."""
+        found: Seen = self.do(seen(self.client))
+        return found._replace(rows={id_: row for id_, row in found.rows.items() if "id" in row})
+
+    def observe(self) -> None:
+        """Look from outside: either nothing has changed, or whole commits were made."""
+        found = self.look()
+        if not self.damaged:
+            if found.meta:
+                check_whole(found)
+            told = {event["id"] for event in self.last.events}
+            new = [event for event in found.events if event["id"] not in told]
+            assert len(found.events) == len({event["id"] for event in found.events})
+            assert replayed(self.last.rows, new) == found.rows
+            self.last = found
+            if found.rows:
+                self.published.append(found.rows)
+
+    async def restore(self, backup: Seen) -> None:
+        """Write `backup` as the only content of the server."""
+        await self.client.flushall()
+        await self.client.hset(f"{KEY}categories", mapping=await encoded(backup.rows))
+        await self.client.hset(f"{KEY}meta", mapping=dict[Any, Any](backup.meta))
+        for offset, event in zip(backup.offsets, backup.events, strict=True):
+            await self.client.xadd(f"{KEY}events", {"event": compact(event)}, id=offset)
+
+    async def damage_by(self, kind: str, id_: str) -> None:
+        """Do what `kind` says to row `id_` or to meta."""
+        rows, meta = f"{KEY}categories", f"{KEY}meta"
+        match kind:
+            case "edit":
+                row = {"id": id_, "parent_id": "0", "local_name": "by hand", "is_leaf": True}
+                await self.client.hset(rows, id_, compact(row))
+            case "delete":
+                await self.client.hdel(rows, id_)
+            case "rubbish":
+                await self.client.hset(rows, "rubbish", "{}")
+            case "meta":
+                await self.client.delete(meta)
+            case "digest":
+                await self.client.hset(meta, "digest", "0123456789abcdef")
+            case "count":
+                await self.client.hset(meta, "count", "999")
+            case "epoch":
+                await self.client.hdel(meta, "epoch")
+
+    async def mirrored(self) -> bool:
+        """Run the mirror until it has caught up; False if there is nothing to catch up to."""
+        server = Server("redis://test")
+        stream = Stream("us", server, self.client, self.client, Pace(), once=True)
+        async with database.opened(self.copy) as opened:
+            try:
+                await keep(Mirror(opened, "us"), Reader(stream, "mirror", once=True))
+            except NoState:
+                return False
+        return True
+
+    async def read_copy(self) -> Rows:
+        """Return the copy's rows."""
+        async with database.opened(self.copy) as opened:
+            _, rows = await Mirror(opened, "us").read()
+        return {id_: category._asdict() for id_, category in rows.items()}
+
+
+async def encoded(rows: Rows) -> dict[Any, Any]:
+    """Return `rows` as they stand in Redis."""
+    return {id_: compact(row) for id_, row in rows.items()}
+
+
+def compact(value: Any) -> str:
+    """Return `value` as compact JSON."""
+    return orjson.dumps(value).decode()
+
+
+def play(server: Valkey | None, examples: int) -> None:
+    """Play `examples` games on `server`, or on fakeredis."""
+    machine = type("Game", (Machine,), {"valkey": server})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=25,
+            deadline=None,
+            phases=set(Phase) - {Phase.explain},
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_on_fakeredis() -> None:
+    """Nothing is lost, doubled or torn."""
+    play(None, 10)
+
+
+def test_on_a_real_server(valkey: Valkey) -> None:
+    """Nor on Valkey."""
+    play(valkey, 12)
+
+
+@pytest.mark.slow
+def test_for_long(valkey: Valkey) -> None:
+    """Nor in five hundred games."""
+    play(None, 300)
+    play(valkey, 200)

@@ -1,0 +1,179 @@
+"""What the wire may do to a request, and what is said of it."""
+
+import asyncio
+import gzip
+import ssl
+import subprocess
+import traceback
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from publisher.errors import BadSnapshot, SourceError, Transient, Unreachable
+from publisher.sources import transport
+from publisher.sources.transport import Limits, Reply
+from tests.publisher.sources.fake_shop import CATEGORIES, FakeShop, raw
+
+MIB = 1024 * 1024
+OK = b"HTTP/1.1 200 OK\r\n"
+QUERY = "?app_secret=hush&refresh_token=hush"
+
+
+@asynccontextmanager
+async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[URL]:
+    """Serve `answer` raw to whoever connects, then close; yield an address full of secrets."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        scheme = "https" if tls else "http"
+        yield URL(f"{scheme}://ann:hush@127.0.0.1:{port}/a/tree{QUERY}")
+
+
+async def get(session: aiohttp.ClientSession, url: URL, limits: Limits | None = None) -> Reply:
+    return await transport.get(session, url, limits or Limits(), follow=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"", "the connection was lost before the answer came"),
+        (b"HTTP/1.1 200 OK\r\nContent-", "the connection was lost before the answer came"),
+        (b"I speak no HTTP\r\n\r\n", "what came back is not HTTP"),
+        (OK + b"Content-Length: 100\r\n\r\n{}", "the answer broke off"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n10\r\n{", "the answer broke off"),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "no valid gzip"),
+        (OK + b'\r\n{"code":0,"data":', "the answer breaks off after 17 bytes"),
+        (OK + b'\r\n[{"id":"1"},', "the answer breaks off after 12 bytes"),
+    ],
+)
+async def test_a_broken_answer_is_worth_another_try(
+    session: aiohttp.ClientSession, answer: bytes, says: str
+) -> None:
+    """Each is Transient, names host, port and path, and no secret even in its traceback."""
+    async with answering(answer) as url:
+        with pytest.raises(Transient, match=says) as caught:
+            await get(session, url)
+    error = caught.value
+    assert f"http://127.0.0.1:{url.port}/a/tree" in str(error)
+    assert "hush" not in "".join(traceback.format_exception(error))
+    assert not isinstance(error, Unreachable)
+
+
+async def test_a_closed_port_was_not_reached(session: aiohttp.ClientSession) -> None:
+    """Nothing was sent, and the error tells so."""
+    async with answering(b"") as url:
+        pass
+    with pytest.raises(Unreachable, match="cannot connect") as caught:
+        await get(session, url)
+    assert f"127.0.0.1:{url.port}" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+async def test_a_name_that_does_not_exist_was_not_reached(session: aiohttp.ClientSession) -> None:
+    """A wrong host in api_url is told with its name."""
+    with pytest.raises(Unreachable, match=r"http://nowhere\.invalid:80/: cannot connect"):
+        await get(session, URL("http://nowhere.invalid/"))
+
+
+async def test_a_certificate_that_is_not_accepted_is_no_hiccup(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Asking again would not help; the reason is told."""
+    async with answering(OK + b"\r\n{}", _self_signed(tmp_path)) as url:
+        with pytest.raises(SourceError, match=r"TLS certificate is not accepted \(.*self") as error:
+            await get(session, url)
+    assert not isinstance(error.value, Transient)
+    assert "hush" not in str(error.value)
+
+
+def _self_signed(folder: Path) -> ssl.SSLContext:
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"]
+    try:
+        subprocess.run(
+            [*command, "-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        pytest.skip("needs the openssl command to make a certificate")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.parametrize("length", [True, False])
+async def test_the_limit_is_counted_while_reading(
+    session: aiohttp.ClientSession, *, length: bool
+) -> None:
+    """A body at the limit is read, one byte more is refused, with the setting's name."""
+    for size, is_read in ((1000, True), (1001, False)):
+        head = f"Content-Length: {size}\r\n\r\n".encode() if length else b"\r\n"
+        async with answering(OK + head + b" " * size) as url:
+            if is_read:
+                assert len((await get(session, url, Limits(10, 1000))).body) == 1000
+                continue
+            with pytest.raises(BadSnapshot, match=r"more than 1000 bytes.*max_body_bytes"):
+                await get(session, url, Limits(10, 1000))
+
+
+async def test_a_decompression_bomb_does_not_go_off(
+    shop: FakeShop, session: aiohttp.ClientSession
+) -> None:
+    """512 MiB of blanks in half a MiB of gzip cost little more memory than the limit."""
+    shop.answers[CATEGORIES] = [raw(_bomb(512), headers={"Content-Encoding": "gzip"})]
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadSnapshot, match="max_body_bytes"):
+            await get(session, URL(shop.url + CATEGORIES), Limits(60, 8 * MIB))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * MIB
+
+
+def _bomb(mib: int) -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join(packer.compress(b" " * MIB) for _ in range(mib)) + packer.flush()
+
+
+async def test_several_gzip_members_are_one_body(
+    shop: FakeShop, session: aiohttp.ClientSession
+) -> None:
+    """As RFC 1952 has it."""
+    body = gzip.compress(b'{"a":') + gzip.compress(b"1}")
+    shop.answers[CATEGORIES] = [raw(body, headers={"Content-Encoding": "gzip"})]
+    assert (await get(session, URL(shop.url + CATEGORIES))).body == b'{"a":1}'
+
+
+async def test_blanks_around_the_document_do_not_cut_it_off(
+    session: aiohttp.ClientSession,
+) -> None:
+    """JSON may stand between blanks."""
+    async with answering(OK + b"\r\n\n [] \r\n") as url:
+        assert (await get(session, url)).body == b"\n [] \r\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("https://api.example", "https://api.example:443/"),
+        ("http://u:p@[::1]:81/a%20b?x#y", "http://[::1]:81/a%20b"),
+    ],
+)
+def test_a_place_says_where_and_no_secret(url: str, place: str) -> None:
+    """Scheme, host, port and path; no user name, password, query or fragment."""
+    assert transport.place_of(URL(url)) == place

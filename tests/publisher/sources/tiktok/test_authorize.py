@@ -1,0 +1,157 @@
+"""From an authorization code to stored tokens and the list of shops."""
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from plumbing.config.settings import TikTokShopSettings
+from plumbing.errors import ConfigError
+from publisher.errors import SourceError, TokenError
+from publisher.sources.tiktok.authorize import Authorized, Shop, authorize, code_of
+from publisher.sources.tiktok.signature import sign
+from publisher.sources.tiktok.tokens.file_store import TokenFile
+from tests.publisher.sources.fake_shop import GET_TOKEN, SHOPS, FakeShop, envelope, pair, raw
+
+ROW = {
+    "id": "749",
+    "name": "Ann's",
+    "region": "US",
+    "seller_type": "CROSS_BORDER",
+    "cipher": "GCP_x",
+    "code": "USLC",
+}
+
+
+async def authorized(
+    code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession
+) -> Authorized:
+    return await authorize(code, settings, session, TokenFile(settings.token_file))
+
+
+@pytest.fixture(autouse=True)
+def _good_answers(shop: FakeShop) -> None:
+    shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
+    shop.answers[SHOPS] = [envelope(data={"shops": [ROW, {"id": 7, "cipher": None}]})]
+
+
+async def test_a_code_becomes_stored_tokens_and_shops(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The exchange goes to auth_url, the signed list of shops uses the new token."""
+    found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    assert (found.seller_name, found.region) == ("Ann's shop", "US")
+    assert found.scopes == ("seller.product.basic",)
+    assert found.shops == (Shop(**ROW), Shop("7", "", "", "", "", ""))
+    [exchange] = shop.asked_at(GET_TOKEN)
+    assert exchange.query == {
+        "app_key": "key-1",
+        "app_secret": "hush-app",
+        "auth_code": "code-1",
+        "grant_type": "authorized_code",
+    }
+    [shops] = shop.asked_at(SHOPS)
+    assert shops.headers["x-tts-access-token"] == "access-1"
+    assert shops.query["sign"] == sign("hush-app", SHOPS, shops.query)
+    stored = await TokenFile(tmp_path / "tokens.json").load()
+    assert stored
+    assert stored.refresh_token == "refresh-1"
+    assert "access-1" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a+b/c",
+        "  a+b/c\n",
+        "https://me.example/back?app_key=k&code=a%2Bb%2Fc&locale=en",
+        "https://me.example/back?auth_code=a%2Bb%2Fc&state=code",
+    ],
+)
+def test_the_whole_address_is_as_good_as_the_code(text: str) -> None:
+    """People copy what the browser shows."""
+    assert code_of(text) == "a+b/c"
+
+
+@pytest.mark.parametrize("text", ["", " ", "https://me.example/back?error=hush", "x://?code="])
+def test_no_code_is_a_clear_error(text: str) -> None:
+    """It says what was expected, and quotes nothing."""
+    with pytest.raises(ConfigError, match="there is no authorization code") as caught:
+        code_of(text)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("user_type", [1, "1", None])
+async def test_who_is_no_seller_is_refused(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, user_type: Any
+) -> None:
+    """Nothing is stored, no shop is asked for."""
+    shop.answers[GET_TOKEN] = [envelope(data=pair(1, user_type=user_type))]
+    with pytest.raises(TokenError, match=f"user type {user_type!r}, not of a seller"):
+        await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    assert not (tmp_path / "tokens.json").exists()
+    assert not shop.asked_at(SHOPS)
+
+
+async def test_a_bad_code_is_told(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """36004004: one request, what to do, and neither the code nor the app's secret."""
+    shop.answers[GET_TOKEN] = [envelope(36004004, "code hush-code is bad for hush-app")]
+    with pytest.raises(TokenError, match=r"wrong, too old or used up.*use the new code") as caught:
+        await authorized("hush-code", shop.settings(tmp_path).tiktok_shop, session)
+    assert "hush" not in str(caught.value)
+    assert len(shop.asked) == 1
+
+
+async def test_an_old_pair_stays_until_the_new_one_is_stored(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """A failed authorization changes nothing, a good one replaces even a broken file."""
+    settings = shop.settings(tmp_path).tiktok_shop
+    path = tmp_path / "tokens.json"
+    path.touch(mode=0o600)
+    path.write_text("broken")
+    shop.answers[GET_TOKEN] = [raw(b"", status=500)]
+    with pytest.raises(SourceError):
+        await authorized("code-1", settings, session)
+    assert path.read_text() == "broken"
+
+    shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
+    await authorized("code-1", settings, session)
+    assert await TokenFile(path).load()
+
+
+async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The code is used up, so the message begins with what is done."""
+    shop.answers[SHOPS] = [envelope(105005, "no scope")]
+    with pytest.raises(
+        SourceError, match=r"the tokens are stored in .*tokens\.json, but the shops"
+    ):
+        await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    assert await TokenFile(tmp_path / "tokens.json").load()
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"shops": None}, {"shops": []}, {"shops": [17]}])
+async def test_a_strange_list_of_shops_is_no_traceback(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, data: Any
+) -> None:
+    """What is missing is empty."""
+    shop.answers[SHOPS] = [envelope(data=data)]
+    found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    assert not any(each.cipher for each in found.shops)
+
+
+@pytest.mark.parametrize("owner", ["access_token_file", "access_token_command"])
+async def test_tokens_of_another_owner_are_not_authorized_here(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, owner: str
+) -> None:
+    """Stored tokens would never be used; the code is not spent for nothing."""
+    other: dict[str, Any] = {"access_token": None, owner: "/x"}
+    settings = shop.settings(tmp_path, **other).tiktok_shop
+    with pytest.raises(ConfigError, match=f"{owner} is set"):
+        await authorized("code-1", settings, session)
+    assert not shop.asked

@@ -1,0 +1,242 @@
+"""The client against the sandbox, which knows nothing of the client's code."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import stamina
+
+from plumbing.config.settings import Settings
+from plumbing.errors import Error
+from publisher.errors import BadSnapshot, SourceError, TokenError
+from publisher.sandbox import Fault, Sandbox, SandboxOptions
+from publisher.sources import Answer
+from publisher.sources.factory import Sources
+from publisher.sources.tiktok.authorize import authorize
+from publisher.sources.tiktok.tokens.file_store import TokenFile
+from tests.publisher.sources.fake_shop import CATEGORIES, REFRESH, settings_at
+
+DAY = 24 * 3600
+
+
+@dataclass
+class Clock:
+    """The time of both sides, which a test can set."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        """Return Unix seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
+    async with Sandbox(SandboxOptions(categories=200, clock=clock, strict_refresh=True)) as sandbox:
+        yield sandbox
+
+
+def settings(
+    sandbox: Sandbox, folder: Path, catalog: dict[str, Any] | None = None, **tiktok_shop: Any
+) -> Settings:
+    first: dict[str, Any] = {
+        "app_key": sandbox.app_key,
+        "app_secret": sandbox.app_secret,
+        "access_token": sandbox.access_token,
+        "refresh_token": sandbox.refresh_token,
+    }
+    us = {"category_version": "v2", "shop_cipher": sandbox.shop_cipher, "locale": "en-US"}
+    return settings_at(sandbox.url, folder, {**us, **(catalog or {})}, **{**first, **tiktok_shop})
+
+
+async def fetch(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> Answer:
+    return await Sources(lambda: session, clock=clock).open("us", settings).fetch()
+
+
+def rows(answer: Answer) -> list[tuple[Any, ...]]:
+    fields = ("id", "parent_id", "local_name", "is_leaf")
+    found = orjson.loads(answer.body)["data"]["categories"]
+    return [tuple(row[field] for field in fields) for row in found]
+
+
+async def test_every_round_arrives_as_it_was_served(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
+) -> None:
+    """Signature, headers and parameters are right, odd names come through unharmed."""
+    source = Sources(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
+    seen = set()
+    for _ in range(3):
+        found = rows(await source.fetch())
+        assert found == [tuple(row) for row in sandbox.served]
+        seen.add(orjson.dumps(found))
+    assert len(seen) == 3
+
+
+async def test_tokens_are_refreshed_for_weeks(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
+) -> None:
+    """With a server that ends the old refresh token at once: one refresh a week, no failure."""
+    source = Sources(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
+    for _ in range(8 * 7):
+        await source.fetch()
+        clock.now += DAY
+    assert 8 <= sandbox.requests[REFRESH] <= 10
+    assert sandbox.requests[CATEGORIES] == 8 * 7 + 1  # once was an expired token tried
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.parse("code=36009003@1-2"),
+        Fault.parse("code=36009007@1"),
+        Fault.parse("code=36009002@1"),
+        Fault.parse("http=502@1-4"),
+        Fault.parse("retry-after=1@1"),
+        Fault.parse("retry-after=date@1"),
+        Fault.parse("cut@1"),
+        Fault.parse("truncate@1"),
+    ],
+    ids=lambda fault: f"{fault.kind}={fault.value}",
+)
+async def test_passing_trouble_is_bridged(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, fault: Fault
+) -> None:
+    """The snapshot comes within the same poll."""
+    sandbox.faults = [fault]
+    assert len(rows(await fetch(settings(sandbox, tmp_path), session, clock))) >= 200
+
+
+@pytest.mark.parametrize("code", [106001, 106013, 101000, 105005, 36009033, 12052217, 36009014])
+async def test_what_has_to_be_fixed_ends_the_poll(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, code: int
+) -> None:
+    """One request, with TikTok Shop's own words quoted."""
+    sandbox.faults = [Fault.parse(f"code={code}")]
+    with pytest.raises(SourceError, match=f"code {code}, message '.*request_id"):
+        await fetch(settings(sandbox, tmp_path), session, clock)
+    assert sandbox.requests[CATEGORIES] == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"tiktok_shop": {"app_secret": "hush"}}, "APP_SECRET is the secret of the app key"),
+        ({"tiktok_shop": {"app_key": "other"}}, "APP_SECRET is the secret of the app key"),
+        ({"catalog": {"shop_cipher": None}}, r"set shop_cipher in \[catalogs.us\]"),
+        ({"catalog": {"shop_cipher": "GCP_other"}}, r"check shop_cipher in \[catalogs.us\]"),
+        ({"catalog": {"category_version": None}}, 'set category_version = "v2"'),
+        ({"catalog": {"category_version": "v1"}}, 'set category_version = "v2"'),
+    ],
+)
+async def test_a_wrong_setting_is_named(
+    sandbox: Sandbox,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+    tmp_path: Path,
+    wrong: dict[str, dict[str, Any]],
+    says: str,
+) -> None:
+    """As the real gateway would find it."""
+    made = settings(sandbox, tmp_path, wrong.get("catalog"), **wrong.get("tiktok_shop", {}))
+    with pytest.raises(SourceError, match=says) as caught:
+        await fetch(made, session, clock)
+    assert "hush" not in str(caught.value)
+
+
+async def test_a_wrong_clock_is_measured(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """Ten minutes behind is more than TikTok Shop takes."""
+    async with Sandbox(SandboxOptions(categories=10)) as sandbox:
+        late = Clock(time.time() - 600)
+        with pytest.raises(SourceError, match=r"clock is (599|600|601) s behind TikTok Shop's"):
+            await fetch(settings(sandbox, tmp_path), session, late)
+
+
+async def test_a_bomb_is_refused(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
+) -> None:
+    """By the limit on the body, after decompression."""
+    sandbox.faults = [Fault.parse("bomb=200")]
+    with pytest.raises(BadSnapshot, match="max_body_bytes"):
+        await fetch(settings(sandbox, tmp_path), session, clock)
+
+
+@pytest.mark.parametrize("kind", ["slow", "drip"])
+async def test_an_answer_that_takes_too_long_is_given_up(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, kind: str
+) -> None:
+    """By request_timeout."""
+    sandbox.faults = [Fault.parse(f"{kind}=60")]
+    made = settings(sandbox, tmp_path, {"request_timeout": "200ms"})
+    with stamina.set_testing(True, attempts=1), pytest.raises(SourceError, match="request_timeout"):
+        await fetch(made, session, clock)
+
+
+async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """Six polls at two a second: Retry-After is waited for, and none fails."""
+    async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
+        source = Sources(lambda: session).open("us", settings(sandbox, tmp_path))
+        with stamina.set_testing(False):
+            for _ in range(6):
+                await source.fetch()
+        assert len(sandbox.served) > 0
+
+
+async def test_authorize_and_fetch(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
+) -> None:
+    """From the address in the browser to the first snapshot; the code is good once."""
+    made = settings(sandbox, tmp_path, access_token=None, refresh_token=None)
+    with pytest.raises(TokenError, match="run `category-publisher authorize`"):
+        await fetch(made, session, clock)
+
+    address = f"https://me.example/back?app_key=x&code={sandbox.auth_code}&locale=en"
+    clock.now = time.time()
+    found = await authorize(
+        address, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+    )
+    assert found.seller_name == sandbox.options.seller_name
+    assert [shop.cipher for shop in found.shops] == [sandbox.shop_cipher]
+    assert rows(await fetch(made, session, clock))
+
+    with pytest.raises(TokenError, match="code 36004004"):
+        await authorize(
+            sandbox.auth_code, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+        )
+
+
+async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """A creator's authorization stores nothing."""
+    async with Sandbox(SandboxOptions(categories=10, user_type=1)) as sandbox:
+        made = settings(sandbox, tmp_path)
+        with pytest.raises(TokenError, match="user type 1"):
+            await authorize(
+                sandbox.auth_code, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+            )
+    assert not made.tiktok_shop.token_file.exists()
+
+
+async def test_a_lost_grant_needs_an_authorization(
+    sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
+) -> None:
+    """A refresh token that was used up elsewhere: the error says what to run."""
+    thief = replace_folder(settings(sandbox, tmp_path), tmp_path / "thief")
+    made = settings(sandbox, tmp_path)
+    clock.now += 8 * DAY
+    await fetch(thief, session, clock)
+    with pytest.raises(Error, match=r"36004001.*run `category-publisher authorize`"):
+        await fetch(made, session, clock)
+
+
+def replace_folder(made: Settings, folder: Path) -> Settings:
+    shop = made.tiktok_shop.model_copy(update={"token_file": folder / "tokens.json"})
+    return made.model_copy(update={"tiktok_shop": shop})

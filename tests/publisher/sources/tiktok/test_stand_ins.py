@@ -1,0 +1,258 @@
+"""Another shop of the market stands in when the first answers no more, and only then."""
+
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from publisher.errors import SourceError, TokenError
+from publisher.sandbox import Fault, Sandbox, SandboxOptions, Shop
+from publisher.sources import Source
+from publisher.sources.factory import Sources
+from publisher.sources.tiktok.stand_ins import answering
+from tests.publisher.sources.fake_shop import (
+    CATEGORIES,
+    GOOD,
+    REFRESH,
+    Answer,
+    FakeShop,
+    envelope,
+    raw,
+    settings_at,
+)
+
+TWO = [{"shop_cipher": "hush-two"}, {"shop_cipher": "hush-three"}]
+
+
+class Market:
+    """Several shops: `fails` says how each cipher's shop fails; the others answer."""
+
+    def __init__(self, shop: FakeShop) -> None:
+        self.fails: dict[str, Any] = {}
+        shop.answers[CATEGORIES] = [self]
+        self._shop = shop
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        """Answer for the shop that is asked for."""
+        answer: Answer = self.fails.get(request.query["shop_cipher"], envelope(data=GOOD))
+        return await answer(request)
+
+    def asked(self) -> list[str]:
+        """Return the ciphers that were asked for, and forget them."""
+        found = [each.query["shop_cipher"] for each in self._shop.asked_at(CATEGORIES)]
+        self._shop.asked.clear()
+        return found
+
+
+@pytest.fixture
+def market(shop: FakeShop) -> Market:
+    return Market(shop)
+
+
+@pytest.fixture
+def source(shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path) -> Source:
+    catalog = {"shop_cipher": "hush-one", "stand_ins": TWO}
+    return Sources(lambda: session).open("us", shop.settings(tmp_path, catalog))
+
+
+async def misfit(request: web.Request) -> web.StreamResponse:
+    cipher = request.query["shop_cipher"]
+    return await envelope(101000, f"`shop_cipher` {cipher} is invalid", status=401)(request)
+
+
+CLOSED = [
+    envelope(36009043, "The shop is inactive", status=403),
+    envelope(36009044, "The seller is inactive", status=403),
+    misfit,
+]
+
+
+@pytest.mark.parametrize("failure", CLOSED)
+async def test_the_next_shop_is_asked_in_the_same_poll(
+    market: Market,
+    source: Source,
+    log_lines: list[MutableMapping[str, Any]],
+    failure: Any,
+) -> None:
+    """One line when it begins to stand in, one when the first is back; the first is tried first."""
+    market.fails["hush-one"] = failure
+    for _ in range(2):
+        await source.fetch()
+        assert market.asked() == ["hush-one", "hush-two"]
+        assert answering(source) == 1
+    market.fails["hush-two"] = failure
+    await source.fetch()
+    assert market.asked() == ["hush-one", "hush-two", "hush-three"]
+    assert answering(source) == 2
+    market.fails.clear()
+    for _ in range(2):
+        await source.fetch()
+        assert market.asked() == ["hush-one"]
+        assert answering(source) == 0
+    assert [(line["event"], line.get("stand_in")) for line in log_lines] == [
+        ("stand-in answers", 1),
+        ("stand-in answers", 2),
+        ("first shop answers again", None),
+    ]
+    assert "hush" not in str(log_lines)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        raw(b"", status=503),
+        envelope(36009002, "Too many requests", status=429),
+        envelope(36009003, "Internal error", status=500),
+        envelope(36009037, "Hourly limit"),
+        envelope(105005, "No scope", status=403),
+        envelope(36009033, "Address", status=403),
+        envelope(106001, "Signature", status=401),
+        envelope(12052217, "Needs v2"),
+        raw(b"<html>", status=404),
+    ],
+)
+async def test_trouble_that_any_shop_would_have_does_not_switch(
+    market: Market, source: Source, failure: Any
+) -> None:
+    """The poll fails as it would without stand-ins."""
+    market.fails["hush-one"] = failure
+    with pytest.raises(SourceError):
+        await source.fetch()
+    assert set(market.asked()) == {"hush-one"}
+
+
+@pytest.mark.parametrize(
+    "failure", [envelope(105005, "No scope", status=403), raw(b"<html>", status=404)]
+)
+async def test_a_broken_stand_in_is_passed_over(
+    market: Market, source: Source, failure: Any
+) -> None:
+    """Of whatever does not pass; if none answers, the first shop's reason is told too."""
+    market.fails |= {"hush-one": CLOSED[0], "hush-two": failure}
+    await source.fetch()
+    assert answering(source) == 2
+    market.fails["hush-three"] = failure
+    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: .*; stand-in 2"):
+        await source.fetch()
+
+
+async def test_trouble_that_passes_ends_the_poll_with_each_reason(
+    market: Market, source: Source
+) -> None:
+    """The next shop is not asked; when to ask again is kept."""
+    market.fails |= {"hush-one": CLOSED[0], "hush-two": envelope(36009037, "Hourly limit")}
+    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: ") as caught:
+        await source.fetch()
+    assert caught.value.not_before > 0
+    assert market.asked() == ["hush-one", "hush-two"]
+
+
+@pytest.mark.parametrize(
+    ("catalog", "stand_in", "commands"),
+    [
+        ({}, {}, ["authorize", "authorize"]),
+        ({"token_file": "us.json"}, {}, ["authorize --catalog us", "authorize --catalog us"]),
+        (
+            {},
+            {"token_file": "two.json"},
+            ["authorize", "authorize --catalog us --stand-in 1"],
+        ),
+    ],
+)
+async def test_the_advice_names_whose_tokens_are_wanted(
+    shop: FakeShop,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+    catalog: dict[str, str],
+    stand_in: dict[str, str],
+    commands: list[str],
+) -> None:
+    """`--catalog` and `--stand-in` where the tokens are theirs alone."""
+    catalog, stand_in = (
+        {key: str(tmp_path / value) for key, value in each.items()} for each in (catalog, stand_in)
+    )
+    made = {**catalog, "shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **stand_in}]}
+    shop.answers[CATEGORIES] = [envelope(101000, "misfit", status=401)]
+    settings = shop.settings(tmp_path, made)
+    with pytest.raises(SourceError) as caught:
+        await Sources(lambda: session).open("us", settings).fetch()
+    assert re.findall(r"`category-publisher (.+?)` lists", str(caught.value)) == commands
+
+    none = shop.settings(tmp_path, made, access_token=None, refresh_token=None)
+    with pytest.raises(SourceError) as caught:
+        await Sources(lambda: session).open("us", none).fetch()
+    assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands
+
+
+async def test_when_none_answers_each_reason_is_told(market: Market, source: Source) -> None:
+    """By the shop's place in the list, without its cipher."""
+    for cipher, failure in zip(("hush-one", "hush-two", "hush-three"), CLOSED, strict=True):
+        market.fails[cipher] = failure
+    with pytest.raises(SourceError) as caught:
+        await source.fetch()
+    text = str(caught.value)
+    assert "no shop of this market answers: first shop: " in text
+    assert "; stand-in 1: " in text
+    assert "; stand-in 2: " in text
+    assert "36009043" in text
+    assert "stand-in 2 of [catalogs.us]" in text
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize("code", [36004001, 36004005])
+async def test_an_ended_authorization_switches_to_another_sellers_tokens(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, code: int
+) -> None:
+    """The stand-in has an app and tokens of its own."""
+
+    async def judge(request: web.Request) -> web.StreamResponse:
+        good = request.headers["x-tts-access-token"] == "access-9"
+        expired = envelope(105002, "Expired", status=401)
+        return await (envelope(data=GOOD) if good else expired)(request)
+
+    shop.answers[CATEGORIES] = [judge]
+    shop.answers[REFRESH] = [envelope(code, "ended")]
+    own = {"access_token": "access-9", "token_file": tmp_path / "nine.json", "app_key": "key-9"}
+    catalog = {"shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **own}]}
+    source = Sources(lambda: session).open("us", shop.settings(tmp_path, catalog))
+    await source.fetch()
+    assert answering(source) == 1
+    assert shop.asked[-1].query["app_key"] == "key-9"
+
+
+async def test_broken_local_tokens_do_not_switch(
+    market: Market, source: Source, tmp_path: Path
+) -> None:
+    """A token file that others can read is to be mended here, not got around."""
+    (tmp_path / "tokens.json").touch(mode=0o644)
+    with pytest.raises(TokenError, match="chmod 600"):
+        await source.fetch()
+    assert not market.asked()
+
+
+async def test_the_sandbox_has_an_inactive_shop(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Switching and back, against a server that knows nothing of the client's code."""
+    shops = (Shop(cipher="one"), Shop(cipher="two"))
+    async with Sandbox(SandboxOptions(categories=20, shops=shops)) as sandbox:
+        catalog = {
+            "category_version": "v2",
+            "shop_cipher": "one",
+            "stand_ins": [{"shop_cipher": "two"}],
+        }
+        app = {"app_key": sandbox.app_key, "app_secret": sandbox.app_secret}
+        tokens = {"access_token": sandbox.access_token, "refresh_token": sandbox.refresh_token}
+        settings = settings_at(sandbox.url, tmp_path, catalog, **app, **tokens)
+        source = Sources(lambda: session).open("us", settings)
+        for fault, place in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
+            sandbox.faults = [Fault.parse(fault)] if fault else []
+            await source.fetch()
+            assert answering(source) == place
+        sandbox.faults = [Fault.parse("code=36009044")]
+        with pytest.raises(SourceError, match=r"stand-in 1: .*36009044"):
+            await source.fetch()

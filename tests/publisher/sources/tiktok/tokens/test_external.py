@@ -1,0 +1,162 @@
+"""Access tokens of another system: read before each fetch and again on 105002, never refreshed."""
+
+import asyncio
+import shlex
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from publisher.errors import TokenError
+from publisher.sources.factory import Sources
+from publisher.sources.read_file import Unreadable
+from publisher.sources.tiktok.tokens import external as other_tokens
+from tests.publisher.sources.fake_shop import CATEGORIES, GOOD, FakeShop, envelope
+from tests.support.waiting import eventually
+
+EXPIRED = envelope(105002, "Expired credentials", status=401)
+
+
+def sent(shop: FakeShop) -> list[str]:
+    return [asked.headers["x-tts-access-token"] for asked in shop.asked_at(CATEGORIES)]
+
+
+def private(path: Path, content: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text(content)
+    return path
+
+
+def shell(script: str) -> str:
+    return shlex.join(["sh", "-c", script])
+
+
+async def fetch(shop: FakeShop, session: aiohttp.ClientSession, folder: Path, **owner: Any) -> None:
+    settings = shop.settings(folder, access_token=None, refresh_token=None, **owner)
+    await Sources(lambda: session).open("us", settings).fetch()
+
+
+async def failure(
+    shop: FakeShop, session: aiohttp.ClientSession, folder: Path, **owner: Any
+) -> str:
+    with pytest.raises(TokenError) as caught:
+        await fetch(shop, session, folder, **owner)
+    assert "hush" not in str(caught.value)
+    return str(caught.value)
+
+
+async def test_the_file_is_read_before_each_fetch(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Its owner may replace it at any time; blanks around the token do not matter."""
+    path = private(tmp_path / "token", "one\n")
+    settings = shop.settings(tmp_path, access_token=None, access_token_file=path)
+    source = Sources(lambda: session).open("us", settings)
+    await source.fetch()
+    path.write_text("  two  \n")
+    await source.fetch()
+    assert sent(shop) == ["one", "two"]
+
+
+async def test_a_refused_token_is_read_again(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Another one is tried once; nothing is ever refreshed."""
+    shop.answers[CATEGORIES] = [EXPIRED, envelope(data=GOOD)]
+    counter = tmp_path / "count"
+    counter.write_text("")
+    command = shell(f"printf x >> {counter}; printf token-; cat {counter}")
+    await fetch(shop, session, tmp_path, access_token_command=command)
+    assert sent(shop) == ["token-x", "token-xx"]
+    assert len(shop.asked) == 2
+
+
+async def test_the_same_token_again_is_its_owners_business(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """It is not sent a second time, and the message names who has to act."""
+    shop.answers[CATEGORIES] = [EXPIRED]
+    path = private(tmp_path / "token", "hush")
+    text = await failure(shop, session, tmp_path, access_token_file=path)
+    assert f"access_token_file {path} still gives the access token" in text
+    assert len(shop.asked) == 1
+
+
+async def test_a_file_that_gives_no_token_is_named(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Missing, open to others, a folder, empty, several words, binary."""
+    path = tmp_path / "token"
+    say = partial(failure, shop, session, tmp_path, access_token_file=path)
+    assert f"access_token_file {path} does not exist" in await say()
+    private(path, "hush")
+    path.chmod(0o640)
+    assert f"run `chmod 600 {path}`" in await say()
+    path.chmod(0o600)
+    for content in ("", " \n", "hush hush", "hush\nhush", "hush\0", "hüsh"):
+        path.write_text(content)
+        assert "gives no token" in await say()
+    path.unlink()
+    path.mkdir()
+    assert "is a folder" in await say()
+    assert not shop.asked
+
+
+async def test_a_command_that_gives_no_token_is_named_without_its_words(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Not there, failing, silent, endless: never its arguments and its output."""
+
+    async def say(command: str) -> str:
+        return await failure(shop, session, tmp_path, access_token_command=command)
+
+    assert "cannot be run: No such file" in await say("/no/such/thing --key hush")
+    told = await say(shell("echo hush; echo hush >&2; exit 3"))
+    assert "access_token_command sh failed with exit code 3" in told
+    assert "gives no token" in await say("true")
+    assert "prints more than" in await say("yes hush")
+    assert "gives no token" in await say(shell("echo hush hush"))
+
+
+async def test_the_command_runs_without_a_shell(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """What a shell would expand or run stays text."""
+    await fetch(shop, session, tmp_path, access_token_command="printf %s '$HOME;`id`'")
+    assert sent(shop) == ["$HOME;`id`"]
+
+
+async def test_a_command_that_is_cancelled_is_ended(tmp_path: Path) -> None:
+    """With its children: nothing of ours stays behind."""
+    pids = tmp_path / "pids"
+    script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
+    task = asyncio.create_task(other_tokens.from_command(["sh", "-c", script]))
+    await eventually(lambda: asyncio.to_thread(pids.exists))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    ended = [int(pid) for pid in pids.read_text().split()]
+
+    async def are_gone() -> bool:
+        return not any(_lives(pid) for pid in ended)
+
+    assert len(ended) == 2
+    await eventually(are_gone)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("script", ["sleep 600", "echo hush; sleep 600 & exit 0"])
+async def test_a_command_that_does_not_end_is_ended(script: str) -> None:
+    """Even if it is only a child of it that keeps the output open."""
+    async with asyncio.timeout(10):
+        with pytest.raises(Unreadable, match=r"did not end within 0\.2 s"):
+            await other_tokens.from_command(["sh", "-c", script], seconds=0.2)

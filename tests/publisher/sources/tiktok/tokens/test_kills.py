@@ -1,0 +1,133 @@
+"""Whenever a process is stopped or killed, the token file holds a whole pair (fact sheet, Tokens).
+
+The processes are real ones, killed by the shop at the very moment that a test is about.
+"""
+
+import asyncio
+import os
+import random
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from publisher.sources.tiktok.client import Api
+from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.tokens.pair import TokenPair
+from publisher.sources.tiktok.tokens.refreshed import OwnTokens
+from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair
+from tests.publisher.sources.token_processes import SECONDS, killed, running, said
+
+
+@pytest.fixture
+async def file(tmp_path: Path) -> TokenFile:
+    """Give the token file with the pair 0 in it."""
+    file = TokenFile(tmp_path / "tokens.json")
+    await file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
+    return file
+
+
+async def tokens(file: TokenFile) -> tuple[str, str | None]:
+    found = await file.load()
+    assert found
+    return found.access_token, found.refresh_token
+
+
+async def test_killed_before_the_request(shop: FakeShop, file: TokenFile) -> None:
+    """The old pair stays, and the lock goes with the process."""
+    shop.answers[REFRESH] = [envelope(data=pair(1))]
+    async with file.locked(), running("refresher", shop.url, file.path.parent) as process:
+        await killed(process)
+    assert not shop.asked
+    assert await tokens(file) == ("access-0", "refresh-0")
+    async with asyncio.timeout(SECONDS), file.locked():
+        pass
+
+
+async def test_killed_after_the_request_before_the_store(
+    shop: FakeShop, session: aiohttp.ClientSession, file: TokenFile
+) -> None:
+    """The old pair stays, and somebody else can refresh with it at once."""
+    victim: list[asyncio.subprocess.Process] = []
+    is_known = asyncio.Event()
+
+    async def kill(request: web.Request) -> web.StreamResponse:
+        await is_known.wait()
+        await killed(victim[0])
+        return await envelope(data=pair(1))(request)
+
+    shop.answers[REFRESH] = [kill, envelope(data=pair(2))]
+    async with running("refresher", shop.url, file.path.parent) as process:
+        victim.append(process)
+        is_known.set()
+        assert await said(process) == ""
+        await killed(process)
+        assert process.returncode == -signal.SIGKILL
+    assert await tokens(file) == ("access-0", "refresh-0")
+
+    settings = shop.settings(file.path.parent).tiktok_shop
+    own = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"), file)
+    assert await own.renewed("access-0") == "access-2"
+
+
+async def test_killed_after_the_store(shop: FakeShop, file: TokenFile) -> None:
+    """The new pair is in the file before anybody uses it."""
+    shop.answers[REFRESH] = [envelope(data=pair(1))]
+    async with running("refresher", shop.url, file.path.parent) as process:
+        assert await said(process) == "access-1"
+        await killed(process)
+    assert await tokens(file) == ("access-1", "refresh-1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_stopped_in_the_middle_of_a_refresh(
+    shop: FakeShop, file: TokenFile, number: signal.Signals
+) -> None:
+    """A stop signal waits for the answer: it is stored, and the exit is clean."""
+    victim: list[asyncio.subprocess.Process] = []
+    is_known = asyncio.Event()
+
+    async def stop(request: web.Request) -> web.StreamResponse:
+        await is_known.wait()
+        os.kill(victim[0].pid, number)
+        return await envelope(data=pair(1))(request)
+
+    shop.answers[REFRESH] = [stop]
+    async with running("refresher", shop.url, file.path.parent) as process:
+        victim.append(process)
+        is_known.set()
+        async with asyncio.timeout(SECONDS):
+            assert await process.wait() == 0
+    assert await tokens(file) == ("access-1", "refresh-1")
+
+
+async def test_killed_at_any_moment_of_a_store(shop: FakeShop, file: TokenFile) -> None:
+    """The file is never torn: its two tokens belong together, and it is its owner's alone."""
+    dice = random.Random(7)
+    for _ in range(8):
+        async with running("storer", shop.url, file.path.parent) as process:
+            await asyncio.sleep(dice.uniform(0.0, 0.05))  # the moment is what is tried
+            await killed(process)
+        access, refresh = await tokens(file)
+        assert refresh == access.replace("access", "refresh")
+        assert file.path.stat().st_mode & 0o777 == 0o600
+    await file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
+    assert sorted(path.name for path in file.path.parent.iterdir()) == ["tokens.json"]
+
+
+async def test_one_refresher_at_a_time(
+    shop: FakeShop, session: aiohttp.ClientSession, file: TokenFile
+) -> None:
+    """Of two processes and eight tasks that find the token refused, one refreshes for all."""
+    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
+    settings = shop.settings(file.path.parent).tiktok_shop
+    owns = [OwnTokens(settings, Api(settings, session, section=""), file) for _ in range(4)]
+    async with (
+        running("refresher", shop.url, file.path.parent) as one,
+        running("refresher", shop.url, file.path.parent) as two,
+    ):
+        got = await asyncio.gather(*(own.renewed("access-0") for own in owns + owns))
+        assert {*got, await said(one), await said(two)} == {"access-1"}
+    assert len(shop.asked_at(REFRESH)) == 1

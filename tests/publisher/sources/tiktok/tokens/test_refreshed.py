@@ -1,0 +1,242 @@
+"""Tokens that are ours to refresh: which one is used, and when another one is got."""
+
+import asyncio
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from plumbing.errors import ConfigError
+from publisher.errors import SourceError, TokenError, Transient
+from publisher.sources.tiktok.client import Api
+from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.tokens.pair import TokenPair
+from publisher.sources.tiktok.tokens.refreshed import OwnTokens
+from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair, raw
+
+DAY = 24 * 3600
+
+
+def own(
+    shop: FakeShop,
+    session: aiohttp.ClientSession,
+    folder: Path,
+    later: float = 0,
+    **settings: Any,
+) -> OwnTokens:
+    """Return own tokens whose clock is `later` seconds ahead."""
+    made = shop.settings(folder, **settings).tiktok_shop
+    api = Api(made, session, section="[catalogs.us]", clock=lambda: time.time() + later)
+    return OwnTokens(made, api, TokenFile(made.token_file))
+
+
+async def stored(folder: Path) -> TokenPair:
+    found = await TokenFile(folder / "tokens.json").load()
+    assert found
+    return found
+
+
+async def test_the_file_wins_over_the_environment(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The environment's pair is for the start only, and the file is read at every call."""
+    tokens = own(shop, session, tmp_path)
+    assert await tokens.current() == "access-0"
+    await TokenFile(tmp_path / "tokens.json").store(
+        TokenPair(access_token="access-5", refresh_token="refresh-5")
+    )
+    assert await tokens.current() == "access-5"
+    assert not shop.asked
+
+
+async def test_no_tokens_is_one_clear_line(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """It names the command, the file and the environment variables."""
+    tokens = own(shop, session, tmp_path, access_token=None, refresh_token=None)
+    with pytest.raises(TokenError) as caught:
+        await tokens.current()
+    for word in (
+        "category-publisher authorize",
+        str(tmp_path / "tokens.json"),
+        "CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN",
+    ):
+        assert word in str(caught.value)
+
+
+async def test_without_a_refresh_token_there_is_no_renewal(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The access token serves to its end; then the missing variable is named."""
+    tokens = own(shop, session, tmp_path, refresh_token=None)
+    assert await tokens.current() == "access-0"
+    with pytest.raises(TokenError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"):
+        await tokens.renewed("access-0")
+    assert not shop.asked
+
+
+@pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "schlüssel"])
+def test_a_token_that_is_none_is_refused_at_once(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, bad: str
+) -> None:
+    """The environment variable is named, its value is not."""
+    with pytest.raises(ConfigError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN") as caught:
+        own(shop, session, tmp_path, access_token=bad)
+    assert not bad or bad not in str(caught.value)
+
+
+async def test_a_pair_is_refreshed_ahead_of_its_end(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Six of its seven days it is used, in the last one it is replaced, once."""
+    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(data=pair(2, life=14 * DAY))]
+    await own(shop, session, tmp_path).renewed("access-0")
+    assert await own(shop, session, tmp_path, 5.9 * DAY).current() == "access-1"
+    late = own(shop, session, tmp_path, 6.1 * DAY)
+    assert await late.current() == "access-2"
+    assert await late.current() == "access-2"
+    assert len(shop.asked_at(REFRESH)) == 2
+    assert (await stored(tmp_path)).refresh_token == "refresh-2"
+
+
+@pytest.mark.parametrize(
+    "trouble", [raw(b"", status=503), envelope(36004001, "expired"), envelope(106001, "sign")]
+)
+async def test_an_early_refresh_may_fail_while_the_token_is_good(
+    shop: FakeShop,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+    log_lines: list[MutableMapping[str, Any]],
+    trouble: Any,
+) -> None:
+    """The polls go on, and ask once a minute; one line when it begins, one when it ends."""
+    shop.answers[REFRESH] = [envelope(data=pair(1)), trouble]
+    await own(shop, session, tmp_path).renewed("access-0")
+    settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
+    api = Api(settings, session, section="", clock=lambda: time.time() + later[0])
+    tokens = OwnTokens(settings, api, TokenFile(settings.token_file))
+    for _ in range(3):
+        assert await tokens.current() == "access-1"
+    assert len(shop.asked_at(REFRESH)) == 2
+    later[0] += 61
+    assert await tokens.current() == "access-1"
+    shop.answers[REFRESH] = [envelope(data=pair(2, life=30 * DAY))]
+    assert await tokens.current() == "access-1"
+    later[0] += 61
+    assert await tokens.current() == "access-2"
+    assert await tokens.current() == "access-2"
+    assert len(shop.asked_at(REFRESH)) == 4
+    assert [line["log_level"] for line in log_lines] == ["warning", "info"]
+    assert "hush" not in str(log_lines)
+    assert "refresh-1" not in str(log_lines)
+
+
+async def test_an_expired_token_is_not_even_tried(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Past its end a failing refresh is the poll's failure."""
+    shop.answers[REFRESH] = [envelope(data=pair(1)), raw(b"", status=503)]
+    await own(shop, session, tmp_path).renewed("access-0")
+    with pytest.raises(Transient, match="HTTP 503"):
+        await own(shop, session, tmp_path, 7.1 * DAY).current()
+    assert len(shop.asked_at(REFRESH)) == 1 + 5
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [(36004001, "expired, or is used up"), (36004005, "no such authorization")],
+)
+async def test_a_refused_refresh_needs_an_authorization(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, code: int, says: str
+) -> None:
+    """One request; the message names the command; the stored pair stays as it is."""
+    shop.answers[REFRESH] = [envelope(code, "refresh-0 is bad", status=400)]
+    with pytest.raises(TokenError, match=f"{says}.*run `category-publisher authorize`") as caught:
+        await own(shop, session, tmp_path).renewed("access-0")
+    assert "refresh-0" not in str(caught.value)
+    assert len(shop.asked) == 1
+    assert not (tmp_path / "tokens.json").exists()
+
+
+async def test_a_lost_answer_is_told_as_what_it_may_mean(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The refresh may have used up the old pair: the error says so, and names no secret."""
+
+    async def vanish(request: web.Request) -> web.StreamResponse:
+        assert request.transport
+        request.transport.abort()
+        return web.Response()
+
+    shop.answers[REFRESH] = [vanish]
+    with pytest.raises(
+        Transient, match=r"may have been replaced.*run `category-publisher auth"
+    ) as e:
+        await own(shop, session, tmp_path).renewed("access-0")
+    assert "hush" not in str(e.value)
+    assert "refresh-0" not in str(e.value)
+
+    shop.answers[REFRESH] = [vanish, envelope(data=pair(1))]
+    assert await own(shop, session, tmp_path).renewed("access-0") == "access-1"
+
+
+async def test_an_unreachable_server_has_lost_nothing(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Nothing was sent, so nothing is said of used-up tokens."""
+    async with FakeShop() as shop:
+        tokens = own(shop, session, tmp_path)
+    with pytest.raises(Transient, match="cannot connect") as caught:
+        await tokens.renewed("access-0")
+    assert "replaced" not in str(caught.value)
+
+
+async def test_tokens_that_could_not_be_stored_are_not_asked_for(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Storing is tried first: a new pair that finds no place would be lost."""
+    shop.answers[REFRESH] = [envelope(data=pair(1))]
+    (tmp_path / "tokens.json.next").mkdir()
+    with pytest.raises(TokenError, match="tokens cannot be stored"):
+        await own(shop, session, tmp_path).renewed("access-0")
+    assert not shop.asked
+
+
+async def test_a_refresh_that_was_cancelled_stores_its_answer(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """However often it is cancelled; the cancellation takes its effect afterwards."""
+    has_come, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        has_come.set()
+        await may_answer.wait()
+        return await envelope(data=pair(1))(request)
+
+    shop.answers[REFRESH] = [wait]
+    task = asyncio.create_task(own(shop, session, tmp_path).renewed("access-0"))
+    await has_come.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    may_answer.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await stored(tmp_path)).access_token == "access-1"
+    async with asyncio.timeout(10), TokenFile(tmp_path / "tokens.json").locked():
+        pass
+
+
+async def test_an_answer_without_tokens_changes_nothing(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Whatever else calls itself a success."""
+    for answer in (envelope(data=None), envelope(data={}), raw(b"<html>"), raw(b"[]")):
+        shop.answers[REFRESH] = [answer]
+        with pytest.raises(SourceError, match="answer"):
+            await own(shop, session, tmp_path).renewed("access-0")
+    assert not (tmp_path / "tokens.json").exists()

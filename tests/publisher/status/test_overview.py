@@ -1,0 +1,104 @@
+"""What stands in Redis of many catalogs, whatever somebody has written there."""
+
+import json
+
+import pytest
+import redis.asyncio
+
+from plumbing import clock
+from plumbing.errors import RedisError
+from publisher.polling.poll import Catalog, poll_once
+from publisher.status.overview import Lag, all_catalogs, overviews
+from publisher.status.problems import problems
+from tests.support.scripted_source import ScriptedSource
+from tests.support.trees import wide
+
+HOSTILE = [
+    {"offset": "99999999999999999999999-1"},
+    {"offset": "99999999999999999999-1"},
+    {"offset": "9223372036854775807-18446744073709551615"},
+    {"offset": "\u0661-\u0661"},
+    {"offset": "1-1 COUNT"},
+    {"offset": ["1-1"]},
+    {"offset": None},
+    {"sequence": -1e300},
+    {"sequence": 1e300},
+    {"sequence": -5},
+    {"sequence": 10**40},
+    {"sequence": "1"},
+    {"sequence": True},
+    {"epoch": ["x"]},
+]
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, [1], "x", None, "x" * 1_000_000])
+async def test_what_a_consumer_writes_blinds_nobody(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, hostile: object
+) -> None:
+    """It may write only its own checkpoint; so that is all it can spoil."""
+    source.says(wide(3))
+    place = (await poll_once(catalog)).place
+    assert place is not None
+    sane = {"epoch": place.epoch, "sequence": 1, "offset": "1-1", "digest": "0"}
+    value = {**sane, **hostile} if isinstance(hostile, dict) else hostile
+    await client.hset("catalog:{us}:consumers", "evil", json.dumps(value))
+    await client.hset("catalog:{us}:consumers", "sane", json.dumps(sane))
+    us, other = await overviews(client, ["us", "other"])
+    assert us["lags"]["sane"].events == 2
+    assert us["lags"]["evil"].events in {None, 2}
+    assert other["lags"] == {}
+    assert problems(us, clock.now(), kept=False) == []
+
+
+async def test_in_step(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """A consumer at the state's sequence is behind by nothing."""
+    source.says(wide(3))
+    place = (await poll_once(catalog)).place
+    assert place is not None
+    at = {"epoch": place.epoch, "sequence": 3, "offset": "1-1"}
+    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
+    (us,) = await overviews(client, ["us"])
+    assert us["lags"] == {"mirror": Lag(0, 0.0)}
+
+
+async def test_in_another_epoch_without_an_event(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """After minutes that is a problem, though no event says since when: the commit does."""
+    source.says(wide(3))
+    await poll_once(catalog)
+    await client.delete("catalog:{us}:events")
+    await client.hset("catalog:{us}:meta", "committed_at", "2026-01-01T00:00:00.000Z")
+    at = {"epoch": "00000000", "sequence": 3, "offset": "1-1"}
+    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
+    (us,) = await overviews(client, ["us"])
+    *_, problem = problems(us, clock.now(), kept=False)
+    assert problem.what.startswith("consumer mirror is in another epoch for ")
+
+
+async def test_keys_of_another_type(
+    client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
+) -> None:
+    """All of them are named as one problem, and what can be read is shown."""
+    source.says(wide(3))
+    await poll_once(catalog)
+    for part in ("meta", "events"):
+        await client.delete(f"catalog:{{us}}:{part}")
+        await client.set(f"catalog:{{us}}:{part}", "x")
+    us, other = await overviews(client, ["us", "other"])
+    (problem,) = problems(us, clock.now())
+    assert problem.what == (
+        "it cannot be read: Redis key catalog:{us}:meta is no hash, catalog:{us}:events is no "
+        "stream: something else writes there; rename or delete that key"
+    )
+    assert us["rows"] == 3
+    assert other["error"] == ""
+
+
+async def test_the_set_of_catalogs_is_something_else(client: redis.asyncio.Redis) -> None:
+    """It is named."""
+    await client.set("catalogs", "x")
+    with pytest.raises(RedisError, match="Redis key catalogs is no set: something else writes"):
+        await all_catalogs(client)

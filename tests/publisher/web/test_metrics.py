@@ -1,0 +1,211 @@
+"""The metrics: what they say, that tools can read them, and that docs/metrics.md tells of each."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import orjson
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families as text_format
+
+from publisher.errors import ShopClosed
+from publisher.sources import Answer
+from publisher.sources.tiktok.stand_ins import StandIns
+from publisher.state.redis_values import text
+from tests.publisher.web.conftest import Serve, Site, sources_of
+from tests.support.paths import DOCS
+from tests.support.scripted_source import ScriptedSource
+from tests.support.trees import tree, wide
+from tests.support.valkey import Valkey
+
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+ODD = 'a"b\\c\n<b>\u202e'
+METRICS_PAGE = DOCS / "metrics.md"
+
+
+async def told(site: Site) -> dict[tuple[str, ...], float]:
+    """Return all samples: (name, label values…) → value."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_format(await site.text("/metrics"))
+        for sample in family.samples
+    }
+
+
+async def test_what_they_say_of_catalogs(site: Site) -> None:
+    """Size, sequence, age, hold, lease, changes and a consumer's lag, as they are."""
+    checkpoint = {"epoch": "0" * 8, "sequence": 3, "offset": "0-0"}
+    await site.daemon.client.hset("catalog:{us}:consumers", ODD, orjson.dumps(checkpoint))
+    epoch = await site.daemon.client.hget("catalog:{us}:meta", "epoch")
+    checkpoint["epoch"] = text(epoch)
+    await site.daemon.client.hset("catalog:{us}:consumers", "mirror", orjson.dumps(checkpoint))
+    await site.shows(
+        "/metrics", 'category_publisher_consumer_lag_events{catalog="us",consumer="mirror"} 27.0'
+    )
+    found = await told(site)
+    about = {name[0]: value for name, value in found.items() if name[1:] == ("us",)}
+    assert about.pop("category_publisher_snapshot_age_seconds") < 60
+    assert 0 < about.pop("category_publisher_next_poll_seconds") <= 3600 * 1.1
+    assert about == {
+        "category_publisher_last_poll_failed": 0,
+        "category_publisher_categories": 30,
+        "category_publisher_sequence": 30,
+        "category_publisher_hold": 0,
+        "category_publisher_lease_held": 1,
+        "category_publisher_poll_interval_seconds": 3600,
+    }
+    assert found["category_publisher_changes_total", "us", "added"] == 30
+    assert found["category_publisher_changes_total", "us", "removed"] == 0
+    assert found["category_publisher_consumer_lag_seconds", "us", "mirror"] < 60
+    assert ("category_publisher_consumer_lag_events", "us", ODD) not in found
+    assert ("category_publisher_consumer_lag_seconds", "us", ODD) in found
+
+
+async def test_what_they_say_of_the_process(site: Site) -> None:
+    """Polls by outcome, leases, tokens, Redis."""
+    found = await told(site)
+    assert found["category_publisher_poll_duration_seconds_count", "changed"] == 2
+    assert found["category_publisher_poll_duration_seconds_count", "failed"] == 0
+    assert found["category_publisher_leases",] == found["category_publisher_catalogs",] == 2
+    assert found["category_publisher_ready",] == found["category_publisher_redis_up",] == 1
+    expiry = "category_publisher_token_expiry_timestamp_seconds"
+    assert found[expiry, "tokens.json", "access"] == 2_000_000_000
+    assert (expiry, "tokens.json", "refresh") not in found
+    assert found["category_publisher_redis_errors_total", "oom"] == 0
+
+
+async def test_a_hold_and_a_failure(site: Site, sources: dict[str, ScriptedSource]) -> None:
+    """Each shows in its gauge and among the polls."""
+    sources["us"].says(tree(("1", "0")))
+    sources["uk"].body = b"no tree"
+    site.daemon.replace(site.daemon.catalogs, [])
+    await site.shows(
+        "/metrics",
+        'category_publisher_hold{catalog="us"} 1.0',
+        'category_publisher_last_poll_failed{catalog="uk"} 1.0',
+        'category_publisher_poll_duration_seconds_count{outcome="held"} 1.0',
+        'category_publisher_poll_duration_seconds_count{outcome="failed"} 1.0',
+    )
+
+
+async def test_a_refusal_of_redis_is_counted(
+    site: Site, sources: dict[str, ScriptedSource]
+) -> None:
+    """By the server's word."""
+    sources["us"].says(wide(31))
+    await site.daemon.client.config_set("maxmemory", 1)
+    try:
+        site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
+
+        async def is_counted() -> bool:
+            return (await told(site))["category_publisher_redis_errors_total", "oom"] > 0
+
+        async with asyncio.timeout(20):
+            while not await is_counted():
+                await asyncio.sleep(0.01)
+    finally:
+        await site.daemon.client.config_set("maxmemory", 0)
+
+
+async def test_a_sum_over_publishers_counts_each_catalog_once(
+    serve: Serve, empty_valkey: Valkey
+) -> None:
+    """Each tells of those alone whose leases it holds."""
+    names = ["a", "b", "c", "d"]
+    sites = [await serve(empty_valkey, **sources_of(names)) for _ in range(2)]
+
+    async def sizes() -> list[str]:
+        answers = [await each.text("/metrics") for each in sites]
+        found = [re.findall(r'publisher_categories\{catalog="(.)"', each) for each in answers]
+        return sorted(chain(*found)) if all(len(each) == 2 for each in found) else []
+
+    async with asyncio.timeout(30):
+        while await sizes() != names:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_meta_that_somebody_scrambled(site: Site) -> None:
+    """What is no number is not told, and hurts nothing else."""
+    await site.daemon.client.hset("catalog:{us}:meta", "count", "many")
+    await site.daemon.client.hset("catalog:{us}:meta", "sequence", "9" * 5000)
+    await site.daemon.client.hset("catalog:{us}:status", "succeeded_at", "long ago")
+
+    async def look() -> bool:
+        found = await told(site)
+        gone = ("categories", "sequence", "snapshot_age_seconds")
+        return not any((f"category_publisher_{name}", "us") in found for name in gone)
+
+    async with asyncio.timeout(20):
+        while not await look():
+            await asyncio.sleep(0.01)
+    assert ("category_publisher_categories", "uk") in await told(site)
+
+
+async def test_tools_can_read_them(site: Site) -> None:
+    """The text format with promtool, OpenMetrics with prometheus-client's parser."""
+    checkpoint = b'{"epoch":"x","sequence":3,"offset":"0-0"}'
+    await site.daemon.client.hset("catalog:{us}:consumers", ODD, checkpoint)
+    plain = await site.text("/metrics")
+    _, strict = await site.get("/metrics", Accept=OPEN_METRICS)
+    assert strict.endswith("# EOF\n")
+    assert {
+        family.name
+        for family in open_metrics(strict)  # type: ignore[no-untyped-call]
+    } == {family.name.removesuffix("_info") for family in families(plain)}
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not here: install the system package prometheus")
+    done = await asyncio.to_thread(_promtool, plain)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _promtool(answer: str) -> Any:
+    return subprocess.run(
+        ["promtool", "check", "metrics"],  # noqa: S607  wherever it is
+        input=answer, capture_output=True, encoding="utf-8", timeout=30, check=False,
+    )  # fmt: skip
+
+
+def families(answer: str) -> Iterator[Metric]:
+    """Return what is told, without the times of creation, which are families only here."""
+    return (each for each in text_format(answer) if not each.name.endswith("_created"))
+
+
+class Closed(ScriptedSource):
+    """A shop that answers no more."""
+
+    async def fetch(self) -> Answer:
+        """Refuse."""
+        raise ShopClosed("the shop is inactive")
+
+
+async def test_a_stand_in_that_answers_is_told(
+    serve: Serve, empty_valkey: Valkey, sources: dict[str, ScriptedSource]
+) -> None:
+    """By its number; a catalog without stand-ins has no sample."""
+    market = StandIns("us", [Closed(), sources["us"]])
+    site = await serve(empty_valkey, us=market, uk=sources["uk"])
+    text = await site.shows("/metrics", 'category_publisher_stand_in{catalog="us"} 1.0')
+    assert 'stand_in{catalog="uk"}' not in text
+
+
+async def test_the_page_tells_of_each_metric(site: Site) -> None:
+    """docs/metrics.md names each with its labels, and no other."""
+    found = {}
+    for family in families(await site.text("/metrics")):
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        counts = family.type == "counter"
+        found[f"{family.name}_total" if counts else family.name] = labels
+    ours = {name: labels for name, labels in found.items() if name.startswith("category_")}
+    for unit in ("events", "seconds"):
+        ours[f"category_publisher_consumer_lag_{unit}"] = {"catalog", "consumer"}
+    ours["category_publisher_stand_in"] = {"catalog"}
+    rows = re.findall(
+        r"^\| `(category_publisher_\w+)` \| (.*?) \|", METRICS_PAGE.read_text(), re.MULTILINE
+    )
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == ours

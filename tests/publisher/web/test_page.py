@@ -1,0 +1,136 @@
+"""The status page, as a browser sees it."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from plumbing import clock
+from publisher.status.overview import Lag
+from publisher.web.overview_cache import Seen
+from publisher.web.page import POLICY, Publisher, page
+from tests.publisher.web.conftest import Site
+from tests.support.scripted_source import ScriptedSource
+from tests.support.trees import tree, wide
+
+MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script>&amp;'
+BROWSER_SECONDS = 60.0
+
+
+async def browsed(site: Site, folder: Path) -> str:
+    """Return what chromium makes of the page, or skip."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("a browser is not here: install the system package chromium")
+    return await asyncio.to_thread(_dumped, browser, site.url, folder)
+
+
+def _dumped(browser: str, url: str, folder: Path) -> str:
+    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+    done = subprocess.run(
+        [browser, *flags, f"--user-data-dir={folder}", "--dump-dom", url],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=BROWSER_SECONDS,
+        check=True,
+    )
+    return done.stdout
+
+
+async def test_names_with_markup_do_nothing(
+    site: Site,
+    sources: dict[str, ScriptedSource],
+    folder: Path,
+) -> None:
+    """A category, a consumer and an error with markup are texts; the hold is there to be read."""
+    await site.daemon.client.hset("catalog:{us}:consumers", MARKUP, orjson.dumps({"epoch": MARKUP}))
+    sources["uk"].says(tree(("1", "0", MARKUP, True), ("2", "0", "Toys", True)))
+    site.daemon.replace({"uk": site.daemon.catalogs["uk"]}, [])
+    await site.shows("/metrics", 'category_publisher_hold{catalog="uk"} 1.0')
+    text = await browsed(site, folder)
+    assert "<title>category-publisher</title>" in text
+    assert not re.search("<(script|img)", text)
+    assert "&lt;img src=x onerror=" in text
+    hold = orjson.loads(await site.daemon.client.get("catalog:{uk}:hold") or b"")
+    assert f"<code>category-publisher approve uk {hold['digest']}</code>" in text
+    assert "28 of 30 categories" in text
+    assert "\\x20" not in text
+    assert "local_name was name 1" in text
+    assert text.index('id="catalog-uk"') < text.index('id="catalog-us"')
+
+
+async def test_the_headers_forbid_everything_but_the_style(site: Site) -> None:
+    """Nothing is loaded, run, framed or kept."""
+    async with site.session.get(site.url) as answer:
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "everything is fine" in await answer.text()
+
+
+PUBLISHER = Publisher("host:1:a:b", "redis://localhost:6379/0", 1, frozenset({"us"}))
+
+
+def overview(name: str, **parts: Any) -> dict[str, Any]:
+    """Return a catalog that is fine but for `parts`."""
+    now = clock.rfc3339(clock.now())
+    status = {"outcome": "unchanged", "polled_at": now, "succeeded_at": now}
+    fine = {
+        "meta": {"count": "3", "sequence": "7", "offset": "1-1"},
+        "status": status,
+        "hold": None,
+    }
+    keys = {"error": "", "rows": 3, "last_event": "1-1"}
+    return {"catalog": name, **fine, **keys, "lease": None, "consumers": {}, "lags": {}, **parts}
+
+
+def shown(*catalogs: dict[str, Any]) -> str:
+    return page(PUBLISHER, Seen(list(catalogs)))
+
+
+def ranks(text: str, names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: text.index(f'id="catalog-{name}"'))
+
+
+def test_what_is_broken_stands_on_top() -> None:
+    """Then what is held, then what is fine, by name."""
+    held = overview("c", hold={"digest": "0123456789abcdef"})
+    failed = overview("d", status={"outcome": "failed", "error": "HTTP 500"})
+    text = shown(overview("a"), overview("b"), held, failed)
+    assert ranks(text, "abcd") == ["d", "c", "a", "b"]
+    assert "2 of 4 catalogs have problems" in text
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [{}, {"reasons": 3, "first": "x"}, {"first": [None, {"category": []}, {"changed": 1}]}, {"first": [{"before": 1, "changed": [{}]}]}],
+)  # fmt: skip
+def test_a_hold_that_somebody_scrambled(hold: dict[str, Any]) -> None:
+    """It is a hold all the same."""
+    assert "a snapshot is held" in shown(overview("us", hold=hold))
+
+
+def test_many_catalogs_and_consumers() -> None:
+    """The page stays bounded, and says so."""
+    many = {f"c{number}": Lag(0, 0.0) for number in range(50)}
+    fine = [overview(f"a{number}") for number in range(1200)]
+    text = shown(*fine, overview("us", lags=many, consumers={}))
+    assert "… and 201 more" in text
+    assert len(text) < 2_000_000
+    assert "… and 30 more" in shown(overview("us", lags=many, consumers={}))
+
+
+async def test_a_direction_mark_is_told(site: Site, sources: dict[str, ScriptedSource]) -> None:
+    """A name cannot make the page say something else than it does."""
+    rows = {**wide(1), **tree(("2", "0", "a\u202eb", True))}
+    sources["us"].says(rows)
+    site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
+    await site.shows("/metrics", 'category_publisher_hold{catalog="us"} 1.0')
+    assert "\u202e" not in await site.text("/")

@@ -1,0 +1,143 @@
+"""What each path answers, and what the server does not put up with."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from plumbing.errors import ConfigError
+from publisher.web import Metrics, serving
+from tests.publisher.web.conftest import Serve, Site, sources_of
+from tests.support.scripted_source import ScriptedSource
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
+
+POLLED_ONCE = 'category_publisher_poll_duration_seconds_count{outcome="changed"} 1.0'
+
+
+async def test_a_publisher_that_works_is_alive_and_ready(site: Site) -> None:
+    """Both say so with 200."""
+    assert await site.get("/healthz") == (200, "alive\n")
+    assert await site.get("/readyz") == (200, "ready\n")
+
+
+@pytest.mark.parametrize("away", ["kill", "pause"])
+async def test_without_redis_it_is_alive_but_not_ready(
+    serve: Serve, folder: Path, away: str
+) -> None:
+    """Whether nobody listens or nobody answers: it says which server, within seconds."""
+    with Valkey(folder) as valkey:
+        site = await serve(valkey, **sources_of(["us"]))
+        await site.shows("/readyz", "ready")
+        await site.shows("/metrics", POLLED_ONCE)
+        getattr(valkey, away)()
+        await site.shows(
+            "/metrics", "category_publisher_redis_up 0.0"
+        )  # a look is good for a while
+        paths = ("/healthz", "/readyz", "/", "/metrics")
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(*(site.get(path) for path in paths))
+        assert [status for status, _ in answers] == [200, 503, 503, 200]
+        _, ready, page, text = (text for _, text in answers)
+        assert f"Redis at unix://{folder}/s" in ready
+        assert f"Redis at unix://{folder}/s" in page
+        assert "category_publisher_redis_up 0.0\n" in text
+        assert "category_publisher_categories{" not in text
+        assert POLLED_ONCE in text.splitlines()
+        valkey.start() if away == "kill" else valkey.resume()
+        await site.shows("/readyz", "ready")
+
+
+async def test_who_cannot_renew_leases_is_not_ready(serve: Serve, folder: Path) -> None:
+    """A server without memory refuses what polls write; that Redis answers is not enough."""
+    with Valkey(folder, "--maxmemory", "1") as valkey:
+        site = await serve(valkey, **sources_of(["us"]))
+        await eventually(lambda: asyncio.sleep(0, site.daemon.lease_error))
+        status, told = await site.get("/readyz")
+        assert (status, "the leases cannot be renewed: " in told) == (503, True)
+        await site.shows("/metrics", "category_publisher_ready 0.0")
+
+
+async def test_a_bad_request_is_no_traceback(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    """A stranger cannot fill the log; the next one is answered as ever."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
+    writer.write(b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 20_000))
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    assert await site.get("/healthz") == (200, "alive\n")
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+async def test_a_late_poll_is_named(site: Site, sources: dict[str, ScriptedSource]) -> None:
+    """Not ready is who does not poll what it should."""
+    end = asyncio.Event()
+    sources["us"].meanwhile = end.wait
+    kept = site.daemon._kept["us"]
+    site.daemon.replace({"us": kept.catalog}, [])
+    await eventually(lambda: asyncio.sleep(0, sources["us"].meanwhile is None))
+    kept = site.daemon._kept["us"]
+    kept.due -= kept.catalog.poll_every * 2
+    assert await site.get("/readyz") == (503, "1 late polls: us\n")
+    assert "\ncategory_publisher_late_polls 1.0\n" in await site.text("/metrics")
+    end.set()
+    await site.shows("/readyz", "ready")
+
+
+async def test_nothing_but_reading(site: Site) -> None:
+    """Other methods and paths are refused, and no answer tells a version."""
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        async with site.session.request(method, f"{site.url}/", data=b"x" * 100_000) as answer:
+            assert answer.status == 405
+    async with site.session.get(f"{site.url}/nothing") as answer:
+        assert answer.status == 404
+        assert answer.headers["Server"] == "category-publisher"
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_huge_header_is_refused(site: Site) -> None:
+    """It takes no memory."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
+    writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
+    async with asyncio.timeout(5):
+        assert b" 400 " in await reader.readline()
+    writer.close()
+
+
+@pytest.mark.parametrize("accept", ["text/plain; version=x", "application/openmetrics-text;version=a.b", "\xff"])  # fmt: skip
+async def test_an_odd_accept_header(site: Site, accept: str) -> None:
+    """Whoever asks for what is no version gets the usual format."""
+    status, text = await site.get("/metrics", Accept=accept)
+    assert status == 200
+    assert "category_publisher_redis_up 1.0\n" in text
+
+
+async def test_an_address_that_is_taken(site: Site) -> None:
+    """It is an error if the user chose it, and a warning if it is the default."""
+    taken = site.url.removeprefix("http://")
+    with pytest.raises(ConfigError, match=r"http_listen '127\.0\.0\.1:.*choose another"):
+        async with serving(taken, site.daemon, Metrics(), required=True):
+            pass
+    async with serving(taken, site.daemon, Metrics(), required=False) as url:
+        assert url == ""
+
+
+@pytest.mark.parametrize("listen", ["no.such.host.invalid:0", "192.0.2.1:0", "..:0"])
+async def test_an_address_that_is_none_of_this_machine(site: Site, listen: str) -> None:
+    """The error names it."""
+    with pytest.raises(ConfigError, match=listen):
+        async with serving(listen, site.daemon, Metrics(), required=True):
+            pass
+
+
+async def test_it_can_be_off(site: Site) -> None:
+    """Then nothing is served."""
+    async with serving("off", site.daemon, Metrics(), required=True) as url:
+        assert url == ""
+
+
+async def test_ipv6(site: Site) -> None:
+    """An address in brackets works."""
+    async with serving("[::1]:0", site.daemon, Metrics(), required=True) as url:
+        assert url.startswith("http://[::1]:")
+        async with site.session.get(f"{url}/healthz") as answer:
+            assert answer.status == 200

