@@ -3,11 +3,12 @@
 `tests/consumers` never imports `publisher`: what is tested is that a consumer knows the contract.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from tests.support.contract import digest_of_row
 
 TIME = "2026-11-23T09:40:03.569Z"
 
@@ -26,12 +27,6 @@ def tree(*rows: Row) -> dict[str, Row]:
 def numbered(count: int, *, first: int = 1) -> dict[str, Row]:
     """Return a flat tree of `count` roots."""
     return tree(*(row(str(id_), f"Category {id_}") for id_ in range(first, first + count)))
-
-
-def digest_of(one: Row) -> int:
-    flag = "1" if one["is_leaf"] else "0"
-    text = "\0".join([one["id"], one["parent_id"], one["local_name"], flag])
-    return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)
 
 
 def changes(old: Tree, new: Tree) -> Iterator[tuple[str, Row, Row | None]]:
@@ -76,8 +71,8 @@ class History:
 
     def _event(self, type_: str, one: Row, before: Row | None) -> dict[str, Any]:
         self.sequence += 1
-        self.digest ^= digest_of(before or one) if type_ != "added" else 0
-        self.digest ^= digest_of(one) if type_ != "removed" else 0
+        self.digest ^= digest_of_row(before or one) if type_ != "added" else 0
+        self.digest ^= digest_of_row(one) if type_ != "removed" else 0
         data: dict[str, Any] = {"category": one}
         if before is not None:
             data |= {"before": before, "changed": [key for key in one if one[key] != before[key]]}

@@ -14,8 +14,8 @@ import redis.asyncio
 
 from publisher.polling.poll import Catalog, poll_once
 from publisher.state.store import Store
+from tests.support.contract import digest_of
 from tests.support.paths import DOCS
-from tests.support.raw_keys import digest_of
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree
 from tests.support.valkey import Valkey

@@ -11,7 +11,7 @@ from publisher.polling import recorded_poll as record
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.status.overview import statuses
 from tests.end_to_end.published import published
-from tests.support.raw_keys import check_whole, seen
+from tests.support.raw_keys import check_consistent, read_keys
 from tests.support.valkey import Valkey
 
 REFUSED = [
@@ -62,16 +62,16 @@ async def test_refused(
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
         catalog = app.catalogs["us"]
         await record.poll(catalog, app.server)
-        before = await seen(real_client)
+        before = await read_keys(real_client)
         with pytest.raises(Error, match=re.escape(told)) as caught:
             await record.poll(catalog, app.server)
-        assert await seen(real_client) == before
+        assert await read_keys(real_client) == before
         status = (await statuses(app.client, ["us"]))["us"]
         assert (status["outcome"], status["error"]) == ("failed", str(caught.value))
         assert sandbox.app_secret not in str(caught.value)
         sandbox.faults = []
         assert (await record.poll(catalog, app.server)).outcome == "changed"
-        check_whole(await seen(real_client))
+        check_consistent(await read_keys(real_client))
 
 
 @pytest.mark.parametrize("fault", PASSES)
@@ -83,7 +83,7 @@ async def test_passes_within_the_poll(
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
         await record.poll(app.catalogs["us"], app.server)
         assert (await record.poll(app.catalogs["us"], app.server)).outcome == "changed"
-        check_whole(await seen(real_client))
+        check_consistent(await read_keys(real_client))
 
 
 async def test_a_missing_branch_is_held(
@@ -93,8 +93,8 @@ async def test_a_missing_branch_is_held(
     options = SandboxOptions(categories=2_700, faults=(Fault.parse("branch@2"),))
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
         await record.poll(app.catalogs["us"], app.server)
-        before = await seen(real_client)
+        before = await read_keys(real_client)
         assert (await record.poll(app.catalogs["us"], app.server)).outcome == "held"
-        assert await seen(real_client) == before
+        assert await read_keys(real_client) == before
         assert (await record.poll(app.catalogs["us"], app.server)).outcome == "changed"
         assert await app.catalogs["us"].store.hold() is None

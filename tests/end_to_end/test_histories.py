@@ -16,7 +16,7 @@ from publisher.polling import recorded_poll as record
 from publisher.sandbox import Sandbox, SandboxOptions, read_tree
 from tests.end_to_end.published import published
 from tests.support.processes import CONSUMER, call
-from tests.support.raw_keys import check_whole, replayed, seen
+from tests.support.raw_keys import check_consistent, read_keys, replay
 from tests.support.valkey import Valkey
 
 HISTORIES = {
@@ -53,12 +53,12 @@ async def test_a_real_history(
     before: dict[str, Any] = {}
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
         for file, counts in zip(files, HISTORIES[name].values(), strict=True):
-            told = len((await seen(real_client)).events)
+            told = len((await read_keys(real_client)).events)
             polled = await record.poll(app.catalogs["us"], app.server)
             assert polled.counts == counts
-            found = await seen(real_client)
-            check_whole(found)
-            assert replayed(before, found.events[told:]) == found.rows
+            found = await read_keys(real_client)
+            check_consistent(found)
+            assert replay(before, found.events[told:]) == found.rows
             assert found.rows == {row["id"]: row for row in orjson.loads(file.read_bytes())}
             before = found.rows
             await check_second_poll(app, real_client)
@@ -70,11 +70,11 @@ async def test_a_real_history(
 
 async def check_second_poll(app: App, client: redis.asyncio.Redis) -> None:
     """Assert that the same version again writes the status and nothing else."""
-    before = await seen(client)
+    before = await read_keys(client)
     await client.config_resetstat()
     assert (await record.poll(app.catalogs["us"], app.server)).outcome == "unchanged"
     stats = await client.info("commandstats")
-    assert await seen(client) == before
+    assert await read_keys(client) == before
     written = {name: stats[name]["calls"] for name in stats if WRITES.match(name)}
     told = {"cmdstat_sadd": 1, "cmdstat_hset": 1, "cmdstat_hsetnx": 1}
     assert {name: calls for name, calls in written.items() if "xr" not in name} == {

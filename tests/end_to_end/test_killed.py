@@ -10,7 +10,7 @@ import pytest
 import redis.asyncio
 
 from tests.support.processes import PUBLISHER, call, replace, start
-from tests.support.raw_keys import check_whole, replayed, seen
+from tests.support.raw_keys import check_consistent, read_keys, replay
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
 
@@ -21,7 +21,7 @@ KILLS = 6
 async def test_killed_at_random(
     publishers: int, folder: Path, valkey: Valkey, real_client: redis.asyncio.Redis
 ) -> None:
-    """After every kill all is whole; in the end the stream replayed from nothing is the state."""
+    """After every kill all is whole; in the end the stream replay from nothing is the state."""
     (folder / "publisher.toml").write_text(
         f'redis_url = "{valkey.url}"\n[catalogs.us]\nsource = "file"\nurl = "us.json"\n'
         'poll_every = "10ms"\nguard = { max_removed_share = 1.0, max_updated_share = 1.0 }\n'
@@ -34,14 +34,14 @@ async def test_killed_at_random(
         for process in processes:
             kill_after(process, random.uniform(0.5, 1.2))
         writer.join()
-        found = await seen(real_client)
+        found = await read_keys(real_client)
         if found.meta:
-            check_whole(found)
-            assert replayed({}, found.events) == found.rows
+            check_consistent(found)
+            assert replay({}, found.events) == found.rows
     assert call(PUBLISHER, "sync", cwd=folder).returncode == 0
-    found = await seen(real_client)
-    check_whole(found)
-    assert replayed({}, found.events) == found.rows
+    found = await read_keys(real_client)
+    check_consistent(found)
+    assert replay({}, found.events) == found.rows
     assert len({event["id"] for event in found.events}) == len(found.events)
 
 

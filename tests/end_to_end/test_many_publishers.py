@@ -17,7 +17,7 @@ import redis.asyncio
 from aiohttp import web
 
 from tests.support.processes import environment
-from tests.support.raw_keys import check_whole, seen
+from tests.support.raw_keys import check_consistent, read_keys
 from tests.support.trees import body, tree
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -185,8 +185,8 @@ async def test_killed_every_few_seconds(
                 those.start()
             report(market, begun, takeovers, count)
     for number in range(CATALOGS):
-        found = await seen(real_client, f"c{number}")
-        check_whole(found)
+        found = await read_keys(real_client, f"c{number}")
+        check_consistent(found)
         assert {event["epoch"] for event in found.events} == {found.meta["epoch"]}
         assert len(found.events) == int(found.meta["sequence"])
     assert (folder / "log").read_text() == ""

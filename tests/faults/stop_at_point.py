@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.support import kill_points as mortal
+from tests.support import kill_points
 
 if __name__ == "__main__":
     _, folder, point, *command = sys.argv
-    mortal.arm(Path(folder), int(point), by=signal.SIGSTOP)
+    kill_points.arm(Path(folder), int(point), by=signal.SIGSTOP)
     sys.argv = command
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)

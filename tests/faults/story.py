@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from tests.faults.processes import is_stopped
 from tests.faults.upstream import another, grown, row, without_leaves
 from tests.faults.world import World
-from tests.support import kill_points as mortal
+from tests.support import kill_points
 from tests.support.contract import ORIGIN, digest_of
 from tests.support.paths import ROOT
 from tests.support.processes import CONSUMER, PUBLISHER, environment
@@ -159,7 +159,7 @@ class Story:
         """Poll once; return the points that were passed."""
         words = self._armed(0)
         await self._run("tests.faults.stop_at_point", *words)
-        return mortal.points(Path(words[0]))
+        return kill_points.points(Path(words[0]))
 
     def _armed(self, point: int) -> tuple[str, ...]:
         folder = str(self.world.folder / f"notes-{next(self.numbers)}")

@@ -25,7 +25,7 @@ from tests.faults.copies import HISTORY, KINDS, MIRROR, Copy, Kind
 from tests.faults.processes import Process
 from tests.faults.results_table import Book
 from tests.faults.world import World, opened
-from tests.support import kill_points as mortal
+from tests.support import kill_points
 from tests.support.databases import MariaDb, Postgres, fetch
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
@@ -105,11 +105,11 @@ async def _killed_everywhere(
         alone = await stage.begun(last=0)
         assert await alone.ended() == 0, alone.err
         assert alone.err.count(RESYNCED) == (work != "a batch of events"), alone.err
-        points = mortal.points(alone.logs, among={CHECKPOINT[work], "before COMMIT"})
+        points = kill_points.points(alone.logs, among={CHECKPOINT[work], "before COMMIT"})
         for number, point in enumerate(points, 1):
             process = await stage.begun(last=number)
             assert await process.ended() == KILLED, process.err
-            assert mortal.points(process.logs)[-1] == point
+            assert kill_points.points(process.logs)[-1] == point
             await stage.recovers(process)
         world.upstream.becomes(world.checker.tree)
         verdict = await world.verdict()
@@ -140,7 +140,7 @@ class Stage:
             await have(self.world, self.keys.first)
             await self._catch_up()
         await have(self.world, self.keys.wanted(self.work))
-        armed = partial(mortal.arm, last=last, redis=self.redis)
+        armed = partial(kill_points.arm, last=last, redis=self.redis)
         return self.world.consumer(
             self.copy, "--once", before=lambda folder: partial(armed, folder)
         )

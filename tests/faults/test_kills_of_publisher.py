@@ -19,7 +19,7 @@ from tests.faults.results_table import Book
 from tests.faults.tokens import shop_of
 from tests.faults.upstream import grown
 from tests.faults.world import World, opened
-from tests.support import kill_points as mortal
+from tests.support import kill_points
 from tests.support.contract import ORIGIN, digest_of
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
@@ -157,11 +157,11 @@ async def test_every_point(work: Work, server: Valkey, folder: Path, book: Book,
         keys = await backup.taken(world.client)
         alone = await begun(world, work, keys, last=0)
         assert await alone.ended() in work.exits, alone.err
-        points = mortal.points(alone.logs, among={work.decisive})
+        points = kill_points.points(alone.logs, among={work.decisive})
         for number, point in enumerate(points, 1):
             process = await begun(world, work, keys, last=number)
             assert await process.ended() == KILLED, process.err
-            assert mortal.points(process.logs)[-1] == point
+            assert kill_points.points(process.logs)[-1] == point
             await world.checker.look()
             await recovered(world, work)
         if work.held:
@@ -183,7 +183,7 @@ async def test_every_point_of_run(server: Valkey, folder: Path, book: Book, seed
             assert await process.ended() == KILLED, process.err
             await world.checker.look()
             await recovered(world, work)
-        mortal.points(process.logs, among={COMMIT, STATUS})
+        kill_points.points(process.logs, among={COMMIT, STATUS})
         verdict = await world.verdict()
     fault = f"publisher killed at every one of the first {POINTS_OF_RUN} points of run"
     book.ran(fault, verdict, runs=POINTS_OF_RUN, seed=seed)
@@ -206,7 +206,7 @@ async def test_every_point_of_a_refresh(
         tokens.begin()
         alone = await begun(world, work, keys, last=0)
         assert await alone.ended() == 0, alone.err
-        points = mortal.points(alone.logs, among={work.decisive})
+        points = kill_points.points(alone.logs, among={work.decisive})
         for number in range(1, len(points) + 1):
             tokens.begin()
             process = await begun(world, work, keys, last=number)
@@ -253,4 +253,4 @@ def start(world: World, words: tuple[str, ...], last: int) -> Process:
     """Start a command of the publisher that ends at its point `last`."""
     digest = digest_of(world.upstream.tree)
     given = [digest if word == "DIGEST" else word for word in words]
-    return world.publisher(*given, before=lambda folder: partial(mortal.arm, folder, last))
+    return world.publisher(*given, before=lambda folder: partial(kill_points.arm, folder, last))

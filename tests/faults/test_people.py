@@ -13,7 +13,7 @@ from tests.faults.processes import Process
 from tests.faults.results_table import Book
 from tests.faults.upstream import Upstream, another, served
 from tests.faults.world import SETTLE_SECONDS, World, opened
-from tests.support import kill_points as mortal
+from tests.support import kill_points
 from tests.support.databases import Postgres, execute
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
@@ -292,13 +292,13 @@ async def test_overtaken_on_one_store(
         await _polled(world)
         alone = _stopped(world, copy, at=0)
         assert await alone.ended() == 0, alone.err
-        points = mortal.points(alone.logs, among={BEGIN, "after UPDATE checkpoints"})
+        points = kill_points.points(alone.logs, among={BEGIN, "after UPDATE checkpoints"})
         at = len(points) - points[::-1].index(BEGIN)
         for _ in range(OVERTAKEN):
             await _polled(world)
             first = _stopped(world, copy, at=at)
             await eventually(partial(_stands, first), within=SETTLE_SECONDS)
-            assert mortal.points(first.logs)[-1] == BEGIN
+            assert kill_points.points(first.logs)[-1] == BEGIN
             await _polled(world)
             assert await world.consumer(copy, "--once").ended() == 0
             await copy.look()
@@ -320,7 +320,7 @@ async def _polled(world: World) -> None:
 
 def _stopped(world: World, copy: Copy, at: int) -> Process:
     """Start a consumer that stands still at its point `at` of SQL; 0: it does not."""
-    arm = partial(mortal.arm, last=at, redis=False, by=signal.SIGSTOP)
+    arm = partial(kill_points.arm, last=at, redis=False, by=signal.SIGSTOP)
     return world.consumer(copy, "--once", before=lambda folder: partial(arm, folder))
 
 

@@ -13,7 +13,7 @@ from tests.faults import backup
 from tests.faults.processes import Process
 from tests.faults.results_table import Book
 from tests.faults.world import World, opened
-from tests.support import kill_points as mortal
+from tests.support import kill_points
 from tests.support.contract import Tree
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -30,7 +30,7 @@ async def test_every_point(server: Valkey, folder: Path, book: Book, seed: int) 
         world.upstream.changes(world.chance)
         alone = stopped(world, at=0)
         assert await alone.ended() == 0, alone.err
-        points = mortal.points(alone.logs, among={"sent EVALSHA"})
+        points = kill_points.points(alone.logs, among={"sent EVALSHA"})
         for number in range(1, len(points) + 1):
             await overtaken(world, number)
         verdict = await world.verdict()
@@ -53,7 +53,7 @@ async def test_set_back(server: Valkey, folder: Path, book: Book, seed: int) -> 
         world.upstream.becomes(trees[1])
         alone = stopped(world, at=0)
         assert await alone.ended() == 0, alone.err
-        at = mortal.points(alone.logs, among={BEFORE}).index(BEFORE) + 1
+        at = kill_points.points(alone.logs, among={BEFORE}).index(BEFORE) + 1
         for _ in range(ROUNDS):
             await set_back(world, keys)
             await published(world, trees[0])
@@ -117,7 +117,7 @@ async def goes_on(world: World, first: Process) -> None:
 
 def stopped(world: World, at: int) -> Process:
     """Start a publisher that stands still at its point `at`; 0: it does not."""
-    arm = partial(mortal.arm, last=at, by=signal.SIGSTOP)
+    arm = partial(kill_points.arm, last=at, by=signal.SIGSTOP)
     return world.publisher("sync", before=lambda folder: partial(arm, folder))
 
 

@@ -1,11 +1,14 @@
-"""A signal at one certain point: before or after any Redis command, reply, SQL statement or commit.
+"""End a process, or only a client, at one certain point of its work.
 
-`arm` runs in the process of a real command, before its main. It makes the command's connections
-count the points that they pass, and send the process a signal at the n-th: SIGKILL, with which it
-dies there, or SIGSTOP, with which it stands there until it gets SIGCONT. Every point is noted before
-it is passed, so the notes of a run that was left alone name all the points that there are.
+`arm` runs in the process of a real command, before its main. The command's connections then count the
+points that they pass: before and after any Redis command, reply, SQL statement or commit. At the n-th
+they send the process a signal: SIGKILL ends it there, SIGSTOP stops it until SIGCONT. Every point is
+written down before it is passed, so a run without a signal lists all points.
+
+`dying_client` does the same in this process for one client, by an exception.
 """
 
+import functools
 import os
 import re
 import signal
@@ -23,13 +26,16 @@ from plumbing.redis import connections as cancellable
 NOTES: Final = "points"
 COMMAND: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n")
 READING: Final = re.compile(r"\s*(PRAGMA|SELECT|SHOW|DESCRIBE|WITH)\b", re.IGNORECASE)
-"""Statements that change nothing: who dies at one of them dies as before the next that does."""
+"""Statements that change nothing: to die at one is to die before the next that does."""
 FIRST_BYTES: Final = 2000
 LONGEST_NAME: Final = 60
 
 
-class Life:
-    """A process's: `by` comes at the point of number `last` (from 1; 0: never), noted in `folder`."""
+class Countdown:
+    """Sends this process the signal `by` at point number `last` (from 1; 0 means never).
+
+    The names of the points passed are appended to a file in `folder`.
+    """
 
     def __init__(self, folder: Path, last: int, by: signal.Signals) -> None:
         self._left = last
@@ -37,12 +43,12 @@ class Life:
         self._notes = (folder / NOTES).open("ab", buffering=0)
 
     def point(self, name: str) -> None:
-        """Pass a point, unless it is the last."""
+        """Pass a point; end here if it is the last."""
         if self.ends_at(name):
             self.end()
 
     def ends_at(self, name: str) -> bool:
-        """Note a point, and tell whether it is the last."""
+        """Write the point down; return whether it is the last."""
         self._notes.write(f"{name}\n".encode())
         self._left -= 1
         return self._left == 0
@@ -60,18 +66,18 @@ def arm(
     sql: bool = True,
     by: signal.Signals = signal.SIGKILL,
 ) -> None:
-    """Let `by` come at this process's point `last`, of those of Redis, of SQL, or both."""
-    life = Life(folder, last, by)
+    """Send this process the signal `by` at point `last` of its Redis work, SQL work, or both."""
+    countdown = Countdown(folder, last, by)
     if redis:
-        _arm_redis(life)
+        _arm_redis(countdown)
     if sql:
-        _arm_sql(life)
+        _arm_sql(countdown)
 
 
 def points(folder: Path, *, among: Collection[str] = ()) -> list[str]:
-    """Return the points that a process noted, in their order.
+    """Return the points that a process passed, in their order.
 
-    Some that begin with the words of `among` have to be there: without them nothing was decided.
+    Asserts that for each text of `among` a point begins with it: the run did what it is to prove.
     """
     noted = (folder / NOTES).read_text().splitlines()
     missing = [name for name in among if not any(each.startswith(name) for each in noted)]
@@ -79,50 +85,86 @@ def points(folder: Path, *, among: Collection[str] = ()) -> list[str]:
     return noted
 
 
-def _arm_redis(life: Life) -> None:
+def _arm_redis(countdown: Countdown) -> None:
     mended = cancellable.cancellable
 
-    def mortal(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-        return type("Mortal", (_Mortal, mended(kind)), {"life": life})
+    def counting(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+        return type(
+            "CountingConnection", (_CountingConnection, mended(kind)), {"countdown": countdown}
+        )
 
-    cancellable.cancellable = mortal
+    cancellable.cancellable = counting
 
 
-class _Mortal(AbstractConnection):
-    """A connection of redis-py with points before, amid and after what it sends, and each reply."""
+class _CountingConnection(AbstractConnection):
+    """A connection of redis-py with points around each command and after each reply."""
 
-    life: Life
+    countdown: Countdown
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's signature
-        """Send, if it comes to that."""
+        """Send, with a point before, amid and after."""
         data = command if isinstance(command, bytes) else b"".join(command)
         self._name = b" ".join(COMMAND.findall(data[:FIRST_BYTES])).decode()[:LONGEST_NAME]
-        self.life.point(f"before {self._name}")
-        if self.life.ends_at(f"half of {self._name}"):
+        self.countdown.point(f"before {self._name}")
+        if self.countdown.ends_at(f"half of {self._name}"):
             assert self._writer is not None
             self._writer.write(data[: len(data) // 2])
             await self._writer.drain()
-            self.life.end()
+            self.countdown.end()
             data = data[len(data) // 2 :]
         await super().send_packed_command(data, check_health)
-        self.life.point(f"sent {self._name}")
+        self.countdown.point(f"sent {self._name}")
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """Read a reply, and hand it on if it comes to that."""
+        """Read a reply, with a point after it."""
         reply = await super().read_response(*args, **options)
-        self.life.point(f"reply to {self._name}")
+        self.countdown.point(f"reply to {self._name}")
         return reply
 
 
-def _arm_sql(life: Life) -> None:
+def _arm_sql(countdown: Countdown) -> None:
     def passing(when: str) -> Callable[..., None]:
         def pass_(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
             if not READING.match(statement):
-                life.point(f"{when} {' '.join(statement.split())[:LONGEST_NAME]}")
+                countdown.point(f"{when} {' '.join(statement.split())[:LONGEST_NAME]}")
 
         return pass_
 
     event.listen(Engine, "before_cursor_execute", passing("before"))
     event.listen(Engine, "after_cursor_execute", passing("after"))
-    event.listen(Engine, "commit", lambda *_: life.point("before COMMIT"))
-    event.listen(Pool, "checkin", lambda *_: life.point("connection given back"))
+    event.listen(Engine, "commit", lambda *_: countdown.point("before COMMIT"))
+    event.listen(Pool, "checkin", lambda *_: countdown.point("connection given back"))
+
+
+class Killed(BaseException):
+    """The simulated end of a process; no code may handle it."""
+
+
+def dying_client(client: Any, commands: int, *, after: bool) -> Any:
+    """Let `client` execute `commands` commands, then raise Killed; a transaction counts as one.
+
+    With `after` the next command is still executed, but its reply is lost.
+    """
+    left = commands
+    execute, pipeline = client.execute_command, client.pipeline
+
+    async def spend(command: Callable[[], Any]) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            return await command()
+        if after:
+            await command()
+        raise Killed
+
+    async def execute_command(*arguments: Any, **options: Any) -> Any:
+        return await spend(lambda: execute(*arguments, **options))
+
+    def dying_pipeline(*arguments: Any, **options: Any) -> Any:
+        pipe = pipeline(*arguments, **options)
+        pipe.execute = functools.partial(spend, pipe.execute)
+        return pipe
+
+    client.execute_command = execute_command
+    client.pipeline = dying_pipeline
+    return client

@@ -26,7 +26,9 @@ Fault: TypeAlias = Literal[
 ]
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 
-Strike: TypeAlias = Literal["request dropped", "reply cut in the middle", "reply late by a second"]
+Strike: TypeAlias = Literal[
+    "request dropped", "reply dropped", "reply cut in the middle", "reply late by a second"
+]
 STRIKES: Final[tuple[Strike, ...]] = get_args(Strike)
 
 CHUNK: Final = 1 << 16
@@ -144,6 +146,8 @@ class Proxy:
         strike, way.strike = way.strike, None
         if strike == "reply late by a second":
             await asyncio.sleep(STRIKE_SECONDS)
+        if strike == "reply dropped":  # so the server has executed the request
+            return False
         if self.fault == "cut in the middle of a reply" or strike == "reply cut in the middle":
             way.client.write(data[: len(data) // 2])
             await way.client.drain()

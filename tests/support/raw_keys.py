@@ -1,22 +1,20 @@
-"""A look at a catalog's keys from outside: plain commands and a digest of its own."""
+"""Read a catalog's keys with plain commands, and check that they agree."""
 
-from functools import reduce
-from hashlib import sha256
-from operator import xor
 from typing import Any, NamedTuple
 
 import orjson
 
 from publisher.core.model import Category
+from tests.support.contract import digest_of, digest_of_row
 from tests.support.schemas import assert_valid_category, assert_valid_event, assert_valid_meta
 from tests.support.trees import is_forest
 
 SMALL = 200
-"""Trees up to here are looked at whole after every event."""
+"""Trees of at most so many categories are checked to be a forest after every event."""
 
 
-class Seen(NamedTuple):
-    """What stands in Redis: rows by id, meta, and the events with their entry ids."""
+class CatalogKeys(NamedTuple):
+    """A catalog's keys: rows by id, meta, and the events with their entry ids."""
 
     rows: dict[str, dict[str, Any]]
     meta: dict[str, str]
@@ -24,13 +22,13 @@ class Seen(NamedTuple):
     offsets: list[str]
 
 
-async def seen(client: Any, catalog: str = "us") -> Seen:
+async def read_keys(client: Any, catalog: str = "us") -> CatalogKeys:
     """Read everything of `catalog`."""
     key = f"catalog:{{{catalog}}}:"
     rows = await client.hgetall(f"{key}categories")
     meta = await client.hgetall(f"{key}meta")
     entries = await client.xrange(f"{key}events")
-    return Seen(
+    return CatalogKeys(
         {field.decode(): orjson.loads(row) for field, row in rows.items()},
         {field.decode(): value.decode() for field, value in meta.items()},
         [orjson.loads(fields[b"event"]) for _, fields in entries],
@@ -38,20 +36,10 @@ async def seen(client: Any, catalog: str = "us") -> Seen:
     )
 
 
-def digest_of(rows: dict[str, dict[str, Any]]) -> str:
-    """Return the digest of `rows`, spelled out from the contract."""
-    return f"{reduce(xor, map(_digest_of_row, rows.values()), 0):016x}"
+def replay(rows: dict[str, dict[str, Any]], events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Apply `events` to `rows`, check each as a strict consumer does, return the new rows.
 
-
-def _digest_of_row(row: dict[str, Any]) -> int:
-    text = "\0".join([row["id"], row["parent_id"], row["local_name"], "01"[row["is_leaf"]]])
-    return int(sha256(text.encode()).hexdigest()[:16], 16)
-
-
-def replayed(rows: dict[str, dict[str, Any]], events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return `rows` after `events`, checking each as a strict consumer would.
-
-    Every prefix must be a forest, unless `rows` (damaged by hand) are none to begin with.
+    Every prefix must be a forest, unless `rows` (damaged by hand) are not one.
     """
     rows = dict(rows)
     forest = _is_forest(rows)
@@ -63,10 +51,10 @@ def replayed(rows: dict[str, dict[str, Any]], events: list[dict[str, Any]]) -> d
             assert category["id"] not in rows
         else:
             assert rows[category["id"]] == (before or category)
-            digest ^= _digest_of_row(rows.pop(category["id"]))
+            digest ^= digest_of_row(rows.pop(category["id"]))
         if event["type"] != "category.removed":
             rows[category["id"]] = category
-            digest ^= _digest_of_row(category)
+            digest ^= digest_of_row(category)
         assert event["data"]["digest"] == f"{digest:016x}"
         if forest and len(rows) <= SMALL:
             assert _is_forest(rows)
@@ -77,7 +65,7 @@ def _is_forest(rows: dict[str, dict[str, Any]]) -> bool:
     return is_forest({id_: Category(**row) for id_, row in rows.items()})
 
 
-def check_whole(found: Seen) -> None:
+def check_consistent(found: CatalogKeys) -> None:
     """Assert that state, meta and the last event agree, and are of the contract's form."""
     assert_valid_meta(found.meta)
     for id_, row in found.rows.items():

@@ -18,7 +18,8 @@ from consumers.cli import COMMANDS
 from consumers.projection_kinds import KINDS
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import build, copied, equal, execute, position
-from tests.consumers.pretend_publisher import PretendPublisher, digest_of, numbered, row, tree
+from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.support.contract import digest_of_row
 from tests.support.processes import CONSUMER, call, start
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -125,7 +126,7 @@ def check_fit(to: str) -> None:
     if found is not None:
         value = 0
         for one in copied(to).values():
-            value ^= digest_of(one)
+            value ^= digest_of_row(one)
         assert found.endswith(f"-{value:016x}")
 
 

@@ -17,8 +17,8 @@ from plumbing.redis import error_advice as refusals
 from plumbing.redis.server import Server, check
 from tests.plumbing.redis.publishing import following, publishing
 from tests.support import full_disk
-from tests.support.cutting_proxy import Moment, proxied
 from tests.support.ports import free_port
+from tests.support.proxy import Strike, proxied
 from tests.support.redis_servers import asked, is_said_again, times_said
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually, eventually_now
@@ -333,17 +333,20 @@ async def test_after_readonly_the_server_is_looked_for_anew(own_valkey: Valkey) 
         assert await catalog.client.client_id() != before
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, moment: Moment) -> None:
+@pytest.mark.parametrize(
+    "strike",
+    [pytest.param("request dropped", id="before"), pytest.param("reply dropped", id="after")],
+)
+async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, strike: Strike) -> None:
     """Before the server executed it or after: it is done once."""
     async with (
         proxied(own_valkey.port) as proxy,
         publishing(f"redis://127.0.0.1:{proxy.port}") as catalog,
     ):
         await catalog.poll(2)
-        proxy.cut(b"EVALSHA", moment)
+        proxy.strike(b"EVALSHA", strike)
         assert (await catalog.poll(5)).counts.added == 3
-        assert proxy.cuts == 1
+        assert proxy.struck == 1
         assert await catalog.events() == [1, 2, 3, 4, 5]
 
 

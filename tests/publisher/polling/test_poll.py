@@ -20,7 +20,8 @@ from publisher.errors import (
 )
 from publisher.polling.poll import Catalog, approve, look, poll_once
 from publisher.state.store import Store
-from tests.support.raw_keys import check_whole, digest_of, replayed, seen
+from tests.support.contract import digest_of
+from tests.support.raw_keys import check_consistent, read_keys, replay
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
 
@@ -44,10 +45,10 @@ async def test_first_import(
     """All categories are added, from sequence 1, in one new epoch."""
     source.says(SMALL)
     polled = await poll_once(catalog)
-    found = await seen(client)
-    check_whole(found)
+    found = await read_keys(client)
+    check_consistent(found)
     assert polled.outcome == "changed"
-    assert replayed({}, found.events) == found.rows
+    assert replay({}, found.events) == found.rows
     assert [int(event["sequence"]) for event in found.events] == [1, 2, 3]
     assert await client.smembers("catalogs") == {b"us"}
     row = await client.hget(f"{KEYS}categories", "2")
@@ -61,14 +62,14 @@ async def test_next_commits_go_on_in_the_epoch(
     """State before plus a commit's events is the state after."""
     source.says(SMALL)
     await poll_once(catalog)
-    before = await seen(client)
+    before = await read_keys(client)
     source.says(tree(("3", "0"), ("1", "3", "moved", False), ("4", "1")))
     await poll_once(catalog)
-    after = await seen(client)
-    check_whole(after)
+    after = await read_keys(client)
+    check_consistent(after)
     assert after.meta["epoch"] == before.meta["epoch"]
     new = after.events[len(before.events) :]
-    assert replayed(before.rows, new) == after.rows
+    assert replay(before.rows, new) == after.rows
     assert {event["time"] for event in new} == {after.meta["committed_at"]}
 
 
@@ -109,7 +110,7 @@ async def test_a_snapshot_is_thrown_away_if_somebody_committed_meanwhile(
     source.meanwhile = lambda: poll_once(replace(catalog, source=newer))
     with pytest.raises(RaceLost):
         await poll_once(catalog)
-    assert (await seen(client)).rows["1"]["local_name"] == "renamed"
+    assert (await read_keys(client)).rows["1"]["local_name"] == "renamed"
 
 
 async def test_the_commit_itself_checks_the_position(
@@ -199,12 +200,12 @@ async def test_damage_is_repaired_under_a_new_epoch(
     """The next poll ends with the source's tree, whole, and every readable row's change told."""
     source.says(SMALL)
     await poll_once(catalog)
-    old = await seen(client)
+    old = await read_keys(client)
     command, key, *words = damage
     await getattr(client, command)(f"{KEYS}{key}", *words)
     polled = await poll_once(catalog)
-    found = await seen(client)
-    check_whole(found)
+    found = await read_keys(client)
+    check_consistent(found)
     assert polled.repaired
     assert found.rows == old.rows
     assert found.meta["epoch"] != old.meta["epoch"]
@@ -218,10 +219,10 @@ async def test_a_repair_without_change_writes_meta_alone(
     """Sequence 0, and the stream's last id as offset."""
     source.says(SMALL)
     await poll_once(catalog)
-    before = await seen(client)
+    before = await read_keys(client)
     await client.delete(f"{KEYS}meta")
     await poll_once(catalog)
-    after = await seen(client)
+    after = await read_keys(client)
     assert after.meta["sequence"] == "0"
     assert after.meta["offset"] == before.offsets[-1]
     assert after.events == before.events
@@ -235,7 +236,7 @@ async def test_a_repair_without_stream_begins_at_its_begin(
     await poll_once(catalog)
     await client.delete(f"{KEYS}meta", f"{KEYS}events")
     await poll_once(catalog)
-    assert (await seen(client)).meta["offset"] == "0-0"
+    assert (await read_keys(client)).meta["offset"] == "0-0"
 
 
 async def test_a_repair_tells_changes_from_the_damaged_rows(
@@ -247,7 +248,7 @@ async def test_a_repair_tells_changes_from_the_damaged_rows(
     edited = '{"id":"2","parent_id":"1","local_name":"edited","is_leaf":false}'
     await client.hset(f"{KEYS}categories", "2", edited)
     await poll_once(catalog)
-    (event,) = (await seen(client)).events[3:]
+    (event,) = (await read_keys(client)).events[3:]
     assert event["sequence"] == f"{1:020}"
     assert event["data"]["before"] == orjson.loads(edited)
 
@@ -299,8 +300,8 @@ async def test_hold_and_approval(
     assert {**await dump(client), b"hold": None} == before
     assert (await poll_once(catalog)).hold == hold
     assert (await approve(catalog, hold["digest"])).outcome == "changed"
-    found = await seen(client)
-    check_whole(found)
+    found = await read_keys(client)
+    check_consistent(found)
     assert found.rows == wanted
     assert await client.get(f"{KEYS}hold") is None
 
@@ -384,8 +385,8 @@ async def test_a_change_of_origin_is_refused(
         await look(other)
     assert await dump(client) == before
     assert (await poll_once(other, accept_origin=True)).outcome == "changed"
-    found = await seen(client)
-    check_whole(found)
+    found = await read_keys(client)
+    check_consistent(found)
     assert len(found.rows) == 50
     assert orjson.loads(found.meta["origin"])["locale"] == "de-DE"
 
@@ -396,11 +397,11 @@ async def test_an_accepted_origin_is_written_without_a_change(
     """Epoch and sequence stay, no event is published."""
     source.says(SMALL)
     await poll_once(catalog)
-    before = await seen(client)
+    before = await read_keys(client)
     other = replace(catalog, origin={**catalog.origin, "locale": "de-DE"})
     assert (await poll_once(other, accept_origin=True)).outcome == "unchanged"
-    after = await seen(client)
-    check_whole(after)
+    after = await read_keys(client)
+    check_consistent(after)
     assert (after.meta["epoch"], after.meta["sequence"]) == (before.meta["epoch"], "3")
     assert after.events == before.events
     assert orjson.loads(after.meta["origin"])["locale"] == "de-DE"
@@ -455,9 +456,9 @@ async def test_the_stream_is_trimmed_at_a_commit(
     short = replace(catalog, keep_events=2)
     source.says(wide(100))
     await poll_once(short)
-    found = await seen(client)
+    found = await read_keys(client)
     assert [int(event["sequence"]) for event in found.events] == [99, 100]
-    check_whole(found)
+    check_consistent(found)
 
 
 async def test_the_stream_is_trimmed_by_age(
@@ -467,7 +468,7 @@ async def test_the_stream_is_trimmed_by_age(
     await client.xadd(f"{KEYS}events", {"event": "{}"}, id="1000-0")
     source.says(SMALL)
     await poll_once(catalog)
-    assert len((await seen(client)).events) == 3
+    assert len((await read_keys(client)).events) == 3
 
 
 async def test_many_words_are_sent_once(

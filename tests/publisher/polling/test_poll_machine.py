@@ -38,8 +38,8 @@ from publisher.errors import RaceLost
 from publisher.polling.cache import Memory
 from publisher.polling.poll import Catalog, poll_once
 from publisher.state.store import Store
-from tests.support.mortal_client import Killed, mortal
-from tests.support.raw_keys import Seen, check_whole, replayed, seen
+from tests.support.kill_points import Killed, dying_client
+from tests.support.raw_keys import CatalogKeys, check_consistent, read_keys, replay
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import forests, rows_of
 from tests.support.valkey import Valkey, fake_client
@@ -63,8 +63,8 @@ class Machine(RuleBasedStateMachine):
         self.copied: Rows = {}
         self.published: list[Rows] = []
         self.upstream: dict[str, Category] = {}
-        self.last = Seen({}, {}, [], [])
-        self.backups: list[Seen] = []
+        self.last = CatalogKeys({}, {}, [], [])
+        self.backups: list[CatalogKeys] = []
         self.damaged = False
         self.client = self.new_client()
         self.memory = Memory()
@@ -127,7 +127,7 @@ class Machine(RuleBasedStateMachine):
     @rule(commands=st.integers(0, 7), after=st.booleans())
     def killed(self, commands: int, *, after: bool) -> None:
         """Kill a publisher at one of its commands."""
-        client = mortal(self.new_client(), commands, after=after)
+        client = dying_client(self.new_client(), commands, after=after)
         try:
             self.do(poll_once(self.catalog(client, self.upstream)))
             self.damaged = False
@@ -149,7 +149,7 @@ class Machine(RuleBasedStateMachine):
     def wipe(self) -> None:
         """Lose everything."""
         self.do(self.client.flushall())
-        self.last = Seen({}, {}, [], [])
+        self.last = CatalogKeys({}, {}, [], [])
         self.damaged = False
 
     @precondition(lambda self: self.last.rows and not self.damaged)
@@ -197,9 +197,9 @@ class Machine(RuleBasedStateMachine):
         source.says(random.sample(list(tree.values()), len(tree)))
         return Catalog("us", {"source": "file"}, source, Store(client, "us"), memory=memory)
 
-    def look(self) -> Seen:
+    def look(self) -> CatalogKeys:
         """Look at all keys; rows that are no rows are not seen."""
-        found: Seen = self.do(seen(self.client))
+        found: CatalogKeys = self.do(read_keys(self.client))
         return found._replace(rows={id_: row for id_, row in found.rows.items() if "id" in row})
 
     def observe(self) -> None:
@@ -207,16 +207,16 @@ class Machine(RuleBasedStateMachine):
         found = self.look()
         if not self.damaged:
             if found.meta:
-                check_whole(found)
+                check_consistent(found)
             told = {event["id"] for event in self.last.events}
             new = [event for event in found.events if event["id"] not in told]
             assert len(found.events) == len({event["id"] for event in found.events})
-            assert replayed(self.last.rows, new) == found.rows
+            assert replay(self.last.rows, new) == found.rows
             self.last = found
             if found.rows:
                 self.published.append(found.rows)
 
-    async def restore(self, backup: Seen) -> None:
+    async def restore(self, backup: CatalogKeys) -> None:
         """Write `backup` as the only content of the server."""
         await self.client.flushall()
         await self.client.hset(f"{KEY}categories", mapping=await encoded(backup.rows))
