@@ -33,13 +33,13 @@ class App:
     memory: Memory | None
     catalogs: dict[str, Catalog]
 
-    def built(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
+    def build_catalogs(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
         """Return the catalogs `names` of `settings`, which may be newer than this. ConfigError."""
-        return _built(settings, names, self.client, self.sources, self.memory)
+        return _build_catalogs(settings, names, self.client, self.sources, self.memory)
 
 
 @asynccontextmanager
-async def opened_app(
+async def open_app(
     settings: Settings, names: Iterable[str], stay: Stay = Stay.BORROW
 ) -> AsyncIterator[App]:
     """Open server and sources for the catalogs `names`. Raises ConfigError before it opens any.
@@ -69,11 +69,11 @@ async def opened_app(
 
         sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
         kept_memory = memory if stay is Stay.KEEP else None
-        catalogs = _built(settings, names, client, sources, kept_memory)
+        catalogs = _build_catalogs(settings, names, client, sources, kept_memory)
         yield App(server, client, sources, kept_memory, catalogs)
 
 
-def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:
+def configured_names(settings: Settings, names: Iterable[str] = ()) -> list[str]:
     """Return `names`, or all configured catalogs if there are none; ConfigError if that is none."""
     chosen = list(dict.fromkeys(names)) or sorted(settings.catalogs)
     if not chosen:
@@ -85,7 +85,7 @@ def configured(settings: Settings, names: Iterable[str] = ()) -> list[str]:
     return chosen
 
 
-def _built(
+def _build_catalogs(
     settings: Settings,
     names: Iterable[str],
     client: Client,
@@ -93,12 +93,12 @@ def _built(
     memory: Memory | None,
 ) -> dict[str, Catalog]:
     return {
-        name: _catalog(settings, name, client, sources.open(name, settings), memory)
+        name: _build_catalog(settings, name, client, sources.open(name, settings), memory)
         for name in names
     }
 
 
-def _catalog(
+def _build_catalog(
     settings: Settings, name: str, client: Client, source: Source, memory: Memory | None
 ) -> Catalog:
     catalog = settings.catalog(name)

@@ -11,7 +11,7 @@ from publisher.errors import NoState
 from publisher.state.store import Store
 
 
-async def exported(store: Store, form: str) -> Iterator[str]:
+async def export_state(store: Store, form: str) -> Iterator[str]:
     """Return the state in `form` (`json` or `csv`), top-down and by id, in pieces of text.
 
     Raises NoState if there is none, or if it is damaged.

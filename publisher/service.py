@@ -13,11 +13,11 @@ from plumbing.redis.embedded_mode import Stay
 from plumbing.redis.server import answered
 from plumbing.redis.server_checks import warnings_of
 from plumbing.systemd import Notify
-from publisher.app import App, configured, opened_app
+from publisher.app import App, configured_names, open_app
 from publisher.polling.daemon import Daemon
 from publisher.polling.leases import Leases
 from publisher.sources.tiktok.factory import expiries
-from publisher.web import Metrics, serving
+from publisher.web import Metrics, http_server
 
 log = logs.logger(__name__)
 
@@ -32,17 +32,17 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
     """
     notify = Notify.from_environment()
     is_required = "http_listen" in settings.model_fields_set
-    async with opened_app(settings, configured(settings), Stay.KEEP) as app:
+    async with open_app(settings, configured_names(settings), Stay.KEEP) as app:
         leases = Leases(app.client, settings.lease)
         metrics = Metrics(expiries)
         daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
         async with (
-            serving(settings.http_listen, daemon, metrics, required=is_required),
-            notified(notify, daemon),
+            http_server(settings.http_listen, daemon, metrics, required=is_required),
+            systemd_notifications(notify, daemon),
         ):
             await answered(app.server)
             await _tell(app, leases)
-            with reloading(Reload(app, daemon, settings, load, notify)):
+            with reloading(ConfigReload(app, daemon, settings, load, notify)):
                 await daemon.run()
 
 
@@ -58,7 +58,7 @@ async def _tell(app: App, leases: Leases) -> None:
 
 
 @asynccontextmanager
-async def notified(notify: Notify, daemon: Daemon) -> AsyncIterator[None]:
+async def systemd_notifications(notify: Notify, daemon: Daemon) -> AsyncIterator[None]:
     """Tell systemd when `daemon` is ready, that it lives, and when it stops."""
 
     async def tell() -> None:
@@ -74,7 +74,7 @@ async def notified(notify: Notify, daemon: Daemon) -> AsyncIterator[None]:
         notify.stopping()
 
 
-class Reload:
+class ConfigReload:
     """Takes over a new configuration, or goes on with the old one if the new one is wrong."""
 
     def __init__(
@@ -101,7 +101,7 @@ class Reload:
         try:
             new = self._load()
             self._check_data_dir(new)
-            changed = self._app.built(new, self._changed(new))
+            changed = self._app.build_catalogs(new, self._changed(new))
         except Error as error:
             log.warning("configuration is not taken over, the old one goes on", error=str(error))
             return
@@ -125,8 +125,9 @@ class Reload:
         old = self._settings
         return [
             name
-            for name in configured(new)
-            if name not in old.catalogs or _about(new, name) != _about(old, name)
+            for name in configured_names(new)
+            if name not in old.catalogs
+            or _settings_of_catalog(new, name) != _settings_of_catalog(old, name)
         ]
 
     def _waiting(self, new: Settings) -> list[str]:
@@ -134,6 +135,6 @@ class Reload:
         return sorted(name for name in fields if getattr(new, name) != getattr(old, name))
 
 
-def _about(settings: Settings, name: str) -> object:
+def _settings_of_catalog(settings: Settings, name: str) -> object:
     catalog = settings.catalog(name)
     return catalog, settings.tiktok_shops_of(name) if catalog.source == "tiktok_shop" else None

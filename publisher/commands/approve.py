@@ -11,8 +11,8 @@ from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
 from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
-from publisher.app import configured, opened_app
-from publisher.commands.poll_output import tell, told, warn
+from publisher.app import configured_names, open_app
+from publisher.commands.poll_output import describe, print_warnings, report
 from publisher.polling import recorded_poll as record
 
 app = new_app()
@@ -36,16 +36,16 @@ def approve(
     settings = settings_of(config)
     if not DIGEST.fullmatch(digest):
         raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
-    names = configured(settings, [catalog])
+    names = configured_names(settings, [catalog])
     command.run(_approve(settings, names[0], digest))
 
 
 async def _approve(settings: Settings, name: str, digest: str) -> int:
-    async with opened_app(settings, [name]) as opened_:
+    async with open_app(settings, [name]) as opened_:
         try:
             polled = await record.approve(opened_.catalogs[name], opened_.server, digest)
         except Error as error:
-            return tell(name, error)
-    warn(name, polled)
-    sys.stdout.write(f"{name}: approved: {told(name, polled)}\n")
+            return report(name, error)
+    print_warnings(name, polled)
+    sys.stdout.write(f"{name}: approved: {describe(name, polled)}\n")
     return 0

@@ -13,7 +13,7 @@ from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import UnusedConfigOption
 from plumbing.config.settings import Settings
-from publisher.demo.scenario import Story, tell
+from publisher.demo.scenario import DemoOptions, run_demo
 
 app = new_app()
 
@@ -43,6 +43,6 @@ def demo(
     command.check_named(config)
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
-        story = Story(Path(folder), rounds=rounds, every=every, seed=seed)
-        code = asyncio.run(command.until_stopped(tell(story, Console(highlight=False))))
+        options = DemoOptions(Path(folder), rounds=rounds, every=every, seed=seed)
+        code = asyncio.run(command.until_stopped(run_demo(options, Console(highlight=False))))
     raise typer.Exit(code)

@@ -9,13 +9,13 @@ from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
 from plumbing.config.settings import Settings
-from publisher.app import configured, opened_app
+from publisher.app import configured_names, open_app
 from publisher.commands.options import AcceptOption, JsonOption
 from publisher.commands.poll_output import HELD
 from publisher.core import event
 from publisher.polling import poll
 from publisher.status import terminal as show
-from publisher.status.phrases import counted
+from publisher.status.phrases import format_counts
 
 app = new_app()
 
@@ -34,12 +34,12 @@ def diff(
     Exit codes: 0 whatever it finds, 3 if it would be held, 1 failed.
     """
     settings = settings_of(config)
-    names = configured(settings, [catalog])
+    names = configured_names(settings, [catalog])
     command.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
 
 
 async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -> int:
-    async with opened_app(settings, [name]) as opened_:
+    async with open_app(settings, [name]) as opened_:
         with opened_.server.errors_explained():
             found = await poll.look(opened_.catalogs[name], accept_origin=accept)
     if as_json:
@@ -49,7 +49,7 @@ async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -
     else:
         console = Console(highlight=False)
         console.print(show.changes_table(found.changes, SHOWN_CHANGES), soft_wrap=True)
-        console.print(f"{name}: {counted(found.counts)}")
+        console.print(f"{name}: {format_counts(found.counts)}")
     for objection in found.objections:
         sys.stderr.write(f"{name}: would be held: {objection}\n")
     return HELD if found.objections else 0

@@ -38,7 +38,7 @@ def export_(
 async def _export(settings: Settings, name: str, form: str) -> int:
     async with opened(settings, Stay.BORROW) as server, server.client() as client:
         with server.errors_explained():
-            pieces = await export.exported(Store(client, name), form)
+            pieces = await export.export_state(Store(client, name), form)
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
     sys.stdout.writelines(pieces)
     return 0

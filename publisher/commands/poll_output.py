@@ -5,22 +5,22 @@ from typing import Final
 
 from plumbing.errors import Error
 from publisher.polling.poll import Polled
-from publisher.status.phrases import counted
+from publisher.status.phrases import format_counts
 
 HELD: Final = 3
 
 
-def tell(name: str, polled: Polled | Error) -> int:
+def report(name: str, polled: Polled | Error) -> int:
     """Tell what came of a catalog's poll, and return the exit code that it deserves."""
     if isinstance(polled, Error):
         _complain(name, polled)
         return polled.exit_code
-    warn(name, polled)
-    sys.stdout.write(f"{name}: {told(name, polled)}\n")
+    print_warnings(name, polled)
+    sys.stdout.write(f"{name}: {describe(name, polled)}\n")
     return HELD if polled.outcome == "held" else 0
 
 
-def told(name: str, polled: Polled) -> str:
+def describe(name: str, polled: Polled) -> str:
     """Say what came of a poll."""
     if polled.outcome == "held" and polled.hold is not None:
         return (
@@ -30,10 +30,10 @@ def told(name: str, polled: Polled) -> str:
     place = f"sequence {polled.place.sequence}" if polled.place else "no state"
     if polled.outcome == "unchanged":
         return f"unchanged ({place})"
-    return f"{counted(polled.counts)} ({place})"
+    return f"{format_counts(polled.counts)} ({place})"
 
 
-def warn(name: str, polled: Polled) -> None:
+def print_warnings(name: str, polled: Polled) -> None:
     """Say on standard error what is not as it should be, though the poll went well."""
     if polled.repaired:
         sys.stderr.write(f"warning: {name}: the state was damaged; its history begins anew\n")

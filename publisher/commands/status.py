@@ -9,7 +9,7 @@ from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, settings_of
 from plumbing.errors import ConfigError
 from publisher.commands.options import JsonOption
-from publisher.status import report as look
+from publisher.status import report
 
 app = new_app()
 
@@ -30,5 +30,5 @@ def status(
     if watch and json:
         raise ConfigError("--watch and --json exclude each other: --watch is for people")
     if watch:
-        command.run(command.until_stopped(look.watch(settings)))
-    command.run(look.once(settings, as_json=json))
+        command.run(command.until_stopped(report.watch_status(settings)))
+    command.run(report.print_status(settings, as_json=json))

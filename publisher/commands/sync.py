@@ -10,9 +10,9 @@ from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, settings_of
 from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
-from publisher.app import App, configured, opened_app
+from publisher.app import App, configured_names, open_app
 from publisher.commands.options import AcceptOption
-from publisher.commands.poll_output import tell
+from publisher.commands.poll_output import report
 from publisher.polling import recorded_poll as record
 from publisher.polling.poll import Polled
 
@@ -35,14 +35,14 @@ def sync(
     settings = settings_of(config)
     if accept_origin and not catalogs:
         raise ConfigError("--accept-origin wants the catalog's name beside it")
-    command.run(_sync(settings, configured(settings, catalogs or ()), accept=accept_origin))
+    command.run(_sync(settings, configured_names(settings, catalogs or ()), accept=accept_origin))
 
 
 async def _sync(settings: Settings, names: list[str], *, accept: bool) -> int:
-    async with opened_app(settings, names) as opened_:
+    async with open_app(settings, names) as opened_:
         polls = (_polled(opened_, name, accept=accept) for name in names)
         found = await asyncio.gather(*polls)
-    codes = [tell(name, polled) for name, polled in zip(names, found, strict=True)]
+    codes = [report(name, polled) for name, polled in zip(names, found, strict=True)]
     return 1 if 1 in codes else max(codes)
 
 

@@ -25,7 +25,7 @@ END_SECONDS: Final = 5.0
 NAME: Final = "mirror"
 
 
-class Copy:
+class MirrorProcess:
     """A SQLite file that follows catalog `catalog`, and the process that writes it."""
 
     def __init__(self, folder: Path, catalog: str) -> None:
@@ -35,7 +35,7 @@ class Copy:
         self._process: asyncio.subprocess.Process | None = None
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator["Copy"]:
+    async def kept(self) -> AsyncIterator["MirrorProcess"]:
         """Have the consumer running, for as long as the context lasts."""
         with (self._folder / "mirror.log").open("wb") as log:
             self._process = await self._consumer("mirror", log.fileno())

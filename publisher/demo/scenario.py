@@ -18,24 +18,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
 from plumbing.redis import embedded
 from plumbing.redis.embedded_mode import Stay
-from publisher.app import App, opened_app
+from publisher.app import App, open_app
 from publisher.core import digest as digests
 from publisher.core.model import Category, Change
-from publisher.demo.mirror_process import Copy
+from publisher.demo.mirror_process import MirrorProcess
 from publisher.errors import CopyDiffers
 from publisher.polling import recorded_poll as record
 from publisher.polling.poll import Polled
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sources import Answer, Source
 from publisher.status import terminal as show
-from publisher.status.phrases import counted
+from publisher.status.phrases import format_counts
 
 CATALOG: Final = "demo"
 SHOWN_CHANGES: Final = 24
 
 
 @dataclass(frozen=True)
-class Story:
+class DemoOptions:
     """The demo's folder and options; `rounds` None means until stopped."""
 
     folder: Path
@@ -44,26 +44,26 @@ class Story:
     seed: int
 
 
-async def tell(story: Story, console: Console) -> int:
+async def run_demo(options: DemoOptions, console: Console) -> int:
     """Run the demo on `console`. Returns 0 if the copy equals the state; raises CopyDiffers."""
-    data_dir = story.folder / "data"
+    data_dir = options.folder / "data"
     port = _free_port()
     async with (
         embedded.running(data_dir, Stay.KEEP, port=port),
-        Sandbox(SandboxOptions(seed=story.seed)) as sandbox,
-        opened_app(_settings(sandbox, data_dir), [CATALOG]) as app,
-        _consumer(story.folder) as copy,
+        Sandbox(SandboxOptions(seed=options.seed)) as sandbox,
+        open_app(_settings(sandbox, data_dir), [CATALOG]) as app,
+        _consumer(options.folder) as copy,
     ):
-        _introduce(console, sandbox, port, copy, endless=story.rounds is None)
+        _introduce(console, sandbox, port, copy, endless=options.rounds is None)
         await _first_import(console, app, copy)
-        await _live(console, story, app, copy)
+        await _live(console, options, app, copy)
         return await _conclude(console, copy)
 
 
 @asynccontextmanager
-async def _consumer(folder: Path) -> AsyncIterator[Copy]:
+async def _consumer(folder: Path) -> AsyncIterator[MirrorProcess]:
     (folder / "publisher.toml").write_text('data_dir = "data"\n', "utf-8")
-    async with Copy(folder, CATALOG).kept() as copy:
+    async with MirrorProcess(folder, CATALOG).kept() as copy:
         yield copy
 
 
@@ -89,14 +89,16 @@ def _settings(sandbox: Sandbox, data_dir: Path) -> Settings:
     )
 
 
-def _introduce(console: Console, sandbox: Sandbox, port: int, copy: Copy, *, endless: bool) -> None:
+def _introduce(
+    console: Console, sandbox: Sandbox, port: int, copy: MirrorProcess, *, endless: bool
+) -> None:
     console.print(f"[bold]Sandbox TikTok Shop API[/]  {sandbox.url}")
     console.print(f"[bold]Valkey (embedded)[/]        redis://127.0.0.1:{port}")
     console.print(f"[bold]SQLite copy[/]              {copy.file}", soft_wrap=True)
     console.print("Ctrl-C ends it.\n" if endless else "", style="dim")
 
 
-async def _first_import(console: Console, app: App, copy: Copy) -> None:
+async def _first_import(console: Console, app: App, copy: MirrorProcess) -> None:
     catalog = app.catalogs[CATALOG]
     columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
@@ -109,17 +111,17 @@ async def _first_import(console: Console, app: App, copy: Copy) -> None:
     console.print(f"{_proof(polled)}\n")
 
 
-async def _live(console: Console, story: Story, app: App, copy: Copy) -> None:
-    rounds = itertools.count(1) if story.rounds is None else range(1, story.rounds + 1)
+async def _live(console: Console, options: DemoOptions, app: App, copy: MirrorProcess) -> None:
+    rounds = itertools.count(1) if options.rounds is None else range(1, options.rounds + 1)
     for number in rounds:
-        await asyncio.sleep(story.every)
+        await asyncio.sleep(options.every)
         before = await _offset(app)
         begin = time.monotonic()
         polled = await record.poll(app.catalogs[CATALOG], app.server)
         published = time.monotonic()
         await _proven(app, copy, polled)
         copied = time.monotonic()
-        console.print(f"[bold]Round {number}[/]  {counted(polled.counts)}")
+        console.print(f"[bold]Round {number}[/]  {format_counts(polled.counts)}")
         changes = [_change(event) async for event in _events(app, before)]
         console.print(show.changes_table(changes, SHOWN_CHANGES), no_wrap=True, overflow="ellipsis")
         console.print(
@@ -128,14 +130,14 @@ async def _live(console: Console, story: Story, app: App, copy: Copy) -> None:
         )
 
 
-async def _conclude(console: Console, copy: Copy) -> int:
+async def _conclude(console: Console, copy: MirrorProcess) -> int:
     if not await copy.verified():
         raise CopyDiffers("`category-consumer verify` says that the copy differs from the state")
     console.print("[green]`category-consumer verify` agrees: the copy equals the state.[/]")
     return 0
 
 
-async def _proven(app: App, copy: Copy, polled: Polled) -> None:
+async def _proven(app: App, copy: MirrorProcess, polled: Polled) -> None:
     """Return when the copy is at the poll's place and has its digest. Raises CopyDiffers."""
     if polled.place is None:
         raise CopyDiffers("the publisher has no state")

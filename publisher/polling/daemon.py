@@ -21,7 +21,7 @@ from publisher.polling import recorded_poll as record
 from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog, Polled
 from publisher.polling.poll_log import Teller
-from publisher.status.overview import statuses
+from publisher.status.overview import read_statuses
 
 log = logs.logger(__name__)
 
@@ -163,7 +163,7 @@ class Daemon:
                 await self.leases.hand_back(leaving := set(self._leaving))
                 self._leaving -= leaving
                 await self.leases.round(self._kept)
-                fresh = await statuses(self.client, self._idle())
+                fresh = await read_statuses(self.client, self._idle())
         except RedisError as error:
             self._watcher.redis_failed(error)
             self._outages.failed(LEASES, error)

@@ -43,7 +43,7 @@ class Lag(NamedTuple):
     """Since the first commit that it has not applied; at least, where that was trimmed."""
 
 
-async def all_catalogs(client: Client) -> list[str]:
+async def read_catalog_names(client: Client) -> list[str]:
     """Return the names of all catalogs that were ever polled, sorted.
 
     Raises RedisError if something else stands there.
@@ -56,7 +56,7 @@ async def all_catalogs(client: Client) -> list[str]:
         raise RedisError(_foreign(f"{keys.CATALOGS} is no set")) from error
 
 
-async def statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
+async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the last poll's status of each catalog of `names`, empty where it has none."""
     found = {}
     for chunk in chunks(names, AT_ONCE):
@@ -71,7 +71,7 @@ async def statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, 
     return found
 
 
-async def overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
+async def read_overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return what stands in Redis of each catalog of `names`, in their order.
 
     Each a dict of `catalog`, `error` (why something of it could not be read, or empty; what could

@@ -10,26 +10,26 @@ from publisher.state.redis_values import moment
 from publisher.status.overview import Lag
 
 
-def counted(counts: Counts) -> str:
+def format_counts(counts: Counts) -> str:
     """Return e.g. `3 added, 1 updated, 0 removed`."""
     return ", ".join(f"{number} {name}" for name, number in counts._asdict().items())
 
 
-def since(text: str | None, now: datetime) -> str:
+def format_age(text: str | None, now: datetime) -> str:
     """Say how long ago the time in `text` was; `text` itself if it holds none."""
     then = moment(text)
     return f"{ago(now - then)} ago" if then else text or "-"
 
 
-def outcome(catalog: Mapping[str, Any]) -> str:
-    """Say what came of the last poll of `catalog`, one of `overview.overviews`."""
+def outcome_of(catalog: Mapping[str, Any]) -> str:
+    """Say what came of the last poll of `catalog`, one of `overview.read_overviews`."""
     return catalog["status"].get("outcome") or (
         "unreadable" if catalog["error"] else "never polled"
     )
 
 
-def lags(catalog: Mapping[str, Any]) -> Iterable[str]:
-    """Say of each consumer of `catalog`, one of `overview.overviews`, how far it is behind."""
+def format_lags(catalog: Mapping[str, Any]) -> Iterable[str]:
+    """Say of each consumer of `catalog`, one of `overview.read_overviews`, how far it is behind."""
     for name, lag in sorted(catalog["lags"].items()):
         yield f"{name}: {_lag(lag)}"
 
@@ -40,11 +40,11 @@ def _lag(lag: Lag) -> str:
     return f"{lag.events} behind, {lag.seconds:.0f} s" if lag.events else "in step"
 
 
-def items(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """Return a list that came from outside; an empty one if it is none."""
     return value if isinstance(value, list) else []
 
 
-def fields(value: Any) -> dict[str, Any]:
+def as_dict(value: Any) -> dict[str, Any]:
     """Return an object that came from outside; an empty one if it is none."""
     return value if isinstance(value, dict) else {}

@@ -20,7 +20,7 @@ from plumbing.redis.embedded_mode import Stay
 from plumbing.redis.refusing import refusals_of
 from plumbing.redis.server import Client, Server, opened
 from publisher.status import terminal as show
-from publisher.status.overview import all_catalogs, overviews
+from publisher.status.overview import read_catalog_names, read_overviews
 from publisher.status.problems import Problem, problems
 
 NOT_FINE: Final = 1
@@ -30,16 +30,16 @@ WIDE: Final = 250
 """Columns of an output that is no terminal."""
 
 
-class Looked(NamedTuple):
+class StatusReport(NamedTuple):
     """What one look found."""
 
     catalogs: list[tuple[dict[str, Any], list[Problem]]]
-    """Each as `overviews` gives it, and what is not fine about it."""
+    """Each as `read_overviews` gives it, and what is not fine about it."""
     of_redis: list[str]
     """What is not fine about Redis itself."""
 
 
-async def once(settings: Settings, *, as_json: bool) -> int:
+async def print_status(settings: Settings, *, as_json: bool) -> int:
     """Print what stands in Redis, and return the exit code that it deserves.
 
     Raises RedisError and EmbeddedServerError, which in JSON are told on standard output as well.
@@ -58,7 +58,7 @@ async def once(settings: Settings, *, as_json: bool) -> int:
     return _code(looked)
 
 
-async def watch(settings: Settings) -> int:
+async def watch_status(settings: Settings) -> int:
     """Show it anew again and again, until cancelled; what is not fine stands on top."""
     console = _console()
     async with _opened(settings) as (server, client):
@@ -100,15 +100,15 @@ async def _shown(settings: Settings, server: Server, client: Client, height: int
     return show.overview(looked.catalogs, looked.of_redis, limit=max(1, height // 2))
 
 
-async def _look(settings: Settings, server: Server, client: Client) -> Looked:
+async def _look(settings: Settings, server: Server, client: Client) -> StatusReport:
     with server.errors_explained():
         known, of_redis = await _known(server, client)
         names = sorted({*settings.catalogs, *known})
-        catalogs = await overviews(client, names)
+        catalogs = await read_overviews(client, names)
         of_redis += await refusals_of(server, client)
     now, kept = clock.now(), set(settings.catalogs or names)
     judged = [(each, problems(each, now, kept=each["catalog"] in kept)) for each in catalogs]
-    return Looked(judged, of_redis)
+    return StatusReport(judged, of_redis)
 
 
 async def _known(server: Server, client: Client) -> tuple[list[str], list[str]]:
@@ -118,7 +118,7 @@ async def _known(server: Server, client: Client) -> tuple[list[str], list[str]]:
     one slot, and the catalogs in others.
     """
     try:
-        return await all_catalogs(client), []
+        return await read_catalog_names(client), []
     except RedisError as error:
         return [], [str(error)]
     except redis.exceptions.RedisError as error:
@@ -127,7 +127,7 @@ async def _known(server: Server, client: Client) -> tuple[list[str], list[str]]:
         return [], [str(server.error(error))]
 
 
-def _told(looked: Looked) -> dict[str, Any]:
+def _told(looked: StatusReport) -> dict[str, Any]:
     catalogs = [
         {**each, "lags": {name: lag._asdict() for name, lag in each["lags"].items()}}
         | {"problems": [problem.what for problem in found]}
@@ -141,10 +141,10 @@ def _write(told: dict[str, Any]) -> None:
     sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def _problems(looked: Looked) -> list[Problem]:
+def _problems(looked: StatusReport) -> list[Problem]:
     return [*map(Problem, looked.of_redis), *(each for _, some in looked.catalogs for each in some)]
 
 
-def _code(looked: Looked) -> int:
+def _code(looked: StatusReport) -> int:
     codes = {HELD if problem.held else NOT_FINE for problem in _problems(looked)}
     return min(codes, default=0)  # as with `sync`, 1 wins over 3

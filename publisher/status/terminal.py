@@ -14,7 +14,7 @@ from rich.text import Text
 from plumbing import clock
 from plumbing.text import harmless
 from publisher.core.model import Change
-from publisher.status import phrases as words
+from publisher.status import phrases
 from publisher.status.problems import Problem
 
 SIGNS: Final = {"added": ("+", "green"), "updated": ("~", "yellow"), "removed": ("-", "red")}
@@ -55,7 +55,7 @@ def overview(
     *,
     limit: int | None = None,
 ) -> Group:
-    """Show catalogs as `overviews` gives them, with what is not fine about each.
+    """Show catalogs as `read_overviews` gives them, with what is not fine about each.
 
     A line each, or of the first `limit`; then the problems, first those `of_redis` itself, and
     whether everything is fine.
@@ -88,16 +88,16 @@ def _verdict(count: int) -> Text:
 
 def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
     meta, status = catalog["meta"], catalog["status"]
-    outcome = words.outcome(catalog)
+    outcome = phrases.outcome_of(catalog)
     return [
         Text(harmless(catalog["catalog"]), style="bold"),
-        Text(harmless(words.since(status.get("polled_at"), clock.now()))),
+        Text(harmless(phrases.format_age(status.get("polled_at"), clock.now()))),
         Text(harmless(outcome), style=OUTCOME_STYLES.get(outcome, "dim")),
         Text(harmless(meta.get("count", "-"))),
         Text(harmless(meta.get("sequence", "-"))),
         Text(harmless(_numbers(status))),
         Text(harmless(_host_and_process(catalog["lease"]))),
-        Text("\n".join(map(harmless, words.lags(catalog))) or "-"),
+        Text("\n".join(map(harmless, phrases.format_lags(catalog))) or "-"),
     ]
 
 
@@ -117,19 +117,19 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterable[T
         yield Text(f"{name}: {harmless(problem.what)}", style=style)
     if hold is None:
         return
-    for reason in words.items(hold.get("reasons")):
+    for reason in phrases.as_list(hold.get("reasons")):
         yield Text(f"  {harmless(str(reason))}")
-    for change in words.items(hold.get("first")):
+    for change in phrases.as_list(hold.get("first")):
         yield Text("  ").append_text(_held_change(change))
     digest = harmless(str(hold.get("digest")))
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
 
 
 def _held_change(change: Any) -> Text:
-    told = words.fields(change)
+    told = phrases.as_dict(change)
     kind = str(told.get("type", "")).removeprefix("category.")
     sign, style = SIGNS.get(kind, ("?", ""))
-    about = words.fields(told.get("category"))
+    about = phrases.as_dict(told.get("category"))
     line = f"{sign} {about.get('id')} {about.get('local_name')}"
     return Text(harmless(line), style=style)
 

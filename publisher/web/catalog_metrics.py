@@ -19,7 +19,7 @@ CONSUMERS: Final = 100
 """Consumers of a catalog that are told: who may write a name may write a million."""
 
 Overview = Mapping[str, Any]
-"""Of one catalog, as `overview.overviews` gives it."""
+"""Of one catalog, as `overview.read_overviews` gives it."""
 
 
 class Gauge(NamedTuple):

@@ -26,7 +26,7 @@ from publisher.sources.tiktok.stand_ins import answering
 from publisher.sources.tiktok.tokens.refreshed import Expiry
 from publisher.state.commit import CONTRACT
 from publisher.web.catalog_metrics import PREFIX, families
-from publisher.web.overview_cache import Seen
+from publisher.web.overview_cache import OverviewResult
 
 OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
 BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -34,14 +34,14 @@ BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
 class Scrape(NamedTuple):
-    """What one scrape tells. It asks nobody any more, so a thread may put it into words."""
+    """What one scrape tells. It asks nobody any more, so a thread may put it into phrases."""
 
     of_process: list[Metric]
     held: dict[str, timedelta]
     """The interval of each catalog whose lease is held here."""
     changes: Counter[tuple[str, str]]
     """By catalog and type."""
-    seen: Seen
+    seen: OverviewResult
     now: datetime
 
     def collect(self) -> Iterator[Metric]:
@@ -113,7 +113,7 @@ class Metrics:
         """Count an error of Redis, by what the server said of it."""
         self._redis_errors[_kind(error)] += 1
 
-    def scrape(self, daemon: Daemon, seen: Seen) -> Scrape:
+    def scrape(self, daemon: Daemon, seen: OverviewResult) -> Scrape:
         """Return all metrics as they are now; `seen` are the catalogs polled here."""
         catalogs = daemon.catalogs
         held = sorted(daemon.leases.held() & catalogs.keys())
@@ -164,7 +164,7 @@ def _stand_ins(sources: Mapping[str, Source]) -> Metric:
     return family
 
 
-def encoded(scrape: Scrape, accept: str) -> tuple[bytes, str]:
+def encode_scrape(scrape: Scrape, accept: str) -> tuple[bytes, str]:
     """Return `scrape` in the format that the Accept header `accept` wants, and its content type.
 
     Takes a second for 10,000 catalogs.

@@ -14,7 +14,7 @@ from plumbing.errors import RedisError
 from publisher.polling.daemon import Daemon
 from publisher.sources.single_flight import Flights
 from publisher.state.redis_values import chunks
-from publisher.status.overview import AT_ONCE, all_catalogs, overviews
+from publisher.status.overview import AT_ONCE, read_catalog_names, read_overviews
 
 ANSWER_SECONDS: Final = 2.0
 """For an answer, or those about some hundred catalogs; after that Redis counts as away. All of a
@@ -23,37 +23,37 @@ GOOD_FOR: Final = 9
 """Times what a look took, it is good: looking takes a tenth of the time at most."""
 
 
-class Seen(NamedTuple):
+class OverviewResult(NamedTuple):
     """What stands in Redis of catalogs, or why that cannot be said."""
 
     catalogs: list[dict[str, Any]]
-    """As `overview.overviews` gives them; none with an `error`."""
+    """As `overview.read_overviews` gives them; none with an `error`."""
     error: str = ""
 
 
-class Sight:
+class OverviewCache:
     """What stands in Redis of those catalogs that `choose` picks from all that were ever polled."""
 
     def __init__(self, daemon: Daemon, choose: Callable[[Iterable[str]], Iterable[str]]) -> None:
         self._daemon = daemon
         self._choose = choose
-        self._flights = Flights[Seen]()
-        self._seen = Seen([])
+        self._flights = Flights[OverviewResult]()
+        self._seen = OverviewResult([])
         self._good_until = 0.0
 
-    async def look(self) -> Seen:
+    async def look(self) -> OverviewResult:
         """Return what was seen just now, or a moment ago."""
         if monotonic() < self._good_until:
             return self._seen
         return await self._flights.share("look", self._look)
 
-    async def _look(self) -> Seen:
+    async def _look(self) -> OverviewResult:
         begin = monotonic()
         try:
             known = await reached(self._daemon)
-            self._seen = Seen(await self._read(sorted(self._choose(known))))
+            self._seen = OverviewResult(await self._read(sorted(self._choose(known))))
         except RedisError as error:
-            return Seen([], str(error))
+            return OverviewResult([], str(error))
         self._good_until = monotonic() + GOOD_FOR * (monotonic() - begin)
         return self._seen
 
@@ -61,14 +61,14 @@ class Sight:
         found = []
         for chunk in chunks(names, AT_ONCE):
             async with _in_time(self._daemon):
-                found += await overviews(self._daemon.client, chunk)
+                found += await read_overviews(self._daemon.client, chunk)
         return found
 
 
 async def reached(daemon: Daemon) -> list[str]:
     """Return the names of all catalogs that were ever polled; RedisError if that takes long."""
     async with _in_time(daemon):
-        return await all_catalogs(daemon.client)
+        return await read_catalog_names(daemon.client)
 
 
 @asynccontextmanager

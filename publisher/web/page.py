@@ -13,10 +13,10 @@ from xml.etree.ElementTree import Element
 
 from plumbing import clock
 from publisher.polling.daemon import Daemon
-from publisher.status import phrases as words
+from publisher.status import phrases
 from publisher.status.problems import Problem, problems
 from publisher.web.elements import document, element
-from publisher.web.overview_cache import Seen
+from publisher.web.overview_cache import OverviewResult
 
 STYLE: Final = files("publisher.web").joinpath("style.css").read_text("utf-8")
 POLICY: Final = (
@@ -42,10 +42,10 @@ OUTCOME_STYLES: Final = {
 SIGNS: Final = {"added": "+", "updated": "~", "removed": "-"}
 
 Judged = tuple[Mapping[str, Any], list[Problem]]
-"""A catalog as `overview.overviews` gives it, and what is not fine about it."""
+"""A catalog as `overview.read_overviews` gives it, and what is not fine about it."""
 
 
-class Publisher(NamedTuple):
+class PublisherInfo(NamedTuple):
     """What the page says of this publisher."""
 
     owner: str
@@ -60,7 +60,7 @@ class Publisher(NamedTuple):
         return cls(leases.owner, address, len(leases.held()), frozenset(daemon.catalogs))
 
 
-def page(publisher: Publisher, seen: Seen) -> str:
+def page(publisher: PublisherInfo, seen: OverviewResult) -> str:
     """Return the page about the catalogs `seen`, as a document of HTML. Asks nobody."""
     now, kept = clock.now(), publisher.configured
     found: list[Judged] = [
@@ -90,7 +90,9 @@ def _rank(found: list[Problem]) -> int:
     return 0 if any(not each.held for each in found) else 1 if found else 2
 
 
-def _top(publisher: Publisher, seen: Seen, found: list[Judged], now: datetime) -> Iterator[Element]:
+def _top(
+    publisher: PublisherInfo, seen: OverviewResult, found: list[Judged], now: datetime
+) -> Iterator[Element]:
     yield element("h1", "category-publisher")
     yield _verdict(seen, sum(bool(each) for _, each in found))
     yield element(
@@ -101,7 +103,7 @@ def _top(publisher: Publisher, seen: Seen, found: list[Judged], now: datetime) -
     )
 
 
-def _verdict(seen: Seen, count: int) -> Element:
+def _verdict(seen: OverviewResult, count: int) -> Element:
     if seen.error:
         return element("p", seen.error, class_="verdict bad")
     if count:
@@ -130,11 +132,11 @@ def _catalog(catalog: Mapping[str, Any], found: list[Problem], now: datetime) ->
 
 def _cells(catalog: Mapping[str, Any], now: datetime) -> Iterator[list[Element | str]]:
     meta, status = catalog["meta"], catalog["status"]
-    outcome = words.outcome(catalog)
+    outcome = phrases.outcome_of(catalog)
     yield [element("strong", catalog["catalog"])]
-    yield [words.since(status.get("polled_at"), now)]
+    yield [phrases.format_age(status.get("polled_at"), now)]
     yield [element("span", outcome, class_=_style_of(outcome))]
-    yield [words.since(status.get("succeeded_at"), now)]
+    yield [phrases.format_age(status.get("succeeded_at"), now)]
     yield [meta.get("count", "-")]
     yield [meta.get("sequence", "-")]
     yield [" ".join(f"{sign}{status.get(name, 0)}" for name, sign in SIGNS.items())]
@@ -147,7 +149,7 @@ def _style_of(outcome: str) -> str:
 
 
 def _consumers(catalog: Mapping[str, Any]) -> list[Element | str]:
-    lines = list(words.lags(catalog))
+    lines = list(phrases.format_lags(catalog))
     more = [f"… and {len(lines) - SHOWN_CONSUMERS} more"] if len(lines) > SHOWN_CONSUMERS else []
     return [element("div", line) for line in [*lines[:SHOWN_CONSUMERS], *more]] or ["-"]
 
@@ -158,9 +160,9 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterator[E
     hold = catalog["hold"]
     if hold is None:
         return
-    for reason in words.items(hold.get("reasons")):
+    for reason in phrases.as_list(hold.get("reasons")):
         yield element("div", str(reason))
-    yield element("pre", *_lines(_change(each) for each in words.items(hold.get("first"))))
+    yield element("pre", *_lines(_change(each) for each in phrases.as_list(hold.get("first"))))
     command = f"category-publisher approve {catalog['catalog']} {hold.get('digest')}"
     yield element("div", "approve it with:", element("code", command))
 
@@ -171,11 +173,11 @@ def _lines(texts: Iterable[str]) -> Iterator[Element]:
 
 
 def _change(change: Any) -> str:
-    told = words.fields(change)
-    category, before = words.fields(told.get("category")), words.fields(told.get("before"))
+    told = phrases.as_dict(change)
+    category, before = phrases.as_dict(told.get("category")), phrases.as_dict(told.get("before"))
     sign = SIGNS.get(str(told.get("type", "")).removeprefix("category."), "?")
     was = "; ".join(
-        f"{each} was {before.get(str(each))}" for each in words.items(told.get("changed"))
+        f"{each} was {before.get(str(each))}" for each in phrases.as_list(told.get("changed"))
     )
     line = f"{sign} {category.get('id')} {category.get('local_name')}"
     return f"{line} ({was})" if was else line

@@ -16,12 +16,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from plumbing import logs
-from plumbing.errors import ConfigError
+from plumbing.errors import ConfigError, RedisError
 from publisher.polling.daemon import Daemon
-from publisher.web.health import not_ready
-from publisher.web.metrics import Metrics, encoded
-from publisher.web.overview_cache import Sight
-from publisher.web.page import POLICY, Publisher, page
+from publisher.web.metrics import Metrics, encode_scrape
+from publisher.web.overview_cache import OverviewCache, reached
+from publisher.web.page import POLICY, PublisherInfo, page
 
 log = logs.logger(__name__)
 
@@ -30,6 +29,8 @@ IDLE_SECONDS: Final = 30.0
 """For a connection's next request, its first too, to have come in whole."""
 GRACE_SECONDS: Final = 1.0
 """For answers under way at the end."""
+NAMED: Final = 5
+"""Late catalogs that are named; the rest is counted."""
 HEADERS: Final = {
     "Server": "category-publisher",
     "Cache-Control": "no-store",
@@ -40,7 +41,7 @@ HEADERS: Final = {
 
 
 @asynccontextmanager
-async def serving(
+async def http_server(
     listen: str, daemon: Daemon, metrics: Metrics, *, required: bool
 ) -> AsyncIterator[str]:
     """Serve on `listen` ("host:port", port 0 for any, or "off") for as long as the context lasts.
@@ -109,8 +110,10 @@ class Routes:
     def __init__(self, daemon: Daemon, metrics: Metrics) -> None:
         self._daemon = daemon
         self._metrics = metrics
-        self._mine = Sight(daemon, lambda _known: daemon.leases.held() & daemon.catalogs.keys())
-        self._all = Sight(daemon, lambda known: {*known, *daemon.catalogs})
+        self._mine = OverviewCache(
+            daemon, lambda _known: daemon.leases.held() & daemon.catalogs.keys()
+        )
+        self._all = OverviewCache(daemon, lambda known: {*known, *daemon.catalogs})
 
     def app(self) -> web.Application:
         """Return an application that answers GET and HEAD."""
@@ -132,7 +135,7 @@ class Routes:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Answer 200, or 503 with a line for each reason."""
-        reasons = await not_ready(self._daemon)
+        reasons = await unready_reasons(self._daemon)
         text = "".join(f"{reason}\n" for reason in reasons or ["ready"])
         return web.Response(text=text, status=503 if reasons else 200)
 
@@ -140,7 +143,7 @@ class Routes:
         """Answer with all metrics, in the format that the Accept header asks for."""
         scrape = self._metrics.scrape(self._daemon, await self._mine.look())
         accept = request.headers.get("Accept", "")
-        body, content_type = await asyncio.to_thread(encoded, scrape, accept)
+        body, content_type = await asyncio.to_thread(encode_scrape, scrape, accept)
         answer = web.Response(body=body, headers={"Content-Type": content_type})
         answer.enable_compression()
         return answer
@@ -148,9 +151,26 @@ class Routes:
     async def page(self, _request: web.Request) -> web.Response:
         """Answer with the status page; 503 if Redis cannot be read."""
         seen = await self._all.look()
-        text = await asyncio.to_thread(page, Publisher.of(self._daemon), seen)
+        text = await asyncio.to_thread(page, PublisherInfo.of(self._daemon), seen)
         return web.Response(text=text, content_type="text/html", status=503 if seen.error else 200)
 
 
 async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
+
+
+async def unready_reasons(daemon: Daemon) -> list[str]:
+    """Return a line for each reason why `daemon` does not do its work now; none if it does."""
+    reasons = []
+    if not daemon.ready.is_set():
+        reasons.append("the leases were not looked at yet")
+    if daemon.lease_error:
+        reasons.append(f"the leases cannot be renewed: {daemon.lease_error}")
+    try:
+        await reached(daemon)
+    except RedisError as error:
+        reasons.append(str(error))
+    if late := sorted(daemon.late()):
+        more = ", …" if len(late) > NAMED else ""
+        reasons.append(f"{len(late)} late polls: {', '.join(late[:NAMED])}{more}")
+    return reasons

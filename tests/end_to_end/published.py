@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
-from publisher.app import App, opened_app
+from publisher.app import App, open_app
 from publisher.sandbox import Sandbox
 from tests.support.valkey import Valkey
 
@@ -30,5 +30,5 @@ async def published(sandbox: Sandbox, valkey: Valkey, folder: Path) -> AsyncIter
     settings = Settings.model_construct(
         redis_url=SecretStr(valkey.url), catalogs={"us": catalog}, tiktok_shop=shop
     )
-    async with opened_app(settings, ["us"]) as app:
+    async with open_app(settings, ["us"]) as app:
         yield app

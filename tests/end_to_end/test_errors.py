@@ -9,7 +9,7 @@ import redis.asyncio
 from plumbing.errors import Error
 from publisher.polling import recorded_poll as record
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
-from publisher.status.overview import statuses
+from publisher.status.overview import read_statuses
 from tests.end_to_end.published import published
 from tests.support.raw_keys import check_consistent, read_keys
 from tests.support.valkey import Valkey
@@ -66,7 +66,7 @@ async def test_refused(
         with pytest.raises(Error, match=re.escape(told)) as caught:
             await record.poll(catalog, app.server)
         assert await read_keys(real_client) == before
-        status = (await statuses(app.client, ["us"]))["us"]
+        status = (await read_statuses(app.client, ["us"]))["us"]
         assert (status["outcome"], status["error"]) == ("failed", str(caught.value))
         assert sandbox.app_secret not in str(caught.value)
         sandbox.faults = []

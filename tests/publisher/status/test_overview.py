@@ -8,7 +8,7 @@ import redis.asyncio
 from plumbing import clock
 from plumbing.errors import RedisError
 from publisher.polling.poll import Catalog, poll_once
-from publisher.status.overview import Lag, all_catalogs, overviews
+from publisher.status.overview import Lag, read_catalog_names, read_overviews
 from publisher.status.problems import problems
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import wide
@@ -43,7 +43,7 @@ async def test_what_a_consumer_writes_blinds_nobody(
     value = {**sane, **hostile} if isinstance(hostile, dict) else hostile
     await client.hset("catalog:{us}:consumers", "evil", json.dumps(value))
     await client.hset("catalog:{us}:consumers", "sane", json.dumps(sane))
-    us, other = await overviews(client, ["us", "other"])
+    us, other = await read_overviews(client, ["us", "other"])
     assert us["lags"]["sane"].events == 2
     assert us["lags"]["evil"].events in {None, 2}
     assert other["lags"] == {}
@@ -59,7 +59,7 @@ async def test_in_step(
     assert place is not None
     at = {"epoch": place.epoch, "sequence": 3, "offset": "1-1"}
     await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
-    (us,) = await overviews(client, ["us"])
+    (us,) = await read_overviews(client, ["us"])
     assert us["lags"] == {"mirror": Lag(0, 0.0)}
 
 
@@ -73,7 +73,7 @@ async def test_in_another_epoch_without_an_event(
     await client.hset("catalog:{us}:meta", "committed_at", "2026-01-01T00:00:00.000Z")
     at = {"epoch": "00000000", "sequence": 3, "offset": "1-1"}
     await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
-    (us,) = await overviews(client, ["us"])
+    (us,) = await read_overviews(client, ["us"])
     *_, problem = problems(us, clock.now(), kept=False)
     assert problem.what.startswith("consumer mirror is in another epoch for ")
 
@@ -87,7 +87,7 @@ async def test_keys_of_another_type(
     for part in ("meta", "events"):
         await client.delete(f"catalog:{{us}}:{part}")
         await client.set(f"catalog:{{us}}:{part}", "x")
-    us, other = await overviews(client, ["us", "other"])
+    us, other = await read_overviews(client, ["us", "other"])
     (problem,) = problems(us, clock.now())
     assert problem.what == (
         "it cannot be read: Redis key catalog:{us}:meta is no hash, catalog:{us}:events is no "
@@ -101,4 +101,4 @@ async def test_the_set_of_catalogs_is_something_else(client: redis.asyncio.Redis
     """It is named."""
     await client.set("catalogs", "x")
     with pytest.raises(RedisError, match="Redis key catalogs is no set: something else writes"):
-        await all_catalogs(client)
+        await read_catalog_names(client)

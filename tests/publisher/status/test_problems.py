@@ -10,7 +10,7 @@ import redis.asyncio
 
 from plumbing import clock
 from publisher.polling.poll import Catalog, poll_once
-from publisher.status.overview import overviews
+from publisher.status.overview import read_overviews
 from publisher.status.problems import problems
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import wide
@@ -21,7 +21,7 @@ Harm = Callable[[redis.asyncio.Redis], Awaitable[Any]]
 
 async def told(client: redis.asyncio.Redis) -> list[str]:
     """Return what is not fine about `us`, which nobody has to poll."""
-    (us,) = await overviews(client, ["us"])
+    (us,) = await read_overviews(client, ["us"])
     return [problem.what for problem in problems(us, clock.now(), kept=False)]
 
 
@@ -131,10 +131,10 @@ async def test_a_commit_between_two_questions(
     """A `meta` from before it does not fit what was read after it, and that is no problem."""
     source.says(wide(3))
     await poll_once(catalog)
-    (before,) = await overviews(client, ["us"])
+    (before,) = await read_overviews(client, ["us"])
     source.says(wide(4))
     await poll_once(catalog)
-    (after,) = await overviews(client, ["us"])
+    (after,) = await read_overviews(client, ["us"])
     mixed = {**after, "meta": before["meta"]}
     assert problems(mixed, clock.now(), kept=False) == []
     assert problems({**mixed, "rows": before["rows"]}, clock.now(), kept=False) == []

@@ -18,7 +18,7 @@ from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
 from publisher.sources.tiktok.tokens.refreshed import Expiry
 from publisher.state.store import Store
-from publisher.web import Metrics, serving
+from publisher.web import Metrics, http_server
 from tests.publisher.conftest import ORIGIN
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import wide
@@ -84,7 +84,7 @@ async def _running(
         daemon = Daemon(server, client, Leases(client, LEASE), catalogs, metrics)
         task = asyncio.create_task(daemon.run())
         try:
-            async with serving(listen, daemon, metrics, required=True) as url:
+            async with http_server(listen, daemon, metrics, required=True) as url:
                 yield Site(url, daemon, session)
         finally:
             task.cancel()

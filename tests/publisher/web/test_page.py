@@ -13,8 +13,8 @@ import pytest
 
 from plumbing import clock
 from publisher.status.overview import Lag
-from publisher.web.overview_cache import Seen
-from publisher.web.page import POLICY, Publisher, page
+from publisher.web.overview_cache import OverviewResult
+from publisher.web.page import POLICY, PublisherInfo, page
 from tests.publisher.web.conftest import Site
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
@@ -75,7 +75,7 @@ async def test_the_headers_forbid_everything_but_the_style(site: Site) -> None:
         assert "everything is fine" in await answer.text()
 
 
-PUBLISHER = Publisher("host:1:a:b", "redis://localhost:6379/0", 1, frozenset({"us"}))
+PUBLISHER = PublisherInfo("host:1:a:b", "redis://localhost:6379/0", 1, frozenset({"us"}))
 
 
 def overview(name: str, **parts: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def overview(name: str, **parts: Any) -> dict[str, Any]:
 
 
 def shown(*catalogs: dict[str, Any]) -> str:
-    return page(PUBLISHER, Seen(list(catalogs)))
+    return page(PUBLISHER, OverviewResult(list(catalogs)))
 
 
 def ranks(text: str, names: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from plumbing.errors import ConfigError
-from publisher.web import Metrics, serving
+from publisher.web import Metrics, http_server
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.scripted_source import ScriptedSource
 from tests.support.valkey import Valkey
@@ -115,9 +115,9 @@ async def test_an_address_that_is_taken(site: Site) -> None:
     """It is an error if the user chose it, and a warning if it is the default."""
     taken = site.url.removeprefix("http://")
     with pytest.raises(ConfigError, match=r"http_listen '127\.0\.0\.1:.*choose another"):
-        async with serving(taken, site.daemon, Metrics(), required=True):
+        async with http_server(taken, site.daemon, Metrics(), required=True):
             pass
-    async with serving(taken, site.daemon, Metrics(), required=False) as url:
+    async with http_server(taken, site.daemon, Metrics(), required=False) as url:
         assert url == ""
 
 
@@ -125,19 +125,19 @@ async def test_an_address_that_is_taken(site: Site) -> None:
 async def test_an_address_that_is_none_of_this_machine(site: Site, listen: str) -> None:
     """The error names it."""
     with pytest.raises(ConfigError, match=listen):
-        async with serving(listen, site.daemon, Metrics(), required=True):
+        async with http_server(listen, site.daemon, Metrics(), required=True):
             pass
 
 
 async def test_it_can_be_off(site: Site) -> None:
     """Then nothing is served."""
-    async with serving("off", site.daemon, Metrics(), required=True) as url:
+    async with http_server("off", site.daemon, Metrics(), required=True) as url:
         assert url == ""
 
 
 async def test_ipv6(site: Site) -> None:
     """An address in brackets works."""
-    async with serving("[::1]:0", site.daemon, Metrics(), required=True) as url:
+    async with http_server("[::1]:0", site.daemon, Metrics(), required=True) as url:
         assert url.startswith("http://[::1]:")
         async with site.session.get(f"{url}/healthz") as answer:
             assert answer.status == 200
