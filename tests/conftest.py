@@ -121,6 +121,22 @@ async def real_client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
     await made.aclose()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--rule 5.6`: run the tests that show this rule of docs/contract.md."""
+    parser.addoption("--rule", help="run only the tests of this rule of docs/contract.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the rule that `--rule` names."""
+    rule = config.getoption("--rule")
+    if rule is not None:
+        items[:] = [
+            item
+            for item in items
+            if any(rule in mark.args for mark in item.iter_markers("contract"))
+        ]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Let a skip be a failure in CI, which has everything that any test needs."""

@@ -27,6 +27,11 @@ class Module(NamedTuple):
         """The folder, from the root of the checkout."""
         return str(self.path.parent.relative_to(ROOT))
 
+    @property
+    def classes(self) -> list[ast.ClassDef]:
+        """The classes at its top level."""
+        return [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
+
 
 def modules() -> list[Module]:
     """Return all modules of the product."""

@@ -1,0 +1,64 @@
+"""The structure of the code: folders, sizes and names that a stranger can rely on."""
+
+import collections
+import re
+
+import pytest
+
+from tests.docs.structure import PACKAGES, Module, functions, length, modules, single_use_helpers
+from tests.support.paths import ROOT
+
+LONGEST_FUNCTION = 40
+SINGLE_USE_SHARE = 0.15
+PARTICIPLE = re.compile(
+    r"_([a-z]+ed|built|found|given|held|kept|known|made|seen|sent|shown|taken|told|written)"
+)
+FOLDERS = {
+    "publisher": "commands core demo polling sandbox sources state status web",
+    "consumers": "commands contract following history mapping sql tail",
+    "plumbing": "cli config redis",
+}
+
+
+@pytest.fixture(scope="module")
+def code() -> list[Module]:
+    """Return all modules of the product."""
+    return modules()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_folders_of_a_package(package: str) -> None:
+    """They are those that CONTRIBUTING.md explains."""
+    found = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert found == set(FOLDERS[package].split())
+
+
+def test_functions_are_short(code: list[Module]) -> None:
+    """None is longer than a screen."""
+    found = [(m.path, f.name) for m in code for f in functions(m) if length(f) > LONGEST_FUNCTION]
+    assert found == []
+
+
+def test_few_helpers_are_used_once(code: list[Module]) -> None:
+    """A helper earns its name by a second use, a rule of the contract or its length."""
+    defined = sum(len(list(functions(module))) for module in code)
+    assert len(single_use_helpers(code)) / defined <= SINGLE_USE_SHARE
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_public_class_name_is_used_once(code: list[Module], package: str) -> None:
+    """One name means one thing within a package."""
+    names = collections.Counter(
+        node.name
+        for module in code
+        if module.path.is_relative_to(ROOT / package)
+        for node in module.classes
+        if not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_functions_are_not_named_by_a_bare_participle(code: list[Module]) -> None:
+    """`_told` or `_kept` say neither what is done nor to what."""
+    names = [(m.path, f.name) for m in code for f in functions(m)]
+    assert [each for each in names if PARTICIPLE.fullmatch(each[1])] == []
