@@ -1,0 +1,112 @@
+"""Every reference in code, tests and pages leads to something that exists."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.paths import DOCS, ROOT
+
+FOLDERS: Final = (
+    "publisher",
+    "consumers",
+    "plumbing",
+    "tests",
+    "bench",
+    "docs",
+    "schemas",
+    "deploy",
+)
+ENDINGS: Final = {".py", ".lua", ".md", ".toml", ".json", ".yml", ".html"}
+HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
+CODE_BLOCK: Final = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
+ANCHOR: Final = re.compile(r'<a id="([^"]+)">')
+CONTRACT: Final = re.compile(
+    r"\bcontract(?:'s)?[,.]? \(?(\d+(?:\.\d+)?)(?: (?:to|and) (\d+(?:\.\d+)?))?"
+)
+API: Final = re.compile(r"TikTok Shop API, ([A-Z][a-z]+(?: [A-Z][a-z]+)?)(?: and ([A-Z][a-z]+))?")
+
+
+def files() -> list[Path]:
+    """Return the texts that may refer to something: code, tests and pages."""
+    below = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
+    found = [path for path in [*ROOT.glob("*.md"), *below] if path.suffix in ENDINGS]
+    return sorted(path for path in found if path != Path(__file__))
+
+
+def pages() -> list[Path]:
+    """Return all pages in Markdown."""
+    return [path for path in files() if path.suffix == ".md"]
+
+
+def headings(page: Path) -> list[str]:
+    """Return the page's headings, without those that are comments in code blocks."""
+    return HEADING.findall(CODE_BLOCK.sub("", page.read_text("utf-8")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link into the page may name, as GitHub makes it of headings."""
+    slugs = (
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page)
+    )
+    return {*slugs, *ANCHOR.findall(page.read_text("utf-8"))}
+
+
+def chapters() -> set[str]:
+    """Return the numbers of the contract's chapters: `5`, `5.6`."""
+    numbers = (
+        re.match(r"(\d+(?:\.\d+)?)\.? ", heading) for heading in headings(DOCS / "contract.md")
+    )
+    return {number[1] for number in numbers if number}
+
+
+def references(pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
+    """Yield each chapter that some file names in the form of `pattern`, and the file.
+
+    A reference may go over a line's end, and over the mark of a comment.
+    """
+    for path in files():
+        text = re.sub(r"\s*\n\s*(?:#|--|\|)?\s*", " ", path.read_text("utf-8"))
+        for found in pattern.finditer(text):
+            yield from ((path, chapter) for chapter in found.groups() if chapter)
+
+
+def test_the_contract_has_its_rules() -> None:
+    """Its eight chapters and the eleven rules of chapter 5 can be cited by number."""
+    assert chapters() == {*map(str, range(1, 9)), *(f"5.{rule}" for rule in range(1, 12))}
+
+
+def test_chapters_of_the_contract() -> None:
+    """Whoever cites the contract names a chapter that it has."""
+    cited = list(references(CONTRACT))
+    assert len(cited) > 100
+    assert [each for each in cited if each[1] not in chapters()] == []
+
+
+def test_chapters_of_the_api() -> None:
+    """Whoever cites the page of TikTok Shop's API names a chapter that it has."""
+    known = headings(DOCS / "tiktok-shop-api.md")
+    assert known[1:] == ["Get Categories", "Signature", "Tokens", "Errors"]
+    assert [each for each in references(API) if each[1] not in known] == []
+
+
+def test_the_texts_are_in_the_checkout() -> None:
+    """No page sends its reader to a folder beside the checkout."""
+    assert [page for page in pages() if "../shared" in page.read_text("utf-8")] == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page: Path) -> None:
+    """Each relative link leads to a file, and to a heading or anchor in it."""
+    broken = []
+    for link in LINK.findall(CODE_BLOCK.sub("", page.read_text("utf-8"))):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
