@@ -13,8 +13,8 @@ from publisher.core.guard import Limits
 from publisher.polling.cache import Memory, remembering
 from publisher.polling.poll import Catalog
 from publisher.sources import Source
-from publisher.sources.factory import Sources
-from publisher.sources.request_limit import Turns
+from publisher.sources.factory import SourceFactory
+from publisher.sources.request_limit import RequestLimiter
 from publisher.state.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class App:
 
     server: Server
     client: Client
-    sources: Sources
+    sources: SourceFactory
     memory: Memory | None
     catalogs: dict[str, Catalog]
 
@@ -56,18 +56,20 @@ async def open_app(
     ):
 
         def session() -> "aiohttp.ClientSession":
-            from publisher.sources.transport import opened_session  # noqa: PLC0415  as `Sources`
+            from publisher.sources.transport import open_session  # noqa: PLC0415  as `SourceFactory`
 
-            made = opened_session()
+            made = open_session()
             stack.push_async_callback(made.close)
             return made
 
         def store_of(shop: TikTokShopSettings, authorize: str) -> "TokenStore":
-            from publisher.sources.tiktok.tokens.stores import kept  # noqa: PLC0415  as `Sources`
+            from publisher.sources.tiktok.tokens.stores import token_store  # noqa: PLC0415  as `SourceFactory`
 
-            return kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
+            return token_store(
+                shop, authorize, data_dir=settings.data_dir, client=client, server=server
+            )
 
-        sources = Sources(session, store_of, turns=Turns(settings.polls_at_once))
+        sources = SourceFactory(session, store_of, limiter=RequestLimiter(settings.polls_at_once))
         kept_memory = memory if stay is Stay.KEEP else None
         catalogs = _build_catalogs(settings, names, client, sources, kept_memory)
         yield App(server, client, sources, kept_memory, catalogs)
@@ -89,7 +91,7 @@ def _build_catalogs(
     settings: Settings,
     names: Iterable[str],
     client: Client,
-    sources: Sources,
+    sources: SourceFactory,
     memory: Memory | None,
 ) -> dict[str, Catalog]:
     return {

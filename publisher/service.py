@@ -16,7 +16,7 @@ from plumbing.systemd import Notify
 from publisher.app import App, configured_names, open_app
 from publisher.polling.daemon import Daemon
 from publisher.polling.leases import Leases
-from publisher.sources.tiktok.factory import expiries
+from publisher.sources.tiktok.factory import token_expiries
 from publisher.web import Metrics, http_server
 
 log = logs.logger(__name__)
@@ -34,7 +34,7 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
     is_required = "http_listen" in settings.model_fields_set
     async with open_app(settings, configured_names(settings), Stay.KEEP) as app:
         leases = Leases(app.client, settings.lease)
-        metrics = Metrics(expiries)
+        metrics = Metrics(token_expiries)
         daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
         async with (
             http_server(settings.http_listen, daemon, metrics, required=is_required),

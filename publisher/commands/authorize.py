@@ -10,11 +10,11 @@ from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, settings_of
 from plumbing.errors import ConfigError
 from plumbing.text import harmless
-from publisher.sources.tiktok.authorize import Authorized, authorize
+from publisher.sources.tiktok.authorize import Authorization, authorize
+from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.factory import app_of
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE
-from publisher.sources.tiktok.tokens.stores import opened_tokens
-from publisher.sources.transport import opened_session
+from publisher.sources.tiktok.tokens.stores import open_token_store
+from publisher.sources.transport import open_session
 
 app = new_app()
 
@@ -57,19 +57,19 @@ def authorize_(
     settings = settings_of(config)
     if stand_in and not catalog:
         raise ConfigError("--stand-in wants --catalog beside it")
-    own = (settings.tiktok_shop, AUTHORIZE)
+    own = (settings.tiktok_shop, AUTHORIZE_COMMAND)
     shop, words = app_of(settings, catalog, stand_in or 0) if catalog else own
     answered = code or typer.prompt("Authorization code", err=True)
 
     async def exchange() -> int:
-        async with opened_session() as session, opened_tokens(settings, shop, words) as store:
+        async with open_session() as session, open_token_store(settings, shop, words) as store:
             _show_authorized(await authorize(answered, shop, session, store))
         return 0
 
     command.run(command.until_stopped(exchange()))
 
 
-def _show_authorized(authorized: Authorized) -> None:
+def _show_authorized(authorized: Authorization) -> None:
     sys.stdout.write(f"Authorized by {harmless(authorized.seller_name)}; the tokens are kept.\n")
     for shop in authorized.shops:
         about = ", ".join((shop.region, shop.seller_type, f"id {shop.id}", f"code {shop.code}"))

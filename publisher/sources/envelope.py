@@ -22,7 +22,7 @@ class Envelope:
     data: Any
 
     @classmethod
-    def read(cls, body: bytes) -> Self | None:
+    def parse(cls, body: bytes) -> Self | None:
         """Parse `body`; None if it is no envelope."""
         try:
             found = orjson.loads(body)
@@ -38,7 +38,7 @@ class Envelope:
             data=found.get("data"),
         )
 
-    def told(self, hidden: Iterable[str]) -> str:
+    def describe(self, hidden: Iterable[str]) -> str:
         """Return code, message and request_id for a message of ours, without the secrets `hidden`.
 
         For example `code 36009003, message 'Internal error', request_id 20260101`.
@@ -51,7 +51,7 @@ class Envelope:
         return ", ".join(parts)
 
 
-def begins_with_success(body: bytes) -> bool:
+def starts_with_success(body: bytes) -> bool:
     """Tell whether `body` opens with `"code":0`, as TikTok Shop writes it.
 
     A good answer has up to 25 MB, and reading it is `snapshot`'s business: this look at its first

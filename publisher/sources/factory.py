@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 from plumbing.cli.main import collector_at_rest
 from plumbing.config.settings import Settings, TikTokShopSettings
 from publisher.sources import Source
-from publisher.sources.request_limit import Turns
+from publisher.sources.request_limit import RequestLimiter
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from publisher.sources.tiktok.factory import Market, StoreOf
+    from publisher.sources.tiktok.factory import StoreOf, TikTokSourceFactory
     from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
 def _in_files(settings: TikTokShopSettings, authorize: str) -> "TokenStore":
-    from publisher.sources.tiktok.tokens.file_store import TokenFile  # noqa: PLC0415
+    from publisher.sources.tiktok.tokens.file_store import FileTokenStore  # noqa: PLC0415
 
-    return TokenFile(settings.token_file, authorize)
+    return FileTokenStore(settings.token_file, authorize)
 
 
-class Sources:
+class SourceFactory:
     """Opens sources. One per process: limits and tokens are shared by all catalogs of a shop.
 
     `session` is called once, by the first source that asks an address; what it opens stays the
@@ -41,13 +41,13 @@ class Sources:
         session: "Callable[[], aiohttp.ClientSession]",
         store_of: "StoreOf" = _in_files,
         *,
-        turns: Turns | None = None,
+        limiter: RequestLimiter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._opened_session = session
         self._store_of = store_of
         self._clock = clock
-        self._turns = turns or Turns()
+        self._limiter = limiter or RequestLimiter()
 
     def open(self, name: str, settings: Settings) -> Source:
         """Return the source of catalog `name`; nothing is asked yet.
@@ -58,14 +58,14 @@ class Sources:
         catalog = settings.catalog(name)
         match catalog.source:
             case "file":
-                from publisher.sources.file_source import File  # noqa: PLC0415
+                from publisher.sources.file_source import FileSource  # noqa: PLC0415
 
-                return File(catalog)
+                return FileSource(catalog)
             case "http":
                 with collector_at_rest():
-                    from publisher.sources.http_source import Http  # noqa: PLC0415
+                    from publisher.sources.http_source import HttpSource  # noqa: PLC0415
 
-                return Http(catalog, self._session, self._turns)
+                return HttpSource(catalog, self._session, self._limiter)
             case "tiktok_shop":
                 return self._market.open(name, settings)
 
@@ -74,8 +74,8 @@ class Sources:
         return self._opened_session()
 
     @cached_property
-    def _market(self) -> "Market":
+    def _market(self) -> "TikTokSourceFactory":
         with collector_at_rest():
-            from publisher.sources.tiktok.factory import Market  # noqa: PLC0415
+            from publisher.sources.tiktok.factory import TikTokSourceFactory  # noqa: PLC0415
 
-        return Market(self._session, self._store_of, self._turns, self._clock)
+        return TikTokSourceFactory(self._session, self._store_of, self._limiter, self._clock)

@@ -9,7 +9,7 @@ from publisher.sources import Answer
 from publisher.sources import read_file as files
 
 
-class File:
+class FileSource:
     """Reads the file that a catalog's `url` names, anew at every fetch."""
 
     def __init__(self, settings: CatalogSettings) -> None:

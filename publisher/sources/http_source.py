@@ -8,31 +8,31 @@ from yarl import URL
 from plumbing.config.settings import CatalogSettings
 from publisher.errors import BadSnapshot
 from publisher.sources import Answer, transport
-from publisher.sources.envelope import Envelope, begins_with_success
-from publisher.sources.request_limit import Turns
-from publisher.sources.retry import patiently
-from publisher.sources.transport import Limits, Reply
+from publisher.sources.envelope import Envelope, starts_with_success
+from publisher.sources.request_limit import RequestLimiter
+from publisher.sources.retry import retry_transient
+from publisher.sources.transport import Reply, RequestLimits
 
 
-class Http:
+class HttpSource:
     """Asks the address that a catalog's `url` names; user name and password may stand in it."""
 
     def __init__(
-        self, settings: CatalogSettings, session: aiohttp.ClientSession, turns: Turns
+        self, settings: CatalogSettings, session: aiohttp.ClientSession, limiter: RequestLimiter
     ) -> None:
         self._url = URL(settings.url or "")
         self._hidden = _secrets_of(self._url)
-        self._limits = Limits.of(settings)
+        self._limits = RequestLimits.of(settings)
         self._session = session
-        self._turns = turns
+        self._limiter = limiter
 
     async def fetch(self) -> Answer:
         """Return the answer's body; retries what may pass, follows redirects to http(s)."""
-        return Answer(await patiently(self._ask), bare_list=True)
+        return Answer(await retry_transient(self._ask), bare_list=True)
 
     async def _ask(self) -> bytes:
         accept = {"Accept": "application/json"}
-        async with self._turns.of(self._url):
+        async with self._limiter.slot(self._url):
             reply = await transport.get(
                 self._session, self._url, self._limits, headers=accept, follow=True
             )
@@ -46,11 +46,11 @@ class Http:
 
         `snapshot` would too, but not knowing which words of the address must not be quoted.
         """
-        if begins_with_success(reply.body) or reply.body.lstrip()[:1] != b"{":
+        if starts_with_success(reply.body) or reply.body.lstrip()[:1] != b"{":
             return
-        envelope = Envelope.read(reply.body)
+        envelope = Envelope.parse(reply.body)
         if envelope is not None and envelope.code != 0:
-            raise BadSnapshot(f"{reply.place}: the answer has {envelope.told(self._hidden)}")
+            raise BadSnapshot(f"{reply.location}: the answer has {envelope.describe(self._hidden)}")
 
 
 def _secrets_of(url: URL) -> list[str]:

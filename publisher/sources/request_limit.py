@@ -14,19 +14,19 @@ AT_ONCE: Final = 8
 """As many as `polls_at_once` has by default."""
 
 
-class Turns:
+class RequestLimiter:
     """Gives each pair of a host and an app so many turns at once; first come, first served."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._at_once = at_once
-        self._turns: dict[tuple[URL, str], asyncio.Semaphore] = {}
+        self._limiter: dict[tuple[URL, str], asyncio.Semaphore] = {}
 
-    def of(self, url: "URL", app: str = "") -> asyncio.Semaphore:
+    def slot(self, url: "URL", app: str = "") -> asyncio.Semaphore:
         """Return what to hold, as `async with`, during one request of `app` to the host of `url`.
 
         Hosts differ by scheme and port too.
         """
         place = (url.origin(), app)
-        if place not in self._turns:
-            self._turns[place] = asyncio.Semaphore(self._at_once)
-        return self._turns[place]
+        if place not in self._limiter:
+            self._limiter[place] = asyncio.Semaphore(self._at_once)
+        return self._limiter[place]

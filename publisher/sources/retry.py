@@ -20,7 +20,7 @@ PATIENCE: Final = 60.0
 """Seconds in all that are waited because the source asked for it."""
 
 
-async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
     """Return what `call` returns; after a Transient, call again, with back-off and jitter.
 
     A Transient's `not_before` is honoured if it fits into what is left of our patience, and

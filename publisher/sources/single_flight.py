@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Lets everyone who wants the same thing at the same time share one piece of work.
 
     Ten thousand catalogs of one shop want one token: it is read once for all that ask meanwhile.
@@ -25,18 +25,18 @@ class Flights(Generic[T]):
         flight = self._under_way.get(name)
         if flight is None:
             flight = self._under_way[name] = _Flight(work)
-            flight.task.add_done_callback(lambda _: self._landed(name, flight))
-        flight.passengers += 1
+            flight.task.add_done_callback(lambda _: self._forget(name, flight))
+        flight.waiters += 1
         try:
             return await asyncio.shield(flight.task)
         finally:
-            flight.passengers -= 1
-            if not flight.passengers and not flight.task.done():
-                self._landed(name, flight)
+            flight.waiters -= 1
+            if not flight.waiters and not flight.task.done():
+                self._forget(name, flight)
                 flight.task.cancel()
                 await ended(flight.task)
 
-    def _landed(self, name: str, flight: "_Flight[T]") -> None:
+    def _forget(self, name: str, flight: "_Flight[T]") -> None:
         if self._under_way.get(name) is flight:
             del self._under_way[name]
 
@@ -44,10 +44,10 @@ class Flights(Generic[T]):
 class _Flight(Generic[T]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self.task = asyncio.create_task(work())
-        self.passengers = 0
+        self.waiters = 0
 
 
-async def unbroken(work: Awaitable[T]) -> T:
+async def run_to_completion(work: Awaitable[T]) -> T:
     """Await `work` to its end even if cancelled meanwhile: a stop must not lose new tokens."""
     task = asyncio.ensure_future(work)
     try:

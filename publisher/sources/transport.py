@@ -29,7 +29,7 @@ REQUEST_TIMEOUT: Final = 408
 CLOSINGS: Final = {b"{": b"}", b"[": b"]"}
 
 
-WORDS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str], ...]] = (
+ERROR_TEXTS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str], ...]] = (
     (
         aiohttp.ClientConnectorCertificateError,
         SourceError,
@@ -47,7 +47,7 @@ WORDS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str], ...
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What one request may take: `seconds` in all, `body_bytes` after decompression."""
 
     seconds: float = 60.0
@@ -63,7 +63,7 @@ class Limits:
 class Reply:
     """A complete answer, of whatever status. `place` is where it came from, for messages."""
 
-    place: str
+    location: str
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -88,7 +88,7 @@ class Reply:
         return min(max(wait, 0.0), LONGEST_WAIT)
 
 
-def opened_session() -> aiohttp.ClientSession:
+def open_session() -> aiohttp.ClientSession:
     """Return a new HTTP session, which keeps no cookies; `polls_at_once` is what limits it."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
@@ -98,7 +98,7 @@ def opened_session() -> aiohttp.ClientSession:
 async def get(
     session: aiohttp.ClientSession,
     url: URL,
-    limits: Limits,
+    limits: RequestLimits,
     *,
     headers: Mapping[str, str] | None = None,
     follow: bool,
@@ -109,7 +109,7 @@ async def get(
     Raises Transient (Unreachable if nothing was sent), SourceError if asking again is useless,
     and BadSnapshot for a body over the limit.
     """
-    place = place_of(url)
+    place = location_of(url)
     try:
         async with session.get(
             url,
@@ -123,7 +123,7 @@ async def get(
             f"{place}: no complete answer within {limits.seconds:g} s (request_timeout)"
         ) from None
     except aiohttp.ClientError as error:
-        raise _told(error, place) from None
+        raise _described(error, place) from None
     except ValueError:
         raise SourceError(
             f"{place}: this address, or the user name or password in it, cannot be used"
@@ -133,14 +133,14 @@ async def get(
     return Reply(place, response.status, response.headers, body)
 
 
-def place_of(url: URL) -> str:
+def location_of(url: URL) -> str:
     """Return scheme, host, port and path of `url`: what a message may say of it."""
     return f"{url.scheme}://{url.host_subcomponent}:{url.port}{url.raw_path}"
 
 
 def status_error(reply: Reply, now: float) -> SourceError:
     """Return the error that an HTTP status other than success stands for."""
-    told = f"{reply.place}: HTTP {reply.status}"
+    told = f"{reply.location}: HTTP {reply.status}"
     wait = reply.retry_after(now)
     if reply.status == TOO_MANY_REQUESTS:
         return Transient(f"{told}, too many requests{asked_to_wait(wait)}", not_before=wait)
@@ -181,9 +181,9 @@ def _is_cut_off(body: bytes) -> bool:
     return closing is not None and bool(ending) and not ending.endswith(closing)
 
 
-def _told(error: aiohttp.ClientError, place: str) -> SourceError:
+def _described(error: aiohttp.ClientError, place: str) -> SourceError:
     """Return `error` in our words."""
-    kind, words = next(row[1:] for row in WORDS if isinstance(error, row[0]))
+    kind, words = next(row[1:] for row in ERROR_TEXTS if isinstance(error, row[0]))
     return kind(f"{place}: {words}{_why(error)}")
 
 

@@ -22,7 +22,7 @@ from publisher.core.model import Counts
 from publisher.errors import WrongType
 from publisher.polling.daemon import Daemon, Done
 from publisher.sources import Source
-from publisher.sources.tiktok.stand_ins import answering
+from publisher.sources.tiktok.stand_ins import answering_shop
 from publisher.sources.tiktok.tokens.refreshed import Expiry
 from publisher.state.commit import CONTRACT
 from publisher.web.catalog_metrics import PREFIX, families
@@ -143,7 +143,7 @@ class Metrics:
             "When a token of catalogs held here ends, in Unix time; absent while not known.",
             labels=["place", "token"],
         )
-        ends = {end.place: end for end in self._expiries(sources)}
+        ends = {end.location: end for end in self._expiries(sources)}
         for place, end in sorted(ends.items()):
             for token, at in (("access", end.access_token), ("refresh", end.refresh_token)):
                 if at is not None:
@@ -158,7 +158,7 @@ def _stand_ins(sources: Mapping[str, Source]) -> Metric:
         labels=["catalog"],
     )
     for name, source in sources.items():
-        place = answering(source)
+        place = answering_shop(source)
         if place is not None:
             family.add_metric([name], place)
     return family

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from plumbing.errors import RedisError
 from publisher.polling.daemon import Daemon
-from publisher.sources.single_flight import Flights
+from publisher.sources.single_flight import SingleFlight
 from publisher.state.redis_values import chunks
 from publisher.status.overview import AT_ONCE, read_catalog_names, read_overviews
 
@@ -37,7 +37,7 @@ class OverviewCache:
     def __init__(self, daemon: Daemon, choose: Callable[[Iterable[str]], Iterable[str]]) -> None:
         self._daemon = daemon
         self._choose = choose
-        self._flights = Flights[OverviewResult]()
+        self._flights = SingleFlight[OverviewResult]()
         self._seen = OverviewResult([])
         self._good_until = 0.0
 

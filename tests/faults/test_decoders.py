@@ -111,8 +111,8 @@ def answer_is_sound(raw: bytes) -> None:
 
 def envelope_is_told(raw: bytes) -> None:
     """Tell what an answer says of itself, in one printable line."""
-    envelope = Envelope.read(raw)
-    assert envelope is None or envelope.told(()).isprintable()
+    envelope = Envelope.parse(raw)
+    assert envelope is None or envelope.describe(()).isprintable()
 
 
 def event_is_sound(raw: bytes) -> None:

@@ -9,9 +9,9 @@ import aiohttp
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError
-from publisher.sources.retry import patiently
-from publisher.sources.single_flight import unbroken
-from publisher.sources.tiktok.client import Api
+from publisher.sources.retry import retry_transient
+from publisher.sources.single_flight import run_to_completion
+from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
 
 SHOPS: Final = "/authorization/202309/shops"
@@ -20,7 +20,7 @@ SELLER: Final = 0
 
 
 @dataclass(frozen=True)
-class Shop:
+class AuthorizedShop:
     """A shop that the tokens open; `cipher` is what a catalog's `shop_cipher` wants."""
 
     id: str
@@ -32,18 +32,18 @@ class Shop:
 
 
 @dataclass(frozen=True)
-class Authorized:
+class Authorization:
     """Who has authorized the app, for what, and their shops. Holds no token."""
 
     seller_name: str
     region: str
     scopes: tuple[str, ...]
-    shops: tuple[Shop, ...]
+    shops: tuple[AuthorizedShop, ...]
 
 
 async def authorize(
     code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession, store: TokenStore
-) -> Authorized:
+) -> Authorization:
     """Exchange an authorization code, keep the pair in `store`, and list the shops.
 
     `code` is the code itself, or the whole address that the seller was sent back to. Raises
@@ -52,15 +52,15 @@ async def authorize(
     nothing; SourceError if TikTok Shop does not answer; RedisError where the store is there.
     """
     _refuse_other_owner(settings)
-    api = Api(settings, session, section="the catalog's section of publisher.toml")
+    api = TikTokClient(settings, session, section="the catalog's section of publisher.toml")
     found = code_of(code)
 
     async def exchange() -> tuple[Any, TokenPair]:
         async with store.locked():
-            return await unbroken(_exchange_and_store(found, api, store))
+            return await run_to_completion(_exchange_and_store(found, api, store))
 
-    data, pair = await patiently(exchange)
-    return Authorized(
+    data, pair = await retry_transient(exchange)
+    return Authorization(
         seller_name=_text(data, "seller_name"),
         region=_text(data, "seller_base_region"),
         scopes=tuple(str(scope) for scope in data.get("granted_scopes") or ()),
@@ -82,10 +82,12 @@ def code_of(text: str) -> str:
     return text
 
 
-async def _exchange_and_store(code: str, api: Api, store: TokenStore) -> tuple[Any, TokenPair]:
-    await store.rehearse()
+async def _exchange_and_store(
+    code: str, api: TikTokClient, store: TokenStore
+) -> tuple[Any, TokenPair]:
+    await store.check_writable()
     data = await api.tokens_of_code(code)
-    pair = TokenPair.of_answer(data, api.clock())
+    pair = TokenPair.from_answer(data, api.clock())
     if data.get("user_type", SELLER) != SELLER:
         raise TokenError(
             f"this authorization is of user type {data['user_type']!r}, not of a seller "
@@ -95,16 +97,20 @@ async def _exchange_and_store(code: str, api: Api, store: TokenStore) -> tuple[A
     return data, pair
 
 
-async def _shops(api: Api, pair: TokenPair, store: TokenStore) -> tuple[Shop, ...]:
+async def _shops(
+    api: TikTokClient, pair: TokenPair, store: TokenStore
+) -> tuple[AuthorizedShop, ...]:
     try:
-        data = await patiently(lambda: api.get_data(SHOPS, {}, pair.access_token))
+        data = await retry_transient(lambda: api.get_data(SHOPS, {}, pair.access_token))
     except (SourceError, TokenError) as error:
         raise SourceError(
-            f"the tokens are stored in {store.place}, but the shops cannot be listed: {error}"
+            f"the tokens are stored in {store.location}, but the shops cannot be listed: {error}"
         ) from error
     rows = data.get("shops") if isinstance(data, dict) else None
     return tuple(
-        Shop(**{field: _text(row, field) for field in Shop.__dataclass_fields__})
+        AuthorizedShop(
+            **{field: _text(row, field) for field in AuthorizedShop.__dataclass_fields__}
+        )
         for row in rows or ()
     )
 

@@ -16,17 +16,16 @@ from plumbing.errors import ConfigError
 from publisher.errors import SourceError, Transient, Unreachable
 from publisher.sources import transport
 from publisher.sources.envelope import Envelope
-from publisher.sources.request_limit import Turns
-from publisher.sources.tiktok.error_codes import Asked, error_of
+from publisher.sources.request_limit import RequestLimiter
+from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND, RequestContext, error_from
 from publisher.sources.tiktok.signature import sign
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE
-from publisher.sources.transport import Limits, Reply
+from publisher.sources.transport import Reply, RequestLimits
 
 TOKEN_OF_CODE: Final = "/api/v2/token/get"  # noqa: S105  paths
 TOKEN_OF_REFRESH: Final = "/api/v2/token/refresh"  # noqa: S105
 
 
-class Api:
+class TikTokClient:
     """TikTok Shop as one app sees it. Raises ConfigError if the app's key or secret is missing.
 
     `section` is where a catalog that asks is configured, for messages: `[catalogs.us]`; `authorize`
@@ -39,9 +38,9 @@ class Api:
         session: aiohttp.ClientSession,
         *,
         section: str,
-        authorize: str = AUTHORIZE,
-        limits: Limits | None = None,
-        turns: Turns | None = None,
+        authorize: str = AUTHORIZE_COMMAND,
+        limits: RequestLimits | None = None,
+        limiter: RequestLimiter | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._key, self._secret = _app(settings)
@@ -50,8 +49,8 @@ class Api:
         self._session = session
         self._section = section
         self.authorize = authorize
-        self._limits = limits or Limits()
-        self._turns = turns or Turns()
+        self._limits = limits or RequestLimits()
+        self._limiter = limiter or RequestLimiter()
         self.clock = clock
 
     async def get(self, path: str, query: Mapping[str, str], access_token: str) -> bytes:
@@ -107,17 +106,19 @@ class Api:
                 f"should the old ones be refused from now on, run `{self.authorize}`"
             ) from error
         self._check(reply, spent)
-        return _data(reply.body, transport.place_of(url))
+        return _data(reply.body, transport.location_of(url))
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Reply:
-        async with self._turns.of(url, self._key):
+        async with self._limiter.slot(url, self._key):
             return await transport.get(
                 self._session, url, self._limits, headers=headers, follow=False
             )
 
     def _check(self, reply: Reply, *secrets: str) -> None:
         hidden = (self._secret, *secrets)
-        if error := error_of(reply, Asked(self._section, hidden, self.clock, self.authorize)):
+        if error := error_from(
+            reply, RequestContext(self._section, hidden, self.clock, self.authorize)
+        ):
             raise error
 
 
@@ -131,7 +132,7 @@ def _app(settings: TikTokShopSettings) -> tuple[str, str]:
 
 
 def _data(body: bytes, place: str) -> Any:
-    envelope = Envelope.read(body)
+    envelope = Envelope.parse(body)
     if envelope is None:
         raise SourceError(f"{place}: the answer is not TikTok Shop's: is the address right?")
     return envelope.data

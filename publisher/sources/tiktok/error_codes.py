@@ -12,14 +12,15 @@ from typing import Final, NamedTuple
 
 from plumbing.errors import Error
 from publisher.errors import NotAuthorized, ShopClosed, SourceError, TokenExpired, Transient
-from publisher.sources.envelope import Envelope, begins_with_success
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE
+from publisher.sources.envelope import Envelope, starts_with_success
 from publisher.sources.transport import TOO_MANY_REQUESTS, Reply, asked_to_wait, status_error
 
+AUTHORIZE_COMMAND: Final = "category-publisher authorize"
+"""Gets new tokens for [tiktok_shop]. Other tokens need `--catalog`, and maybe `--stand-in`."""
 HOUR: Final = 3600
 
 
-class Reaction(enum.Enum):
+class ErrorAction(enum.Enum):
     """What to do about an error."""
 
     RETRY = "ask again, with back-off"
@@ -31,14 +32,14 @@ class Reaction(enum.Enum):
     FIX = "fail the poll; someone has to fix what the message says"
 
 
-class Known(NamedTuple):
+class ErrorRule(NamedTuple):
     """One error of the API: what it means and what to do about it.
 
     `{section}` in the advice becomes the place of the catalog in publisher.toml, `{authorize}` the
     command that gets it new tokens.
     """
 
-    reaction: Reaction
+    reaction: ErrorAction
     meaning: str
     advice: str
 
@@ -50,67 +51,71 @@ CHECK_APP: Final = (
 )
 LIMIT: Final = "the app asks too often; a longer poll_every helps"
 
-REACTIONS: Final[Mapping[int, Known]] = {
-    105002: Known(Reaction.RENEW, "the access token has expired", AUTHORIZE_AGAIN),
-    36009002: Known(Reaction.WAIT, "too many requests", LIMIT),
-    36009003: Known(Reaction.RETRY, "internal error", "it may pass; see TikTok Shop's status"),
-    36009007: Known(Reaction.RETRY, "time-out at TikTok Shop", "it may pass"),
-    36009037: Known(Reaction.NEXT_HOUR, "hourly limit of a development shop reached", LIMIT),
-    106001: Known(Reaction.FIX, "bad signature", CHECK_APP),
-    106013: Known(
-        Reaction.FIX, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"
+ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
+    105002: ErrorRule(ErrorAction.RENEW, "the access token has expired", AUTHORIZE_AGAIN),
+    36009002: ErrorRule(ErrorAction.WAIT, "too many requests", LIMIT),
+    36009003: ErrorRule(
+        ErrorAction.RETRY, "internal error", "it may pass; see TikTok Shop's status"
     ),
-    101000: Known(
-        Reaction.CLOSED,
+    36009007: ErrorRule(ErrorAction.RETRY, "time-out at TikTok Shop", "it may pass"),
+    36009037: ErrorRule(ErrorAction.NEXT_HOUR, "hourly limit of a development shop reached", LIMIT),
+    106001: ErrorRule(ErrorAction.FIX, "bad signature", CHECK_APP),
+    106013: ErrorRule(
+        ErrorAction.FIX, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"
+    ),
+    101000: ErrorRule(
+        ErrorAction.CLOSED,
         "the access token does not fit the shop",
         f"check shop_cipher in {{section}}; {CIPHERS}, and stores tokens that fit them",
     ),
-    105005: Known(
-        Reaction.FIX,
+    105005: ErrorRule(
+        ErrorAction.FIX,
         "scope missing",
         "enable the scope of this request for the app in TikTok Shop's Partner Center, then "
         f"let the seller authorize the app again and {AUTHORIZE_AGAIN}",
     ),
-    36009033: Known(
-        Reaction.FIX,
+    36009033: ErrorRule(
+        ErrorAction.FIX,
         "this machine's address is not allowed",
         "add its public IP address to the app's IP allow list in TikTok Shop's Partner Center",
     ),
-    36009043: Known(Reaction.CLOSED, "the shop is inactive", "reactivate it at TikTok Shop"),
-    36009044: Known(Reaction.CLOSED, "the seller is inactive", "reactivate them at TikTok Shop"),
-    12052217: Known(
-        Reaction.FIX,
+    36009043: ErrorRule(ErrorAction.CLOSED, "the shop is inactive", "reactivate it at TikTok Shop"),
+    36009044: ErrorRule(
+        ErrorAction.CLOSED, "the seller is inactive", "reactivate them at TikTok Shop"
+    ),
+    12052217: ErrorRule(
+        ErrorAction.FIX,
         "this market must use category version v2",
         'set category_version = "v2" in {section} (a catalog published before also needs '
         "`category-publisher sync CATALOG --accept-origin`)",
     ),
-    36009014: Known(
-        Reaction.FIX,
+    36009014: ErrorRule(
+        ErrorAction.FIX,
         "this version of the API is retired",
         "install a newer category-publisher",
     ),
-    36004001: Known(
-        Reaction.AUTHORIZE,
+    36004001: ErrorRule(
+        ErrorAction.AUTHORIZE,
         "the refresh token has expired, or is used up: by a refresh whose answer was lost, or by "
         "another system that has the same tokens",
         AUTHORIZE_AGAIN,
     ),
-    36004004: Known(
-        Reaction.AUTHORIZE,
+    36004004: ErrorRule(
+        ErrorAction.AUTHORIZE,
         "the authorization code is wrong, too old or used up",
         "let the seller authorize the app again, and use the new code at once, and once",
     ),
-    36004005: Known(
-        Reaction.AUTHORIZE,
+    36004005: ErrorRule(
+        ErrorAction.AUTHORIZE,
         "there is no such authorization: the seller may have withdrawn it",
         AUTHORIZE_AGAIN,
     ),
 }
-WITHOUT_WAIT: Final[Mapping[Reaction, type[Error]]] = {
-    Reaction.RENEW: TokenExpired,
-    Reaction.AUTHORIZE: NotAuthorized,
-    Reaction.CLOSED: ShopClosed,
-    Reaction.FIX: SourceError,
+WITHOUT_WAIT: Final[Mapping[ErrorAction, type[Error]]] = {
+    ErrorAction.RENEW: TokenExpired,
+    ErrorAction.AUTHORIZE: NotAuthorized,
+    ErrorAction.CLOSED: ShopClosed,
+    ErrorAction.FIX: SourceError,
 }
 """Reactions whose error says nothing of when to ask again."""
 AMBIGUOUS: Final = 36009004
@@ -118,7 +123,7 @@ AMBIGUOUS: Final = 36009004
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestContext:
     """What an error's text has to know of the request."""
 
     section: str
@@ -127,11 +132,11 @@ class Asked:
     """Secrets that the answer might quote."""
     clock: Callable[[], float] = time.time
     """This machine's Unix seconds."""
-    authorize: str = AUTHORIZE
+    authorize: str = AUTHORIZE_COMMAND
     """The command that gets new tokens for it."""
 
 
-def error_of(reply: Reply, asked: Asked) -> Error | None:
+def error_from(reply: Reply, context: RequestContext) -> Error | None:
     """Return the error that `reply` is, or None if it is a success.
 
     SourceError, of it Transient if asking again may help, TokenExpired if another access token may
@@ -140,67 +145,69 @@ def error_of(reply: Reply, asked: Asked) -> Error | None:
     business.
     """
     succeeded = 200 <= reply.status < 300  # noqa: PLR2004  2xx
-    if succeeded and begins_with_success(reply.body):
+    if succeeded and starts_with_success(reply.body):
         return None
-    envelope = Envelope.read(reply.body)
+    envelope = Envelope.parse(reply.body)
     if envelope is None or envelope.code == 0:
-        return None if succeeded else status_error(reply, asked.clock())
-    known = _known(envelope, reply, asked)
+        return None if succeeded else status_error(reply, context.clock())
+    rule = _rule_for(envelope, reply, context)
     text = (
-        f"{reply.place}: TikTok Shop refused: {known.meaning} ({envelope.told(asked.hidden)}): "
-        f"{_filled(known.advice, asked)}"
+        f"{reply.location}: TikTok Shop refused: {rule.meaning} "
+        f"({envelope.describe(context.hidden)}): {_filled(rule.advice, context)}"
     )
-    return _raised(known.reaction, text, reply, asked)
+    return _raised(rule.reaction, text, reply, context)
 
 
-def _filled(advice: str, asked: Asked) -> str:
-    return advice.replace("{section}", asked.section).replace("{authorize}", asked.authorize)
+def _filled(advice: str, context: RequestContext) -> str:
+    return advice.replace("{section}", context.section).replace("{authorize}", context.authorize)
 
 
-def _known(envelope: Envelope, reply: Reply, asked: Asked) -> Known:
+def _rule_for(envelope: Envelope, reply: Reply, context: RequestContext) -> ErrorRule:
     if envelope.code == AMBIGUOUS:
-        return _by_message(envelope.message, reply, asked)
-    if envelope.code in REACTIONS:
-        return REACTIONS[envelope.code]
+        return _rule_by_message(envelope.message, reply, context)
+    if envelope.code in ERROR_RULES:
+        return ERROR_RULES[envelope.code]
     if reply.status == TOO_MANY_REQUESTS:
-        return REACTIONS[36009002]
+        return ERROR_RULES[36009002]
     meaning = f"HTTP {reply.status}, an error that is not in our list"
-    reaction = Reaction.RETRY if reply.status >= 500 else Reaction.FIX  # noqa: PLR2004  5xx
-    return Known(
+    reaction = ErrorAction.RETRY if reply.status >= 500 else ErrorAction.FIX  # noqa: PLR2004  5xx
+    return ErrorRule(
         reaction, meaning, "look the code up at TikTok Shop, or ask its support with request_id"
     )
 
 
-def _by_message(message: str, reply: Reply, asked: Asked) -> Known:
+def _rule_by_message(message: str, reply: Reply, context: RequestContext) -> ErrorRule:
     """Tell what 36009004 means this time."""
     if re.search(r"access[-_ ]?token", message, re.IGNORECASE):
-        return Known(Reaction.RENEW, "the access token is not accepted", AUTHORIZE_AGAIN)
+        return ErrorRule(ErrorAction.RENEW, "the access token is not accepted", AUTHORIZE_AGAIN)
     if re.search(r"time[-_ ]?stamp", message, re.IGNORECASE):
-        return Known(Reaction.FIX, "the timestamp is not accepted", _clock_advice(reply, asked))
+        return ErrorRule(
+            ErrorAction.FIX, "the timestamp is not accepted", _clock_advice(reply, context)
+        )
     if re.search(r"\bsign", message, re.IGNORECASE):
-        return Known(Reaction.FIX, "the signature is not accepted", CHECK_APP)
+        return ErrorRule(ErrorAction.FIX, "the signature is not accepted", CHECK_APP)
     if re.search(r"app[-_ ]?(key|secret)", message, re.IGNORECASE):
-        return Known(Reaction.FIX, "the app is not accepted", CHECK_APP)
-    return Known(Reaction.FIX, "the request is not accepted", "the message says why")
+        return ErrorRule(ErrorAction.FIX, "the app is not accepted", CHECK_APP)
+    return ErrorRule(ErrorAction.FIX, "the request is not accepted", "the message says why")
 
 
-def _clock_advice(reply: Reply, asked: Asked) -> str:
+def _clock_advice(reply: Reply, context: RequestContext) -> str:
     advice = "set this machine's clock right (NTP)"
     if reply.date is None:
         return advice
-    ahead = asked.clock() - reply.date
+    ahead = context.clock() - reply.date
     side = "ahead of" if ahead > 0 else "behind"
     return f"this machine's clock is {abs(ahead):.0f} s {side} TikTok Shop's: {advice}"
 
 
-def _raised(reaction: Reaction, text: str, reply: Reply, asked: Asked) -> Error:
+def _raised(reaction: ErrorAction, text: str, reply: Reply, context: RequestContext) -> Error:
     if kind := WITHOUT_WAIT.get(reaction):
         return kind(text)
-    now = asked.clock()
-    if reaction is Reaction.NEXT_HOUR:
+    now = context.clock()
+    if reaction is ErrorAction.NEXT_HOUR:
         here = now if reply.date is None else reply.date
         return SourceError(text, not_before=HOUR - here % HOUR)
     wait = reply.retry_after(now)
-    if reaction is Reaction.WAIT:
+    if reaction is ErrorAction.WAIT:
         text += asked_to_wait(wait)
     return Transient(text, not_before=wait)

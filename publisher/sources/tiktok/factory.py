@@ -8,34 +8,37 @@ import aiohttp
 
 from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
 from publisher.sources import Source
-from publisher.sources.request_limit import Turns
-from publisher.sources.tiktok.client import Api
-from publisher.sources.tiktok.source import TikTokShop
-from publisher.sources.tiktok.stand_ins import StandIns
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE, TokenStore
-from publisher.sources.tiktok.tokens.provider import Access, access_of
-from publisher.sources.tiktok.tokens.refreshed import Expiry, OwnTokens
-from publisher.sources.transport import Limits
+from publisher.sources.request_limit import RequestLimiter
+from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
+from publisher.sources.tiktok.source import TikTokShopSource
+from publisher.sources.tiktok.stand_ins import StandInSource
+from publisher.sources.tiktok.tokens.pair import TokenStore
+from publisher.sources.tiktok.tokens.provider import TokenProvider, token_provider
+from publisher.sources.tiktok.tokens.refreshed import Expiry, RefreshedTokens
+from publisher.sources.transport import RequestLimits
 
 StoreOf = Callable[[TikTokShopSettings, str], TokenStore]
 """From a shop's settings, and the command that authorizes it, to where its tokens are kept."""
 
 
-class Market:
+class TikTokSourceFactory:
     """Opens sources `tiktok_shop`; limits and tokens are shared by all catalogs of a shop."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
         store_of: StoreOf,
-        turns: Turns,
+        limiter: RequestLimiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
         self._store_of = store_of
-        self._turns = turns
+        self._limiter = limiter
         self._clock = clock
-        self._accesses: WeakValueDictionary[TikTokShopSettings, Access] = WeakValueDictionary()
+        self._providers: WeakValueDictionary[TikTokShopSettings, TokenProvider] = (
+            WeakValueDictionary()
+        )
 
     def open(self, name: str, settings: Settings) -> Source:
         """Return the source of catalog `name`. Raises ConfigError, as `Sources.open` does."""
@@ -51,52 +54,56 @@ class Market:
             )
             for number, stand_in in enumerate(catalog.stand_ins, 1)
         ]
-        return StandIns(name, [first, *others])
+        return StandInSource(name, [first, *others])
 
     def _shop(
         self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, authorize: str
-    ) -> TikTokShop:
-        api = self._api(app, section, authorize, Limits.of(catalog))
-        return TikTokShop(catalog, api, self._access(app, authorize))
+    ) -> TikTokShopSource:
+        api = self._api(app, section, authorize, RequestLimits.of(catalog))
+        return TikTokShopSource(catalog, api, self._access(app, authorize))
 
-    def _access(self, app: TikTokShopSettings, authorize: str) -> Access:
-        access = self._accesses.get(app)
+    def _access(self, app: TikTokShopSettings, authorize: str) -> TokenProvider:
+        access = self._providers.get(app)
         if access is None:
             api = self._api(app, "[tiktok_shop]", authorize)
-            access = access_of(app, api, self._store_of(app, authorize))
-            self._accesses[app] = access
+            access = token_provider(app, api, self._store_of(app, authorize))
+            self._providers[app] = access
         return access
 
     def _api(
-        self, app: TikTokShopSettings, section: str, authorize: str, limits: Limits | None = None
-    ) -> Api:
-        return Api(
+        self,
+        app: TikTokShopSettings,
+        section: str,
+        authorize: str,
+        limits: RequestLimits | None = None,
+    ) -> TikTokClient:
+        return TikTokClient(
             app,
             self._session,
             section=section,
             authorize=authorize,
             limits=limits,
-            turns=self._turns,
+            limiter=self._limiter,
             clock=self._clock,
         )
 
 
-def expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
+def token_expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
     """Yield when the tokens of `sources` end, as last seen, where they are ours to refresh."""
     shops = (
         shop
         for source in sources
-        for shop in (source.shops if isinstance(source, StandIns) else [source])
+        for shop in (source.shops if isinstance(source, StandInSource) else [source])
     )
-    accesses = {shop.access for shop in shops if isinstance(shop, TikTokShop)}
+    accesses = {shop.access for shop in shops if isinstance(shop, TikTokShopSource)}
     for access in accesses:
-        if isinstance(access, OwnTokens) and (expiry := access.expiry):
+        if isinstance(access, RefreshedTokens) and (expiry := access.expiry):
             yield expiry
 
 
 def app_of(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
     """Return the app of a catalog, or of a stand-in of it, and the command that authorizes it."""
-    app, command = settings.tiktok_shop_of(name, stand_in), AUTHORIZE
+    app, command = settings.tiktok_shop_of(name, stand_in), AUTHORIZE_COMMAND
     if app != settings.tiktok_shop:
         command += f" --catalog {name}"
         if app != settings.tiktok_shop_of(name):

@@ -5,17 +5,17 @@ from typing import Final
 from plumbing.config.settings import CatalogSettings
 from publisher.errors import NotAuthorized, TokenExpired
 from publisher.sources import Answer
-from publisher.sources.retry import patiently
-from publisher.sources.tiktok.client import Api
-from publisher.sources.tiktok.tokens.provider import Access
+from publisher.sources.retry import retry_transient
+from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.tokens.provider import TokenProvider
 
 CATEGORIES: Final = "/product/202309/categories"
 
 
-class TikTokShop:
+class TikTokShopSource:
     """Asks for one market's complete tree; a refused access token is renewed once per fetch."""
 
-    def __init__(self, settings: CatalogSettings, api: Api, access: Access) -> None:
+    def __init__(self, settings: CatalogSettings, api: TikTokClient, access: TokenProvider) -> None:
         self._query = _query(settings)
         self._api = api
         self.access = access
@@ -40,7 +40,7 @@ class TikTokShop:
             raise NotAuthorized(f"a renewed access token is refused too: {error}") from error
 
     async def _ask(self, token: str) -> bytes:
-        return await patiently(lambda: self._api.get(CATEGORIES, self._query, token))
+        return await retry_transient(lambda: self._api.get(CATEGORIES, self._query, token))
 
 
 def _query(settings: CatalogSettings) -> dict[str, str]:

@@ -29,13 +29,13 @@ log = logs.logger(__name__)
 FIRST: Final = 0
 
 
-class StandIns:
+class StandInSource:
     """A source over the sources of several shops; the first is asked first at every fetch."""
 
     def __init__(self, catalog: str, shops: Sequence[Source]) -> None:
         self._catalog = catalog
         self.shops = shops
-        self.answering: int | None = None
+        self.answering_shop: int | None = None
         """The place of the shop that answered last: 0 the catalog's own, 1 the first stand-in."""
 
     async def fetch(self) -> Answer:
@@ -59,18 +59,18 @@ class StandIns:
 
     def _tell(self, place: int, reasons: list[str]) -> None:
         """Tell that another shop answers than the last time."""
-        if place != (self.answering or FIRST):
+        if place != (self.answering_shop or FIRST):
             told = log.bind(catalog=self._catalog)
             if place == FIRST:
                 told.info("first shop answers again")
             else:
                 told.warning("stand-in answers", stand_in=place, because=reasons)
-        self.answering = place
+        self.answering_shop = place
 
 
-def answering(source: Source) -> int | None:
+def answering_shop(source: Source) -> int | None:
     """Return the place of the shop that answered last; None if none did, or there is but one."""
-    return source.answering if isinstance(source, StandIns) else None
+    return source.answering_shop if isinstance(source, StandInSource) else None
 
 
 def _is_passed_over(place: int, error: Error) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from plumbing.redis.server import Server
 from publisher.errors import RefreshUnderWay
 from publisher.sources.tiktok.tokens.pair import TokenPair
-from publisher.sources.tiktok.tokens.stores import kept
+from publisher.sources.tiktok.tokens.stores import token_store
 from tests.publisher.sources.fake_shop import settings_at
 from tests.publisher.sources.refresher import TOKEN_KEY
 from tests.support.redis_servers import Cluster
@@ -22,10 +22,10 @@ async def test_tokens_in_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     server = Server(cluster.url)
     async with server.client() as client:
         one, two = (
-            kept(settings, data_dir=tmp_path, client=client, server=server) for _ in range(2)
+            token_store(settings, data_dir=tmp_path, client=client, server=server) for _ in range(2)
         )
         await one.store(PAIR)
-        await one.rehearse()
+        await one.check_writable()
         async with one.locked():
             with pytest.raises(RefreshUnderWay):
                 async with two.locked(0):

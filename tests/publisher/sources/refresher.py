@@ -15,11 +15,11 @@ import structlog
 from plumbing.cli.options import until_stopped
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.redis.server import Server
-from publisher.sources.tiktok.client import Api
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenStore
-from publisher.sources.tiktok.tokens.refreshed import OwnTokens
-from publisher.sources.tiktok.tokens.stores import kept
+from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
+from publisher.sources.tiktok.tokens.stores import token_store
 from tests.publisher.sources.fake_shop import settings_at
 
 TOKEN_KEY = "a2V5LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25nISE="
@@ -28,12 +28,12 @@ TOKEN_KEY = "a2V5LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25nISE="
 @asynccontextmanager
 async def opened(settings: TikTokShopSettings, redis_url: str | None) -> AsyncIterator[TokenStore]:
     if redis_url is None:
-        yield TokenFile(settings.token_file)
+        yield FileTokenStore(settings.token_file)
         return
     server = Server(redis_url)
     async with server.client() as client:
         folder = settings.token_file.parent
-        yield kept(settings, data_dir=folder, client=client, server=server)
+        yield token_store(settings, data_dir=folder, client=client, server=server)
 
 
 def say(text: str) -> None:
@@ -43,7 +43,9 @@ def say(text: str) -> None:
 
 async def renew(settings: TikTokShopSettings, redis_url: str | None) -> int:
     async with aiohttp.ClientSession() as session, opened(settings, redis_url) as store:
-        tokens = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"), store)
+        tokens = RefreshedTokens(
+            settings, TikTokClient(settings, session, section="[catalogs.us]"), store
+        )
         say("ready")
         say(await tokens.renewed("access-0"))
         await asyncio.Event().wait()

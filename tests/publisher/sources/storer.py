@@ -5,11 +5,11 @@ import itertools
 import sys
 from pathlib import Path
 
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 
 
-async def store(file: TokenFile) -> None:
+async def store(file: FileTokenStore) -> None:
     for number in itertools.count():
         pair = TokenPair(access_token=f"access-{number}", refresh_token=f"refresh-{number}")
         await file.store(pair)
@@ -19,4 +19,4 @@ async def store(file: TokenFile) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(store(TokenFile(Path(sys.argv[2]) / "tokens.json")))
+    asyncio.run(store(FileTokenStore(Path(sys.argv[2]) / "tokens.json")))

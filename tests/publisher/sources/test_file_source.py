@@ -12,14 +12,14 @@ import pytest
 from plumbing.config.settings import Settings
 from publisher.errors import BadSnapshot, SourceError
 from publisher.sources import Answer
-from publisher.sources.factory import Sources
+from publisher.sources.factory import SourceFactory
 
 NOBODY = 65534
 
 
 async def fetch(path: Path | str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
     made = {"catalogs": {"shelf": {"source": "file", "url": str(path), **catalog}}}
-    return await Sources(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
+    return await SourceFactory(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
 
 
 async def test_the_content_is_the_answer(session: aiohttp.ClientSession, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from aiohttp import encode_basic_auth, web
 from plumbing.config.settings import Settings
 from publisher.errors import BadSnapshot, SourceError, Transient
 from publisher.sources import Answer
-from publisher.sources.factory import Sources
+from publisher.sources.factory import SourceFactory
 from tests.publisher.sources.fake_shop import FakeShop, raw
 
 TREE = b'[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":true}]'
@@ -17,7 +17,7 @@ TREE = b'[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":true}]'
 
 async def fetch(url: str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
     made = {"catalogs": {"shelf": {"source": "http", "url": url, **catalog}}}
-    return await Sources(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
+    return await SourceFactory(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
 
 
 async def test_the_body_is_the_answer(shop: FakeShop, session: aiohttp.ClientSession) -> None:
@@ -127,6 +127,6 @@ async def test_no_token_goes_to_a_stranger(
     settings = shop.settings(tmp_path).model_copy(
         update={"catalogs": Settings.model_validate({"catalogs": {"us": catalog}}).catalogs}
     )
-    await Sources(lambda: session).open("us", settings).fetch()
+    await SourceFactory(lambda: session).open("us", settings).fetch()
     assert "x-tts-access-token" not in {name.lower() for name in shop.asked[0].headers}
     assert "sign" not in shop.asked[0].query

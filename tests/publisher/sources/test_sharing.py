@@ -11,10 +11,10 @@ from aiohttp import web
 
 from plumbing.config.settings import Settings
 from publisher.errors import TokenError
-from publisher.sources.factory import Sources
-from publisher.sources.request_limit import Turns
-from publisher.sources.tiktok.factory import expiries
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.factory import SourceFactory
+from publisher.sources.request_limit import RequestLimiter
+from publisher.sources.tiktok.factory import token_expiries
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
@@ -58,7 +58,7 @@ def many(shop: FakeShop, folder: Path, number: int, **catalog: Any) -> tuple[Set
 
 
 @contextlib.contextmanager
-def fetching(sources: Sources, settings: Settings, names: list[str]) -> Iterator[list[Any]]:
+def fetching(sources: SourceFactory, settings: Settings, names: list[str]) -> Iterator[list[Any]]:
     tasks = [asyncio.create_task(sources.open(name, settings).fetch()) for name in names]
     yield tasks
     for task in tasks:
@@ -72,7 +72,9 @@ async def test_one_app_has_so_many_requests_at_once(
     queue = Queue()
     shop.answers[CATEGORIES] = [queue]
     settings, names = many(shop, tmp_path, 12)
-    with fetching(Sources(lambda: session, turns=Turns(3)), settings, names) as tasks:
+    with fetching(
+        SourceFactory(lambda: session, limiter=RequestLimiter(3)), settings, names
+    ) as tasks:
         await queue.reached(3)
         queue.may_answer.set()
         async with asyncio.timeout(20):
@@ -88,7 +90,7 @@ async def test_newer_settings_share_the_limit(
     queue = Queue()
     shop.answers[CATEGORIES] = [queue]
     old, names = many(shop, tmp_path, 4)
-    sources = Sources(lambda: session, turns=Turns(3))
+    sources = SourceFactory(lambda: session, limiter=RequestLimiter(3))
     new = old.model_copy(update={"polls_at_once": 9})
     with fetching(sources, old, names) as tasks, fetching(sources, new, names) as more:
         await queue.reached(3)
@@ -102,19 +104,21 @@ async def test_the_end_of_a_due_token_is_told_only_by_who_failed_to_refresh_it(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Whoever has seen it before knows nothing of it: another publisher may have refreshed."""
-    file = TokenFile(tmp_path / "tokens.json")
+    file = FileTokenStore(tmp_path / "tokens.json")
     now = 1000.0
-    await file.store(TokenPair.of_answer({**pair(1), "access_token_expire_in": 2000}, now))
+    await file.store(TokenPair.from_answer({**pair(1), "access_token_expire_in": 2000}, now))
     settings = shop.settings(tmp_path)
-    opened = [Sources(lambda: session, clock=lambda: now).open("us", settings) for _ in range(2)]
+    opened = [
+        SourceFactory(lambda: session, clock=lambda: now).open("us", settings) for _ in range(2)
+    ]
     await asyncio.gather(*(source.fetch() for source in opened))
-    assert [each.access_token for each in expiries(opened)] == [2000, 2000]
+    assert [each.access_token for each in token_expiries(opened)] == [2000, 2000]
 
     now = 1900.0
     shop.answers[REFRESH] = [raw(b"", status=404)]
     await opened[0].fetch()
-    assert {each.access_token for each in expiries(opened[:1])} == {2000}
-    [unknown] = expiries(opened[1:])
+    assert {each.access_token for each in token_expiries(opened[:1])} == {2000}
+    [unknown] = token_expiries(opened[1:])
     assert unknown.access_token is None
     assert unknown.refresh_token == 2**33
 
@@ -127,7 +131,7 @@ async def test_another_app_and_another_host_have_turns_of_their_own(
     shop.answers[CATEGORIES] = [queue]
     shop.answers["/tree.json"] = [queue]
     stuck, names = many(shop, tmp_path, 4)
-    sources = Sources(lambda: session, turns=Turns(3))
+    sources = SourceFactory(lambda: session, limiter=RequestLimiter(3))
     with fetching(sources, stuck, names):
         await queue.reached(3)
         other_app = stuck.model_copy(
@@ -159,7 +163,9 @@ async def test_who_backs_off_holds_no_turn(
     catalog = settings.catalogs["c0"]
     second = catalog.model_copy(update={"locale": "xx-2"})
     settings = settings.model_copy(update={"catalogs": {"c0": catalog, "c1": second}})
-    with fetching(Sources(lambda: session, turns=Turns(1)), settings, ["c0", "c1"]) as tasks:
+    with fetching(
+        SourceFactory(lambda: session, limiter=RequestLimiter(1)), settings, ["c0", "c1"]
+    ) as tasks:
         await asyncio.gather(*tasks)
     assert came == ["xx-1", "xx-2", "xx-1"]
 
@@ -177,15 +183,15 @@ async def test_ten_catalogs_refresh_once(
     shop.answers[CATEGORIES] = [judge]
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
     settings, names = many(shop, tmp_path, 10)
-    sources = Sources(lambda: session)
+    sources = SourceFactory(lambda: session)
     opened = [sources.open(name, settings) for name in names]
     await asyncio.gather(*(source.fetch() for source in opened))
     assert len(shop.asked_at(REFRESH)) == 1
-    [expiry] = expiries(opened)
-    assert expiry.place == str(tmp_path / "tokens.json")
+    [expiry] = token_expiries(opened)
+    assert expiry.location == str(tmp_path / "tokens.json")
     assert expiry.access_token
     assert expiry.refresh_token == 2**33
-    assert not list(expiries([]))
+    assert not list(token_expiries([]))
 
 
 async def test_an_authorization_that_ended_is_asked_about_once(
@@ -195,7 +201,7 @@ async def test_an_authorization_that_ended_is_asked_about_once(
     shop.answers[CATEGORIES] = [envelope(105002, "Expired credentials", status=401)]
     shop.answers[REFRESH] = [envelope(36004005, "no record")]
     settings, names = many(shop, tmp_path, 5)
-    sources = Sources(lambda: session)
+    sources = SourceFactory(lambda: session)
     opened = [sources.open(name, settings) for name in names]
     for source in opened:
         with contextlib.suppress(TokenError):
@@ -203,7 +209,7 @@ async def test_an_authorization_that_ended_is_asked_about_once(
     assert len(shop.asked_at(REFRESH)) == 1
 
     new = TokenPair(access_token="access-5", refresh_token="refresh-5")
-    await TokenFile(tmp_path / "tokens.json").store(new)
+    await FileTokenStore(tmp_path / "tokens.json").store(new)
     with contextlib.suppress(TokenError):
         await opened[0].fetch()
     assert len(shop.asked_at(REFRESH)) == 2
@@ -217,9 +223,11 @@ async def test_a_late_refresh_is_told_once(
 ) -> None:
     """Whichever catalogs find it; the polls go on."""
     shop.answers[REFRESH] = [raw(b"", status=503)]
-    await TokenFile(tmp_path / "tokens.json").store(TokenPair.of_answer(pair(1, life=100), 0.0))
+    await FileTokenStore(tmp_path / "tokens.json").store(
+        TokenPair.from_answer(pair(1, life=100), 0.0)
+    )
     settings, names = many(shop, tmp_path, 5)
-    sources = Sources(lambda: session)
+    sources = SourceFactory(lambda: session)
     await asyncio.gather(*(sources.open(name, settings).fetch() for name in names))
     assert len(log_lines) == 1
 
@@ -233,7 +241,9 @@ async def test_a_source_without_an_app_has_turns_too(
     catalog = {"source": "http", "url": f"{shop.url}/tree.json"}
     names = [f"c{index}" for index in range(5)]
     settings = Settings.model_validate({"catalogs": dict.fromkeys(names, catalog)})
-    with fetching(Sources(lambda: session, turns=Turns(2)), settings, names) as tasks:
+    with fetching(
+        SourceFactory(lambda: session, limiter=RequestLimiter(2)), settings, names
+    ) as tasks:
         await queue.reached(2)
         queue.may_answer.set()
         await asyncio.gather(*tasks)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from publisher.sources.single_flight import Flights
+from publisher.sources.single_flight import SingleFlight
 
 
 class Work:
@@ -27,8 +27,8 @@ class Work:
         return number
 
 
-async def begun(work: Work, flights: Flights[int], passengers: int) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.create_task(flights.share("a", work)) for _ in range(passengers)]
+async def begun(work: Work, flights: SingleFlight[int], waiters: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(flights.share("a", work)) for _ in range(waiters)]
     while not work.begun:
         await asyncio.sleep(0)
     return tasks
@@ -36,7 +36,7 @@ async def begun(work: Work, flights: Flights[int], passengers: int) -> list[asyn
 
 async def test_who_comes_meanwhile_shares() -> None:
     """And who comes afterwards begins anew."""
-    flights, work = Flights[int](), Work()
+    flights, work = SingleFlight[int](), Work()
     tasks = await begun(work, flights, 5)
     work.may_end.set()
     assert await asyncio.gather(*tasks) == [1] * 5
@@ -45,7 +45,7 @@ async def test_who_comes_meanwhile_shares() -> None:
 
 async def test_a_failure_is_shared_too() -> None:
     """Once; the next call tries again."""
-    flights = Flights[int]()
+    flights = SingleFlight[int]()
     tries = []
 
     async def fail() -> int:
@@ -64,7 +64,7 @@ async def test_a_failure_is_shared_too() -> None:
 
 async def test_who_leaves_takes_nothing_away() -> None:
     """The work goes on for those who stay."""
-    flights, work = Flights[int](), Work()
+    flights, work = SingleFlight[int](), Work()
     first, second = await begun(work, flights, 2)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -75,7 +75,7 @@ async def test_who_leaves_takes_nothing_away() -> None:
 
 async def test_the_last_to_leave_ends_it() -> None:
     """And whoever comes just then begins anew, and is not cancelled with it."""
-    flights, work = Flights[int](), Work()
+    flights, work = SingleFlight[int](), Work()
     tasks = await begun(work, flights, 2)
     for task in tasks:
         task.cancel()

@@ -17,7 +17,7 @@ from yarl import URL
 
 from publisher.errors import BadSnapshot, SourceError, Transient, Unreachable
 from publisher.sources import transport
-from publisher.sources.transport import Limits, Reply
+from publisher.sources.transport import Reply, RequestLimits
 from tests.publisher.sources.fake_shop import CATEGORIES, FakeShop, raw
 
 MIB = 1024 * 1024
@@ -41,8 +41,10 @@ async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIt
         yield URL(f"{scheme}://ann:hush@127.0.0.1:{port}/a/tree{QUERY}")
 
 
-async def get(session: aiohttp.ClientSession, url: URL, limits: Limits | None = None) -> Reply:
-    return await transport.get(session, url, limits or Limits(), follow=False)
+async def get(
+    session: aiohttp.ClientSession, url: URL, limits: RequestLimits | None = None
+) -> Reply:
+    return await transport.get(session, url, limits or RequestLimits(), follow=False)
 
 
 @pytest.mark.parametrize(
@@ -124,10 +126,10 @@ async def test_the_limit_is_counted_while_reading(
         head = f"Content-Length: {size}\r\n\r\n".encode() if length else b"\r\n"
         async with answering(OK + head + b" " * size) as url:
             if is_read:
-                assert len((await get(session, url, Limits(10, 1000))).body) == 1000
+                assert len((await get(session, url, RequestLimits(10, 1000))).body) == 1000
                 continue
             with pytest.raises(BadSnapshot, match=r"more than 1000 bytes.*max_body_bytes"):
-                await get(session, url, Limits(10, 1000))
+                await get(session, url, RequestLimits(10, 1000))
 
 
 async def test_a_decompression_bomb_does_not_go_off(
@@ -138,7 +140,7 @@ async def test_a_decompression_bomb_does_not_go_off(
     tracemalloc.start()
     try:
         with pytest.raises(BadSnapshot, match="max_body_bytes"):
-            await get(session, URL(shop.url + CATEGORIES), Limits(60, 8 * MIB))
+            await get(session, URL(shop.url + CATEGORIES), RequestLimits(60, 8 * MIB))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -176,4 +178,4 @@ async def test_blanks_around_the_document_do_not_cut_it_off(
 )
 def test_a_place_says_where_and_no_secret(url: str, place: str) -> None:
     """Scheme, host, port and path; no user name, password, query or fragment."""
-    assert transport.place_of(URL(url)) == place
+    assert transport.location_of(URL(url)) == place

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as text_form
 
 from publisher.errors import ShopClosed
 from publisher.sources import Answer
-from publisher.sources.tiktok.stand_ins import StandIns
+from publisher.sources.tiktok.stand_ins import StandInSource
 from publisher.state.redis_values import text
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.paths import DOCS
@@ -188,7 +188,7 @@ async def test_a_stand_in_that_answers_is_told(
     serve: Serve, empty_valkey: Valkey, sources: dict[str, ScriptedSource]
 ) -> None:
     """By its number; a catalog without stand-ins has no sample."""
-    market = StandIns("us", [Closed(), sources["us"]])
+    market = StandInSource("us", [Closed(), sources["us"]])
     site = await serve(empty_valkey, us=market, uk=sources["uk"])
     text = await site.shows("/metrics", 'category_publisher_stand_in{catalog="us"} 1.0')
     assert 'stand_in{catalog="uk"}' not in text

@@ -15,7 +15,7 @@ from typing import Final
 
 from publisher.errors import NotAuthorized, TokenError
 from publisher.sources import read_file as files
-from publisher.sources.single_flight import Flights
+from publisher.sources.single_flight import SingleFlight
 from publisher.sources.tiktok.tokens.file_store import MAX_FILE_BYTES
 
 COMMAND_SECONDS: Final = 30.0
@@ -23,13 +23,13 @@ DRAIN_SECONDS: Final = 1.0
 """Longer only if a process that left the command's session holds its output open."""
 
 
-class OtherTokens:
+class ExternalTokens:
     """What `read` gives is the access token; `place` names it in messages."""
 
     def __init__(self, place: str, read: Callable[[], Awaitable[bytes]]) -> None:
         self._place = place
         self._read = read
-        self._flights = Flights[str]()
+        self._flights = SingleFlight[str]()
 
     async def current(self) -> str:
         """Read the token; TokenError if there is none."""

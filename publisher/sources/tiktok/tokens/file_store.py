@@ -12,24 +12,25 @@ from pydantic import ValidationError
 
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources import read_file as files
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE, LOCK_SECONDS, TokenPair, told
+from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
+from publisher.sources.tiktok.tokens.pair import LOCK_SECONDS, TokenPair, describe_errors
 
 MAX_FILE_BYTES: Final = 64 * 1024
 
 
-class TokenFile:
+class FileTokenStore:
     """A TokenStore for the processes of one machine. Write it under its lock.
 
     `authorize` is the command that gets a new pair, for messages.
     """
 
-    def __init__(self, path: Path, authorize: str = AUTHORIZE) -> None:
+    def __init__(self, path: Path, authorize: str = AUTHORIZE_COMMAND) -> None:
         self.path = path
         self._authorize = authorize
         self._next = path.with_name(f"{path.name}.next")
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The file's path."""
         return str(self.path)
 
@@ -51,9 +52,9 @@ class TokenFile:
         await self.store(new)
         return True
 
-    async def rehearse(self) -> None:
+    async def check_writable(self) -> None:
         """Do what `store` does, short of replacing; TokenError if `store` would fail."""
-        await asyncio.to_thread(self._rehearse)
+        await asyncio.to_thread(self._check_writable)
 
     @asynccontextmanager
     async def locked(self, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
@@ -100,8 +101,8 @@ class TokenFile:
             raise TokenError(f"{self.path} {error}") from error
         except ValidationError as error:
             raise TokenError(
-                f"{self.path} is no token file ({told(error)}): run `{self._authorize}`, which "
-                "replaces it"
+                f"{self.path} is no token file ({describe_errors(error)}): run "
+                f"`{self._authorize}`, which replaces it"
             ) from None
 
     def _store(self, pair: TokenPair) -> None:
@@ -112,7 +113,7 @@ class TokenFile:
         except OSError as error:
             raise self._unusable(error) from error
 
-    def _rehearse(self) -> None:
+    def _check_writable(self) -> None:
         try:
             self._write_next(bytes(4096))
             self._next.unlink()

@@ -13,8 +13,6 @@ from publisher.errors import SourceError
 
 DAY: Final = 24 * 3600.0
 MARGIN_SHARE: Final = 0.2
-AUTHORIZE: Final = "category-publisher authorize"
-"""What gets new tokens for [tiktok_shop]; others need `--catalog` and `--stand-in`."""
 LOCK_SECONDS: Final = 120.0
 """How long to wait for another process that refreshes; one request takes a minute at most."""
 
@@ -37,7 +35,7 @@ class TokenPair(BaseModel):
     refresh_token_expires_at: float | None = None
 
     @classmethod
-    def of_answer(cls, data: Any, now: float) -> Self:
+    def from_answer(cls, data: Any, now: float) -> Self:
         """Take the pair out of a token answer's `data`; SourceError if it holds none."""
         if not isinstance(data, dict) or data.get("refresh_token") is None:
             raise SourceError("TikTok Shop's token answer holds no tokens")
@@ -51,7 +49,7 @@ class TokenPair(BaseModel):
             )
         except ValidationError as error:
             raise SourceError(
-                f"TikTok Shop's token answer is not as documented: {told(error)}"
+                f"TikTok Shop's token answer is not as documented: {describe_errors(error)}"
             ) from None
 
     def is_due(self, now: float) -> bool:
@@ -67,10 +65,10 @@ class TokenPair(BaseModel):
 
 
 class TokenStore(Protocol):
-    """Where one pair is kept: a file (`TokenFile`), or Redis (`TokenVault`)."""
+    """Where one pair is kept: a file (`FileTokenStore`), or Redis (`RedisTokenStore`)."""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where that is, for messages."""
         ...
 
@@ -86,7 +84,7 @@ class TokenStore(Protocol):
         """Put `new` in the place of `old`; return False, and leave it, if another pair is there."""
         ...
 
-    async def rehearse(self) -> None:
+    async def check_writable(self) -> None:
         """Raise what `store` would raise, as far as that can be known before.
 
         Done before a refresh: new tokens that cannot be stored are lost, and the old ones may be.
@@ -101,7 +99,7 @@ class TokenStore(Protocol):
         ...
 
 
-def told(error: ValidationError) -> str:
+def describe_errors(error: ValidationError) -> str:
     """Return which fields are wrong, and how, without their values."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return ", ".join(

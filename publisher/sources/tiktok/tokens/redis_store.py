@@ -17,8 +17,9 @@ from redis.asyncio.lock import Lock
 from plumbing import logs
 from plumbing.redis.server import Client, Server
 from publisher.errors import RefreshUnderWay, TokenError
-from publisher.sources.tiktok.tokens.file_store import TokenFile
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE, LOCK_SECONDS, TokenPair, told
+from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
+from publisher.sources.tiktok.tokens.pair import LOCK_SECONDS, TokenPair, describe_errors
 from publisher.state.redis_values import raw
 
 log = logs.logger(__name__)
@@ -29,7 +30,7 @@ LOCK_LIFE: Final = 90.0
 LOOK_AGAIN: Final = 0.1
 
 
-class TokenVault:
+class RedisTokenStore:
     """A TokenStore in the Redis key `key`; Redis's errors come as RedisError.
 
     `token_key`: Fernet keys with commas between; the first seals, each opens. `file` is where the
@@ -40,10 +41,10 @@ class TokenVault:
         self,
         key: str,
         token_key: SecretStr,
-        file: TokenFile,
+        file: FileTokenStore,
         client: Client,
         server: Server,
-        authorize: str = AUTHORIZE,
+        authorize: str = AUTHORIZE_COMMAND,
     ) -> None:
         self.key = key
         self._authorize = authorize
@@ -55,7 +56,7 @@ class TokenVault:
         self._script = client.register_script(SWAP)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The key's name."""
         return f"Redis key {self.key}"
 
@@ -85,7 +86,7 @@ class TokenVault:
                 return True
         return self._opened(found) == new
 
-    async def rehearse(self) -> None:
+    async def check_writable(self) -> None:
         """Raise TokenError if what is there is not ours to replace, RedisError if Redis refuses."""
         sealed = await self._get()
         if self._opened(sealed) is not None:
@@ -104,7 +105,7 @@ class TokenVault:
             is_ours = await lock.acquire(blocking_timeout=seconds)
         if not is_ours:
             raise RefreshUnderWay(
-                f"{self.place}:lock: another publisher has been refreshing the tokens for "
+                f"{self.location}:lock: another publisher has been refreshing the tokens for "
                 f"{seconds:g} s: does it hang?"
             )
         try:
@@ -130,13 +131,13 @@ class TokenVault:
             return TokenPair.model_validate_json(self._keys.decrypt(sealed))
         except InvalidToken:
             raise TokenError(
-                f"{self.place}: token_key does not open the tokens: give the key that sealed them "
-                "(several with commas between; the first seals), or, if it is lost, delete this "
-                f"Redis key and run `{self._authorize}`"
+                f"{self.location}: token_key does not open the tokens: give the key that sealed "
+                "them (several with commas between; the first seals), or, if it is lost, delete "
+                f"this Redis key and run `{self._authorize}`"
             ) from None
         except ValidationError as error:
             raise TokenError(
-                f"{self.place} holds no tokens ({told(error)}): delete it and run "
+                f"{self.location} holds no tokens ({describe_errors(error)}): delete it and run "
                 f"`{self._authorize}`"
             ) from None
 
@@ -154,7 +155,7 @@ class TokenVault:
             return None
         if not await self.replace(None, pair):
             return await self.load()
-        log.info("tokens have moved", out_of=self._file.place, into=self.place)
+        log.info("tokens have moved", out_of=self._file.location, into=self.location)
         await self._file.set_aside()
         return pair
 

@@ -6,9 +6,9 @@ from plumbing import logs
 from plumbing.config.settings import ENV_PREFIX, TikTokShopSettings
 from plumbing.errors import ConfigError, Error
 from publisher.errors import NotAuthorized, RefreshUnderWay
-from publisher.sources.retry import patiently
-from publisher.sources.single_flight import Flights, unbroken
-from publisher.sources.tiktok.client import Api
+from publisher.sources.retry import retry_transient
+from publisher.sources.single_flight import SingleFlight, run_to_completion
+from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.pair import LOCK_SECONDS, TokenPair, TokenStore
 
 log = logs.logger(__name__)
@@ -23,7 +23,7 @@ ten thousand catalogs share one token."""
 class Expiry(NamedTuple):
     """When tokens end, in Unix seconds; None where unknown. `place` is where they are kept."""
 
-    place: str
+    location: str
     access_token: float | None
     refresh_token: float | None
 
@@ -43,18 +43,18 @@ class _Refused(NamedTuple):
     until: float
 
 
-class OwnTokens:
+class RefreshedTokens:
     """Access tokens from the store, or to start with from the settings.
 
-    The store is read at every call: whoever else refreshes or authorizes, this one goes along. All
-    catalogs of the same tokens share one OwnTokens, and calls at the same time share one look.
+    The store is read at every call: whoever else refreshes or authorizes, this one goes along.
+    All catalogs of the same tokens share one RefreshedTokens; calls at the same time, one read.
     """
 
-    def __init__(self, settings: TikTokShopSettings, api: Api, store: TokenStore) -> None:
+    def __init__(self, settings: TikTokShopSettings, api: TikTokClient, store: TokenStore) -> None:
         self._store = store
         self._first = _first_pair(settings)
         self._api = api
-        self._flights = Flights[str]()
+        self._flights = SingleFlight[str]()
         self._last: _Refreshed | None = None
         self._refused: _Refused | None = None
         self._rests_until = 0.0
@@ -75,7 +75,7 @@ class OwnTokens:
             return None
         is_known = pair.access_token == self._not_refreshed or not pair.is_due(self._api.clock())
         return Expiry(
-            self._store.place,
+            self._store.location,
             pair.access_token_expires_at if is_known else None,
             pair.refresh_token_expires_at,
         )
@@ -113,7 +113,7 @@ class OwnTokens:
         return token
 
     async def _renewed(self, refused: str) -> str:
-        token = await patiently(lambda: self._refreshed(refused, wait=LOCK_SECONDS))
+        token = await retry_transient(lambda: self._refreshed(refused, wait=LOCK_SECONDS))
         self._tell_in_time()
         return token
 
@@ -124,7 +124,7 @@ class OwnTokens:
             pair = self._usable(stored)
             if pair.access_token == old:
                 self._not_refreshed = old
-                pair = await unbroken(self._refresh(stored, pair))
+                pair = await run_to_completion(self._refresh(stored, pair))
         return pair.access_token
 
     async def _refresh(self, stored: TokenPair | None, pair: TokenPair) -> TokenPair:
@@ -134,7 +134,7 @@ class OwnTokens:
                 f"or run `{self._api.authorize}`"
             )
         self._refuse_again(pair.refresh_token)
-        await self._store.rehearse()
+        await self._store.check_writable()
         try:
             self._last = _Refreshed(stored, await self._asked(pair.refresh_token))
         except NotAuthorized as error:
@@ -145,7 +145,7 @@ class OwnTokens:
         """Ask for a new pair, once."""
         try:
             data = await self._api.tokens_of_refresh(refresh_token)
-            return TokenPair.of_answer(data, self._api.clock())
+            return TokenPair.from_answer(data, self._api.clock())
         except Error:
             self._rests_until = self._api.clock() + REST
             raise
@@ -179,7 +179,7 @@ class OwnTokens:
         if pair is None:
             raise NotAuthorized(
                 f"there is no access token: run `{self._api.authorize}`, which writes "
-                f"{self._store.place}, or set {ENV_TOKEN} and {ENV_REFRESH}"
+                f"{self._store.location}, or set {ENV_TOKEN} and {ENV_REFRESH}"
             )
         self._seen = pair
         return pair

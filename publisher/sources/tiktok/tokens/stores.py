@@ -10,13 +10,14 @@ from pathlib import Path
 from plumbing.config.settings import Settings, TikTokShopSettings
 from plumbing.redis.embedded_mode import Stay
 from plumbing.redis.server import Client, Server, opened
-from publisher.sources.tiktok.tokens.file_store import TokenFile
-from publisher.sources.tiktok.tokens.pair import AUTHORIZE, TokenStore
+from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
+from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
-def kept(
+def token_store(
     settings: TikTokShopSettings,
-    authorize: str = AUTHORIZE,
+    authorize: str = AUTHORIZE_COMMAND,
     *,
     data_dir: Path,
     client: Client,
@@ -26,17 +27,17 @@ def kept(
 
     `authorize` is the command that gets a new pair, for messages.
     """
-    file = TokenFile(settings.token_file, authorize)
+    file = FileTokenStore(settings.token_file, authorize)
     if settings.token_key is None:
         return file
-    from publisher.sources.tiktok.tokens.redis_store import TokenVault  # noqa: PLC0415
+    from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore  # noqa: PLC0415
 
     key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{_name(file.path, data_dir)}"
-    return TokenVault(key, settings.token_key, file, client, server, authorize)
+    return RedisTokenStore(key, settings.token_key, file, client, server, authorize)
 
 
 @asynccontextmanager
-async def opened_tokens(
+async def open_token_store(
     settings: Settings, shop: TikTokShopSettings, authorize: str
 ) -> AsyncIterator[TokenStore]:
     """Open where the tokens of `shop`, which the command `authorize` gets, are kept.
@@ -44,10 +45,10 @@ async def opened_tokens(
     Redis only if that is there.
     """
     if shop.token_key is None:
-        yield TokenFile(shop.token_file, authorize)
+        yield FileTokenStore(shop.token_file, authorize)
         return
     async with opened(settings, Stay.BORROW) as server, server.client() as client:
-        yield kept(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
+        yield token_store(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 
 
 def _name(token_file: Path, data_dir: Path) -> str:

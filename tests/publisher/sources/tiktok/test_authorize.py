@@ -9,9 +9,9 @@ import pytest
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError
-from publisher.sources.tiktok.authorize import Authorized, Shop, authorize, code_of
+from publisher.sources.tiktok.authorize import Authorization, AuthorizedShop, authorize, code_of
 from publisher.sources.tiktok.signature import sign
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from tests.publisher.sources.fake_shop import GET_TOKEN, SHOPS, FakeShop, envelope, pair, raw
 
 ROW = {
@@ -26,8 +26,8 @@ ROW = {
 
 async def authorized(
     code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession
-) -> Authorized:
-    return await authorize(code, settings, session, TokenFile(settings.token_file))
+) -> Authorization:
+    return await authorize(code, settings, session, FileTokenStore(settings.token_file))
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert (found.seller_name, found.region) == ("Ann's shop", "US")
     assert found.scopes == ("seller.product.basic",)
-    assert found.shops == (Shop(**ROW), Shop("7", "", "", "", "", ""))
+    assert found.shops == (AuthorizedShop(**ROW), AuthorizedShop("7", "", "", "", "", ""))
     [exchange] = shop.asked_at(GET_TOKEN)
     assert exchange.query == {
         "app_key": "key-1",
@@ -54,7 +54,7 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     [shops] = shop.asked_at(SHOPS)
     assert shops.headers["x-tts-access-token"] == "access-1"
     assert shops.query["sign"] == sign("hush-app", SHOPS, shops.query)
-    stored = await TokenFile(tmp_path / "tokens.json").load()
+    stored = await FileTokenStore(tmp_path / "tokens.json").load()
     assert stored
     assert stored.refresh_token == "refresh-1"
     assert "access-1" not in repr(found)
@@ -120,7 +120,7 @@ async def test_an_old_pair_stays_until_the_new_one_is_stored(
 
     shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
     await authorized("code-1", settings, session)
-    assert await TokenFile(path).load()
+    assert await FileTokenStore(path).load()
 
 
 async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
@@ -132,7 +132,7 @@ async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
         SourceError, match=r"the tokens are stored in .*tokens\.json, but the shops"
     ):
         await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
-    assert await TokenFile(tmp_path / "tokens.json").load()
+    assert await FileTokenStore(tmp_path / "tokens.json").load()
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"shops": None}, {"shops": []}, {"shops": [17]}])

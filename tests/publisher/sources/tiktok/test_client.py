@@ -16,9 +16,9 @@ from plumbing.errors import Error
 from publisher.errors import BadSnapshot, SourceError, TokenError
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.sources import Answer
-from publisher.sources.factory import Sources
+from publisher.sources.factory import SourceFactory
 from publisher.sources.tiktok.authorize import authorize
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from tests.publisher.sources.fake_shop import CATEGORIES, REFRESH, settings_at
 
 DAY = 24 * 3600
@@ -60,7 +60,7 @@ def settings(
 
 
 async def fetch(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> Answer:
-    return await Sources(lambda: session, clock=clock).open("us", settings).fetch()
+    return await SourceFactory(lambda: session, clock=clock).open("us", settings).fetch()
 
 
 def rows(answer: Answer) -> list[tuple[Any, ...]]:
@@ -73,7 +73,7 @@ async def test_every_round_arrives_as_it_was_served(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """Signature, headers and parameters are right, odd names come through unharmed."""
-    source = Sources(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
+    source = SourceFactory(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
     seen = set()
     for _ in range(3):
         found = rows(await source.fetch())
@@ -86,7 +86,7 @@ async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """With a server that ends the old refresh token at once: one refresh a week, no failure."""
-    source = Sources(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
+    source = SourceFactory(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
@@ -184,7 +184,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
 async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Six polls at two a second: Retry-After is waited for, and none fails."""
     async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
-        source = Sources(lambda: session).open("us", settings(sandbox, tmp_path))
+        source = SourceFactory(lambda: session).open("us", settings(sandbox, tmp_path))
         with stamina.set_testing(False):
             for _ in range(6):
                 await source.fetch()
@@ -202,7 +202,7 @@ async def test_authorize_and_fetch(
     address = f"https://me.example/back?app_key=x&code={sandbox.auth_code}&locale=en"
     clock.now = time.time()
     found = await authorize(
-        address, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+        address, made.tiktok_shop, session, FileTokenStore(made.tiktok_shop.token_file)
     )
     assert found.seller_name == sandbox.options.seller_name
     assert [shop.cipher for shop in found.shops] == [sandbox.shop_cipher]
@@ -210,7 +210,10 @@ async def test_authorize_and_fetch(
 
     with pytest.raises(TokenError, match="code 36004004"):
         await authorize(
-            sandbox.auth_code, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+            sandbox.auth_code,
+            made.tiktok_shop,
+            session,
+            FileTokenStore(made.tiktok_shop.token_file),
         )
 
 
@@ -220,7 +223,10 @@ async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_p
         made = settings(sandbox, tmp_path)
         with pytest.raises(TokenError, match="user type 1"):
             await authorize(
-                sandbox.auth_code, made.tiktok_shop, session, TokenFile(made.tiktok_shop.token_file)
+                sandbox.auth_code,
+                made.tiktok_shop,
+                session,
+                FileTokenStore(made.tiktok_shop.token_file),
             )
     assert not made.tiktok_shop.token_file.exists()
 

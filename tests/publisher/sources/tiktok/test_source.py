@@ -14,7 +14,7 @@ from aiohttp import web
 
 from publisher.errors import BadSnapshot, SourceError, TokenError, Transient
 from publisher.sources import Answer
-from publisher.sources.factory import Sources
+from publisher.sources.factory import SourceFactory
 from publisher.sources.tiktok.signature import sign
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
@@ -35,7 +35,7 @@ async def fetch(
     folder: Path,
     catalog: dict[str, Any] | None = None,
 ) -> Answer:
-    return await Sources(lambda: session).open("us", shop.settings(folder, catalog)).fetch()
+    return await SourceFactory(lambda: session).open("us", shop.settings(folder, catalog)).fetch()
 
 
 async def refusal(shop: FakeShop, session: aiohttp.ClientSession, folder: Path) -> SourceError:
@@ -231,7 +231,7 @@ async def test_36009004_is_what_its_message_says(
     """Timestamp before sign before the message itself; a wrong clock is measured."""
     headers = {"Date": formatdate(1_800_000_000, usegmt=True)}
     shop.answers[CATEGORIES] = [envelope(36009004, message, status=400, headers=headers)]
-    source = Sources(lambda: session, clock=lambda: 1_800_000_400).open(
+    source = SourceFactory(lambda: session, clock=lambda: 1_800_000_400).open(
         "us", shop.settings(tmp_path)
     )
     with pytest.raises(SourceError, match=says) as caught:

@@ -12,8 +12,8 @@ from aiohttp import web
 from publisher.errors import SourceError, TokenError
 from publisher.sandbox import Fault, Sandbox, SandboxOptions, Shop
 from publisher.sources import Source
-from publisher.sources.factory import Sources
-from publisher.sources.tiktok.stand_ins import answering
+from publisher.sources.factory import SourceFactory
+from publisher.sources.tiktok.stand_ins import answering_shop
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
     GOOD,
@@ -56,7 +56,7 @@ def market(shop: FakeShop) -> Market:
 @pytest.fixture
 def source(shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path) -> Source:
     catalog = {"shop_cipher": "hush-one", "stand_ins": TWO}
-    return Sources(lambda: session).open("us", shop.settings(tmp_path, catalog))
+    return SourceFactory(lambda: session).open("us", shop.settings(tmp_path, catalog))
 
 
 async def misfit(request: web.Request) -> web.StreamResponse:
@@ -83,16 +83,16 @@ async def test_the_next_shop_is_asked_in_the_same_poll(
     for _ in range(2):
         await source.fetch()
         assert market.asked() == ["hush-one", "hush-two"]
-        assert answering(source) == 1
+        assert answering_shop(source) == 1
     market.fails["hush-two"] = failure
     await source.fetch()
     assert market.asked() == ["hush-one", "hush-two", "hush-three"]
-    assert answering(source) == 2
+    assert answering_shop(source) == 2
     market.fails.clear()
     for _ in range(2):
         await source.fetch()
         assert market.asked() == ["hush-one"]
-        assert answering(source) == 0
+        assert answering_shop(source) == 0
     assert [(line["event"], line.get("stand_in")) for line in log_lines] == [
         ("stand-in answers", 1),
         ("stand-in answers", 2),
@@ -134,7 +134,7 @@ async def test_a_broken_stand_in_is_passed_over(
     """Of whatever does not pass; if none answers, the first shop's reason is told too."""
     market.fails |= {"hush-one": CLOSED[0], "hush-two": failure}
     await source.fetch()
-    assert answering(source) == 2
+    assert answering_shop(source) == 2
     market.fails["hush-three"] = failure
     with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: .*; stand-in 2"):
         await source.fetch()
@@ -179,12 +179,12 @@ async def test_the_advice_names_whose_tokens_are_wanted(
     shop.answers[CATEGORIES] = [envelope(101000, "misfit", status=401)]
     settings = shop.settings(tmp_path, made)
     with pytest.raises(SourceError) as caught:
-        await Sources(lambda: session).open("us", settings).fetch()
+        await SourceFactory(lambda: session).open("us", settings).fetch()
     assert re.findall(r"`category-publisher (.+?)` lists", str(caught.value)) == commands
 
     none = shop.settings(tmp_path, made, access_token=None, refresh_token=None)
     with pytest.raises(SourceError) as caught:
-        await Sources(lambda: session).open("us", none).fetch()
+        await SourceFactory(lambda: session).open("us", none).fetch()
     assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands
 
 
@@ -218,9 +218,9 @@ async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     shop.answers[REFRESH] = [envelope(code, "ended")]
     own = {"access_token": "access-9", "token_file": tmp_path / "nine.json", "app_key": "key-9"}
     catalog = {"shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **own}]}
-    source = Sources(lambda: session).open("us", shop.settings(tmp_path, catalog))
+    source = SourceFactory(lambda: session).open("us", shop.settings(tmp_path, catalog))
     await source.fetch()
-    assert answering(source) == 1
+    assert answering_shop(source) == 1
     assert shop.asked[-1].query["app_key"] == "key-9"
 
 
@@ -248,11 +248,11 @@ async def test_the_sandbox_has_an_inactive_shop(
         app = {"app_key": sandbox.app_key, "app_secret": sandbox.app_secret}
         tokens = {"access_token": sandbox.access_token, "refresh_token": sandbox.refresh_token}
         settings = settings_at(sandbox.url, tmp_path, catalog, **app, **tokens)
-        source = Sources(lambda: session).open("us", settings)
+        source = SourceFactory(lambda: session).open("us", settings)
         for fault, place in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
             sandbox.faults = [Fault.parse(fault)] if fault else []
             await source.fetch()
-            assert answering(source) == place
+            assert answering_shop(source) == place
         sandbox.faults = [Fault.parse("code=36009044")]
         with pytest.raises(SourceError, match=r"stand-in 1: .*36009044"):
             await source.fetch()

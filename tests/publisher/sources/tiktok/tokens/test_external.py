@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from publisher.errors import TokenError
-from publisher.sources.factory import Sources
+from publisher.sources.factory import SourceFactory
 from publisher.sources.read_file import Unreadable
 from publisher.sources.tiktok.tokens import external as other_tokens
 from tests.publisher.sources.fake_shop import CATEGORIES, GOOD, FakeShop, envelope
@@ -36,7 +36,7 @@ def shell(script: str) -> str:
 
 async def fetch(shop: FakeShop, session: aiohttp.ClientSession, folder: Path, **owner: Any) -> None:
     settings = shop.settings(folder, access_token=None, refresh_token=None, **owner)
-    await Sources(lambda: session).open("us", settings).fetch()
+    await SourceFactory(lambda: session).open("us", settings).fetch()
 
 
 async def failure(
@@ -54,7 +54,7 @@ async def test_the_file_is_read_before_each_fetch(
     """Its owner may replace it at any time; blanks around the token do not matter."""
     path = private(tmp_path / "token", "one\n")
     settings = shop.settings(tmp_path, access_token=None, access_token_file=path)
-    source = Sources(lambda: session).open("us", settings)
+    source = SourceFactory(lambda: session).open("us", settings)
     await source.fetch()
     path.write_text("  two  \n")
     await source.fetch()

@@ -13,29 +13,29 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from publisher.sources.tiktok.client import Api
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
-from publisher.sources.tiktok.tokens.refreshed import OwnTokens
+from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair
 from tests.publisher.sources.token_processes import SECONDS, killed, running, said
 
 
 @pytest.fixture
-async def file(tmp_path: Path) -> TokenFile:
+async def file(tmp_path: Path) -> FileTokenStore:
     """Give the token file with the pair 0 in it."""
-    file = TokenFile(tmp_path / "tokens.json")
+    file = FileTokenStore(tmp_path / "tokens.json")
     await file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
     return file
 
 
-async def tokens(file: TokenFile) -> tuple[str, str | None]:
+async def tokens(file: FileTokenStore) -> tuple[str, str | None]:
     found = await file.load()
     assert found
     return found.access_token, found.refresh_token
 
 
-async def test_killed_before_the_request(shop: FakeShop, file: TokenFile) -> None:
+async def test_killed_before_the_request(shop: FakeShop, file: FileTokenStore) -> None:
     """The old pair stays, and the lock goes with the process."""
     shop.answers[REFRESH] = [envelope(data=pair(1))]
     async with file.locked(), running("refresher", shop.url, file.path.parent) as process:
@@ -47,7 +47,7 @@ async def test_killed_before_the_request(shop: FakeShop, file: TokenFile) -> Non
 
 
 async def test_killed_after_the_request_before_the_store(
-    shop: FakeShop, session: aiohttp.ClientSession, file: TokenFile
+    shop: FakeShop, session: aiohttp.ClientSession, file: FileTokenStore
 ) -> None:
     """The old pair stays, and somebody else can refresh with it at once."""
     victim: list[asyncio.subprocess.Process] = []
@@ -68,11 +68,11 @@ async def test_killed_after_the_request_before_the_store(
     assert await tokens(file) == ("access-0", "refresh-0")
 
     settings = shop.settings(file.path.parent).tiktok_shop
-    own = OwnTokens(settings, Api(settings, session, section="[catalogs.us]"), file)
+    own = RefreshedTokens(settings, TikTokClient(settings, session, section="[catalogs.us]"), file)
     assert await own.renewed("access-0") == "access-2"
 
 
-async def test_killed_after_the_store(shop: FakeShop, file: TokenFile) -> None:
+async def test_killed_after_the_store(shop: FakeShop, file: FileTokenStore) -> None:
     """The new pair is in the file before anybody uses it."""
     shop.answers[REFRESH] = [envelope(data=pair(1))]
     async with running("refresher", shop.url, file.path.parent) as process:
@@ -83,7 +83,7 @@ async def test_killed_after_the_store(shop: FakeShop, file: TokenFile) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_stopped_in_the_middle_of_a_refresh(
-    shop: FakeShop, file: TokenFile, number: signal.Signals
+    shop: FakeShop, file: FileTokenStore, number: signal.Signals
 ) -> None:
     """A stop signal waits for the answer: it is stored, and the exit is clean."""
     victim: list[asyncio.subprocess.Process] = []
@@ -103,7 +103,7 @@ async def test_stopped_in_the_middle_of_a_refresh(
     assert await tokens(file) == ("access-1", "refresh-1")
 
 
-async def test_killed_at_any_moment_of_a_store(shop: FakeShop, file: TokenFile) -> None:
+async def test_killed_at_any_moment_of_a_store(shop: FakeShop, file: FileTokenStore) -> None:
     """The file is never torn: its two tokens belong together, and it is its owner's alone."""
     dice = random.Random(7)
     for _ in range(8):
@@ -118,12 +118,15 @@ async def test_killed_at_any_moment_of_a_store(shop: FakeShop, file: TokenFile) 
 
 
 async def test_one_refresher_at_a_time(
-    shop: FakeShop, session: aiohttp.ClientSession, file: TokenFile
+    shop: FakeShop, session: aiohttp.ClientSession, file: FileTokenStore
 ) -> None:
     """Of two processes and eight tasks that find the token refused, one refreshes for all."""
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
     settings = shop.settings(file.path.parent).tiktok_shop
-    owns = [OwnTokens(settings, Api(settings, session, section=""), file) for _ in range(4)]
+    owns = [
+        RefreshedTokens(settings, TikTokClient(settings, session, section=""), file)
+        for _ in range(4)
+    ]
     async with (
         running("refresher", shop.url, file.path.parent) as one,
         running("refresher", shop.url, file.path.parent) as two,

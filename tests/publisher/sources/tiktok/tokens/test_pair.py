@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from publisher.errors import SourceError, TokenError
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 
 NOW = 1_800_000_000.0
@@ -21,8 +21,8 @@ def answer(**more: Any) -> dict[str, Any]:
 
 async def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
     """Mode 0600 whatever the umask, nothing else left in the folder."""
-    file = TokenFile(tmp_path / "tokens.json")
-    pair = TokenPair.of_answer(answer(access_token_expire_in=int(NOW) + 60), NOW)
+    file = FileTokenStore(tmp_path / "tokens.json")
+    pair = TokenPair.from_answer(answer(access_token_expire_in=int(NOW) + 60), NOW)
     before = os.umask(0)
     try:
         await file.store(pair)
@@ -35,12 +35,12 @@ async def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
 
 async def test_no_file_is_no_pair(tmp_path: Path) -> None:
     """That is not an error: there may be tokens elsewhere."""
-    assert await TokenFile(tmp_path / "none").load() is None
+    assert await FileTokenStore(tmp_path / "none").load() is None
 
 
 async def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
     """The next store overwrites it, whoever could read it."""
-    file = TokenFile(tmp_path / "tokens.json")
+    file = FileTokenStore(tmp_path / "tokens.json")
     (tmp_path / "tokens.json.next").write_text("half a p")
     (tmp_path / "tokens.json.next").chmod(0o644)
     await file.store(PAIR)
@@ -50,7 +50,7 @@ async def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
 async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
     """With the command that closes it."""
-    file = TokenFile(tmp_path / "tokens.json")
+    file = FileTokenStore(tmp_path / "tokens.json")
     await file.store(PAIR)
     file.path.chmod(mode)
     with pytest.raises(TokenError, match=f"run `chmod 600 {file.path}`"):
@@ -75,7 +75,7 @@ async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> No
 )
 async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     """It is named, with what replaces it, and nothing of its content."""
-    file = TokenFile(tmp_path / "tokens.json")
+    file = FileTokenStore(tmp_path / "tokens.json")
     file.path.write_bytes(content)
     file.path.chmod(0o600)
     with pytest.raises(
@@ -86,19 +86,19 @@ async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) ->
     assert str(file.path) in str(error.value)
 
 
-@pytest.mark.parametrize("action", ["store", "rehearse"])
+@pytest.mark.parametrize("action", ["store", "check_writable"])
 async def test_what_cannot_be_stored_is_told(tmp_path: Path, action: str) -> None:
     """A folder that is none, or that is gone: the path and what to do."""
     (tmp_path / "plain").touch()
     for folder in (tmp_path / "plain", tmp_path / "gone"):
-        file = TokenFile(folder / "tokens.json")
+        file = FileTokenStore(folder / "tokens.json")
         with pytest.raises(TokenError, match=r"tokens cannot be stored: .*token_file"):
-            await (file.store(PAIR) if action == "store" else file.rehearse())
+            await (file.store(PAIR) if action == "store" else file.check_writable())
 
 
 async def test_the_lock_makes_the_folder(tmp_path: Path) -> None:
     """data_dir need not exist; it becomes its owner's alone."""
-    file = TokenFile(tmp_path / "data" / "deep" / "tokens.json")
+    file = FileTokenStore(tmp_path / "data" / "deep" / "tokens.json")
     async with file.locked():
         await file.store(PAIR)
     assert await file.load() == PAIR
@@ -113,7 +113,7 @@ def test_neither_repr_nor_str_shows_a_token() -> None:
 
 def test_the_times_of_an_answer_are_absolute() -> None:
     """Unix seconds, which may exceed 32 bits."""
-    pair = TokenPair.of_answer(
+    pair = TokenPair.from_answer(
         answer(access_token_expire_in=int(NOW) + DAY, refresh_token_expire_in=2**33 + 5), NOW
     )
     assert pair.access_token_expires_at == NOW + DAY
@@ -126,7 +126,7 @@ def test_the_times_of_an_answer_are_absolute() -> None:
 )
 def test_a_time_that_makes_no_sense_is_no_time(expiry: Any) -> None:
     """Then 105002 tells when to refresh; the tokens are not lost for it."""
-    pair = TokenPair.of_answer(answer(access_token_expire_in=expiry), NOW)
+    pair = TokenPair.from_answer(answer(access_token_expire_in=expiry), NOW)
     assert pair.access_token_expires_at is None
     assert not pair.is_due(NOW + 10 * DAY)
     assert not pair.has_expired(NOW + 10 * DAY)
@@ -148,7 +148,7 @@ def test_a_time_that_makes_no_sense_is_no_time(expiry: Any) -> None:
 def test_an_answer_without_both_tokens_is_refused(data: Any) -> None:
     """Nothing of it is quoted."""
     with pytest.raises(SourceError, match="token answer") as error:
-        TokenPair.of_answer(data, NOW)
+        TokenPair.from_answer(data, NOW)
     assert "hush" not in str(error.value)
 
 
@@ -157,7 +157,7 @@ def test_an_answer_without_both_tokens_is_refused(data: Any) -> None:
 )
 def test_refresh_is_due_a_day_or_a_fifth_before_the_end(life: int, margin: float) -> None:
     """Whichever is less."""
-    pair = TokenPair.of_answer(answer(access_token_expire_in=int(NOW) + life), NOW)
+    pair = TokenPair.from_answer(answer(access_token_expire_in=int(NOW) + life), NOW)
     assert not pair.is_due(NOW + life - margin - 1)
     assert pair.is_due(NOW + life - margin)
     assert not pair.has_expired(NOW + life - 1)
@@ -166,7 +166,7 @@ def test_refresh_is_due_a_day_or_a_fifth_before_the_end(life: int, margin: float
 
 async def test_a_lock_that_is_never_given_back_is_told(tmp_path: Path) -> None:
     """Waiting has an end, and the message names the lock."""
-    one, other = TokenFile(tmp_path / "tokens.json"), TokenFile(tmp_path / "tokens.json")
+    one, other = FileTokenStore(tmp_path / "tokens.json"), FileTokenStore(tmp_path / "tokens.json")
     async with one.locked():
         with pytest.raises(SourceError, match=r"tokens\.json\.lock: another process .* 0\.2 s"):
             async with other.locked(0.2):

@@ -16,12 +16,12 @@ from plumbing.errors import RedisError
 from plumbing.redis.server import Server
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.tiktok.authorize import authorize
-from publisher.sources.tiktok.client import Api
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
-from publisher.sources.tiktok.tokens.redis_store import TokenVault
-from publisher.sources.tiktok.tokens.refreshed import OwnTokens
-from publisher.sources.tiktok.tokens.stores import kept
+from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
+from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
+from publisher.sources.tiktok.tokens.stores import token_store
 from publisher.state.redis_values import raw
 from tests.publisher.sources.fake_shop import GET_TOKEN, REFRESH, SHOPS, FakeShop, envelope, pair
 from tests.publisher.sources.refresher import TOKEN_KEY
@@ -46,12 +46,12 @@ class Publisher:
     ) -> TokenStore:
         """Return the store of a publisher that has the token keys `keys`."""
         settings = self._shop.settings(self._folder, token_key=keys).tiktok_shop
-        return kept(settings, data_dir=self._folder, client=client, server=server)
+        return token_store(settings, data_dir=self._folder, client=client, server=server)
 
-    def tokens(self, store: TokenStore) -> OwnTokens:
+    def tokens(self, store: TokenStore) -> RefreshedTokens:
         """Return tokens that nobody shares yet."""
         settings = self._shop.settings(self._folder, token_key=TOKEN_KEY).tiktok_shop
-        return OwnTokens(settings, Api(settings, self._session, section=""), store)
+        return RefreshedTokens(settings, TikTokClient(settings, self._session, section=""), store)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_what_stands_in_redis_tells_nothing(
 async def test_an_empty_place_holds_no_pair(store: TokenStore) -> None:
     """That is no error: there may be tokens to start with elsewhere."""
     assert await store.load() is None
-    await store.rehearse()
+    await store.check_writable()
 
 
 async def test_only_what_the_refresher_began_with_is_replaced(store: TokenStore) -> None:
@@ -171,7 +171,7 @@ async def test_authorize_stores_into_redis(
 
 async def test_a_pair_in_the_file_moves_once(store: TokenStore, tmp_path: Path) -> None:
     """No seller has to authorize again for a token_key; the file is set aside, not deleted."""
-    file = TokenFile(tmp_path / "tokens.json")
+    file = FileTokenStore(tmp_path / "tokens.json")
     await file.store(PAIR)
     assert await asyncio.gather(*(store.load() for _ in range(4))) == [PAIR] * 4
     assert [path.name for path in tmp_path.iterdir()] == ["tokens.json.moved"]
@@ -355,7 +355,9 @@ def test_without_a_key_the_pair_is_in_the_file(
 ) -> None:
     """As it was before there were token keys."""
     settings = shop.settings(tmp_path).tiktok_shop
-    assert isinstance(kept(settings, data_dir=tmp_path, client=client, server=server), TokenFile)
+    assert isinstance(
+        token_store(settings, data_dir=tmp_path, client=client, server=server), FileTokenStore
+    )
 
 
 @pytest.mark.parametrize(
@@ -380,6 +382,6 @@ def test_files_of_the_same_name_in_other_folders_are_told_apart(
     settings = shop.settings(
         tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
     ).tiktok_shop
-    made = kept(settings, data_dir=tmp_path, client=client, server=server)
-    assert isinstance(made, TokenVault)
-    assert made.place == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"
+    made = token_store(settings, data_dir=tmp_path, client=client, server=server)
+    assert isinstance(made, RedisTokenStore)
+    assert made.location == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"

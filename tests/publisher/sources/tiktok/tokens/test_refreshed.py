@@ -12,10 +12,10 @@ from aiohttp import web
 
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError, Transient
-from publisher.sources.tiktok.client import Api
-from publisher.sources.tiktok.tokens.file_store import TokenFile
+from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
-from publisher.sources.tiktok.tokens.refreshed import OwnTokens
+from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair, raw
 
 DAY = 24 * 3600
@@ -27,15 +27,15 @@ def own(
     folder: Path,
     later: float = 0,
     **settings: Any,
-) -> OwnTokens:
+) -> RefreshedTokens:
     """Return own tokens whose clock is `later` seconds ahead."""
     made = shop.settings(folder, **settings).tiktok_shop
-    api = Api(made, session, section="[catalogs.us]", clock=lambda: time.time() + later)
-    return OwnTokens(made, api, TokenFile(made.token_file))
+    api = TikTokClient(made, session, section="[catalogs.us]", clock=lambda: time.time() + later)
+    return RefreshedTokens(made, api, FileTokenStore(made.token_file))
 
 
 async def stored(folder: Path) -> TokenPair:
-    found = await TokenFile(folder / "tokens.json").load()
+    found = await FileTokenStore(folder / "tokens.json").load()
     assert found
     return found
 
@@ -46,7 +46,7 @@ async def test_the_file_wins_over_the_environment(
     """The environment's pair is for the start only, and the file is read at every call."""
     tokens = own(shop, session, tmp_path)
     assert await tokens.current() == "access-0"
-    await TokenFile(tmp_path / "tokens.json").store(
+    await FileTokenStore(tmp_path / "tokens.json").store(
         TokenPair(access_token="access-5", refresh_token="refresh-5")
     )
     assert await tokens.current() == "access-5"
@@ -117,8 +117,8 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     shop.answers[REFRESH] = [envelope(data=pair(1)), trouble]
     await own(shop, session, tmp_path).renewed("access-0")
     settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
-    api = Api(settings, session, section="", clock=lambda: time.time() + later[0])
-    tokens = OwnTokens(settings, api, TokenFile(settings.token_file))
+    api = TikTokClient(settings, session, section="", clock=lambda: time.time() + later[0])
+    tokens = RefreshedTokens(settings, api, FileTokenStore(settings.token_file))
     for _ in range(3):
         assert await tokens.current() == "access-1"
     assert len(shop.asked_at(REFRESH)) == 2
@@ -227,7 +227,7 @@ async def test_a_refresh_that_was_cancelled_stores_its_answer(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await stored(tmp_path)).access_token == "access-1"
-    async with asyncio.timeout(10), TokenFile(tmp_path / "tokens.json").locked():
+    async with asyncio.timeout(10), FileTokenStore(tmp_path / "tokens.json").locked():
         pass
 
 
