@@ -36,9 +36,9 @@ from consumers.following.runner import keep
 from consumers.sql import database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Client, Server
-from publisher.core.event import Place
+from publisher.core.event import Position
 from publisher.core.guard import Limits
-from publisher.polling.cache import Memory, remembering
+from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.sources import Answer
 from publisher.state.commit import Commit
@@ -115,14 +115,14 @@ async def client_of(server: Server) -> AsyncIterator[Client]:
 class Shop:
     """A catalog that the publisher keeps in step with `tree`, which is published by hand."""
 
-    def __init__(self, folder: Path, url: str, client: Client, memory: Memory) -> None:
+    def __init__(self, folder: Path, url: str, client: Client, cache: StateCache) -> None:
         self.folder = folder
         self.url = url
         self.server = Server(url)
         self.client = client
         self.tree: Tree = {}
         self.store = TimedStore(client, CATALOG)
-        self._catalog = Catalog(CATALOG, {}, self, self.store, ANYTHING, memory=memory)
+        self._catalog = Catalog(CATALOG, {}, self, self.store, ANYTHING, state_cache=cache)
 
     async def fetch(self) -> Answer:
         """Be the publisher's source."""
@@ -159,7 +159,7 @@ class TimedStore(Store):
 
     began = 0.0
 
-    async def commit(self, commit: Commit) -> Place:
+    async def commit(self, commit: Commit) -> Position:
         """Commit."""
         self.began = time.perf_counter()
         return await super().commit(commit)
@@ -174,9 +174,9 @@ async def published() -> AsyncIterator[Shop]:
         async with (
             server.running(folder) as url,
             client_of(Server(url)) as client,
-            remembering() as memory,
+            open_cache() as cache,
         ):
-            yield Shop(folder, url, client, memory)
+            yield Shop(folder, url, client, cache)
 
 
 def grown(count: int) -> Tree:

@@ -37,7 +37,7 @@ from bench.works import (
 )
 from plumbing.redis import embedded
 from plumbing.redis.server import Server
-from publisher.polling.cache import Memory, remembering
+from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.sandbox.tree import Row
 from publisher.sources import Answer
@@ -62,10 +62,10 @@ class Said:
 class Bench:
     """A publisher in this process, and the server that it writes to."""
 
-    def __init__(self, url: str, socket: Path, store: Store, memory: Memory) -> None:
+    def __init__(self, url: str, socket: Path, store: Store, cache: StateCache) -> None:
         self._socket = socket
         self._source = Said()
-        self._catalog = Catalog("us", {"source": "bench"}, self._source, store, memory=memory)
+        self._catalog = Catalog("us", {"source": "bench"}, self._source, store, state_cache=cache)
         self.redis: redis.Redis = redis.Redis.from_url(url, protocol=2, socket_timeout=60)
 
     async def poll(self, body: bytes, outcome: str) -> float:
@@ -106,9 +106,9 @@ async def opened() -> AsyncIterator[Bench]:
         async with (
             server.running(folder) as url,
             Server(url).client() as client,
-            remembering() as memory,
+            open_cache() as cache,
         ):
-            bench = Bench(url, folder / embedded.SOCKET, Store(client, "us"), memory)
+            bench = Bench(url, folder / embedded.SOCKET, Store(client, "us"), cache)
             try:
                 yield bench
             finally:

@@ -10,7 +10,7 @@ from plumbing.errors import ConfigError
 from plumbing.redis.embedded_mode import Stay
 from plumbing.redis.server import Client, Server, opened
 from publisher.core.guard import Limits
-from publisher.polling.cache import Memory, remembering
+from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog
 from publisher.sources import Source
 from publisher.sources.factory import SourceFactory
@@ -30,12 +30,12 @@ class App:
     server: Server
     client: Client
     sources: SourceFactory
-    memory: Memory | None
+    cache: StateCache | None
     catalogs: dict[str, Catalog]
 
     def build_catalogs(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
         """Return the catalogs `names` of `settings`, which may be newer than this. ConfigError."""
-        return _build_catalogs(settings, names, self.client, self.sources, self.memory)
+        return _build_catalogs(settings, names, self.client, self.sources, self.cache)
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def open_app(
     async with (
         opened(settings, stay) as server,
         server.client() as client,
-        remembering() as memory,
+        open_cache() as state_cache,
         AsyncExitStack() as stack,
     ):
 
@@ -70,9 +70,9 @@ async def open_app(
             )
 
         sources = SourceFactory(session, store_of, limiter=RequestLimiter(settings.polls_at_once))
-        kept_memory = memory if stay is Stay.KEEP else None
-        catalogs = _build_catalogs(settings, names, client, sources, kept_memory)
-        yield App(server, client, sources, kept_memory, catalogs)
+        cache = state_cache if stay is Stay.KEEP else None
+        catalogs = _build_catalogs(settings, names, client, sources, cache)
+        yield App(server, client, sources, cache, catalogs)
 
 
 def configured_names(settings: Settings, names: Iterable[str] = ()) -> list[str]:
@@ -92,16 +92,16 @@ def _build_catalogs(
     names: Iterable[str],
     client: Client,
     sources: SourceFactory,
-    memory: Memory | None,
+    cache: StateCache | None,
 ) -> dict[str, Catalog]:
     return {
-        name: _build_catalog(settings, name, client, sources.open(name, settings), memory)
+        name: _build_catalog(settings, name, client, sources.open(name, settings), cache)
         for name in names
     }
 
 
 def _build_catalog(
-    settings: Settings, name: str, client: Client, source: Source, memory: Memory | None
+    settings: Settings, name: str, client: Client, source: Source, cache: StateCache | None
 ) -> Catalog:
     catalog = settings.catalog(name)
     return Catalog(
@@ -110,8 +110,8 @@ def _build_catalog(
         source=source,
         store=Store(client, name),
         limits=Limits(**catalog.guard.model_dump()),
-        keep_for=catalog.retention.max_age,
-        keep_events=catalog.retention.max_events,
+        max_age=catalog.retention.max_age,
+        max_events=catalog.retention.max_events,
         poll_every=catalog.poll_every,
-        memory=memory,
+        state_cache=cache,
     )

@@ -17,7 +17,7 @@ async def export_state(store: Store, form: str) -> Iterator[str]:
     Raises NoState if there is none, or if it is damaged.
     """
     state = await store.load()
-    if state.place is None:
+    if state.position is None:
         reason = "its state is damaged; the next poll repairs it" if state.damaged else "no state"
         raise NoState(f"catalog {store.catalog}: nothing to export: {reason}")
     depth = depths(state.tree)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from plumbing import clock
 from publisher.core import digest as digests
-from publisher.core.event import DATASCHEMAS, EVENT_TYPES, Place, encode, row
+from publisher.core.event import DATASCHEMAS, EVENT_TYPES, Position, encode, row
 from publisher.core.model import Category, Change, ChangeType
 from publisher.errors import SchemasDiffer
 
@@ -223,7 +223,7 @@ def _examples() -> dict[str, Any]:
         Change("updated", supplies, home),
         Change("removed", towels),
     ]
-    start = Place("9f3c1a2b", 104, digests.of_category(home))
+    start = Position("9f3c1a2b", 104, digests.of_category(home))
     time = clock.rfc3339(datetime(2026, 11, 23, 9, 40, 3, 569_000, tzinfo=UTC))
     events = list(encode("us", start, time, changes))
     meta = {

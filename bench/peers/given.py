@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench import inputs
 from publisher.core.diff import diff
-from publisher.core.event import Place, encode
+from publisher.core.event import Position, encode
 from publisher.core.model import Category
 from publisher.sandbox.tree import Row
 
@@ -34,5 +34,5 @@ def write(folder: Path, tree: Sequence[Row]) -> Lists:
 def events(tree: Sequence[Row], catalog: str) -> list[bytes]:
     """Return our events of the first list."""
     changes = diff({}, {row.id: Category(*row) for row in tree})
-    start = Place("9f3c1a2b", 0, 0)
+    start = Position("9f3c1a2b", 0, 0)
     return list(encode(catalog, start, TIME, changes))

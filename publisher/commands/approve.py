@@ -13,7 +13,7 @@ from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
 from publisher.app import configured_names, open_app
 from publisher.commands.poll_output import describe, print_warnings, report
-from publisher.polling import recorded_poll as record
+from publisher.polling.recorded_poll import approve_and_record
 
 app = new_app()
 
@@ -43,7 +43,7 @@ def approve(
 async def _approve(settings: Settings, name: str, digest: str) -> int:
     async with open_app(settings, [name]) as opened_:
         try:
-            polled = await record.approve(opened_.catalogs[name], opened_.server, digest)
+            polled = await approve_and_record(opened_.catalogs[name], opened_.server, digest)
         except Error as error:
             return report(name, error)
     print_warnings(name, polled)

@@ -13,7 +13,7 @@ from publisher.app import configured_names, open_app
 from publisher.commands.options import AcceptOption, JsonOption
 from publisher.commands.poll_output import HELD
 from publisher.core import event
-from publisher.polling import poll
+from publisher.polling.poll import compare
 from publisher.status import terminal as show
 from publisher.status.phrases import format_counts
 
@@ -41,7 +41,7 @@ def diff(
 async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -> int:
     async with open_app(settings, [name]) as opened_:
         with opened_.server.errors_explained():
-            found = await poll.look(opened_.catalogs[name], accept_origin=accept)
+            found = await compare(opened_.catalogs[name], accept_origin=accept)
     if as_json:
         for change in found.changes:
             told = {"type": f"category.{change.type}", "data": event.data(change)}
@@ -50,6 +50,6 @@ async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -
         console = Console(highlight=False)
         console.print(show.changes_table(found.changes, SHOWN_CHANGES), soft_wrap=True)
         console.print(f"{name}: {format_counts(found.counts)}")
-    for objection in found.objections:
-        sys.stderr.write(f"{name}: would be held: {objection}\n")
-    return HELD if found.objections else 0
+    for reason in found.hold_reasons:
+        sys.stderr.write(f"{name}: would be held: {reason}\n")
+    return HELD if found.hold_reasons else 0

@@ -4,13 +4,13 @@ import sys
 from typing import Final
 
 from plumbing.errors import Error
-from publisher.polling.poll import Polled
+from publisher.polling.poll import PollResult
 from publisher.status.phrases import format_counts
 
 HELD: Final = 3
 
 
-def report(name: str, polled: Polled | Error) -> int:
+def report(name: str, polled: PollResult | Error) -> int:
     """Tell what came of a catalog's poll, and return the exit code that it deserves."""
     if isinstance(polled, Error):
         _complain(name, polled)
@@ -20,20 +20,20 @@ def report(name: str, polled: Polled | Error) -> int:
     return HELD if polled.outcome == "held" else 0
 
 
-def describe(name: str, polled: Polled) -> str:
+def describe(name: str, polled: PollResult) -> str:
     """Say what came of a poll."""
     if polled.outcome == "held" and polled.hold is not None:
         return (
             f"held: {'; '.join(polled.hold['reasons'])}. Look at it with `category-publisher diff "
             f"{name}`, then `category-publisher approve {name} {polled.hold['digest']}`"
         )
-    place = f"sequence {polled.place.sequence}" if polled.place else "no state"
+    position = f"sequence {polled.position.sequence}" if polled.position else "no state"
     if polled.outcome == "unchanged":
-        return f"unchanged ({place})"
-    return f"{format_counts(polled.counts)} ({place})"
+        return f"unchanged ({position})"
+    return f"{format_counts(polled.counts)} ({position})"
 
 
-def print_warnings(name: str, polled: Polled) -> None:
+def print_warnings(name: str, polled: PollResult) -> None:
     """Say on standard error what is not as it should be, though the poll went well."""
     if polled.repaired:
         sys.stderr.write(f"warning: {name}: the state was damaged; its history begins anew\n")

@@ -13,8 +13,8 @@ from plumbing.errors import ConfigError, Error
 from publisher.app import App, configured_names, open_app
 from publisher.commands.options import AcceptOption
 from publisher.commands.poll_output import report
-from publisher.polling import recorded_poll as record
-from publisher.polling.poll import Polled
+from publisher.polling.poll import PollResult
+from publisher.polling.recorded_poll import poll_and_record
 
 app = new_app()
 
@@ -46,8 +46,8 @@ async def _sync(settings: Settings, names: list[str], *, accept: bool) -> int:
     return 1 if 1 in codes else max(codes)
 
 
-async def _polled(opened_: App, name: str, *, accept: bool) -> Polled | Error:
+async def _polled(opened_: App, name: str, *, accept: bool) -> PollResult | Error:
     try:
-        return await record.poll(opened_.catalogs[name], opened_.server, accept_origin=accept)
+        return await poll_and_record(opened_.catalogs[name], opened_.server, accept_origin=accept)
     except Error as error:
         return error

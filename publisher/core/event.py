@@ -27,7 +27,7 @@ Filled in, since that takes 2.5 us an event where encoding a whole one takes 3.6
 _json: Final = msgspec.json.Encoder().encode
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where in a catalog's history something is: the sequence and digest in an epoch."""
 
     epoch: str
@@ -36,20 +36,20 @@ class Place(NamedTuple):
 
 
 def encode(
-    catalog: str, place: Place, time: str, changes: Iterable[Change]
-) -> Generator[bytes, None, Place]:
+    catalog: str, position: Position, time: str, changes: Iterable[Change]
+) -> Generator[bytes, None, Position]:
     """Yield the events of `changes` that follow on `place`; return the place after the last one.
 
     `time` is that of their commit, RFC 3339.
     """
-    epoch, sequence, value = place
+    epoch, sequence, value = position
     forms = {type_: _form(type_, catalog, epoch, time) for type_ in EVENT_TYPES}
     for change in changes:
         sequence += 1
         value = digests.after(value, change)
         digest, subject = digests.text(value).encode(), _json(change.category.id)
         yield forms[change.type] % (sequence, digest, subject, sequence, _told(change), digest)
-    return Place(epoch, sequence, value)
+    return Position(epoch, sequence, value)
 
 
 def row(category: Category) -> bytes:

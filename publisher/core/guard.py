@@ -16,7 +16,7 @@ class Limits:
     max_updated: int = 100
 
 
-def objections(changes: Counts, count: int, limits: Limits) -> list[str]:
+def hold_reasons(changes: Counts, count: int, limits: Limits) -> list[str]:
     """Return why `changes` of a state of `count` categories are implausible; empty if not.
 
     A first import adds only, so it is never objected to.

@@ -11,22 +11,25 @@ import orjson
 
 from publisher.core.model import FIELDS, MAX_CATEGORIES, ROOT, Category
 from publisher.errors import BadSnapshot
-from publisher.quoting import examples, quoted
 
 TEXTS: Final = ("id", "parent_id", "local_name")
 KNOWN_IN_ROW: Final = frozenset({*FIELDS, "permission_statuses"})
 KNOWN_IN_DATA: Final = frozenset({"categories", "next_page_token", "total_count"})
 KNOWN_IN_ENVELOPE: Final = frozenset({"code", "message", "request_id", "data"})
+EXAMPLES: Final = 3
+LONGEST_QUOTE: Final = 200
 
 
-def tree_in(body: bytes, *, bare_list: bool) -> tuple[dict[str, Category], list[str]]:
+def parse(body: bytes, *, bare_list: bool) -> tuple[dict[str, Category], list[str]]:
     """Return the categories in `body`, by id, and what was tolerated, one sentence each.
 
     Raises BadSnapshot for anything but a list of sound rows; whether they are a forest has not
     been looked at.
     """
     found = _json(body)
-    rows, strangers = (found, []) if bare_list and isinstance(found, list) else _opened(found)
+    rows, unknown = (
+        (found, []) if bare_list and isinstance(found, list) else _unwrap_envelope(found)
+    )
     if not rows:
         raise BadSnapshot("the list of categories is empty; a shop's tree never is")
     if len(rows) > MAX_CATEGORIES:
@@ -39,7 +42,7 @@ def tree_in(body: bytes, *, bare_list: bool) -> tuple[dict[str, Category], list[
         if known is not category:
             _same(known, category)
             twice.append(category.id)
-    return tree, [*_told_twice(twice), *strangers, *_strangers(KNOWN_IN_ROW, rows, "a category")]
+    return tree, [*_duplicates(twice), *unknown, *_unknown_fields(KNOWN_IN_ROW, rows, "a category")]
 
 
 def _json(body: bytes) -> Any:
@@ -49,7 +52,7 @@ def _json(body: bytes) -> Any:
         raise BadSnapshot(f"the answer ({len(body)} bytes) is not JSON: {error}") from None
 
 
-def _opened(envelope: Any) -> tuple[list[Any], list[str]]:
+def _unwrap_envelope(envelope: Any) -> tuple[list[Any], list[str]]:
     """Return the envelope's list of categories, and warnings of unknown fields."""
     if not isinstance(envelope, dict):
         raise BadSnapshot(f"the answer is {_kind(envelope)}, not the documented envelope")
@@ -69,8 +72,8 @@ def _opened(envelope: Any) -> tuple[list[Any], list[str]]:
             "the answer has a next_page_token: it is one page of a list, and no page is a tree"
         )
     return data["categories"], [
-        *_strangers(KNOWN_IN_ENVELOPE, [envelope], "the envelope"),
-        *_strangers(KNOWN_IN_DATA, [data], "`data`"),
+        *_unknown_fields(KNOWN_IN_ENVELOPE, [envelope], "the envelope"),
+        *_unknown_fields(KNOWN_IN_DATA, [data], "`data`"),
         *_other_total(data),
     ]
 
@@ -87,12 +90,12 @@ def _category(index: int, row: Any) -> Category:
     for name in TEXTS:
         value = row.get(name)
         if type(value) is not str:
-            raise BadSnapshot(f"categories[{index}].{name} {_misfit(row, name)}, not text")
+            raise BadSnapshot(f"categories[{index}].{name} {_mismatch(row, name)}, not text")
         if "\0" in value:
             raise BadSnapshot(f"categories[{index}].{name} holds a NUL character")
     if type(row.get("is_leaf")) is not bool:
         raise BadSnapshot(
-            f"categories[{index}].is_leaf {_misfit(row, 'is_leaf')}, not true or false"
+            f"categories[{index}].is_leaf {_mismatch(row, 'is_leaf')}, not true or false"
         )
     category = Category(row["id"], row["parent_id"], row["local_name"], row["is_leaf"])
     if not category.id or not category.local_name:
@@ -109,20 +112,36 @@ def _same(first: Category, second: Category) -> None:
         raise BadSnapshot(f"category {quoted(first.id)} is in the list twice, and differs")
 
 
-def _told_twice(ids: list[str]) -> Iterator[str]:
+def _duplicates(ids: list[str]) -> Iterator[str]:
     if ids:
         yield f"the same row twice: {examples(ids)}"
 
 
-def _strangers(known: frozenset[str], objects: Iterable[Any], where: str) -> list[str]:
-    strangers = sorted({key for each in objects for key in each if key not in known})
-    return [f"unknown fields in {where}: {examples(strangers)}"] if strangers else []
+def _unknown_fields(known: frozenset[str], objects: Iterable[Any], where: str) -> list[str]:
+    unknown = sorted({key for each in objects for key in each if key not in known})
+    return [f"unknown fields in {where}: {examples(unknown)}"] if unknown else []
 
 
-def _misfit(row: Mapping[str, Any], name: str) -> str:
+def _mismatch(row: Mapping[str, Any], name: str) -> str:
     return f"is {_kind(row[name])}" if name in row else "is missing"
 
 
 def _kind(value: Any) -> str:
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
     return "null" if value is None else kinds.get(type(value), "a number")
+
+
+def examples(names: list[str]) -> str:
+    """Return the first of `names`, and how many more there are."""
+    shown = ", ".join(quoted(name) for name in names[:EXAMPLES])
+    return f"{shown}{and_more(len(names), EXAMPLES)}"
+
+
+def and_more(count: int, shown: int = 1) -> str:
+    """Return how many of `count` were not `shown`: nothing if none."""
+    return f" (and {count - shown} more)" if count > shown else ""
+
+
+def quoted(value: Any) -> str:
+    """Return outside text as ASCII on one line, cut."""
+    return ascii(value)[:LONGEST_QUOTE]

@@ -47,7 +47,7 @@ _data: Final = msgspec.json.Decoder(_Data)
 _bare: Final = msgspec.json.Decoder(_Rows)
 
 
-def data_of(body: bytes, *, bare_list: bool) -> bytes | Raw | None:
+def payload_of(body: bytes, *, bare_list: bool) -> bytes | Raw | None:
     """Return the part of `body` that tells of categories; None where it has another form.
 
     That is the envelope's `data`, byte for byte, as Raw, or the whole of a bare list, as bytes.
@@ -65,7 +65,7 @@ def fingerprint(data: bytes | Raw) -> bytes:
     return sha256(data).digest()
 
 
-def tree_in(said: bytes | Raw) -> dict[str, Category] | None:
+def parse(said: bytes | Raw) -> dict[str, Category] | None:
     """Return the categories that `said` tells of, by id; None where anything is not as documented.
 
     That all of them hang together has not been looked at.

@@ -17,7 +17,7 @@ OVERDUE: Final = timedelta(minutes=2)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def after(name: str, every: timedelta, begun: datetime) -> datetime:
+def next_due(name: str, every: timedelta, begun: datetime) -> datetime:
     """Return when catalog `name` is due after a poll that began at `begun`.
 
     That is the last of its moments within `every`; so, but for the first time, `every` later.
@@ -27,7 +27,7 @@ def after(name: str, every: timedelta, begun: datetime) -> datetime:
     return due if due - begun >= every * SHORTEST else due + every
 
 
-def first(every: timedelta, status: Mapping[str, str], now: datetime) -> datetime:
+def first_due(every: timedelta, status: Mapping[str, str], now: datetime) -> datetime:
     """Return when a catalog with this `status` (contract, 2) is due for who begins to poll it.
 
     At once if it was never polled, or failed: whoever starts after that has mended something.

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from publisher.core import digest as digests
-from publisher.core import parse_checked as exact
-from publisher.core import parse_fast as documented
+from publisher.core import parse_checked, parse_fast
 from publisher.core.model import ROOT, Category, Tree, depths
+from publisher.core.parse_checked import and_more, examples, quoted
 from publisher.errors import BadSnapshot
-from publisher.quoting import and_more, examples, quoted
 
 
 @dataclass(frozen=True)
@@ -21,15 +20,15 @@ class Snapshot:
     """The complete list at one moment: a forest, at least one category."""
 
     tree: dict[str, Category]
-    of_answer: tuple[str, ...] = ()
+    answer_warnings: tuple[str, ...] = ()
     """What was tolerated in how it was told, one sentence each."""
-    of_tree: tuple[str, ...] = ()
+    tree_warnings: tuple[str, ...] = ()
     """What was tolerated in the tree itself."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """All that was tolerated."""
-        return self.of_answer + self.of_tree
+        return self.answer_warnings + self.tree_warnings
 
     @cached_property
     def digest(self) -> int:
@@ -43,30 +42,30 @@ class Decoder:
     def __init__(self) -> None:
         self.last: Snapshot | None = None
         self._said: bytes | None = None
-        """The fingerprint of what said `last`; None if that was not as documented."""
+        """The fingerprint of what said `last`; None if that was not as parse_fast."""
 
     def decode(self, body: bytes, *, bare_list: bool) -> Snapshot:
         """Return the snapshot that `body` holds: the API's envelope, or a list if `bare_list`.
 
         Raises BadSnapshot for anything but a complete, consistent tree.
         """
-        data = documented.data_of(body, bare_list=bare_list)
-        said = None if data is None else documented.fingerprint(data)
+        data = parse_fast.payload_of(body, bare_list=bare_list)
+        said = None if data is None else parse_fast.fingerprint(data)
         if self.last is None or said is None or said != self._said:
-            tree = None if data is None else documented.tree_in(data)
-            exactly = exact.tree_in(body, bare_list=bare_list) if tree is None else (tree, [])
-            self.last, self._said = self._judged(*exactly), said
+            tree = None if data is None else parse_fast.parse(data)
+            exactly = parse_checked.parse(body, bare_list=bare_list) if tree is None else (tree, [])
+            self.last, self._said = self._validate(*exactly), said
         return self.last
 
-    def _judged(self, tree: dict[str, Category], tolerated: list[str]) -> Snapshot:
+    def _validate(self, tree: dict[str, Category], tolerated: list[str]) -> Snapshot:
         """Return a snapshot of `tree` if it is a forest; the last one, in its order, if it is that.
 
         To keep the last tree and let go of what was just made takes 0.1 s less of 100,000 than the
         other way round: the memory that was just used is used again.
         """
         if self.last is not None and tree == self.last.tree:
-            return replace(self.last, of_answer=tuple(tolerated))
-        inner = _inner(tree)
+            return replace(self.last, answer_warnings=tuple(tolerated))
+        inner = _parents(tree)
         if inner is None:
             raise _no_forest(tree)
         return Snapshot(tree, tuple(tolerated), tuple(_odd_leaves(tree, inner)))
@@ -77,7 +76,7 @@ def decode(body: bytes, *, bare_list: bool) -> Snapshot:
     return Decoder().decode(body, bare_list=bare_list)
 
 
-def _inner(tree: Tree) -> Tree | None:
+def _parents(tree: Tree) -> Tree | None:
     """Return the categories with children, in their order; None unless all hang on a root.
 
     They do if these do: no parent is missing, and none is below itself.

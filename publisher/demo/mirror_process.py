@@ -15,7 +15,7 @@ import orjson
 from plumbing.config.settings import ENV_PREFIX
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
-from publisher.core.event import Place
+from publisher.core.event import Position
 from publisher.core.model import Category
 from publisher.errors import CopyDiffers
 
@@ -44,16 +44,17 @@ class MirrorProcess:
         finally:
             await _end(self._process)
 
-    async def caught_up(self, client: Client, place: Place) -> None:
+    async def caught_up(self, client: Client, position: Position) -> None:
         """Return when the consumer has published a checkpoint at `place`. Raises CopyDiffers."""
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
-                while not await self._is_at(client, place):
+                while not await self._is_at(client, position):
                     self._check_alive()
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except TimeoutError:
             raise CopyDiffers(
-                f"the copy did not reach sequence {place.sequence} within {CATCH_UP_SECONDS:.0f} s"
+                f"the copy did not reach sequence {position.sequence} "
+                f"within {CATCH_UP_SECONDS:.0f} s"
             ) from None
 
     def digest(self) -> str:
@@ -80,10 +81,10 @@ class MirrorProcess:
             start_new_session=True,  # a Ctrl-C is for the demo, which ends it in order
         )
 
-    async def _is_at(self, client: Client, place: Place) -> bool:
+    async def _is_at(self, client: Client, position: Position) -> bool:
         value = await client.hget(f"catalog:{{{self._catalog}}}:consumers", NAME)
         told = orjson.loads(value) if value else {}
-        wanted = (place.epoch, place.sequence, digests.text(place.digest))
+        wanted = (position.epoch, position.sequence, digests.text(position.digest))
         return (told.get("epoch"), int(told.get("sequence", -1)), told.get("digest")) == wanted
 
     def _check_alive(self) -> None:

@@ -23,8 +23,8 @@ from publisher.core import digest as digests
 from publisher.core.model import Category, Change
 from publisher.demo.mirror_process import MirrorProcess
 from publisher.errors import CopyDiffers
-from publisher.polling import recorded_poll as record
-from publisher.polling.poll import Polled
+from publisher.polling.poll import PollResult
+from publisher.polling.recorded_poll import poll_and_record
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sources import Answer, Source
 from publisher.status import terminal as show
@@ -104,7 +104,7 @@ async def _first_import(console: Console, app: App, copy: MirrorProcess) -> None
     with Progress(*columns, console=console) as progress:
         steps = _Steps(progress, ["fetched", "published to Redis", "copied to SQLite"])
         watched = replace(catalog, source=_Watched(catalog.source, steps))
-        polled = await record.poll(watched, app.server)
+        polled = await poll_and_record(watched, app.server)
         steps.done("published to Redis", polled.counts.added)
         await _proven(app, copy, polled)
         steps.done("copied to SQLite", polled.counts.added)
@@ -117,7 +117,7 @@ async def _live(console: Console, options: DemoOptions, app: App, copy: MirrorPr
         await asyncio.sleep(options.every)
         before = await _offset(app)
         begin = time.monotonic()
-        polled = await record.poll(app.catalogs[CATALOG], app.server)
+        polled = await poll_and_record(app.catalogs[CATALOG], app.server)
         published = time.monotonic()
         await _proven(app, copy, polled)
         copied = time.monotonic()
@@ -137,18 +137,18 @@ async def _conclude(console: Console, copy: MirrorProcess) -> int:
     return 0
 
 
-async def _proven(app: App, copy: MirrorProcess, polled: Polled) -> None:
+async def _proven(app: App, copy: MirrorProcess, polled: PollResult) -> None:
     """Return when the copy is at the poll's place and has its digest. Raises CopyDiffers."""
-    if polled.place is None:
+    if polled.position is None:
         raise CopyDiffers("the publisher has no state")
-    await copy.caught_up(app.client, polled.place)
-    wanted, found = digests.text(polled.place.digest), copy.digest()
+    await copy.caught_up(app.client, polled.position)
+    wanted, found = digests.text(polled.position.digest), copy.digest()
     if wanted != found:
         raise CopyDiffers(f"the state's digest is {wanted}, the copy's is {found}")
 
 
-def _proof(polled: Polled) -> str:
-    digest = digests.text(polled.place.digest) if polled.place else ""
+def _proof(polled: PollResult) -> str:
+    digest = digests.text(polled.position.digest) if polled.position else ""
     return f"[green]both digests are {digest}[/]"
 
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from publisher.core.snapshot import Decoder, Snapshot
 from publisher.sources import Answer
-from publisher.state.key_watch import Watch
-from publisher.state.store import Noted, State, Store
+from publisher.state.key_watch import KeyWatch
+from publisher.state.store import PollStart, State, Store
 
 MOST_CATEGORIES: Final = 200_000
 """Of all catalogs: one of the largest, or some 70 markets of today. Those polled the longest ago
@@ -26,10 +26,10 @@ MOST_CATALOGS: Final = 100
 @dataclass(frozen=True)
 class _Kept:
     state: State
-    watch: Watch
+    watch: KeyWatch
 
 
-class Remembered:
+class CatalogCache:
     """What is kept of one catalog; nothing, for a single poll, unless it `keeps`."""
 
     def __init__(self, store: Store, *, keeps: bool) -> None:
@@ -48,35 +48,35 @@ class Remembered:
         """Return the snapshot that `answer` holds. Raises BadSnapshot."""
         return self._decoder.decode(answer.body, bare_list=answer.bare_list)
 
-    async def state(self, noted: Noted) -> State:
+    async def state(self, noted: PollStart) -> State:
         """Return the state as it is now, after `noted` was read. Raises WrongType.
 
         The next watch begins before the last one ends, so there is no moment without.
         """
         watch = await self._store.watch() if self._keeps else None
         try:
-            state = await self._still(noted) or await self._store.load()
+            state = await self._if_unchanged(noted) or await self._store.load()
         except BaseException:
             if watch is not None:
-                await watch.end()
+                await watch.close()
             raise
         if watch is not None and self._keeps and self._kept is None:
             self._kept = _Kept(state, watch)
         elif watch is not None:  # it was forgotten meanwhile, or another poll keeps one
-            await watch.end()
+            await watch.close()
         return state
 
-    async def _still(self, noted: Noted) -> State | None:
+    async def _if_unchanged(self, noted: PollStart) -> State | None:
         """Return what was kept if it is what stands there; it is kept no more.
 
         `noted` came over another connection: after a failover perhaps from another server.
         """
         kept, self._kept = self._kept, None
-        if kept is None or not await kept.watch.ended_untouched():
+        if kept is None or not await kept.watch.finish_unchanged():
             return None
-        return kept.state if kept.state.position == noted.position else None
+        return kept.state if kept.state.stored_position == noted.stored_position else None
 
-    def agreed(self, snapshot: Snapshot, state: State) -> None:
+    def share_tree(self, snapshot: Snapshot, state: State) -> None:
         """Take note that `snapshot` is `state`: one tree of the two is enough to keep.
 
         It is the snapshot's: the next answer comes in the same order, as far as one knows. The hash
@@ -90,23 +90,23 @@ class Remembered:
         self._keeps = False
         kept, self._kept, self._decoder = self._kept, None, Decoder()
         if kept is not None:
-            await kept.watch.end()
+            await kept.watch.close()
 
 
-class Memory:
+class StateCache:
     """What is kept of all catalogs."""
 
     def __init__(self) -> None:
-        self._catalogs: OrderedDict[str, Remembered] = OrderedDict()
+        self._catalogs: OrderedDict[str, CatalogCache] = OrderedDict()
 
-    def of(self, store: Store) -> Remembered:
+    def of(self, store: Store) -> CatalogCache:
         """Return what is kept of the catalog of `store`, whose turn it is."""
         if store.catalog not in self._catalogs:
-            self._catalogs[store.catalog] = Remembered(store, keeps=True)
+            self._catalogs[store.catalog] = CatalogCache(store, keeps=True)
         self._catalogs.move_to_end(store.catalog)
         return self._catalogs[store.catalog]
 
-    async def shrink(self) -> None:
+    async def evict(self) -> None:
         """Forget what is too much."""
         while self._is_too_much():
             _, oldest = self._catalogs.popitem(last=False)
@@ -124,10 +124,10 @@ class Memory:
 
 
 @asynccontextmanager
-async def remembering() -> AsyncIterator[Memory]:
-    """Give a memory, for as long as the context lasts."""
-    memory = Memory()
+async def open_cache() -> AsyncIterator[StateCache]:
+    """Give a cache, for as long as the context lasts."""
+    cache = StateCache()
     try:
-        yield memory
+        yield cache
     finally:
-        await memory.forget()
+        await cache.forget()

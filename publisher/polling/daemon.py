@@ -16,11 +16,10 @@ from plumbing import clock, logs
 from plumbing.errors import Error, RedisError
 from plumbing.redis.server import Client, Server
 from publisher.core import schedule
-from publisher.outages import LEASES, Outages
-from publisher.polling import recorded_poll as record
 from publisher.polling.leases import Leases
-from publisher.polling.poll import Catalog, Polled
-from publisher.polling.poll_log import Teller
+from publisher.polling.poll import Catalog, PollResult
+from publisher.polling.poll_log import LEASES, OutageLog, PollLog
+from publisher.polling.recorded_poll import earliest_retry, poll_and_record
 from publisher.status.overview import read_statuses
 
 log = logs.logger(__name__)
@@ -39,19 +38,19 @@ off."""
 HAND_BACK_SECONDS: Final = 5.0
 
 
-class Done(NamedTuple):
+class FinishedPoll(NamedTuple):
     """A poll that has ended: either `polled` or `error`."""
 
     catalog: str
     seconds: float
-    polled: Polled | None
+    polled: PollResult | None
     error: Exception | None
 
 
-class Watcher(Protocol):
+class PollObserver(Protocol):
     """Whoever wants to know what the daemon does, such as the metrics."""
 
-    def polled(self, done: Done) -> None:
+    def polled(self, done: FinishedPoll) -> None:
         """Take note of a poll that has ended."""
         ...
 
@@ -61,11 +60,11 @@ class Watcher(Protocol):
 
 
 @dataclass(slots=True)
-class _Kept:
+class _ScheduledCatalog:
     """One catalog in this process."""
 
     catalog: Catalog
-    teller: Teller
+    teller: PollLog
     due: datetime = field(default_factory=clock.now)
     longest: timedelta = timedelta()
     """What there may be to wait for `due`: a clock that was set back must not make it more."""
@@ -96,7 +95,7 @@ class Daemon:
         client: Client,
         leases: Leases,
         catalogs: Mapping[str, Catalog],
-        watcher: Watcher,
+        watcher: PollObserver,
     ) -> None:
         self.server = server
         self.client = client
@@ -107,7 +106,7 @@ class Daemon:
         self._kept = {name: _kept(catalog) for name, catalog in catalogs.items()}
         self._leaving: set[str] = set()
         self._look_now = asyncio.Event()
-        self._outages = Outages()
+        self._outages = OutageLog()
         self.lease_error = ""
         """Why the last look at the leases failed; empty if it did not."""
 
@@ -160,7 +159,7 @@ class Daemon:
         fresh: dict[str, dict[str, str]] = {}
         try:
             with self.server.errors_explained():
-                await self.leases.hand_back(leaving := set(self._leaving))
+                await self.leases.release(leaving := set(self._leaving))
                 self._leaving -= leaving
                 await self.leases.round(self._kept)
                 fresh = await read_statuses(self.client, self._idle())
@@ -186,7 +185,7 @@ class Daemon:
         """
         now = clock.now()
         dues = {
-            name: schedule.first(self._kept[name].catalog.poll_every, fresh[name], now)
+            name: schedule.first_due(self._kept[name].catalog.poll_every, fresh[name], now)
             for name in fresh.keys() & set(self._idle())
         }
         order = sorted(dues, key=lambda name: (dues[name], fresh[name].get("polled_at", "")))
@@ -207,22 +206,22 @@ class Daemon:
         kept.wait(max(due, now + timedelta(seconds=rank / BEGINS_A_SECOND)), now)
         kept.task = asyncio.create_task(self._keep_in_sync(kept), name=f"catalog {name}")
 
-    async def _keep_in_sync(self, kept: _Kept) -> None:
+    async def _keep_in_sync(self, kept: _ScheduledCatalog) -> None:
         while True:
             await asyncio.sleep(kept.seconds_left)
             if not self.leases.holds(kept.catalog.name):
                 return  # this process slept, or Redis was away; the next round decides
             await self._one_poll(kept)
 
-    async def _one_poll(self, kept: _Kept) -> None:
+    async def _one_poll(self, kept: _ScheduledCatalog) -> None:
         name, begin = kept.catalog.name, time.monotonic()
-        polled: Polled | None = None
+        polled: PollResult | None = None
         failure: Exception | None = None
         refusals: list[RedisError] = []
         now = clock.now()
-        kept.wait(schedule.after(name, kept.catalog.poll_every, now), now)
+        kept.wait(schedule.next_due(name, kept.catalog.poll_every, now), now)
         try:
-            polled = await record.poll(
+            polled = await poll_and_record(
                 kept.catalog,
                 self.server,
                 due=lambda *at: _due(kept, *at),
@@ -239,7 +238,7 @@ class Daemon:
             failure = error
             log.exception("poll ended unexpectedly", catalog=name)
         self._tell_redis(name, refusals)
-        self._watcher.polled(Done(name, time.monotonic() - begin, polled, failure))
+        self._watcher.polled(FinishedPoll(name, time.monotonic() - begin, polled, failure))
 
     def _tell_redis(self, name: str, refusals: list[RedisError]) -> None:
         if not refusals:
@@ -256,22 +255,22 @@ class Daemon:
         try:
             with self.server.errors_explained():
                 async with asyncio.timeout(HAND_BACK_SECONDS):
-                    await self.leases.hand_back(self._kept)
+                    await self.leases.release(self._kept)
         except (RedisError, TimeoutError) as error:
             reason = str(error) or f"Redis did not answer within {HAND_BACK_SECONDS:.0f} s"
             log.warning("leases were not handed back, they end by themselves", error=reason)
 
 
-def _kept(catalog: Catalog) -> _Kept:
-    return _Kept(catalog, Teller(catalog.name))
+def _kept(catalog: Catalog) -> _ScheduledCatalog:
+    return _ScheduledCatalog(catalog, PollLog(catalog.name))
 
 
-def _cancel(kept: _Kept) -> None:
+def _cancel(kept: _ScheduledCatalog) -> None:
     if kept.task is not None:
         kept.task.cancel()
 
 
-def _due(kept: _Kept, begun: datetime, error: Error | None) -> datetime:
+def _due(kept: _ScheduledCatalog, begun: datetime, error: Error | None) -> datetime:
     """Decide when a catalog is polled again, and keep that in mind."""
     catalog = kept.catalog
     if isinstance(error, RedisError) and error.passing:
@@ -281,6 +280,6 @@ def _due(kept: _Kept, begun: datetime, error: Error | None) -> datetime:
         kept.wait(now + min(timedelta(seconds=seconds), catalog.poll_every), now)
     else:
         kept.failures = 0
-        due = schedule.after(catalog.name, catalog.poll_every, begun)
-        kept.wait(max(due, record.soonest(begun, error)), begun)
+        due = schedule.next_due(catalog.name, catalog.poll_every, begun)
+        kept.wait(max(due, earliest_retry(begun, error)), begun)
     return kept.due

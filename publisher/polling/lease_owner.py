@@ -41,7 +41,7 @@ def new_owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_here()}:{run}"
 
 
-def has_life(owner: str) -> bool:
+def is_alive(owner: str) -> bool:
     """Tell whether `owner` may still live; nobody does not."""
     *_, pid, space, run = ("", "", "", *owner.rsplit(":", 3))
     if space != _here() or not pid.isdecimal():

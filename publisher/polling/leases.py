@@ -22,7 +22,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple
 
 from plumbing.redis.server import Client
-from publisher.polling.lease_owner import has_life, new_owner
+from publisher.polling.lease_owner import is_alive, new_owner
 from publisher.state import keys
 from publisher.state.redis_values import chunks, text
 
@@ -123,7 +123,7 @@ class Leases:
         self._until |= dict.fromkeys(done | _of_another_type(unread), until)
         _raise_first(unread, *written)
 
-    async def hand_back(self, names: Iterable[str]) -> None:
+    async def release(self, names: Iterable[str]) -> None:
         """Free the leases of `names` that are ours, so that nobody has to wait for their end."""
         owners, _ = await self._owners(names)
         for name in owners:
@@ -151,7 +151,7 @@ class Leases:
 
 
 def _alive(owner: str) -> str:
-    return owner if owner == FREE or has_life(owner) else DEAD
+    return owner if owner == FREE or is_alive(owner) else DEAD
 
 
 def _of_another_type(errors: Replies) -> set[str]:

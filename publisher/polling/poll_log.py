@@ -1,18 +1,22 @@
 """What the log says of a catalog's polls: on the edge, not on the level."""
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 from plumbing import logs
-from publisher.polling.poll import Polled
+from plumbing.errors import RedisError
+from publisher.polling.poll import PollResult
 
-log = logs.logger(__name__)
+log: Any = logs.logger(__name__)
 
+LEASES: Final = ""
+"""Whom the leases' errors belong to, which are of no one catalog."""
 WITH_DIGITS: Final = re.compile(r"(?<!\S)(?=\S*\d)\S{8,}")
 """Long words with digits: a request's id, a count of bytes; an HTTP status or a code is short."""
 
 
-class Teller:
+class PollLog:
     """Logs one catalog's polls on the edge: what is as it was is not told again."""
 
     def __init__(self, catalog: str) -> None:
@@ -31,7 +35,7 @@ class Teller:
             self._log.error("poll failed", error=error)
         self._error = same
 
-    def polled(self, polled: Polled) -> None:
+    def polled(self, polled: PollResult) -> None:
         """Tell what is new about a poll that came through."""
         if self._error is not None:
             self._log.info("polls succeed again")
@@ -40,7 +44,7 @@ class Teller:
         self._tell_hold(polled)
         self._tell_changes(polled)
 
-    def _tell_warnings(self, polled: Polled) -> None:
+    def _tell_warnings(self, polled: PollResult) -> None:
         if polled.repaired:
             self._log.warning("state was damaged, its history begins anew")
         for warning in polled.warnings:
@@ -48,7 +52,7 @@ class Teller:
                 self._log.warning("snapshot is odd", what=warning)
         self._warnings = polled.warnings
 
-    def _tell_hold(self, polled: Polled) -> None:
+    def _tell_hold(self, polled: PollResult) -> None:
         digest = polled.hold["digest"] if polled.hold else None
         if polled.hold and digest != self._held:
             self._log.warning(
@@ -61,13 +65,56 @@ class Teller:
             self._log.info("hold has ended")
         self._held = digest
 
-    def _tell_changes(self, polled: Polled) -> None:
-        if polled.outcome == "changed" and polled.place:
+    def _tell_changes(self, polled: PollResult) -> None:
+        if polled.outcome == "changed" and polled.position:
             self._log.info(
                 "published",
                 **polled.counts._asdict(),
-                epoch=polled.place.epoch,
-                sequence=polled.place.sequence,
+                epoch=polled.position.epoch,
+                sequence=polled.position.sequence,
             )
         else:
             self._log.debug("polled", outcome=polled.outcome)
+
+
+class OutageLog:
+    """Logs an outage when the first of those who use Redis meets it, and when none does any more.
+
+    Errors with the same advice are one outage: a lost connection has many words.
+    """
+
+    def __init__(self) -> None:
+        self._met_by: dict[str, set[str]] = {}
+
+    def failed(self, who: str, error: RedisError) -> None:
+        """Take note that Redis failed `who`, a catalog or LEASES."""
+        if error.advice not in self._met_by:
+            log.error("redis fails, trying again", error=str(error))
+        others = self._met_by.keys() - {error.advice}
+        self._met_by.setdefault(error.advice, set()).add(who)
+        for other in others:
+            self._discard(other, {who})
+
+    def passed(self, who: str) -> None:
+        """Take note that Redis serves `who`."""
+        self._end(self._all() & {who})
+
+    def only(self, those: Collection[str]) -> None:
+        """Forget all but `those`: others are not polled here any more."""
+        self._end(self._all().difference(those))
+
+    def _all(self) -> set[str]:
+        return set().union(*self._met_by.values())
+
+    def _end(self, whose: set[str]) -> None:
+        if not whose:
+            return
+        for advice in list(self._met_by):
+            self._discard(advice, whose)
+        if not self._met_by:
+            log.info("redis serves again")
+
+    def _discard(self, advice: str, whose: set[str]) -> None:
+        self._met_by[advice] -= whose
+        if not self._met_by[advice]:
+            del self._met_by[advice]

@@ -15,7 +15,7 @@ from plumbing.redis.server import Server
 from publisher.core.model import Counts
 from publisher.errors import Held, NoHold, RaceLost, SourceError
 from publisher.polling import poll as rounds
-from publisher.polling.poll import Catalog, Polled
+from publisher.polling.poll import Catalog, PollResult
 
 log = logs.logger(__name__)
 
@@ -28,14 +28,14 @@ POLLS_OF_A_LOSER: Final = 4
 """Who loses a race polls again, three times (contract, 7)."""
 
 
-async def poll(
+async def poll_and_record(
     catalog: Catalog,
     server: Server,
     *,
     accept_origin: bool = False,
     due: Due | None = None,
     unwritten: Unwritten | None = None,
-) -> Polled:
+) -> PollResult:
     """Poll `catalog` once and record what came of it. Raises Error.
 
     `due` says when the next poll is; without, an interval after this one. `unwritten` is told if
@@ -46,21 +46,21 @@ async def poll(
     return await _recorded(catalog, server, once, due, unwritten or partial(_log, catalog))
 
 
-async def approve(catalog: Catalog, server: Server, digest: str) -> Polled:
+async def approve_and_record(catalog: Catalog, server: Server, digest: str) -> PollResult:
     """Approve what is held, and record that as the poll that it is. Raises Error."""
     once = partial(rounds.approve, catalog, digest)
     due = partial(_an_interval_later, catalog)
     return await _recorded(catalog, server, once, due, partial(_log, catalog))
 
 
-def soonest(begun: datetime, error: Error | None) -> datetime:
+def earliest_retry(begun: datetime, error: Error | None) -> datetime:
     """Return before when another poll is pointless, after one that `error` ended."""
     not_before = error.not_before if isinstance(error, SourceError) else 0.0
     return begun + timedelta(seconds=not_before)
 
 
 def _an_interval_later(catalog: Catalog, begun: datetime, error: Error | None) -> datetime:
-    return max(begun + catalog.poll_every, soonest(begun, error))
+    return max(begun + catalog.poll_every, earliest_retry(begun, error))
 
 
 def _log(catalog: Catalog, error: RedisError) -> None:
@@ -70,10 +70,10 @@ def _log(catalog: Catalog, error: RedisError) -> None:
 async def _recorded(
     catalog: Catalog,
     server: Server,
-    once: Callable[[], Awaitable[Polled]],
+    once: Callable[[], Awaitable[PollResult]],
     due: Due,
     unwritten: Unwritten,
-) -> Polled:
+) -> PollResult:
     begun, begin = clock.now(), time.monotonic()
     try:
         with server.errors_explained():
@@ -95,7 +95,7 @@ async def _recorded(
     return polled
 
 
-async def _without_races(once: Callable[[], Awaitable[Polled]]) -> Polled:
+async def _without_races(once: Callable[[], Awaitable[PollResult]]) -> PollResult:
     async for attempt in stamina.retry_context(
         on=RaceLost, attempts=POLLS_OF_A_LOSER, timeout=None, wait_max=1.0, wait_jitter=0.5
     ):
@@ -120,7 +120,7 @@ def _times(begun: datetime, begin: float, next_poll: datetime) -> dict[str, str]
 async def _tell(catalog: Catalog, server: Server, status: dict[str, str]) -> RedisError | None:
     """Write the status; return why that was refused, since a poll is done all the same."""
     try:
-        await catalog.store.tell(status)
+        await catalog.store.write_status(status)
     except (redis.exceptions.RedisError, OSError) as error:
         return server.error(error)
     return None

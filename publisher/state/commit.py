@@ -12,13 +12,13 @@ import orjson
 
 from plumbing.redis.lazy_arguments import Words
 from publisher.core import digest as digests
-from publisher.core.event import Place, encode, row
+from publisher.core.event import Position, encode, row
 from publisher.core.model import Change
 
 CONTRACT: Final = "1"
 
 
-class Position(NamedTuple):
+class StoredPosition(NamedTuple):
     """What a commit expects to find, as it stands in meta; b"" if absent.
 
     With the digest: where a server is set back to a backup, or a replica that lags is promoted,
@@ -34,21 +34,21 @@ class Position(NamedTuple):
 class Commit:
     """Everything that one commit writes: `changes`, which lead on from `start`."""
 
-    expected: Position
-    start: Place
+    expected: StoredPosition
+    start: Position
     count: int
     """Of categories, after it."""
     origin: Mapping[str, Any]
     committed_at: str
     changes: Sequence[Change]
-    rubbish: Sequence[bytes]
+    invalid_fields: Sequence[bytes]
     """Fields of the state that hold no row; they go."""
-    keep_ms: int
-    keep_events: int
+    max_age_ms: int
+    max_events: int
 
 
-class CommitWords(Words):
-    """The words behind `head`: events, rows, removed ids, meta. Can be gone through again.
+class CommitArguments(Words):
+    """The words behind `header`: events, rows, removed ids, meta. Can be gone through again.
 
     The same words come each time, as it has to be where a command is sent again.
     """
@@ -61,19 +61,19 @@ class CommitWords(Words):
         changes = commit.changes
         self._kept = [change.category for change in changes if change.type != "removed"]
         self._gone = [change.category.id for change in changes if change.type == "removed"]
-        self._rubbish = self._unreplaced()
+        self._invalid_fields = self._unreplaced()
         self._counts = (
             len(changes),
             2 * len(self._kept),
-            len(self._gone) + len(self._rubbish),
+            len(self._gone) + len(self._invalid_fields),
             2 * len(self._meta()),
         )
 
     @property
-    def head(self) -> list[bytes | int]:
+    def header(self) -> list[bytes | int]:
         """The words before: what is expected, what the stream keeps, how many words follow."""
         commit = self._commit
-        return [*commit.expected, commit.keep_ms, commit.keep_events, *self._counts]
+        return [*commit.expected, commit.max_age_ms, commit.max_events, *self._counts]
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -89,17 +89,17 @@ class CommitWords(Words):
             yield category.id.encode()
             yield row(category)
         yield from map(str.encode, self._gone)
-        yield from self._rubbish
+        yield from self._invalid_fields
         for field, value in self._meta().items():
             yield field.encode()
             yield value.encode()
 
     def _unreplaced(self) -> list[bytes]:
-        """Return the fields of the rubbish that no row takes the place of."""
-        if not self._commit.rubbish:
+        """Return the fields of the invalid_fields that no row takes the place of."""
+        if not self._commit.invalid_fields:
             return []
         kept = {category.id.encode() for category in self._kept}
-        return [field for field in self._commit.rubbish if field not in kept]
+        return [field for field in self._commit.invalid_fields if field not in kept]
 
     def _meta(self) -> dict[str, str]:
         return {

@@ -20,7 +20,7 @@ NO_WORD: Final = (redis.exceptions.RedisError, OSError, TimeoutError)
 """Touched, or nobody knows: WATCH may be forbidden, the connection lost."""
 
 
-class Watch:
+class KeyWatch:
     """Watches some keys since `begin`, on a connection of its own, for one question."""
 
     def __init__(self, pipeline: Pipeline, key: str) -> None:
@@ -28,8 +28,8 @@ class Watch:
         self._key = key
 
     @classmethod
-    async def begin(cls, client: Client, *keys: str) -> Self | None:
-        """Watch `keys` from now on; None where that cannot be, as on a Cluster."""
+    async def start(cls, client: Client, *keys: str) -> Self | None:
+        """KeyWatch `keys` from now on; None where that cannot be, as on a Cluster."""
         if not isinstance(client, redis.asyncio.Redis):
             return None
         begun = cls(client.pipeline(transaction=True), keys[0])
@@ -37,14 +37,14 @@ class Watch:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await begun._pipeline.watch(*keys)
         except NO_WORD:
-            await begun.end()
+            await begun.close()
             return None
         except BaseException:
-            await begun.end()
+            await begun.close()
             raise
         return begun
 
-    async def ended_untouched(self) -> bool:
+    async def finish_unchanged(self) -> bool:
         """End it, and return whether nobody has touched the keys since `begin`."""
         connection = self._pipeline.connection
         if connection is None or not connection.is_connected:  # it would be made anew, unwatching
@@ -59,9 +59,9 @@ class Watch:
         else:
             return True
         finally:
-            await self.end()
+            await self.close()
 
-    async def end(self) -> None:
+    async def close(self) -> None:
         """Give the connection back."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):

@@ -15,13 +15,13 @@ import redis.exceptions
 
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
-from publisher.core.event import Place
+from publisher.core.event import Position
 from publisher.core.model import ROOT, Category, Tree
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.state import keys
 from publisher.state import redis_values as values
-from publisher.state.commit import CONTRACT, Commit, CommitWords, Position
-from publisher.state.key_watch import Watch
+from publisher.state.commit import CONTRACT, Commit, CommitArguments, StoredPosition
+from publisher.state.key_watch import KeyWatch
 from publisher.state.redis_values import json_object, raw, text, texts
 
 COMMIT_SCRIPT: Final = files("publisher.state").joinpath("commit.lua").read_text("utf-8")
@@ -56,10 +56,10 @@ class _Row(msgspec.Struct, gc=False):
 _row: Final = msgspec.json.Decoder(_Row)
 
 
-class Noted(NamedTuple):
+class PollStart(NamedTuple):
     """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
 
-    position: Position
+    stored_position: StoredPosition
     origin: dict[str, Any] | None
 
 
@@ -67,12 +67,12 @@ class Noted(NamedTuple):
 class State:
     """A catalog's rows and its meta, as they stood at one moment."""
 
-    position: Position
+    stored_position: StoredPosition
     tree: dict[str, Category]
-    rubbish: list[bytes]
+    invalid_fields: list[bytes]
     """Fields of the hash that hold no row of the contract."""
     meta: dict[str, str]
-    place: Place | None
+    position: Position | None
     """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
 
     Damaged: meta is not whole, or has not the digest and the count of the rows. Found when it is
@@ -82,7 +82,7 @@ class State:
     @property
     def damaged(self) -> bool:
         """Whether there is something, but no state that consumers could take."""
-        return self.place is None and bool(self.meta or self.tree or self.rubbish)
+        return self.position is None and bool(self.meta or self.tree or self.invalid_fields)
 
 
 class Store:
@@ -104,7 +104,7 @@ class Store:
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
 
-    async def note(self) -> Noted:
+    async def read_position(self) -> PollStart:
         """Return the position and the origin that a poll starts from.
 
         Raises WrongType, UnknownContract.
@@ -120,11 +120,11 @@ class Store:
                 f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
                 f"contract {CONTRACT}: update it"
             )
-        return Noted(Position(epoch, sequence, digest), json_object(origin))
+        return PollStart(StoredPosition(epoch, sequence, digest), json_object(origin))
 
-    async def watch(self) -> Watch | None:
+    async def watch(self) -> KeyWatch | None:
         """Begin to watch over rows and meta; None where the server cannot do that."""
-        return await Watch.begin(self._client, self.key("categories"), self.key("meta"))
+        return await KeyWatch.start(self._client, self.key("categories"), self.key("meta"))
 
     async def load(self) -> State:
         """Return all rows together with meta, read at one moment. Raises WrongType."""
@@ -135,27 +135,29 @@ class Store:
                 rows, raw_meta = await pipe.execute()
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        position = Position(*(raw_meta.get(field.encode(), b"") for field in Position._fields))
+        stored = StoredPosition(
+            *(raw_meta.get(field.encode(), b"") for field in StoredPosition._fields)
+        )
         tree: dict[str, Category] = {}
-        rubbish = []
+        invalid_fields = []
         for field, value in rows.items():
             category = _category(field, value)
             if category is None:
-                rubbish.append(field)
+                invalid_fields.append(field)
             else:
                 tree[category.id] = category
         meta = texts(raw_meta)
-        place = None if rubbish else _place(meta, tree)
-        return State(position, tree, rubbish, meta, place)
+        position = None if invalid_fields else _position(meta, tree)
+        return State(stored, tree, invalid_fields, meta, position)
 
-    async def commit(self, commit: Commit) -> Place:
+    async def commit(self, commit: Commit) -> Position:
         """Write `commit` in one step, or nothing of it; return where the catalog is now.
 
         Raises RaceLost if the catalog is not at the expected position any more, WrongType.
         """
         written = [self.key(name) for name in ("categories", "meta", "events", "hold")]
-        words = CommitWords(self.catalog, commit)
-        arguments: list[Any] = [*words.head, words]
+        words = CommitArguments(self.catalog, commit)
+        arguments: list[Any] = [*words.header, words]
         if len(words) > MANY_WORDS:
             await self._client.script_load(COMMIT_SCRIPT)
         reply = await self._script(keys=written, args=arguments)
@@ -163,28 +165,28 @@ class Store:
         if verdict == "lost":
             raise RaceLost(
                 f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
-                f"{_told(details)}, not {_told(map(text, commit.expected))})"
+                f"{_format_position(details)}, not {_format_position(map(text, commit.expected))})"
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)
         return words.end
 
-    async def hold(self) -> dict[str, Any] | None:
+    async def read_hold(self) -> dict[str, Any] | None:
         """Return the hold, or None."""
         try:
             return values.hold(await self._client.get(self.key("hold")))
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
 
-    async def set_hold(self, hold: Mapping[str, Any]) -> None:
+    async def write_hold(self, hold: Mapping[str, Any]) -> None:
         """Write the hold."""
         await self._client.set(self.key("hold"), orjson.dumps(hold))
 
-    async def clear_hold(self) -> None:
+    async def delete_hold(self) -> None:
         """Delete the hold."""
         await self._client.delete(self.key("hold"))
 
-    async def tell(self, status: Mapping[str, str]) -> None:
+    async def write_status(self, status: Mapping[str, str]) -> None:
         """Write the fields of the last poll's status; those not given keep their value, or ""."""
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.hset(self.key("status"), items=[word for pair in status.items() for word in pair])
@@ -202,7 +204,7 @@ class Store:
         return error
 
 
-def _told(position: Iterable[str]) -> str:
+def _format_position(position: Iterable[str]) -> str:
     """Return a position as messages have it: as an event's id, or that there was no meta yet."""
     return "-".join(position).strip("-") or "nothing"
 
@@ -223,12 +225,12 @@ def _category(field: bytes, value: bytes) -> Category | None:
     return Category(row.id, row.parent_id, row.local_name, row.is_leaf) if is_sound else None
 
 
-def _place(meta: Mapping[str, str], tree: Tree) -> Place | None:
+def _position(meta: Mapping[str, str], tree: Tree) -> Position | None:
     """Return where `meta` says that the state is, if it has the count and digest of `tree`."""
     if not _is_whole(meta) or int(meta["count"]) != len(tree):
         return None
-    place = Place(meta["epoch"], int(meta["sequence"]), int(meta["digest"], 16))
-    return place if place.digest == digests.of(tree.values()) else None
+    position = Position(meta["epoch"], int(meta["sequence"]), int(meta["digest"], 16))
+    return position if position.digest == digests.of(tree.values()) else None
 
 
 def _is_whole(meta: Mapping[str, str]) -> bool:

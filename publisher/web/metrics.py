@@ -20,7 +20,7 @@ from plumbing.errors import RedisError
 from plumbing.redis.error_advice import AWAY, BAD_TLS, BY_CODE, reaction
 from publisher.core.model import Counts
 from publisher.errors import WrongType
-from publisher.polling.daemon import Daemon, Done
+from publisher.polling.daemon import Daemon, FinishedPoll
 from publisher.sources import Source
 from publisher.sources.tiktok.stand_ins import answering_shop
 from publisher.sources.tiktok.tokens.refreshed import Expiry
@@ -97,7 +97,7 @@ class Metrics:
         for outcome in OUTCOMES:
             self._durations.labels(outcome)
 
-    def polled(self, done: Done) -> None:
+    def polled(self, done: FinishedPoll) -> None:
         """Count a poll that has ended."""
         outcome = done.polled.outcome if done.polled else "failed"
         self._durations.labels(outcome).observe(done.seconds)

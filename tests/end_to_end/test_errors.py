@@ -7,7 +7,7 @@ import pytest
 import redis.asyncio
 
 from plumbing.errors import Error
-from publisher.polling import recorded_poll as record
+from publisher.polling.recorded_poll import poll_and_record
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.status.overview import read_statuses
 from tests.end_to_end.published import published
@@ -61,16 +61,16 @@ async def test_refused(
     options = SandboxOptions(categories=300, faults=(Fault.parse(f"{fault}@2-"),))
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
         catalog = app.catalogs["us"]
-        await record.poll(catalog, app.server)
+        await poll_and_record(catalog, app.server)
         before = await read_keys(real_client)
         with pytest.raises(Error, match=re.escape(told)) as caught:
-            await record.poll(catalog, app.server)
+            await poll_and_record(catalog, app.server)
         assert await read_keys(real_client) == before
         status = (await read_statuses(app.client, ["us"]))["us"]
         assert (status["outcome"], status["error"]) == ("failed", str(caught.value))
         assert sandbox.app_secret not in str(caught.value)
         sandbox.faults = []
-        assert (await record.poll(catalog, app.server)).outcome == "changed"
+        assert (await poll_and_record(catalog, app.server)).outcome == "changed"
         check_consistent(await read_keys(real_client))
 
 
@@ -81,8 +81,8 @@ async def test_passes_within_the_poll(
     """What helps itself is asked again, or with another token, before the poll gives up."""
     options = SandboxOptions(categories=300, faults=(Fault.parse(fault),))
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
-        await record.poll(app.catalogs["us"], app.server)
-        assert (await record.poll(app.catalogs["us"], app.server)).outcome == "changed"
+        await poll_and_record(app.catalogs["us"], app.server)
+        assert (await poll_and_record(app.catalogs["us"], app.server)).outcome == "changed"
         check_consistent(await read_keys(real_client))
 
 
@@ -92,9 +92,9 @@ async def test_a_missing_branch_is_held(
     """A list that lacks a branch, but looks like a tree, wipes nobody's."""
     options = SandboxOptions(categories=2_700, faults=(Fault.parse("branch@2"),))
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
-        await record.poll(app.catalogs["us"], app.server)
+        await poll_and_record(app.catalogs["us"], app.server)
         before = await read_keys(real_client)
-        assert (await record.poll(app.catalogs["us"], app.server)).outcome == "held"
+        assert (await poll_and_record(app.catalogs["us"], app.server)).outcome == "held"
         assert await read_keys(real_client) == before
-        assert (await record.poll(app.catalogs["us"], app.server)).outcome == "changed"
-        assert await app.catalogs["us"].store.hold() is None
+        assert (await poll_and_record(app.catalogs["us"], app.server)).outcome == "changed"
+        assert await app.catalogs["us"].store.read_hold() is None

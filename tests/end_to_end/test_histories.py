@@ -12,7 +12,7 @@ import redis.asyncio
 
 from publisher.app import App
 from publisher.core.model import Counts
-from publisher.polling import recorded_poll as record
+from publisher.polling.recorded_poll import poll_and_record
 from publisher.sandbox import Sandbox, SandboxOptions, read_tree
 from tests.end_to_end.published import published
 from tests.support.processes import CONSUMER, call
@@ -54,7 +54,7 @@ async def test_a_real_history(
     async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
         for file, counts in zip(files, HISTORIES[name].values(), strict=True):
             told = len((await read_keys(real_client)).events)
-            polled = await record.poll(app.catalogs["us"], app.server)
+            polled = await poll_and_record(app.catalogs["us"], app.server)
             assert polled.counts == counts
             found = await read_keys(real_client)
             check_consistent(found)
@@ -72,7 +72,7 @@ async def check_second_poll(app: App, client: redis.asyncio.Redis) -> None:
     """Assert that the same version again writes the status and nothing else."""
     before = await read_keys(client)
     await client.config_resetstat()
-    assert (await record.poll(app.catalogs["us"], app.server)).outcome == "unchanged"
+    assert (await poll_and_record(app.catalogs["us"], app.server)).outcome == "unchanged"
     stats = await client.info("commandstats")
     assert await read_keys(client) == before
     written = {name: stats[name]["calls"] for name in stats if WRITES.match(name)}

@@ -171,14 +171,14 @@ BUGS: Final = [
     Bug(
         "poll: a held snapshot is committed",
         "publisher/polling/poll.py",
-        "if found.objections and not approved:",
+        "if found.hold_reasons and not approved:",
         "if False:",
         chapter=Story.implausible,
     ),
     Bug(
         "poll: a snapshot that was overtaken is diffed all the same",
         "publisher/polling/poll.py",
-        "if state.position != noted.position:",
+        "if state.stored_position != noted.stored_position:",
         "if False:",
         chapter=Story.overtaken,
     ),

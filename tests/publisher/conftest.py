@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from publisher.core.guard import Limits
-from publisher.polling.cache import remembering
+from publisher.polling.cache import open_cache
 from publisher.polling.poll import Catalog
 from publisher.state.store import Store
 from tests.support.scripted_source import ScriptedSource
@@ -34,8 +34,8 @@ def source() -> ScriptedSource:
 @pytest.fixture
 async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
     """Give catalog `us` on the store, with the default limits, as the daemon has it."""
-    async with remembering() as memory:
-        yield Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits(), memory=memory)
+    async with open_cache() as cache:
+        yield Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits(), state_cache=cache)
 
 
 @pytest.fixture

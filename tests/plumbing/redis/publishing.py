@@ -11,8 +11,8 @@ from consumers.following.catalog_client import Pace, Stream, opened
 from plumbing.errors import RedisError
 from plumbing.redis.server import Client, Server
 from publisher.core.model import Category
-from publisher.polling import recorded_poll as record
-from publisher.polling.poll import Catalog, Polled
+from publisher.polling.poll import Catalog, PollResult
+from publisher.polling.recorded_poll import poll_and_record
 from publisher.state.store import Store
 from tests.support.scripted_source import ScriptedSource
 
@@ -26,10 +26,10 @@ class Publishing:
         self._source = ScriptedSource()
         self._catalog = Catalog(name, {"source": "file"}, self._source, Store(client, name))
 
-    async def poll(self, count: int) -> Polled:
+    async def poll(self, count: int) -> PollResult:
         """Poll while the source has `count` categories."""
         self._source.says(Category(str(n), "0", f"Name {n}", True) for n in range(1, count + 1))
-        return await record.poll(self._catalog, self.server)
+        return await poll_and_record(self._catalog, self.server)
 
     async def refused(self, count: int) -> RedisError:
         """Poll, and return the error that comes of it."""

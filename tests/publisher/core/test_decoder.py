@@ -5,9 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from publisher.core import parse_checked as exact
-from publisher.core import parse_fast as documented
-from publisher.core import snapshot
+from publisher.core import parse_checked, parse_fast, snapshot
 from publisher.core.snapshot import Decoder
 from publisher.errors import BadSnapshot
 
@@ -31,7 +29,7 @@ def test_the_documented_form_takes_the_quick_way(
     bare_list: bool,  # noqa: FBT001  drawn
 ) -> None:
     """Nothing looks at each field in Python."""
-    monkeypatch.setattr(exact, "tree_in", _forbidden)
+    monkeypatch.setattr(parse_checked, "parse", _forbidden)
     body = bare(ROW) if bare_list else envelope(ROW)
     assert Decoder().decode(body, bare_list=bare_list).tree["1"].fields() == ROW
 
@@ -46,8 +44,8 @@ def test_the_same_words_are_not_decoded_again(monkeypatch: pytest.MonkeyPatch) -
     """Of an envelope only `data` counts: each answer has another request_id."""
     decoder = Decoder()
     first = decoder.decode(envelope(ROW), bare_list=False)
-    monkeypatch.setattr(documented, "tree_in", _forbidden)
-    monkeypatch.setattr(exact, "tree_in", _forbidden)
+    monkeypatch.setattr(parse_fast, "parse", _forbidden)
+    monkeypatch.setattr(parse_checked, "parse", _forbidden)
     assert decoder.decode(envelope(ROW, request_id="2"), bare_list=False) is first
 
 
@@ -55,11 +53,11 @@ def test_the_same_tree_is_not_judged_again(monkeypatch: pytest.MonkeyPatch) -> N
     """Rows in another order: what was tolerated in the tree still is, what was in the words not."""
     decoder = Decoder()
     first = decoder.decode(envelope(STRANGE, CHILD), bare_list=False)
-    assert (len(first.of_answer), len(first.of_tree)) == (1, 1)
-    monkeypatch.setattr(snapshot, "_inner", _forbidden)
+    assert (len(first.answer_warnings), len(first.tree_warnings)) == (1, 1)
+    monkeypatch.setattr(snapshot, "_parents", _forbidden)
     second = decoder.decode(envelope(CHILD, {**ROW, "size": 2}), bare_list=False)
-    assert second.of_answer == ("unknown fields in a category: 'size'",)
-    assert second.of_tree == first.of_tree == ("leaves with children: '1'",)
+    assert second.answer_warnings == ("unknown fields in a category: 'size'",)
+    assert second.tree_warnings == first.tree_warnings == ("leaves with children: '1'",)
 
 
 @pytest.mark.parametrize(("row", "more"), [(ROW, {}), (STRANGE, {}), (ROW, {"took_ms": 3})])

@@ -9,20 +9,20 @@ from msgspec.structs import replace
 
 from publisher.core import digest
 from publisher.core.diff import diff
-from publisher.core.event import Place, data, encode, row
+from publisher.core.event import Position, data, encode, row
 from publisher.core.model import Category, Change
 from tests.support.schemas import assert_valid_category, assert_valid_event
 from tests.support.trees import forests
 
 HOME = Category("600001", "0", "Home", is_leaf=False)
 SUPPLIES = replace(HOME, local_name="Home Supplies")
-START = Place("9f3c1a2b", 104, digest.of_category(HOME))
+START = Position("9f3c1a2b", 104, digest.of_category(HOME))
 TIME = "2026-11-23T09:40:03.569Z"
 
 
 def encoded(
-    catalog: str, start: Place, time: str, changes: Iterable[Change]
-) -> tuple[list[bytes], Place]:
+    catalog: str, start: Position, time: str, changes: Iterable[Change]
+) -> tuple[list[bytes], Position]:
     """Return what `encode` yields, and what it returns."""
     ends = []
 
@@ -47,7 +47,7 @@ def test_updated_byte_for_byte() -> None:
         '"before":{"id":"600001","parent_id":"0","local_name":"Home","is_leaf":false},'
         f'"changed":["local_name"],"digest":"{after}"}}}}'
     )
-    assert end == Place("9f3c1a2b", 105, digest.of_category(SUPPLIES))
+    assert end == Position("9f3c1a2b", 105, digest.of_category(SUPPLIES))
 
 
 def test_added_and_removed_have_no_before_and_no_changed() -> None:
@@ -84,14 +84,14 @@ def test_every_event_is_valid_and_in_its_place(
     state: dict[str, Category], snapshot: dict[str, Category]
 ) -> None:
     """Sequences have no gap, and each digest is the state's after that event."""
-    start = Place("00000000", 7, digest.of(state.values()))
+    start = Position("00000000", 7, digest.of(state.values()))
     events, end = encoded("us", start, TIME, diff(state, snapshot))
     for number, raw in enumerate(events, 8):
         event = orjson.loads(raw)
         assert_valid_event(event)
         assert int(event["sequence"]) == number
         assert event["id"] == f"00000000-{number}-{event['data']['digest']}"
-    assert end == Place("00000000", 7 + len(events), digest.of(snapshot.values()))
+    assert end == Position("00000000", 7 + len(events), digest.of(snapshot.values()))
     for category in snapshot.values():
         assert_valid_category(orjson.loads(row(category)))
 

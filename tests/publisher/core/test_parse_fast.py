@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from publisher.core import parse_checked as exact
-from publisher.core import parse_fast as documented
+from publisher.core import parse_checked, parse_fast
 from publisher.core.model import MAX_CATEGORIES
 from publisher.errors import BadSnapshot
 
@@ -62,10 +61,10 @@ def bodies(draw: DrawFn) -> bytes:
 
 def check_agreement(body: bytes, *, bare_list: bool) -> None:
     """Check: what the quick way takes, the exact way takes without a word, and as the same rows."""
-    data = documented.data_of(body, bare_list=bare_list)
-    quick = None if data is None else documented.tree_in(data)
+    data = parse_fast.payload_of(body, bare_list=bare_list)
+    quick = None if data is None else parse_fast.parse(data)
     try:
-        tree, tolerated = exact.tree_in(body, bare_list=bare_list)
+        tree, tolerated = parse_checked.parse(body, bare_list=bare_list)
     except BadSnapshot:
         assert quick is None
         return
@@ -130,9 +129,9 @@ def sound(*categories: Any, **data: Any) -> bytes:
 )
 def test_what_is_documented_is_taken(body: bytes) -> None:
     """Else the quick way would be of no use."""
-    data = documented.data_of(body, bare_list=True)
+    data = parse_fast.payload_of(body, bare_list=True)
     assert data is not None
-    assert documented.tree_in(data) is not None
+    assert parse_fast.parse(data) is not None
 
 
 @pytest.mark.parametrize(
@@ -147,42 +146,42 @@ def test_what_is_documented_is_taken(body: bytes) -> None:
 )
 def test_what_only_looks_like_statuses_is_left(body: bytes) -> None:
     """Elsewhere, or no list: nothing of it is cut out and forgotten."""
-    data = documented.data_of(body, bare_list=True)
+    data = parse_fast.payload_of(body, bare_list=True)
     assert data is not None
-    assert documented.tree_in(data) is None
+    assert parse_fast.parse(data) is None
 
 
 @pytest.mark.parametrize("end", [b"},{", b"}]"])
 def test_statuses_within_a_text_are_left(end: bytes) -> None:
     """Without them it would be a sound list; with them it is no JSON at all."""
     body = orjson.dumps([ROW])
-    assert documented.tree_in(body.replace(b"Home", b"Ho" + end + b"me")) is not None
+    assert parse_fast.parse(body.replace(b"Home", b"Ho" + end + b"me")) is not None
     looks_like = b'Ho,"permission_statuses":["AVAILABLE"]' + end + b"me"
-    assert documented.tree_in(body.replace(b"Home", looks_like)) is None
+    assert parse_fast.parse(body.replace(b"Home", looks_like)) is None
 
 
 @pytest.mark.parametrize("bare_list", [False, True])
 def test_a_list_within_an_envelope_is_left(bare_list: bool) -> None:  # noqa: FBT001  drawn
     """The exact way refuses it: a list may stand alone, or as `data.categories`."""
-    data = documented.data_of(orjson.dumps({"code": 0, "data": [ROW]}), bare_list=bare_list)
+    data = parse_fast.payload_of(orjson.dumps({"code": 0, "data": [ROW]}), bare_list=bare_list)
     assert data is not None
-    assert documented.tree_in(data) is None
+    assert parse_fast.parse(data) is None
 
 
 def test_a_list_over_the_limit_is_left() -> None:
     """The exact way says how long it is."""
-    data = documented.data_of(sound(*[ROW] * (MAX_CATEGORIES + 1)), bare_list=False)
+    data = parse_fast.payload_of(sound(*[ROW] * (MAX_CATEGORIES + 1)), bare_list=False)
     assert data is not None
-    assert documented.tree_in(data) is None
+    assert parse_fast.parse(data) is None
 
 
 def test_the_fingerprint_is_of_data_alone() -> None:
     """Each answer has a request_id of its own."""
     first, second = sound(ROW), sound(ROW).replace(b'"request_id":"1"', b'"request_id":"2"')
     marks = {
-        documented.fingerprint(data)
+        parse_fast.fingerprint(data)
         for body in (first, second)
-        if (data := documented.data_of(body, bare_list=False)) is not None
+        if (data := parse_fast.payload_of(body, bare_list=False)) is not None
     }
     assert first != second
     assert len(marks) == 1

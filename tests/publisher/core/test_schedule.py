@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.core.schedule import after, first
+from publisher.core.schedule import first_due, next_due
 
 NOW = datetime(2026, 11, 23, 9, 40, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -20,9 +20,9 @@ def test_the_first_interval_is_shorter_the_next_is_whole(
     name: str, every: timedelta, begun: datetime
 ) -> None:
     """From the first poll on a catalog has its own moments, an interval apart."""
-    due = after(name, every, begun)
+    due = next_due(name, every, begun)
     assert every * 0.1 <= due - begun <= every * 1.1
-    again = after(name, every, due)
+    again = next_due(name, every, due)
     assert abs(again - due - every) < timedelta(milliseconds=1)
 
 
@@ -31,14 +31,14 @@ def test_a_timer_that_is_early_is_no_second_poll(
     name: str, every: timedelta, begun: datetime
 ) -> None:
     """A hair before or after its moment, a catalog is due an interval later."""
-    due = after(name, every, begun)
+    due = next_due(name, every, begun)
     for hair in (timedelta(milliseconds=-5), timedelta(milliseconds=5)):
-        assert abs(after(name, every, due + hair) - due - every) < timedelta(milliseconds=11)
+        assert abs(next_due(name, every, due + hair) - due - every) < timedelta(milliseconds=11)
 
 
 def test_polls_are_spread() -> None:
     """A thousand catalogs that all begin at once: soon about as many in each minute."""
-    due = [after(f"catalog-{number}", HOUR, NOW) for number in range(1000)]
+    due = [next_due(f"catalog-{number}", HOUR, NOW) for number in range(1000)]
     minutes = [(moment - NOW) // timedelta(minutes=6) for moment in due]
     assert all(60 < minutes.count(each) < 140 for each in range(1, 10))
 
@@ -46,21 +46,21 @@ def test_polls_are_spread() -> None:
 def test_who_takes_over_polls_when_it_is_due() -> None:
     """Not at once: that would be a call too many."""
     status = {"polled_at": "2026-11-23T09:30:00.000Z", "next_poll_at": "2026-11-23T10:30:00.000Z"}
-    assert first(HOUR, status, NOW) == NOW + timedelta(minutes=50)
-    assert first(timedelta(minutes=20), status, NOW) == NOW + timedelta(minutes=10)
-    assert first(timedelta(minutes=5), status, NOW) == NOW
+    assert first_due(HOUR, status, NOW) == NOW + timedelta(minutes=50)
+    assert first_due(timedelta(minutes=20), status, NOW) == NOW + timedelta(minutes=10)
+    assert first_due(timedelta(minutes=5), status, NOW) == NOW
 
 
 def test_who_was_never_polled_or_failed_is_due_at_once() -> None:
     """And so is one whose status cannot be read."""
     later = {"polled_at": "2026-11-23T09:30:00.000Z", "next_poll_at": "2026-11-23T10:30:00.000Z"}
-    assert first(HOUR, {}, NOW) == NOW
-    assert first(HOUR, later | {"outcome": "failed"}, NOW) == NOW
-    assert first(HOUR, later | {"polled_at": "yesterday"}, NOW) == NOW
-    assert first(HOUR, later | {"polled_at": "2026-11-23T09:30:00"}, NOW) == NOW
+    assert first_due(HOUR, {}, NOW) == NOW
+    assert first_due(HOUR, later | {"outcome": "failed"}, NOW) == NOW
+    assert first_due(HOUR, later | {"polled_at": "yesterday"}, NOW) == NOW
+    assert first_due(HOUR, later | {"polled_at": "2026-11-23T09:30:00"}, NOW) == NOW
 
 
 def test_a_clock_that_was_ahead_delays_by_an_interval_at_most() -> None:
     """A status from the future is no reason to wait for the future."""
     ahead = {"polled_at": "2027-11-23T09:30:00.000Z", "next_poll_at": "2027-11-23T10:30:00.000Z"}
-    assert first(HOUR, ahead, NOW) == NOW + HOUR
+    assert first_due(HOUR, ahead, NOW) == NOW + HOUR

@@ -11,8 +11,8 @@ import redis.asyncio
 from plumbing.redis.server import Client, Server
 from publisher.core import digest
 from publisher.errors import RaceLost
-from publisher.polling import cache as memory
-from publisher.polling.cache import Memory, Remembered, remembering
+from publisher.polling import cache as caches
+from publisher.polling.cache import CatalogCache, StateCache, open_cache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.state.store import State, Store
 from tests.publisher.conftest import ORIGIN
@@ -41,11 +41,11 @@ class Counting(Store):
 class Polling:
     """A catalog that is polled again and again."""
 
-    def __init__(self, client: Client, memory: Memory | None, name: str = "us") -> None:
+    def __init__(self, client: Client, cache: StateCache | None, name: str = "us") -> None:
         self.store = Counting(client, name)
         self.source = ScriptedSource()
         self.source.says(SMALL)
-        self.catalog = Catalog(name, dict(ORIGIN), self.source, self.store, memory=memory)
+        self.catalog = Catalog(name, dict(ORIGIN), self.source, self.store, state_cache=cache)
 
     async def loads(self) -> int:
         """Poll, and return how often the state was read for that."""
@@ -54,16 +54,16 @@ class Polling:
         return self.store.loads - before
 
     async def settled(self) -> None:
-        """Poll until the state is remembered."""
+        """Poll until the state is cache."""
         while await self.loads():
             pass
 
 
 @pytest.fixture
 async def polling(client: redis.asyncio.Redis) -> AsyncIterator[Polling]:
-    """Give a catalog whose state is remembered."""
-    async with remembering() as memory_:
-        found = Polling(client, memory_)
+    """Give a catalog whose state is cache."""
+    async with open_cache() as cache:
+        found = Polling(client, cache)
         await found.settled()
         yield found
 
@@ -75,8 +75,8 @@ async def watched(client: redis.asyncio.Redis) -> int:
 
 async def test_what_a_commit_wrote_is_read_back_once(client: redis.asyncio.Redis) -> None:
     """Then no more, as long as nobody touches it."""
-    async with remembering() as memory_:
-        polling = Polling(client, memory_)
+    async with open_cache() as cache:
+        polling = Polling(client, cache)
         assert [await polling.loads() for _ in range(4)] == [1, 1, 0, 0]
         polling.source.says(tree(("1", "0"), ("2", "1")))
         assert [await polling.loads() for _ in range(3)] == [0, 1, 0]
@@ -140,12 +140,12 @@ async def test_another_publisher_has_committed(
 
 async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
     """A failover may bring back epoch and sequence, not the digest: what is there is read."""
-    remembered = polling.catalog.remembered
-    noted = await polling.store.note()
+    cache = polling.catalog.cache
+    noted = await polling.store.read_position()
     before = polling.store.loads
-    await remembered.state(noted)
-    other = noted.position._replace(digest=b"0123456789abcdef")
-    await remembered.state(noted._replace(position=other))
+    await cache.state(noted)
+    other = noted.stored_position._replace(digest=b"0123456789abcdef")
+    await cache.state(noted._replace(stored_position=other))
     assert polling.store.loads == before + 1
 
 
@@ -153,33 +153,35 @@ async def test_the_same_words_in_another_order(polling: Polling) -> None:
     """What stands there is the same, and so is the tree: the one that was first said is kept."""
     polling.source.says(reversed(SMALL.values()))
     assert await polling.loads() == 0
-    remembered = polling.catalog.remembered
-    state = await remembered.state(await polling.store.note())
-    decoded = remembered.decoded(await polling.source.fetch())
+    cache = polling.catalog.cache
+    state = await cache.state(await polling.store.read_position())
+    decoded = cache.decoded(await polling.source.fetch())
     assert decoded.tree is state.tree
     assert list(state.tree) == list(SMALL)
 
 
 async def test_the_state_of_before_is_let_go_before_another_is_read(polling: Polling) -> None:
     """Two of 200,000 categories and the rows of one would be the most that a publisher holds."""
-    remembered = polling.catalog.remembered
-    noted = await polling.store.note()
-    before = weakref.ref(await remembered.state(noted))
+    cache = polling.catalog.cache
+    noted = await polling.store.read_position()
+    before = weakref.ref(await cache.state(noted))
     found = []
 
     async def look() -> None:
         found.append(before())
 
     polling.store.meanwhile = look
-    await remembered.state(noted._replace(position=noted.position._replace(digest=b"another")))
+    await cache.state(
+        noted._replace(stored_position=noted.stored_position._replace(digest=b"another"))
+    )
     assert found == [None]
 
 
 async def test_a_server_that_was_restarted(folder: Path) -> None:
     """Its word of before is worth nothing: the state is read."""
     with Valkey(folder) as server:
-        async with Server(server.url).client() as client, remembering() as memory_:
-            polling = Polling(client, memory_)
+        async with Server(server.url).client() as client, open_cache() as cache:
+            polling = Polling(client, cache)
             await polling.settled()
             server.kill()
             server.start()
@@ -197,8 +199,8 @@ async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> Non
         connection_class=real_client.connection_pool.connection_class,
     )
     try:
-        async with redis.asyncio.Redis.from_pool(pool) as blind, remembering() as memory_:
-            polling = Polling(blind, memory_)
+        async with redis.asyncio.Redis.from_pool(pool) as blind, open_cache() as cache:
+            polling = Polling(blind, cache)
             assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
     finally:
         await real_client.acl_deluser("blind")
@@ -208,9 +210,9 @@ async def test_too_much_is_forgotten(
     real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of three catalogs, of which two fit, the one polled the longest ago; its connection is free."""
-    monkeypatch.setattr(memory, "MOST_CATALOGS", 2)
-    async with remembering() as memory_:
-        three = [Polling(real_client, memory_, name) for name in ("a", "b", "c")]
+    monkeypatch.setattr(caches, "MOST_CATALOGS", 2)
+    async with open_cache() as cache:
+        three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]
         for each in three:
             await each.settled()
         assert [await each.loads() for each in reversed(three)] == [0, 0, 1]
@@ -219,41 +221,41 @@ async def test_too_much_is_forgotten(
 
 async def test_what_is_forgotten_amid_a_poll_stays_forgotten(polling: Polling) -> None:
     """No connection is kept for it any more."""
-    remembered: Remembered = polling.catalog.remembered
+    cache: CatalogCache = polling.catalog.cache
 
     async def forget() -> None:
-        await remembered.forget()
+        await cache.forget()
 
     polling.source.meanwhile = forget
     assert await polling.loads() == 1
-    assert remembered.size == len(SMALL)
+    assert cache.size == len(SMALL)
 
 
 async def test_what_is_forgotten_while_it_is_read_stays_forgotten(
     real_client: redis.asyncio.Redis,
 ) -> None:
     """With thousands of catalogs each first poll may end so: its connection is given back."""
-    async with remembering() as memory_:
-        polling = Polling(real_client, memory_)
-        polling.store.meanwhile = memory_.forget
+    async with open_cache() as cache:
+        polling = Polling(real_client, cache)
+        polling.store.meanwhile = cache.forget
         assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
         assert await watched(real_client) == 0
 
 
 async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
     """Each sees what its source says, and one connection watches for both."""
-    async with remembering() as memory_:
-        polling = Polling(real_client, memory_)
+    async with open_cache() as cache:
+        polling = Polling(real_client, cache)
         await polling.settled()
-        remembered = polling.catalog.remembered
-        first = remembered.decoded(await polling.source.fetch())
-        state = await remembered.state(await polling.store.note())
+        one = polling.catalog.cache
+        first = one.decoded(await polling.source.fetch())
+        state = await one.state(await polling.store.read_position())
 
         polling.source.says(tree(("1", "0"), ("2", "1")))
-        second = remembered.decoded(await polling.source.fetch())
-        remembered.agreed(first, state)
-        assert remembered.decoded(await polling.source.fetch()) == second
+        second = one.decoded(await polling.source.fetch())
+        one.share_tree(first, state)
+        assert one.decoded(await polling.source.fetch()) == second
 
-        noted = await polling.store.note()
-        await asyncio.gather(remembered.state(noted), remembered.state(noted))
+        noted = await polling.store.read_position()
+        await asyncio.gather(one.state(noted), one.state(noted))
         assert await watched(real_client) == 2

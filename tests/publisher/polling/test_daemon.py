@@ -9,7 +9,7 @@ import pytest
 
 from plumbing.errors import RedisError
 from plumbing.redis.server import Client, Server
-from publisher.polling.daemon import Daemon, Done, Watcher
+from publisher.polling.daemon import Daemon, FinishedPoll, PollObserver
 from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
 from publisher.sources import Answer
@@ -50,9 +50,9 @@ class Told:
     """A watcher that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.polls: list[Done] = []
+        self.polls: list[FinishedPoll] = []
 
-    def polled(self, done: Done) -> None:
+    def polled(self, done: FinishedPoll) -> None:
         """Keep it."""
         self.polls.append(done)
 
@@ -85,7 +85,7 @@ async def running(
     *,
     lease: timedelta = SECOND,
     owner: str = "",
-    watcher: Watcher | None = None,
+    watcher: PollObserver | None = None,
 ) -> AsyncIterator[Daemon]:
     """Let a daemon run; stop it as SIGTERM does."""
     daemon = Daemon(Server(valkey.url), client, Leases(client, lease, owner), of, watcher or Told())

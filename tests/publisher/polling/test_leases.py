@@ -12,7 +12,7 @@ import redis.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from publisher.polling.lease_owner import has_life, new_owner
+from publisher.polling.lease_owner import is_alive, new_owner
 from publisher.polling.leases import FREE, Leases, plan
 from publisher.state.redis_values import text
 from tests.support.waiting import eventually
@@ -74,7 +74,7 @@ async def test_two_share_and_one_takes_over(client: redis.asyncio.Redis) -> None
     assert len(second.held()) == 5
     await first.round(NAMES)
     assert first.held() == set(NAMES) - second.held()
-    await first.hand_back(NAMES)
+    await first.release(NAMES)
     assert first.held() == set()
     await second.round(NAMES)
     await second.round(NAMES)
@@ -112,13 +112,13 @@ def test_who_has_life() -> None:
     """Only who shares the space of process ids can say that an owner is dead."""
     owner = new_owner()
     host, pid, space, _ = owner.rsplit(":", 3)
-    assert has_life(owner)
-    assert has_life(f"{host}:{os.getppid()}:{space}:12345678")
-    assert has_life(f"{host}:{2**22 + 1}:ffffffff:12345678")
-    assert has_life("somebody")
-    assert not has_life(f"{host}:{pid}:{space}:12345678")
-    assert not has_life(f"{host}:{2**22 + 1}:{space}:12345678")
-    assert not has_life("")
+    assert is_alive(owner)
+    assert is_alive(f"{host}:{os.getppid()}:{space}:12345678")
+    assert is_alive(f"{host}:{2**22 + 1}:ffffffff:12345678")
+    assert is_alive("somebody")
+    assert not is_alive(f"{host}:{pid}:{space}:12345678")
+    assert not is_alive(f"{host}:{2**22 + 1}:{space}:12345678")
+    assert not is_alive("")
 
 
 async def test_a_lease_of_another_type(client: redis.asyncio.Redis) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from plumbing.errors import RedisError
-from publisher.outages import LEASES, Outages
+from publisher.polling.poll_log import LEASES, OutageLog
 
 AWAY = RedisError("Redis at x: connection refused (is it running?)", advice="is it running?")
 CLOSED = RedisError("Redis at x: connection closed (is it running?)", advice="is it running?")
@@ -17,7 +17,7 @@ def words(logged: list[dict[str, Any]]) -> list[str]:
 
 def test_many_catalogs_one_outage(logged: Any) -> None:
     """A line when the first fails, one when the last is served again; whatever the words."""
-    outages = Outages()
+    outages = OutageLog()
     for name in (LEASES, "us", "uk"):
         outages.failed(name, AWAY)
         outages.failed(name, CLOSED)
@@ -28,7 +28,7 @@ def test_many_catalogs_one_outage(logged: Any) -> None:
 
 def test_another_kind_of_outage_is_told(logged: Any) -> None:
     """It is another thing to mend; the end is told when nothing is left to mend."""
-    outages = Outages()
+    outages = OutageLog()
     for error in (AWAY, FULL, AWAY):
         outages.failed("us", error)
         outages.failed("uk", error)
@@ -39,7 +39,7 @@ def test_another_kind_of_outage_is_told(logged: Any) -> None:
 
 def test_who_is_not_polled_here_any_more_keeps_no_outage_up(logged: Any) -> None:
     """Such as a catalog that another publisher took over, or that is configured no more."""
-    outages = Outages()
+    outages = OutageLog()
     outages.failed("us", AWAY)
     outages.failed("uk", AWAY)
     outages.only({LEASES, "uk"})

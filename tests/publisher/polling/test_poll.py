@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio
 import redis.exceptions
 
-from publisher.core.event import Place
+from publisher.core.event import Position
 from publisher.errors import (
     BadSnapshot,
     Held,
@@ -18,7 +18,7 @@ from publisher.errors import (
     UnknownContract,
     WrongType,
 )
-from publisher.polling.poll import Catalog, approve, look, poll_once
+from publisher.polling.poll import Catalog, approve, compare, poll_once
 from publisher.state.store import Store
 from tests.support.contract import digest_of
 from tests.support.raw_keys import check_consistent, read_keys, replay
@@ -159,9 +159,9 @@ async def _commit_of(catalog: Catalog) -> Any:
     class Catching(Store):
         caught: Any = None
 
-        async def commit(self, commit: Any) -> Place:
+        async def commit(self, commit: Any) -> Position:
             self.caught = commit
-            return Place("00000000", 0, 0)
+            return Position("00000000", 0, 0)
 
     store = Catching(catalog.store._client, catalog.name)
     await poll_once(replace(catalog, store=store))
@@ -382,7 +382,7 @@ async def test_a_change_of_origin_is_refused(
     with pytest.raises(OriginChanged, match="locale was None, is 'de-DE'"):
         await poll_once(other)
     with pytest.raises(OriginChanged):
-        await look(other)
+        await compare(other)
     assert await dump(client) == before
     assert (await poll_once(other, accept_origin=True)).outcome == "changed"
     found = await read_keys(client)
@@ -422,7 +422,7 @@ async def test_look_writes_no_key(
 ) -> None:
     """A dry run leaves an empty Redis empty."""
     source.says(SMALL)
-    found = await look(catalog)
+    found = await compare(catalog)
     assert found.counts == (3, 0, 0)
     assert await client.keys("*") == []
 
@@ -453,7 +453,7 @@ async def test_the_stream_is_trimmed_at_a_commit(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """By count, exactly; the state is whole all the same."""
-    short = replace(catalog, keep_events=2)
+    short = replace(catalog, max_events=2)
     source.says(wide(100))
     await poll_once(short)
     found = await read_keys(client)

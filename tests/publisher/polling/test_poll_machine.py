@@ -35,7 +35,7 @@ from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
 from publisher.core.model import Category
 from publisher.errors import RaceLost
-from publisher.polling.cache import Memory
+from publisher.polling.cache import StateCache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.state.store import Store
 from tests.support.kill_points import Killed, dying_client
@@ -67,7 +67,7 @@ class Machine(RuleBasedStateMachine):
         self.backups: list[CatalogKeys] = []
         self.damaged = False
         self.client = self.new_client()
-        self.memory = Memory()
+        self.cache = StateCache()
 
     def new_client(self) -> redis.asyncio.Redis:
         """Return a client as another process would have it."""
@@ -82,7 +82,7 @@ class Machine(RuleBasedStateMachine):
             self.consume()
             assert self.copied == self.last.rows
         finally:
-            self.do(self.memory.forget())
+            self.do(self.cache.forget())
             self.do(self.client.aclose())
             self.runner.close()
             self.folder.cleanup()
@@ -105,7 +105,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def poll(self) -> None:
         """Poll once, undisturbed."""
-        self.do(poll_once(self.catalog(self.client, self.upstream, self.memory)))
+        self.do(poll_once(self.catalog(self.client, self.upstream, self.cache)))
         self.damaged = False
         self.observe()
         assert self.last.rows == {row["id"]: row for row in rows_of(self.upstream)}
@@ -113,7 +113,7 @@ class Machine(RuleBasedStateMachine):
     @rule(other=forests())
     def race(self, other: dict[str, Category]) -> None:
         """Let a second publisher poll while the first waits for its answer."""
-        first = self.catalog(self.client, self.upstream, self.memory)
+        first = self.catalog(self.client, self.upstream, self.cache)
         second = self.catalog(self.client, other)
         assert isinstance(first.source, ScriptedSource)
         first.source.meanwhile = lambda: poll_once(second)
@@ -190,12 +190,15 @@ class Machine(RuleBasedStateMachine):
         self.copied = copied
 
     def catalog(
-        self, client: redis.asyncio.Redis, tree: dict[str, Category], memory: Memory | None = None
+        self,
+        client: redis.asyncio.Redis,
+        tree: dict[str, Category],
+        cache: StateCache | None = None,
     ) -> Catalog:
         """Return a publisher of `tree`, its rows in any order, that may have polled before."""
         source = ScriptedSource()
         source.says(random.sample(list(tree.values()), len(tree)))
-        return Catalog("us", {"source": "file"}, source, Store(client, "us"), memory=memory)
+        return Catalog("us", {"source": "file"}, source, Store(client, "us"), state_cache=cache)
 
     def look(self) -> CatalogKeys:
         """Look at all keys; rows that are no rows are not seen."""

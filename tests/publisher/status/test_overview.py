@@ -37,9 +37,9 @@ async def test_what_a_consumer_writes_blinds_nobody(
 ) -> None:
     """It may write only its own checkpoint; so that is all it can spoil."""
     source.says(wide(3))
-    place = (await poll_once(catalog)).place
-    assert place is not None
-    sane = {"epoch": place.epoch, "sequence": 1, "offset": "1-1", "digest": "0"}
+    position = (await poll_once(catalog)).position
+    assert position is not None
+    sane = {"epoch": position.epoch, "sequence": 1, "offset": "1-1", "digest": "0"}
     value = {**sane, **hostile} if isinstance(hostile, dict) else hostile
     await client.hset("catalog:{us}:consumers", "evil", json.dumps(value))
     await client.hset("catalog:{us}:consumers", "sane", json.dumps(sane))
@@ -55,9 +55,9 @@ async def test_in_step(
 ) -> None:
     """A consumer at the state's sequence is behind by nothing."""
     source.says(wide(3))
-    place = (await poll_once(catalog)).place
-    assert place is not None
-    at = {"epoch": place.epoch, "sequence": 3, "offset": "1-1"}
+    position = (await poll_once(catalog)).position
+    assert position is not None
+    at = {"epoch": position.epoch, "sequence": 3, "offset": "1-1"}
     await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
     (us,) = await read_overviews(client, ["us"])
     assert us["lags"] == {"mirror": Lag(0, 0.0)}

@@ -40,7 +40,7 @@ async def test_what_a_publisher_leaves_is_whole(
         await poll_once(catalog)
         assert await told(client) == []
     source.says(wide(9))
-    await poll_once(replace(catalog, keep_events=1))
+    await poll_once(replace(catalog, max_events=1))
     assert await told(client) == []
     await client.hdel(META, "digest")
     assert (await poll_once(catalog)).repaired
@@ -66,12 +66,12 @@ async def test_what_the_next_poll_repairs(
 ) -> None:
     """It names the key until that poll, though nothing has changed in the source."""
     source.says(wide(3))
-    before = (await poll_once(catalog)).place
+    before = (await poll_once(catalog)).position
     await client.hset("catalog:{us}:status", "outcome", "changed")
     await harm(client)
     (problem,) = await told(client)
     assert problem.startswith(words)
-    after = (await poll_once(catalog)).place
+    after = (await poll_once(catalog)).position
     assert before
     assert after
     assert after.epoch != before.epoch
@@ -84,7 +84,7 @@ async def test_lost_events(
 ) -> None:
     """They are told until the next change, since no poll writes old events again."""
     source.says(wide(3))
-    before = (await poll_once(catalog)).place
+    before = (await poll_once(catalog)).position
     match how:
         case "deleted":
             await client.delete(EVENTS)
@@ -96,7 +96,7 @@ async def test_lost_events(
     (problem,) = await told(client)
     assert problem.startswith(f"Redis key {EVENTS} has lost its last event: ")
     source.says(wide(4))
-    after = (await poll_once(catalog)).place
+    after = (await poll_once(catalog)).position
     assert before
     assert after
     assert (after.epoch, after.sequence) == (before.epoch, 4)
