@@ -25,11 +25,11 @@ from tests.support.contract import (
     Tree,
     digest_of,
     ends_of,
+    epoch_and_sequence,
     event_in,
-    goes_on,
+    follows,
     is_in_order,
     not_under_a_root,
-    place,
     position_before,
 )
 
@@ -123,7 +123,7 @@ class Checker:
         """
         self.may_break = why
         self._by_hand = by_hand
-        self._epochs = {place(each)[0] for each in self.positions}
+        self._epochs = {epoch_and_sequence(each)[0] for each in self.positions}
 
     @property
     def _is_by_hand(self) -> bool:
@@ -135,7 +135,7 @@ class Checker:
 
     def may_have_been_at(self, position: str) -> bool:
         """Tell whether the catalog was seen at `position`, or passed it while events were trimmed."""
-        epoch, sequence = place(position)
+        epoch, sequence = epoch_and_sequence(position)
         return position in self.positions or any(
             epoch == of and first < sequence < last for of, first, last in self._unseen
         )
@@ -202,10 +202,10 @@ class Checker:
         if not look.entries:
             return look.position == self.position
         events = [event for _, fields in look.entries if (event := event_in(fields))]
-        if len(events) < len(look.entries) or not goes_on(self.position, events[0]):
+        if len(events) < len(look.entries) or not follows(self.position, events[0]):
             return False
         pairs = pairwise(events)
-        return not self.may_break or all(goes_on(one["id"], next_) for one, next_ in pairs)
+        return not self.may_break or all(follows(one["id"], next_) for one, next_ in pairs)
 
     async def _begin_anew(self) -> Look:
         """Go on from what is there; that the history breaks here must have been announced."""
@@ -218,7 +218,10 @@ class Checker:
         for what in backwards(look, self._source, self._forgiven) if not self._is_by_hand else ():
             self.found("torn", f"looking back from {look.position}: {what}")
         if trimmed:
-            (epoch, first), (_, last) = place(self.position), place(look.position)
+            (epoch, first), (_, last) = (
+                epoch_and_sequence(self.position),
+                epoch_and_sequence(look.position),
+            )
             self._unseen.append((epoch, first, last))
         self._adopt(look, excused=self._is_by_hand)
         return look
@@ -283,7 +286,7 @@ class Checker:
                 self.found("torn", f"the events up to {of_commit[-1]['id']} are not in order")
 
     def _follow_one(self, event: Event) -> Iterator[tuple[Kind, str]]:
-        if not goes_on(self.position, event):
+        if not follows(self.position, event):
             yield "lost", f"event {event['id']} behind {self.position}"
         if event["id"] in self._ids:
             yield "doubled", f"event {event['id']} is there twice"

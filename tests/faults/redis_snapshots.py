@@ -16,9 +16,9 @@ from tests.support.contract import (
     digest_of,
     digest_of_row,
     ends_of,
+    epoch_and_sequence,
     event_in,
     not_under_a_root,
-    place,
     position_before,
 )
 
@@ -61,7 +61,7 @@ def backwards(look: Look, source: str, forgiven: Iterable[str] = ()) -> Iterator
     """
     yield from disagreements(look)
     tree = sound(look)
-    epoch, sequence = place(look.position)
+    epoch, sequence = epoch_and_sequence(look.position)
     digest = look.meta.get("digest", "")
     forgiven = set(forgiven)
     repaired_at = _begun_at(look, epoch)

@@ -20,7 +20,7 @@ def write(folder: Path) -> None:
 
 
 def of_client(folder: Path) -> dict[str, str]:
-    """Return the options with which a client trusts the servers, and shows a certificate."""
+    """Return the options of a client that trusts the servers and has a certificate."""
     return {
         "ssl_ca_certs": str(folder / "ca.crt"),
         "ssl_certfile": str(folder / "client.crt"),

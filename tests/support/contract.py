@@ -1,6 +1,6 @@
-"""The contract, spelled out once more: rows, events, digest, forest, order (3 to 5). Pure.
+"""An independent implementation of the contract, 3 to 5: digest, forest, order, events. Pure.
 
-Nothing of our code is imported here, so a mistake of ours cannot hide behind itself.
+It imports no code of the product, so that a mistake there cannot hide itself.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -17,7 +17,7 @@ Tree: TypeAlias = dict[str, Row]
 """Rows by id."""
 Event: TypeAlias = dict[str, Any]
 Ends: TypeAlias = tuple[Row | None, Row | None]
-"""The row that an event ends, and the one that it begins."""
+"""The row that an event ends, and the row that it begins."""
 
 FIELDS: Final = ["id", "parent_id", "local_name", "is_leaf"]
 ORIGIN: Final[dict[str, Any]] = {
@@ -27,7 +27,7 @@ ORIGIN: Final[dict[str, Any]] = {
     "listing_platform": None,
     "include_prohibited_categories": None,
 }
-"""That of a catalog whose section says no more than its source."""
+"""The origin of a catalog that sets nothing but its source."""
 
 
 def digest_of(tree: Mapping[str, Row]) -> str:
@@ -56,28 +56,28 @@ def not_under_a_root(tree: Tree, id_: str) -> str | None:
 
 
 class Before(NamedTuple):
-    """What a commit found."""
+    """The state before a commit."""
 
     tree: Tree
     loose: Container[str]
-    """Categories that hung on no root: a damaged state may have some, and what a depth has no
-    meaning for comes in no order when it goes."""
+    """Categories that were below no root, as in a damaged state: they have no depth, so the order of
+    their removals is not defined."""
     is_cut: bool = False
-    """Whether that was no state, since the first events of the commit are not known."""
+    """Whether `tree` is incomplete, since the first events of the commit are not known."""
 
     @classmethod
     def of(cls, tree: Tree, first: Event, *, is_cut: bool) -> Self:
-        """Return what the commit with the event `first` found: a repair's is damaged."""
+        """Return the state before the commit that begins with `first`; a repair's may be damaged."""
         if int(first["sequence"]) > 1:
             return cls(dict(tree), frozenset(), is_cut)
         return cls(dict(tree), {id_ for id_ in tree if not_under_a_root(tree, id_) is not None})
 
 
 def is_in_order(before: Before, after: Tree, commit: Iterable[Event]) -> bool:
-    """Tell whether the events of a commit come as contract 5.5 says.
+    """Return whether the events of a commit are in the order of contract 5.5.
 
-    Added and updated top-down by depth in `after`, then removed bottom-up by depth in what was
-    before; ties by id. Where a depth has no meaning, or is not known, nothing is said of it.
+    Added and updated top-down by depth in `after`, then removed bottom-up by depth in the state before;
+    ties by id. Categories without a known depth are not checked.
     """
     places = []
     for event in commit:
@@ -90,7 +90,7 @@ def is_in_order(before: Before, after: Tree, commit: Iterable[Event]) -> bool:
 
 
 def _depth(tree: Tree, id_: str) -> int:
-    """Return how many categories lie on the way from a root to `id_`; 0 if there is no way."""
+    """Return the depth of `id_`, 1 for a root; 0 if it is below no root."""
     if id_ not in tree or not_under_a_root(tree, id_) is not None:
         return 0
     depth = 0
@@ -101,7 +101,7 @@ def _depth(tree: Tree, id_: str) -> int:
 
 
 def event_in(fields: Mapping[bytes, bytes]) -> Event | None:
-    """Return the event in an entry; None if there is none."""
+    """Return the event of a stream entry; None if it is not of the documented form."""
     try:
         event = orjson.loads(fields[b"event"])
         data, category = event["data"], event["data"]["category"]
@@ -124,29 +124,29 @@ def _differing(before: Row, row: Row) -> list[str]:
 
 
 def ends_of(event: Event) -> Ends:
-    """Return the row that `event` ends, and the one that it begins; None each if there is none."""
+    """Return the row that `event` ends and the row that it begins, each None if there is none."""
     row = event["data"]["category"]
     if event["type"] == "category.removed":
         return row, None
     return event["data"].get("before"), row
 
 
-def goes_on(position: str, event: Event) -> bool:
-    """Tell whether `event` is the next one behind `position`."""
-    epoch, sequence = place(position)
+def follows(position: str, event: Event) -> bool:
+    """Return whether `event` directly follows `position`."""
+    epoch, sequence = epoch_and_sequence(position)
     if not position:
         return int(event["sequence"]) == 1
     return (event["epoch"], int(event["sequence"])) == (epoch, sequence + 1)
 
 
 def position_before(event: Event) -> str:
-    """Return the position that `event` leads on from."""
+    """Return the position directly before `event`."""
     digests = map(digest_of_row, filter(None, ends_of(event)))
     digest = reduce(xor, digests, int(event["data"]["digest"], 16))
     return f"{event['epoch']}-{int(event['sequence']) - 1}-{digest:016x}"
 
 
-def place(position: str) -> tuple[str, int]:
+def epoch_and_sequence(position: str) -> tuple[str, int]:
     epoch, _, rest = position.partition("-")
     sequence = rest.partition("-")[0]
     return epoch, int(sequence) if sequence.isdecimal() else 0

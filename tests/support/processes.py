@@ -1,8 +1,7 @@
-"""The commands as processes, as a user or cron runs them.
+"""Run our commands as processes, as a user or cron does.
 
-What a command has to import takes far longer than most of what it is asked here. So a command that
-is called to its end is a fork of a process that has imported it already; one that is started is a
-new interpreter.
+Importing a command's modules takes longer than most commands. So `call` forks a process that has
+imported them already; `start` starts a new interpreter.
 """
 
 import io
@@ -38,7 +37,7 @@ _FORKS.set_forkserver_preload(
 def call(
     module: str, *words: str | Path, cwd: Path, given: str = "", **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end and return what it printed and its exit code."""
+    """Run a command to its end; return its output and exit code."""
     command = _command(module, words)
     with tempfile.TemporaryDirectory(prefix="cp-") as name:
         folder = Path(name)
@@ -63,9 +62,10 @@ def forked(
     given: str = "",
     before: Callable[[], Any] | None = None,
 ) -> BaseProcess:
-    """Return a command's process, to be started: it reads and writes `in`, `out`, `err` in `folder`.
+    """Return the process of a command, not started yet.
 
-    `before` (a function that can be pickled) is run in it before the command.
+    Its standard input, output and errors are the files `in`, `out` and `err` in `folder`. It calls
+    `before`, a function that can be pickled, before the command.
     """
     (folder / "in").write_text(given, encoding="utf-8")
     args = (_command(module, words), cwd, variables, folder, before)
@@ -86,7 +86,7 @@ def start(module: str, *words: str | Path, cwd: Path, **variables: str) -> subpr
 
 
 def replace(file: Path, content: bytes) -> None:
-    """Give `file` new content; a reader sees the old one or the new one."""
+    """Replace the content of `file` in one step."""
     new = file.with_suffix(".new")
     new.write_bytes(content)
     new.replace(file)
@@ -99,14 +99,14 @@ def _run(
     folder: Path,
     before: Callable[[], Any] | None,
 ) -> None:
-    """Be `command`, in a process that was forked for it."""
+    """Run `command` in this forked process."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(variables)
     warnings.simplefilter("error")
-    sys.stdin = _opened(folder / "in", 0, "r")
-    sys.stdout = _opened(folder / "out", 1, "w")
-    sys.stderr = _opened(folder / "err", 2, "w")
+    sys.stdin = _redirect(folder / "in", 0, "r")
+    sys.stdout = _redirect(folder / "out", 1, "w")
+    sys.stderr = _redirect(folder / "err", 2, "w")
     _, _, module, *words = command
     sys.argv = [module, *words]
     if before is not None:
@@ -114,8 +114,8 @@ def _run(
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _opened(path: Path, number: int, mode: str) -> io.TextIOWrapper:
-    """Have the file at `path` as the file descriptor `number`, and as a stream."""
+def _redirect(path: Path, number: int, mode: str) -> io.TextIOWrapper:
+    """Open the file at `path` as file descriptor `number`; return a text stream on it."""
     with path.open(f"{mode}b") as file:
         os.dup2(file.fileno(), number)
     binary: Any = os.fdopen(number, f"{mode}b", closefd=False)

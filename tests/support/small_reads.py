@@ -1,4 +1,4 @@
-"""Reads of few entries, so that a test that needs more than one read is a quick one."""
+"""Reads of few stream entries, so that tests of several reads are fast."""
 
 from typing import Final
 
@@ -9,6 +9,6 @@ BATCH: Final = 200
 
 @pytest.fixture(autouse=True)
 def _reads_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a read give BATCH entries at most."""
+    """Limit each read to BATCH entries."""
     monkeypatch.setattr("consumers.following.catalog_client.BATCH", BATCH)
     monkeypatch.setattr("consumers.tail.start.BATCH", BATCH)

@@ -1,4 +1,4 @@
-"""Trees for tests: valid forests from Hypothesis, and small ones by hand."""
+"""Trees for tests: random forests from Hypothesis, and small ones by hand."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -43,18 +43,18 @@ def wide(count: int) -> dict[str, Category]:
 
 
 def rows_of(categories: Mapping[str, Category] | Iterable[Category]) -> list[dict[str, Any]]:
-    """Return the rows as the API gives them."""
+    """Return the rows as in the API's answer."""
     values = categories.values() if isinstance(categories, Mapping) else categories
     return [category.fields() for category in values]
 
 
 def body(categories: Mapping[str, Category] | Iterable[Category]) -> bytes:
-    """Return an answer's body as a bare list."""
+    """Return the body of an answer that is a bare list."""
     return orjson.dumps(rows_of(categories))
 
 
 def is_forest(categories: Mapping[str, Category]) -> bool:
-    """Say whether every category hangs on a root. A walk up, unlike the publisher's walk down."""
+    """Return whether every category is below a root. Walks up, while the publisher walks down."""
     return all(_reaches_root(categories, id_) for id_ in categories)
 
 

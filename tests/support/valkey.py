@@ -1,4 +1,4 @@
-"""A real Valkey (or Redis) for tests, that can be killed, stopped and started again on its data."""
+"""A real Valkey or Redis server, which tests can kill, stop and start again on its data."""
 
 import os
 import signal
@@ -21,9 +21,9 @@ START_SECONDS = 20.0
 
 
 class Valkey:
-    """A server on the Unix socket `folder`/s and a free port of loopback, append-only file on.
+    """A server on the Unix socket `folder`/s and on a free port, with an append-only file.
 
-    With `tls`, a folder of certificates, the port takes nobody without TLS and a client's own.
+    With `tls`, a folder of certificates, the port requires TLS and a client certificate.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Valkey:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started, and not killed since."""
+        """Whether it is running."""
         return self._process is not None
 
     def start(self) -> None:
-        """Start it, on whatever it has written before, and wait until it answers."""
+        """Start it on its existing data, and wait until it answers."""
         self.launch()
         try:
             self._wait()
@@ -69,7 +69,7 @@ class Valkey:
             raise
 
     def launch(self) -> None:
-        """Start it, and do not wait."""
+        """Start it without waiting."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -82,18 +82,18 @@ class Valkey:
             )
 
     def kill(self) -> None:
-        """End it with SIGKILL, now."""
+        """End it with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Stop it (SIGSTOP): it answers nobody until `resume`."""
+        """Stop it with SIGSTOP: it does not answer until `resume`."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue it with SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def client(self, *, timeout: float = 60.0) -> redis.asyncio.Redis:
@@ -102,7 +102,7 @@ class Valkey:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
-            raise RuntimeError("the server does not run")
+            raise RuntimeError("the server is not running")
         os.kill(self._process.pid, number)
 
     def _wait(self) -> None:
@@ -120,19 +120,19 @@ class Valkey:
 
 
 def fake_client(server: fakeredis.FakeServer | None = None) -> redis.asyncio.Redis:
-    """Return a client of a fakeredis, a new one unless it is given."""
+    """Return a client of the given fakeredis server, or of a new one."""
     return as_ours(fakeredis.FakeAsyncRedis(server=server, socket_timeout=None))
 
 
 def as_ours(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
-    """Let `client` connect as the publisher's clients do."""
+    """Give `client` the connection class of the product's clients."""
     pool = client.connection_pool
     pool.connection_class = cancellable(pool.connection_class)
     return client
 
 
 def on_port(port: int, tls: Path | None) -> tuple[str, ...]:
-    """Return the options of a server that listens on `port`, with the certificates in `tls`."""
+    """Return the server options to listen on `port`, with the certificates in `tls`."""
     if tls is None:
         return ("--port", str(port))
     return (

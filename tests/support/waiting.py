@@ -1,4 +1,4 @@
-"""Waiting for a condition instead of sleeping for a while."""
+"""Wait for a condition instead of sleeping."""
 
 import asyncio
 import time
@@ -8,21 +8,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 20.0
-"""Seconds; far more than anything here takes, even on a busy machine."""
+"""Seconds; far more than any condition takes, even on a busy machine."""
 
 
-async def eventually(look: Callable[[], Awaitable[T]], *, within: float = PATIENCE) -> T:
-    """Return what `look` gives as soon as that is true; TimeoutError if it never is."""
+async def eventually(check: Callable[[], Awaitable[T]], *, within: float = PATIENCE) -> T:
+    """Call `check` until its result is true, and return that. Raises TimeoutError."""
     async with asyncio.timeout(within):
-        while not (found := await look()):
+        while not (found := await check()):
             await asyncio.sleep(0.01)
     return found
 
 
-def eventually_now(look: Callable[[], T], *, within: float = PATIENCE) -> T:
-    """Do the same for a test that is not a coroutine."""
+def eventually_now(check: Callable[[], T], *, within: float = PATIENCE) -> T:
+    """Do the same in a test that is not a coroutine."""
     end = time.monotonic() + within
-    while not (found := look()):
+    while not (found := check()):
         if time.monotonic() > end:
             raise TimeoutError(f"not within {within} s")
         time.sleep(0.01)
