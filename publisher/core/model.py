@@ -108,7 +108,8 @@ def depths_of(categories: Collection[Category], tree: Tree) -> dict[str, int]:
 def _depths_top_down(tree: Tree) -> dict[str, int]:
     """Return the depths of a tree whose parents come before their children, or else nothing.
 
-    As TikTok Shop writes it (fact sheet). A state comes as its hash has it, in any order.
+    TikTok Shop writes trees in that order (TikTok Shop API, Get Categories). A state comes as its
+    hash has it, in any order.
     """
     found = {ROOT: 0}
     try:

@@ -1,4 +1,4 @@
-"""The answer as it is documented (fact sheet, Get Categories), decoded by msgspec in one go. Pure.
+"""Decodes answers of the documented form (TikTok Shop API, Get Categories) with msgspec. Pure.
 
 What has just this form and can be no mistake is taken here: of 100,000 categories in 0.15 s, where
 looking at each field in Python takes a second. All else is left to `exact`, which says what it is.

@@ -1,8 +1,8 @@
 """A TikTok Shop API on loopback, for tests, the demo and trying things out.
 
 It is an independent judge of the publisher's client: it checks signatures, tokens and parameters
-with code of its own, and answers, good and bad, as the real API is known to (fact sheet). It
-shares nothing with the publisher but the root of the error tree.
+with code of its own, and answers, good and bad, as the real API is known to
+(docs/tiktok-shop-api.md). It shares nothing with the publisher but the root of the error tree.
 """
 
 from publisher.sandbox.errors import BadOption, CannotListen

@@ -1,7 +1,7 @@
 """Names for synthetic categories: plain ones, and odd ones such as real trees have.
 
 Of the oddities blanks, no-break spaces, newlines and TikTok's own test categories are facts
-(fact sheet, Get Categories); the others are what breaks a page, a terminal or a spreadsheet.
+(TikTok Shop API, Get Categories); the others are what breaks a page, a terminal or a spreadsheet.
 """
 
 from random import Random

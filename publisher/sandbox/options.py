@@ -46,11 +46,11 @@ class SandboxOptions:
     rate_limit: float | None = None
     """Requests to the API, but not for tokens, per second."""
     token_life: float = 7 * DAY
-    """Seconds that an access token lives (fact sheet, Tokens: 7 days)."""
+    """Seconds that an access token lives (TikTok Shop API, Tokens: 7 days)."""
     refresh_life: float = 100 * 365 * DAY
-    """Seconds; so long that the end exceeds 32 bits, as real ones do (fact sheet, Tokens)."""
+    """Seconds; so long that the end exceeds 32 bits, as real ones do (TikTok Shop API, Tokens)."""
     expired_status: Literal[200, 401] = 401
-    """The HTTP status of 105002; TikTok uses both (fact sheet, Errors)."""
+    """The HTTP status of 105002; TikTok uses both (TikTok Shop API, Errors)."""
     strict_refresh: bool = False
     """A refresh ends the old refresh token at once, not only when the new pair is used."""
     requires_v2: bool = True

@@ -1,4 +1,4 @@
-"""The gateway in front of the API: which requests TikTok Shop lets through (fact sheet).
+"""The gateway in front of the API: which requests TikTok Shop lets through.
 
 The order of the checks is the real one as far as it is known: path, app, time, signature, token,
 scope, and the endpoint's own parameters last.
@@ -28,7 +28,7 @@ from publisher.sandbox.tokens import Tokens
 
 OLDEST: Final = 5 * 60
 EARLIEST: Final = 30
-"""Seconds that a timestamp may lie behind and ahead (fact sheet, Get Categories)."""
+"""Seconds that a timestamp may lie behind and ahead (TikTok Shop API, Get Categories)."""
 TOKEN_HEADER: Final = "x-tts-access-token"  # noqa: S105  a name, no secret
 CLOSED_VALUES: Final = {
     "category_version": ("v1", "v2"),

@@ -1,7 +1,7 @@
 """TikTok Shop's answers: the envelope, and every documented refusal with its words and status.
 
 The messages are TikTok's own (its page "Common errors") where that page has one: clients have to
-branch on them, since 36009004 means several things (fact sheet, Errors).
+branch on them, since 36009004 means several things (TikTok Shop API, Errors).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""TikTok Shop's request signature (fact sheet, Signature), written for checking, not for sending.
+"""TikTok Shop's request signature (TikTok Shop API, Signature), written to check requests.
 
 It shares no code with the publisher's client on purpose: two implementations that must agree.
 """

@@ -1,8 +1,8 @@
 """A category tree that nobody has to be asked for, and that lives. Pure: same seed, same trees.
 
-Its shape is that of real ones (fact sheet, Get Categories): up to seven levels, ids that ascend
-level by level, few large and many small branches, odd names. A category is a leaf if and only if
-it has no children.
+Its shape is that of real ones (TikTok Shop API, Get Categories): up to seven levels, ids that
+ascend level by level, few large and many small branches, odd names. A category is a leaf if and
+only if it has no children.
 """
 
 from collections.abc import Callable, Iterable

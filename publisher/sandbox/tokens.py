@@ -1,8 +1,8 @@
 """The sandbox's tokens: authorization codes, access tokens that expire, refresh tokens that rotate.
 
-Whether a refresh ends the old refresh token is not documented (fact sheet, Tokens). Here it stays
-good until the new pair has been used once, so that a client whose answer was lost can ask again;
-`strict_refresh` ends it at once. An old access token lives to its natural end.
+Whether a refresh ends the old refresh token is not documented (TikTok Shop API, Tokens). Here it
+stays good until the new pair has been used once, so that a client whose answer was lost can ask
+again; `strict_refresh` ends it at once. An old access token lives to its natural end.
 """
 
 import secrets

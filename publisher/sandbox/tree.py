@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 ROOT: Final = "0"
-"""A root's `parent_id` (fact sheet, Get Categories)."""
+"""A root's `parent_id` (TikTok Shop API, Get Categories)."""
 
 
 class Row(NamedTuple):

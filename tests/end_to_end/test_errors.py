@@ -1,4 +1,4 @@
-"""Each error of the fact sheet, each bad snapshot: its message, and state and stream untouched."""
+"""Each documented error (TikTok Shop API, Errors) and each bad snapshot: its message, and state and stream untouched."""
 
 import re
 from pathlib import Path

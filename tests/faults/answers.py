@@ -17,7 +17,7 @@ CODES: Final = (
     *(105002, 36009002, 36009003, 36009007, 36009037, 106001, 106013, 101000, 105005, 36009033),
     *(12052217, 36009014, 36009004, 36009043, 36009044, 36004004, 36004001, 36004005, 999999999),
 )
-"""Every code of the fact sheet, and one that nobody knows."""
+"""Every code of docs/tiktok-shop-api.md, and one that it does not list."""
 WRONG: Final[tuple[Any, ...]] = (None, 7, 1.5, [], {}, "")
 """What no field of a category may be: an empty text is no id, no name, and no root's parent."""
 MESSAGES: Final = (
@@ -51,7 +51,7 @@ def code(number: int, message: str = "no", *, status: int = 200) -> Answer:
 
 
 def refusals() -> Iterator[Answer]:
-    """Refuse with each code of the fact sheet."""
+    """Refuse with each code of docs/tiktok-shop-api.md."""
     yield from (code(number) for number in CODES)
     yield code(105002, status=401)
     yield from (code(36009004, message) for message in MESSAGES)
@@ -213,7 +213,7 @@ def _rows(rows: Iterable[dict[str, Any]]) -> Answer:
     return plain(orjson.dumps({"code": 0, "message": "", "data": {"categories": list(rows)}}))
 
 
-REFUSALS: Final = "an error code (all of the fact sheet)"
+REFUSALS: Final = "an error code (all that are documented)"
 Group = Callable[[Tree, random.Random], Iterable[Answer]]
 GROUPS: Final[dict[str, Group]] = {
     REFUSALS: lambda _tree, _chance: refusals(),

@@ -49,7 +49,7 @@ class Tokens:
         self._ended = self.refreshed + 1
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request (fact sheet, Tokens)."""
+        """Answer one request (TikTok Shop API, Tokens)."""
         if request.path == REFRESH:
             return self._refresh(request.query["refresh_token"])
         number = int(request.headers["x-tts-access-token"].removeprefix("access-"))

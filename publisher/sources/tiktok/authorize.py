@@ -1,4 +1,7 @@
-"""From an authorization code to stored tokens and the shops that they open (fact sheet)."""
+"""Turns an authorization code into stored tokens and lists their shops.
+
+See TikTok Shop API, Tokens.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What each of TikTok Shop's errors means to us (fact sheet, Errors and Tokens).
+"""What each of TikTok Shop's errors means to us (TikTok Shop API, Errors and Tokens).
 
 The envelope's code decides, at whatever HTTP status; the status only where the code says nothing.
 """

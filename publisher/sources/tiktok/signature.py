@@ -1,4 +1,4 @@
-"""TikTok Shop's request signature (fact sheet, Signature). Pure."""
+"""TikTok Shop's request signature (TikTok Shop API, Signature). Pure."""
 
 import hmac
 from collections.abc import Mapping

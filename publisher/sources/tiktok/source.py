@@ -1,4 +1,4 @@
-"""The source `tiktok_shop`: Get Categories of the TikTok Shop API (fact sheet)."""
+"""The source `tiktok_shop` asks for the categories (TikTok Shop API, Get Categories)."""
 
 from typing import Final
 
@@ -44,7 +44,10 @@ class TikTokShopSource:
 
 
 def _query(settings: CatalogSettings) -> dict[str, str]:
-    """Return the parameters that are set: an empty one must not be sent (fact sheet)."""
+    """Return the parameters that are set; empty ones must not be sent.
+
+    See TikTok Shop API, Get Categories.
+    """
     prohibited = settings.include_prohibited_categories
     parameters = {
         "shop_cipher": settings.shop_cipher,

@@ -78,7 +78,7 @@ async def test_shops_are_listed_with_their_ciphers() -> None:
 
 @pytest.mark.parametrize("seconds", [-300, 0, 30])
 async def test_timestamps_may_be_a_little_off(seconds: int) -> None:
-    """From five minutes ago to thirty seconds ahead (fact sheet, Get Categories)."""
+    """From five minutes ago to thirty seconds ahead (TikTok Shop API, Get Categories)."""
     async with calling(SandboxOptions(clock=Clock(), categories=60)) as caller:
         reply = await caller.signed(query={"timestamp": str(int(NOW) + seconds)})
         assert reply.code == 0
@@ -163,7 +163,7 @@ async def test_a_parameter_that_comes_twice_is_refused() -> None:
 
 
 async def test_markets_without_v2_take_any_version() -> None:
-    """Only where the market requires it is v2 a must (fact sheet, Get Categories)."""
+    """Only where the market requires it is v2 a must (TikTok Shop API, Get Categories)."""
     async with calling(SandboxOptions(requires_v2=False, categories=60)) as caller:
         assert (await caller.signed(query={"category_version": None})).code == 0
         assert (await caller.signed(query={"category_version": "v1"})).code == 0

@@ -91,7 +91,7 @@ async def test_refreshing_with_a_new_pair_uses_it() -> None:
 
 
 async def test_strict_refresh_ends_the_old_token_at_once() -> None:
-    """The other way TikTok may do it (fact sheet, Tokens: treat it as if it did)."""
+    """The other way TikTok may do it (TikTok Shop API, Tokens: treat it as if it did)."""
     async with calling(small(strict_refresh=True)) as caller:
         old = caller.sandbox.refresh_token
         assert (await caller.tokens("refresh")).code == 0

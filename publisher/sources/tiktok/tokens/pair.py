@@ -1,4 +1,4 @@
-"""The pair of tokens, and what a place has to do in which it survives (fact sheet, Tokens).
+"""The pair of tokens, and what a place has to do in which it survives (TikTok Shop API, Tokens).
 
 A refresh may invalidate the pair that it replaces. So such a place always holds one whole pair: the
 old one until the new one is safe, then the new one, whenever a process is killed.

@@ -1,4 +1,4 @@
-"""Whenever a process is stopped or killed, the token file holds a whole pair (fact sheet, Tokens).
+"""Whenever a process is stopped or killed, the token file holds a whole pair (TikTok Shop API, Tokens).
 
 The processes are real ones, killed by the shop at the very moment that a test is about.
 """
