@@ -62,7 +62,7 @@ async def test_set_back(server: Valkey, folder: Path, book: Book, seed: int) -> 
             await eventually(lambda: stands(first))  # noqa: B023  it is over before the next round
             await set_back(world, keys)
             await published(world, trees[2])
-            await follows(world, first)
+            await resume_and_finish(world, first)
         verdict = await world.verdict()
     book.ran(
         "publisher stopped before its commit, while the server is set back",
@@ -101,10 +101,10 @@ async def overtaken(world: World, number: int) -> None:
     world.upstream.changes(world.chance)
     assert await world.publisher("sync").ended() == 0
     await world.checker.look()
-    await follows(world, first)
+    await resume_and_finish(world, first)
 
 
-async def follows(world: World, first: Process) -> None:
+async def resume_and_finish(world: World, first: Process) -> None:
     """Let a publisher go on that was overtaken, and poll once more."""
     begin = time.monotonic()
     first.resume()
