@@ -28,10 +28,10 @@ from bench.measure import Samples
 from bench.report import Result, lines
 from bench.works import LATENCY_P50, LATENCY_P99
 from consumers.contract.model import Checkpoint, Event, Snapshot
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import connect
 from consumers.following.projection import Projection
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
+from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 
 CATEGORIES: Final = 2700
@@ -158,8 +158,8 @@ class Handler(Projection):
 
 
 async def _keep(server: Server) -> None:
-    async with stream.opened(server, CATALOG, once=False) as events:
-        await keep(Handler(), Reader(events, "handler"))
+    async with connect(server, CATALOG, once=False) as events:
+        await run_projection(Handler(), Reader(events, "handler"))
 
 
 async def _loop(server: Server) -> None:

@@ -30,10 +30,10 @@ from bench.measure import Samples, in_turn
 from bench.report import Result, lines
 from bench.works import CATCH_UP, RESET
 from consumers.contract.model import Checkpoint, Snapshot
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
-from consumers.sql import database
+from consumers.following.runner import run_projection
+from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Client, Server
 from publisher.core.event import Position
@@ -135,7 +135,7 @@ class Shop:
 
     async def state(self) -> tuple[Snapshot, Checkpoint]:
         """Return the state as it is now, as a consumer sees it."""
-        async with stream.opened(self.server, CATALOG, once=True) as events:
+        async with connect(self.server, CATALOG, once=True) as events:
             return await events.snapshot()
 
     async def place(self) -> tuple[str, ...]:
@@ -234,7 +234,7 @@ async def _timed(shop: Shop, new: NewDatabase, start: Start, runs: int) -> Sampl
 
 async def _prepare(url: str, start: Start) -> None:
     """Make the tables in `url`, and what they hold at the `start`."""
-    async with database.opened(url) as opened:
+    async with open_database(url) as opened:
         mirror = Mirror(opened, CATALOG)
         await mirror.load()
         if start is not None:
@@ -243,11 +243,11 @@ async def _prepare(url: str, start: Start) -> None:
 
 async def _mirrored(shop: Shop, url: str) -> float:
     async with (
-        database.opened(url) as opened,
-        stream.opened(shop.server, CATALOG, once=True) as events,
+        open_database(url) as opened,
+        connect(shop.server, CATALOG, once=True) as events,
     ):
         begin = time.perf_counter()
-        await keep(Mirror(opened, CATALOG), Reader(events, "mirror", once=True))
+        await run_projection(Mirror(opened, CATALOG), Reader(events, "mirror", once=True))
         return time.perf_counter() - begin
 
 

@@ -9,6 +9,8 @@ neither style nor steer the terminal of who looks.
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from rich.console import Console
@@ -21,7 +23,7 @@ from plumbing.text import harmless
 COLOURS: Final = {"added": "green", "updated": "yellow", "removed": "red"}
 
 
-class Changed(Protocol):
+class CategoryChange(Protocol):
     """What a line needs to know of an Event."""
 
     @property
@@ -37,8 +39,8 @@ class Changed(Protocol):
         """The old row, if and only if `type` is `updated`."""
 
 
-class _Screen:
-    def complain(self, text: str) -> None:
+class _Output:
+    def warn(self, text: str) -> None:
         """Tell on standard error what is wrong with the events, in its place among them."""
         self.flush()
         sys.stderr.write(f"{harmless(text)}\n")
@@ -49,7 +51,7 @@ class _Screen:
         sys.stdout.buffer.flush()
 
 
-class JsonScreen(_Screen):
+class JsonOutput(_Output):
     """Shows each event's JSON on a line, with nothing changed in it."""
 
     def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002  a Screen shows either
@@ -58,7 +60,7 @@ class JsonScreen(_Screen):
         sys.stdout.buffer.write(line + b"\n")
 
 
-class Lines(_Screen):
+class TextLines(_Output):
     """Shows lines, in colours where standard output is a terminal that has some.
 
     NO_COLOR, which for rich means colours alone, means all styles here.
@@ -83,15 +85,15 @@ class Lines(_Screen):
         super().flush()
 
 
-class LineScreen(Lines):
+class TextOutput(TextLines):
     """Shows each event on a line."""
 
     def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002
         """Show an event."""
-        self.write(line(event.time, f"{event.epoch}-{event.sequence}", event))
+        self.write(format_change(event.time, f"{event.epoch}-{event.sequence}", event))
 
 
-def line(time: str, place: str, changed: Changed) -> Text:
+def format_change(time: str, place: str, changed: CategoryChange) -> Text:
     """Return the line that says when, where in history and how a category has `changed`."""
     return Text.assemble(
         (harmless(time), "dim"),
@@ -101,7 +103,7 @@ def line(time: str, place: str, changed: Changed) -> Text:
     )
 
 
-def _what(changed: Changed) -> str:
+def _what(changed: CategoryChange) -> str:
     """Return what happened to a category; `repr` leaves nothing in a name that steers."""
     if changed.before is not None:
         fields = zip(Category._fields, changed.before, changed.category, strict=True)
@@ -109,3 +111,12 @@ def _what(changed: Changed) -> str:
     if changed.type == "added":
         return f"{changed.category.local_name!r} below {changed.category.parent_id!r}"
     return repr(changed.category.local_name)
+
+
+@contextmanager
+def ignore_closed_stdout() -> Iterator[None]:
+    """End without an error when the reader of standard output closes it, as `head` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,10 +9,10 @@ from consumers.history.projection import History
 from consumers.mapping.projection import MapProjection
 from consumers.sql.database import Database
 from consumers.sql.mirror import Mirror
-from consumers.sql.projection import SqlCopy
+from consumers.sql.projection import VerifiableProjection
 from consumers.sql.tables import checkpoints
 
-KINDS: Final[Mapping[str, type[SqlCopy]]] = {
+KINDS: Final[Mapping[str, type[VerifiableProjection]]] = {
     each.kind: each for each in (Mirror, History, MapProjection)
 }
 

@@ -16,8 +16,8 @@ import structlog
 from consumers.contract import digest
 from consumers.contract.model import Category, Checkpoint, Rows
 from consumers.errors import CannotCompare, ElsewhereInHistory, NoState, StoreTaken
-from consumers.following.catalog_client import Stream
-from consumers.sql.projection import SqlCopy
+from consumers.following.catalog_client import CatalogClient
+from consumers.sql.projection import VerifiableProjection
 from plumbing.text import harmless
 
 log = structlog.get_logger(__name__)
@@ -47,8 +47,8 @@ class Verdict:
         return "different" if self.differences else "equal"
 
 
-async def verify(
-    stream: Stream, projection: SqlCopy, *, within: float = CATCH_UP_SECONDS
+async def verify_projection(
+    stream: CatalogClient, projection: VerifiableProjection, *, within: float = CATCH_UP_SECONDS
 ) -> Verdict:
     """Compare the copy of `projection` with the state, giving it `within` seconds to catch up.
 
@@ -78,29 +78,29 @@ async def verify(
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def repair(
-    stream: Stream,
-    projection: SqlCopy,
+async def repair_projection(
+    stream: CatalogClient,
+    projection: VerifiableProjection,
     found: Sequence[str],
     *,
     within: float = CATCH_UP_SECONDS,
 ) -> Verdict:
-    """Reset `projection`, of which `verify` has `found` these differences, and compare again.
+    """Reset `projection`, in which `found` are the differences, and compare again.
 
-    Raises what `verify` does.
+    Raises what `verify_projection` does.
     """
     for _ in range(REPAIRS):
         try:
             await _reset(stream, projection, within=within)
         except StoreTaken as error:
             log.warning("the copy was moved meanwhile, looking again", reason=str(error))
-        verdict = await verify(stream, projection, within=within)
+        verdict = await verify_projection(stream, projection, within=within)
         if not verdict.differences:
             return replace(verdict, differences=found, is_repaired=True)
     return verdict
 
 
-async def _reset(stream: Stream, projection: SqlCopy, *, within: float) -> None:
+async def _reset(stream: CatalogClient, projection: VerifiableProjection, *, within: float) -> None:
     """Reset `projection` from the state, once the two are at the same place or time is up.
 
     At the same place the checkpoint stays as it is, and a consumer that runs goes on from it. A
@@ -118,7 +118,7 @@ async def _reset(stream: Stream, projection: SqlCopy, *, within: float) -> None:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
-async def _read(projection: SqlCopy) -> tuple[Checkpoint, Rows]:
+async def _read(projection: VerifiableProjection) -> tuple[Checkpoint, Rows]:
     checkpoint, copy = await projection.read()
     if checkpoint is None:
         raise CannotCompare("the database has no checkpoint of it: has a consumer ever written it?")

@@ -14,13 +14,14 @@ from typing import Final
 from bench.peers.lists import must_be
 from bench.peers.meter import Meter
 from consumers.contract.model import Checkpoint, Event, Snapshot
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import START as STREAM_START
+from consumers.following.catalog_client import connect
 from consumers.following.projection import Projection
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
+from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 
-START: Final = Checkpoint("9f3c1a2b", 0, stream.START, "0" * 16)
+START: Final = Checkpoint("9f3c1a2b", 0, STREAM_START, "0" * 16)
 """Before the first of the events (`given.events`)."""
 WORK: Final = "batch, all checks"
 
@@ -58,8 +59,8 @@ async def _followed(server: Server, count: int) -> None:
     meter = Meter("category-consumer", ("category-publisher", "redis", "hiredis"))
     projection = Sequences(count)
     with meter.running():
-        async with stream.opened(server, "us", once=False) as events:
-            following = asyncio.create_task(keep(projection, Reader(events, "peer")))
+        async with connect(server, "us", once=False) as events:
+            following = asyncio.create_task(run_projection(projection, Reader(events, "peer")))
             complete = asyncio.create_task(projection.complete.wait())
             await asyncio.wait((following, complete), return_when=asyncio.FIRST_COMPLETED)
             if following.done():  # it never ends by itself

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from consumers.commands.options import check_name
-from consumers.commands.running import run
-from consumers.following import runner as keep
-from consumers.sql import database
+from consumers.following import runner
+from consumers.sql.database import open_database
 from consumers.sql.projection import SqlProjection
-from plumbing.cli.options import settings_of
+from plumbing.cli.options import run, settings_of, until_stopped
 from plumbing.config.settings import Settings, check_catalog_name
 
 
@@ -19,12 +18,13 @@ def follow(
     check_catalog_name(catalog)
     check_name(name)
     settings = settings_of(config)
-    run(_follow(kind, settings, catalog, to, name, once=once), once=once)
+    work = _follow(kind, settings, catalog, to, name, once=once)
+    run(work if once else until_stopped(work))
 
 
 async def _follow(
     kind: type[SqlProjection], settings: Settings, catalog: str, to: str, name: str, *, once: bool
 ) -> int:
-    async with database.opened(to) as store:
-        await keep.follow(kind(store, catalog), catalog, settings, name=name, once=once)
+    async with open_database(to) as store:
+        await runner.follow(kind(store, catalog), catalog, settings, name=name, once=once)
     return 0

@@ -9,14 +9,14 @@ import typer
 
 from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
-from consumers.commands.running import enough_is_enough
 from consumers.contract import history_point as moment
+from consumers.event_output import ignore_closed_stdout
 from consumers.history import reader as past
 from consumers.history.answers import show_changes, show_tree
 from consumers.history.output import JsonScreen, LineScreen, Screen
 from consumers.history.projection import History
 from consumers.history.reader import Past
-from consumers.sql import database
+from consumers.sql.database import open_database
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption
@@ -80,7 +80,7 @@ def history(
     if once or name is not None:
         raise ConfigError("--once, --name: not with --as-of or --between, which follow nothing")
     command.check_named(config)
-    with enough_is_enough():
+    with ignore_closed_stdout():
         command.run(_ask(question, catalog, to, JsonScreen() if json else LineScreen()))
 
 
@@ -97,7 +97,7 @@ def _question(as_of: str | None, between: tuple[str, str] | None) -> Question | 
 
 
 async def _ask(question: Question, catalog: str, to: str, screen: Screen) -> int:
-    async with database.opened(to, must_exist=True) as store:
+    async with open_database(to, must_exist=True) as store:
         summary = await question(await past.load(store, catalog), screen)
     screen.flush()
     sys.stderr.write(f"{catalog}: {summary}\n")

@@ -11,7 +11,7 @@ import typer
 
 from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
-from consumers.commands.running import enough_is_enough
+from consumers.event_output import ignore_closed_stdout
 from consumers.mapping import csv_table as sheet
 from consumers.mapping import output as show
 from consumers.mapping import own_categories as own
@@ -25,7 +25,7 @@ from consumers.mapping.service import Desk
 from consumers.mapping.sql_table import read_table
 from consumers.mapping.suggest import MIN_SCORE, Leaves
 from consumers.mapping.tree import SEPARATOR, Tree
-from consumers.sql import database
+from consumers.sql.database import open_database
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, UnusedConfigOption
@@ -90,7 +90,7 @@ def import_(
     given = own.own_categories(_sheet(file), columns, separator) if file is not None else None
 
     async def work() -> int:
-        async with database.opened(to, must_exist=given is None) as store:
+        async with open_database(to, must_exist=given is None) as store:
             owns = given
             if owns is None:
                 found = await read_table(store, table or "", columns)
@@ -297,7 +297,7 @@ def _check(catalog: str, config: Path | None) -> None:
 
 @asynccontextmanager
 async def _desk(to: str, catalog: str) -> AsyncIterator[Desk]:
-    async with database.opened(to, must_exist=True) as store:
+    async with open_database(to, must_exist=True) as store:
         yield Desk(store, catalog)
 
 
@@ -316,6 +316,6 @@ def _name(file: str) -> str:
 
 def _print(text: str) -> None:
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-    with enough_is_enough():
+    with ignore_closed_stdout():
         sys.stdout.write(text)
         sys.stdout.flush()

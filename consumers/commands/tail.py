@@ -6,17 +6,16 @@ from typing import Annotated, Final
 import typer
 
 from consumers.commands.options import OnceOption
-from consumers.commands.running import enough_is_enough, run
 from consumers.contract import history_point as moment
 from consumers.contract.event import TYPES
-from consumers.contract.history_point import Moment
+from consumers.contract.history_point import HistoryPoint
 from consumers.contract.model import EventType
-from consumers.event_output import JsonScreen, LineScreen
-from consumers.following import catalog_client as stream
-from consumers.tail import start as beginning
+from consumers.event_output import JsonOutput, TextOutput, ignore_closed_stdout
+from consumers.following.catalog_client import open_catalog
+from consumers.tail.start import start_of_last, start_since
 from consumers.tail.tail import Screen, Tail
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.cli.options import CatalogArgument, ConfigOption, run, settings_of, until_stopped
 from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError
 
@@ -77,9 +76,10 @@ def tail(
     start = (LINES if lines is None else lines) if since is None else moment.parse(since)
     chosen = _types(types or [])
     settings = settings_of(config)
-    screen = JsonScreen() if json else LineScreen()
-    with enough_is_enough():
-        run(_tail(settings, catalog, screen, chosen, start, once=once), once=once)
+    screen = JsonOutput() if json else TextOutput()
+    work = _tail(settings, catalog, screen, chosen, start, once=once)
+    with ignore_closed_stdout():
+        run(work if once else until_stopped(work))
 
 
 def _types(words: Collection[str]) -> Collection[EventType]:
@@ -96,14 +96,14 @@ async def _tail(
     catalog: str,
     screen: Screen,
     types: Collection[EventType],
-    start: Moment | int,
+    start: HistoryPoint | int,
     *,
     once: bool,
 ) -> int:
-    async with stream.found(settings, catalog, once=once) as events:
+    async with open_catalog(settings, catalog, once=once) as events:
         if isinstance(start, int):
-            offset = await beginning.last(events, start, types)
+            offset = await start_of_last(events, start, types)
         else:
-            offset = await beginning.since(events, start, screen.complain)
+            offset = await start_since(events, start, screen.warn)
         await Tail(events, screen, types, once=once).run(offset)
     return 0

@@ -10,15 +10,11 @@ import typer
 
 from consumers.commands.options import ToOption
 from consumers.errors import CannotCompare, ElsewhereInHistory
-from consumers.following import catalog_client as stream
-from consumers.following.catalog_client import Stream
+from consumers.following.catalog_client import CatalogClient, open_catalog
 from consumers.projection_kinds import KINDS, kept
-from consumers.sql import database
-from consumers.sql.database import Database
-from consumers.sql.projection import SqlCopy
-from consumers.verify import Verdict
-from consumers.verify import repair as mend
-from consumers.verify import verify as compare
+from consumers.sql.database import Database, open_database
+from consumers.sql.projection import VerifiableProjection
+from consumers.verify import Verdict, repair_projection, verify_projection
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
@@ -112,8 +108,8 @@ async def _verify(
 ) -> int:
     codes = set()
     async with (
-        database.opened(to, must_exist=True) as copy,
-        stream.found(settings, catalog, once=True) as events,
+        open_database(to, must_exist=True) as copy,
+        open_catalog(settings, catalog, once=True) as events,
     ):
         for kind in kinds or await _kept(copy, catalog):
             report = await _report(events, KINDS[kind](copy, catalog), is_repairing=is_repairing)
@@ -135,18 +131,20 @@ async def _kept(copy: Database, catalog: str) -> list[str]:
     )
 
 
-async def _report(events: Stream, projection: SqlCopy, *, is_repairing: bool) -> Report:
+async def _report(
+    events: CatalogClient, projection: VerifiableProjection, *, is_repairing: bool
+) -> Report:
     verdict, told = None, None
     try:
         try:
-            verdict = await compare(events, projection)
+            verdict = await verify_projection(events, projection)
             found = verdict.differences
         except ElsewhereInHistory as error:
             if not is_repairing:
                 raise
             found = [str(error)]
         if is_repairing and found:
-            verdict = await mend(events, projection, found)
+            verdict = await repair_projection(events, projection, found)
     except Error as error:
         told = str(error)
     return Report(projection.catalog, projection.kind, verdict, told)

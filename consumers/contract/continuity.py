@@ -12,20 +12,20 @@ from consumers.contract import digest
 from consumers.contract.model import Category, Checkpoint, Event
 
 
-class Followed(NamedTuple):
-    """How far `follow` came: the events that connect, and where they lead.
+class Continuity(NamedTuple):
+    """How far `check_continuity` came: the events that connect, and where they lead.
 
-    `break_` says why the event behind them does not connect; None if there is none behind.
+    `gap` says why the event behind them does not connect; None if there is none behind.
     """
 
     events: Sequence[Event]
     checkpoint: Checkpoint
-    break_: str | None
+    gap: str | None
 
 
-def follow(
+def check_continuity(
     checkpoint: Checkpoint, events: Sequence[Event], rows: Mapping[str, Category] | None
-) -> Followed:
+) -> Continuity:
     """Find the events that connect to `checkpoint`, one to the next.
 
     `rows` are the consumer's own of the categories that the events are about, as they are at
@@ -36,12 +36,12 @@ def follow(
     value = int(checkpoint.digest, 16)
     for index, event in enumerate(events):
         if event.epoch != epoch or event.sequence != sequence + 1:
-            break_ = f"event {_name(event)} does not follow {epoch}-{sequence}"
-            return _stopped(checkpoint, events, index, break_)
+            gap = f"event {_name(event)} does not follow {epoch}-{sequence}"
+            return _stopped(checkpoint, events, index, gap)
         value ^= _taken_out(event, own) ^ _put_in(event, own)
         if digest.text(value) != event.digest:
-            break_ = f"event {_name(event)} leads to digest {event.digest}, here it is "
-            return _stopped(checkpoint, events, index, break_ + digest.text(value))
+            gap = f"event {_name(event)} leads to digest {event.digest}, here it is "
+            return _stopped(checkpoint, events, index, gap + digest.text(value))
         sequence = event.sequence
     return _stopped(checkpoint, events, len(events), None)
 
@@ -64,10 +64,10 @@ def _put_in(event: Event, own: dict[str, int] | None) -> int:
 
 
 def _stopped(
-    checkpoint: Checkpoint, events: Sequence[Event], count: int, break_: str | None
-) -> Followed:
+    checkpoint: Checkpoint, events: Sequence[Event], count: int, gap: str | None
+) -> Continuity:
     connected = events[:count]
-    return Followed(connected, connected[-1].checkpoint if connected else checkpoint, break_)
+    return Continuity(connected, connected[-1].checkpoint if connected else checkpoint, gap)
 
 
 def _name(event: Event) -> str:

@@ -14,7 +14,7 @@ TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ].+)?", re.ASCII)
 """The form of RFC 3339; what Python reads beyond it has too many meanings."""
 
 
-class Place(NamedTuple):
+class EventRef(NamedTuple):
     """The event of `sequence`, in `epoch`; None is whichever epoch there is.
 
     `digest` is there if a whole event id was given: a failover may bring back the rest of it.
@@ -28,19 +28,19 @@ class Place(NamedTuple):
         return "-".join(str(part) for part in self if part is not None)
 
 
-Moment: TypeAlias = str | Place
+HistoryPoint: TypeAlias = str | EventRef
 """A time as events have it (RFC 3339, UTC, milliseconds: such texts sort), or a place."""
 
 
-def parse(text: str) -> Moment:
+def parse(text: str) -> HistoryPoint:
     """Return the moment that `text` names; ConfigError if it names none.
 
     A date is its beginning; what has no offset is UTC; digits alone are a sequence.
     """
     if SEQUENCE.fullmatch(text):
-        return Place(None, int(text))
+        return EventRef(None, int(text))
     if match := EVENT_ID.fullmatch(text):
-        return Place(match[1], int(match[2]), match[3])
+        return EventRef(match[1], int(match[2]), match[3])
     try:
         return _time(text)
     except (ValueError, OverflowError):

@@ -40,56 +40,59 @@ START: Final = "0-0"
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Timing:
     """How patiently one looks, in seconds."""
 
     block: float = 2.0
     """How long a read waits for events, and so how long a lost history can go unnoticed."""
-    answer: float = 10.0
+    reply: float = 10.0
     """What a small answer may take beyond that before the connection counts as lost."""
-    look: float = 0.5
+    check_meta: float = 0.5
     """Between two looks at `meta` where there is no state."""
-    look_hard: float = 10.0
+    check_rows: float = 10.0
     """Between two looks at damaged rows under the same `meta`: they may be many."""
 
 
-PACE: Final = Pace()
+TIMING: Final = Timing()
 
 
 @asynccontextmanager
-async def found(settings: Settings, catalog: str, *, once: bool) -> AsyncIterator["Stream"]:
+async def open_catalog(
+    settings: Settings, catalog: str, *, once: bool
+) -> AsyncIterator["CatalogClient"]:
     """Follow `catalog` in the Redis of `settings`.
 
     The embedded server is waited for, or with `once` started if need be (contract, 7).
     """
     async with (
         plumbing.redis.server.opened(settings, Stay.BORROW if once else Stay.WAIT) as server,
-        opened(server, catalog, once=once) as stream,
+        connect(server, catalog, once=once) as stream,
     ):
         yield stream
 
 
 @asynccontextmanager
-async def opened(
-    server: Server, catalog: str, *, once: bool, pace: Pace = PACE
-) -> AsyncIterator["Stream"]:
+async def connect(
+    server: Server, catalog: str, *, once: bool, timing: Timing = TIMING
+) -> AsyncIterator["CatalogClient"]:
     """Follow `catalog` on `server` for as long as the context lasts.
 
     With `once` an outage or a missing state is an error; without, it is waited for.
     """
     client = server.client()
-    quick = server.client(timeout=pace.block + pace.answer)
+    quick = server.client(timeout=timing.block + timing.reply)
     try:
-        yield Stream(catalog, server, client, quick, pace, once=once)
+        yield CatalogClient(catalog, server, client, quick, timing, once=once)
     finally:
         await client.aclose()
         await quick.aclose()
 
 
-class Stream:
-    """One catalog's events and state. Get one with `opened`.
+class CatalogClient:
+    """One catalog's events and state. Get one with `connect`.
 
-    `read`, `before` and `look` raise NoState where there is no state; `snapshot` and `last` wait
+    `read`, `entries_before` and `read_with_meta` raise NoState where there is no
+    state; `snapshot` and `last_entries` wait
     for it, or with `once` raise that too. All raise RedisError where Redis refuses, or with `once`
     cannot be reached.
     """
@@ -100,7 +103,7 @@ class Stream:
         server: Server,
         client: Client,
         quick: Client,
-        pace: Pace,
+        timing: Timing,
         *,
         once: bool,
     ) -> None:
@@ -110,7 +113,7 @@ class Stream:
         self._patience = Patience("redis", server.address, is_redis_passing, once=once)
         self._client = client
         self._quick = quick
-        self._pace = pace
+        self._timing = timing
         self._is_mute = False
         self._categories, self._meta, self._events, self._consumers = (
             f"catalog:{{{catalog}}}:{key}" for key in ("categories", "meta", "events", "consumers")
@@ -118,14 +121,14 @@ class Stream:
 
     async def read(self, offset: str, *, wait: bool) -> list[Entry]:
         """Return up to BATCH entries behind `offset`; `wait` a while for the first one, or not."""
-        block_ms = round(self._pace.block * 1000) if wait else None
+        block_ms = round(self._timing.block * 1000) if wait else None
 
         async def question() -> Any:
             return await self._quick.xread({self._events: offset}, BATCH, block_ms)
 
         return _entries_of_read(await self._ask(question))
 
-    async def look(self, offset: str) -> tuple[list[Entry], Meta]:
+    async def read_with_meta(self, offset: str) -> tuple[list[Entry], Meta]:
         """Return up to BATCH entries behind `offset`, and `meta` at the same moment."""
         read, meta = await self._at_once(
             self._quick,
@@ -134,7 +137,7 @@ class Stream:
         )
         return _entries_of_read(read), self._decode(meta)
 
-    async def last(self, count: int) -> tuple[list[Entry], Meta]:
+    async def last_entries(self, count: int) -> tuple[list[Entry], Meta]:
         """Return the last `count` (at least 1) entries, oldest first, and `meta` with them."""
 
         async def question() -> tuple[list[Entry], Meta]:
@@ -147,7 +150,7 @@ class Stream:
 
         return await self._when_there(question)
 
-    async def before(self, offset: str, count: int) -> list[Entry]:
+    async def entries_before(self, offset: str, count: int) -> list[Entry]:
         """Return the last `count` (at least 1) entries before `offset`, oldest first."""
 
         async def question() -> Any:
@@ -196,9 +199,9 @@ class Stream:
     async def _change(self, meta: Mapping[bytes, bytes] | None) -> None:
         """Wait until `meta` is another one, or long enough for another look at the rows."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._pace.look_hard):
+            async with asyncio.timeout(self._timing.check_rows):
                 while await self._is_still(meta):
-                    await asyncio.sleep(self._pace.look)
+                    await asyncio.sleep(self._timing.check_meta)
 
     async def _is_still(self, meta: Mapping[bytes, bytes] | None) -> bool:
         try:
@@ -206,7 +209,7 @@ class Stream:
         except NoState:
             return not meta  # no hash, and neither was there one before
 
-    async def publish(self, name: str, checkpoint: Checkpoint) -> bool:
+    async def publish_checkpoint(self, name: str, checkpoint: Checkpoint) -> bool:
         """Show how far consumer `name` is (contract, 2); return whether Redis let it."""
         value = {**checkpoint._asdict(), "updated_at": rfc3339(now())}
         try:

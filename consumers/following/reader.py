@@ -13,11 +13,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
-from consumers.contract import continuity as strict
+from consumers.contract.continuity import Continuity, check_continuity
 from consumers.contract.event import Entry, decode_all
 from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 from consumers.errors import NoState
-from consumers.following.catalog_client import Stream
+from consumers.following.catalog_client import CatalogClient
 from consumers.following.projection import Projection
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class Reset(NamedTuple):
     checkpoint: Checkpoint
     reason: str
 
-    async def do(self, projection: Projection) -> None:
+    async def apply_to(self, projection: Projection) -> None:
         """Let `projection` do this."""
         await projection.reset(self.snapshot, self.checkpoint)
 
@@ -46,7 +46,7 @@ class Apply(NamedTuple):
     events: Sequence[Event]
     checkpoint: Checkpoint
 
-    async def do(self, projection: Projection) -> None:
+    async def apply_to(self, projection: Projection) -> None:
         """Let `projection` do this."""
         await projection.apply(self.events, self.checkpoint)
 
@@ -61,7 +61,7 @@ async def no_rows(_ids: Collection[str]) -> None:
 class Reader:
     """Follows `stream`, and shows how far it is as consumer `name`."""
 
-    def __init__(self, stream: Stream, name: str, *, once: bool = False) -> None:
+    def __init__(self, stream: CatalogClient, name: str, *, once: bool = False) -> None:
         self.once = once
         self._stream = stream
         self._name = name
@@ -104,7 +104,7 @@ class Reader:
             entries = await self._stream.read(checkpoint.offset, wait=not self.once)
             if entries:
                 return entries, None
-            entries, meta = await self._stream.look(checkpoint.offset)
+            entries, meta = await self._stream.read_with_meta(checkpoint.offset)
         except NoState as error:
             return [], str(error)
         if not entries and meta.position != checkpoint.position:
@@ -113,12 +113,12 @@ class Reader:
 
     async def _connecting(
         self, checkpoint: Checkpoint, entries: list[Entry], rows: RowsOf
-    ) -> strict.Followed:
+    ) -> Continuity:
         """Return as many of `entries` as connect, where they lead, and why no further."""
         events, unreadable = decode_all(entries, self._stream.catalog)
         own = await rows({event.category.id for event in events})
-        followed = strict.follow(checkpoint, events, own)
-        return followed._replace(break_=followed.break_ or unreadable)
+        continuity = check_continuity(checkpoint, events, own)
+        return continuity._replace(gap=continuity.gap or unreadable)
 
     async def _was_reset(
         self, snapshot: Snapshot, checkpoint: Checkpoint, reason: str | None
@@ -129,4 +129,4 @@ class Reader:
         )
 
     async def _show(self, checkpoint: Checkpoint) -> None:
-        self._is_shown = await self._stream.publish(self._name, checkpoint)
+        self._is_shown = await self._stream.publish_checkpoint(self._name, checkpoint)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import structlog
 
 from consumers.errors import StoreAway
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import open_catalog
 from consumers.following.projection import Projection
 from consumers.following.reader import Reader
 from plumbing.config.settings import Settings
@@ -21,13 +21,13 @@ async def follow(
     """Keep `projection` in step with `catalog`, in the Redis of `settings`, as consumer `name`.
 
     Until cancelled; with `once` until caught up, and then an outage is an error, which otherwise
-    is waited for. Raises what `keep` does.
+    is waited for. Raises what `run_projection` does.
     """
-    async with stream.found(settings, catalog, once=once) as events:
-        await keep(projection, Reader(events, name, once=once))
+    async with open_catalog(settings, catalog, once=once) as events:
+        await run_projection(projection, Reader(events, name, once=once))
 
 
-async def keep(projection: Projection, reader: Reader) -> None:
+async def run_projection(projection: Projection, reader: Reader) -> None:
     """Do step by step what `reader` says, until cancelled or, with `once`, caught up.
 
     While the store of `projection` is away it is waited for, but not with `once`. Whether the last
@@ -42,7 +42,7 @@ async def keep(projection: Projection, reader: Reader) -> None:
         try:
             async with aclosing(reader.steps(checkpoint, projection.rows)) as steps:
                 async for step in steps:
-                    await step.do(projection)
+                    await step.apply_to(projection)
                     wait = FIRST_WAIT
         except StoreAway as error:
             if reader.once:

@@ -1,6 +1,6 @@
 """Answers what people ask of the record, and says which moments of it were meant."""
 
-from consumers.contract.history_point import Moment
+from consumers.contract.history_point import HistoryPoint
 from consumers.history.moments import find
 from consumers.history.output import Screen
 from consumers.history.query import changes, tree
@@ -9,7 +9,7 @@ from consumers.history.store import Resync
 from plumbing.errors import ConfigError
 
 
-async def show_tree(past: Past, screen: Screen, moment: Moment) -> str:
+async def show_tree(past: Past, screen: Screen, moment: HistoryPoint) -> str:
     """Show the tree as of `moment`, and return a line about it; NotRecorded as of `find`."""
     mark = await find(past, moment)
     rows = await tree(past, mark)
@@ -17,7 +17,7 @@ async def show_tree(past: Past, screen: Screen, moment: Moment) -> str:
     return f"{len(rows)} categories as of {past.told(mark)}"
 
 
-async def show_changes(past: Past, screen: Screen, after: Moment, until: Moment) -> str:
+async def show_changes(past: Past, screen: Screen, after: HistoryPoint, until: HistoryPoint) -> str:
     """Show what changed behind `after`, up to `until`, and return a line about it.
 
     Raises NotRecorded as of `find`, and ConfigError if `after` is the later one.

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement
 
-from consumers.contract.history_point import Moment, Place
+from consumers.contract.history_point import EventRef, HistoryPoint
 from consumers.errors import NotRecorded
 from consumers.history.reader import Past
 from consumers.history.store import Resync
@@ -16,14 +16,14 @@ MOST_TOLD: Final = 3
 """How many stretches of sequences a message names: the newest."""
 
 
-async def find(past: Past, moment: Moment) -> Mark:
+async def find(past: Past, moment: HistoryPoint) -> Mark:
     """Return the last mark that is not after `moment`.
 
     Of a place that came more than once, as after a failover, or in several epochs where none is
     given, the newest is meant. Raises NotRecorded for what is before the record, or in none of
     its stretches of sequences; a time behind its end is its end.
     """
-    if isinstance(moment, Place):
+    if isinstance(moment, EventRef):
         return await _of_place(past, moment)
     return await _of_time(past, moment)
 
@@ -37,7 +37,7 @@ async def _of_time(past: Past, time: str) -> Mark:
     return await _newest(past, before[-1], lambda mark: mark.at <= time)
 
 
-async def _of_place(past: Past, place: Place) -> Mark:
+async def _of_place(past: Past, place: EventRef) -> Mark:
     for resync in reversed(past.resyncs):
         if _may_have(resync, place):
             mark = await _newest(past, resync, lambda mark: mark.sequence <= place.sequence)
@@ -47,7 +47,7 @@ async def _of_place(past: Past, place: Place) -> Mark:
     raise NotRecorded(f"{place} is not in the record of this catalog: {_told(past.resyncs)}")
 
 
-def _may_have(resync: Resync, place: Place) -> bool:
+def _may_have(resync: Resync, place: EventRef) -> bool:
     in_its_stretch = resync.first_sequence <= place.sequence <= resync.last_sequence
     return in_its_stretch and place.epoch in {None, resync.epoch}
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from consumers.contract.event import ROOT
 from consumers.contract.model import Category, Rows
-from consumers.event_output import Lines, line
+from consumers.event_output import TextLines, format_change
 from consumers.history.query import Change
 from consumers.history.store import Resync
 from plumbing.text import harmless
@@ -61,7 +61,7 @@ class JsonScreen:
         sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
 
 
-class LineScreen(Lines):
+class LineScreen(TextLines):
     """Shows a line a category, with its path, or a line a change."""
 
     def tree(self, rows: Rows) -> None:
@@ -78,7 +78,7 @@ class LineScreen(Lines):
         else:
             event = what.mark.event
             place = event.rpartition("-")[0] if event else f"resync {what.mark.resync}"
-            self.write(line(what.mark.at, place, what))
+            self.write(format_change(what.mark.at, place, what))
 
 
 def _of_resync(resync: Resync) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from consumers.history.store import Record, Resync
 from consumers.history.tables import category_history, history_resyncs
 from consumers.history.versions import Mark
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlCopy
+from consumers.sql.projection import VerifiableProjection
 
 log = structlog.get_logger(__name__)
 
 
-class History(SqlCopy):
+class History(VerifiableProjection):
     """The projection that forgets nothing: its rows are the versions that are valid now."""
 
     kind: ClassVar = "history"

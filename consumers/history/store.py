@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.contract.model import Category, Checkpoint
 from consumers.history.tables import BEGIN, CATEGORY, END, category_history, history_resyncs
 from consumers.history.versions import Counts, Mark, Version
-from consumers.sql.among import among
-from consumers.sql.rows import upsert
+from consumers.sql.rows import in_ids, upsert
 
 
 class Resync(NamedTuple):
@@ -80,7 +79,7 @@ class Record:
         """Return the versions of `ids` that are valid now; of None all."""
         query = self.versions(*CATEGORY, *BEGIN).where(END.at.is_(None))
         if ids is not None:
-            query = query.where(among(category_history.c.id, ids, connection.dialect))
+            query = query.where(in_ids(category_history.c.id, ids, connection.dialect))
         rows = await connection.execute(query)
         return [Version(Category(*row[:4]), Mark(*row[4:])) for row in rows]
 

@@ -5,8 +5,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
 
 from consumers.contract.model import Category
-from consumers.sql.tables import ID, NAME, metadata
-from consumers.sql.types import Exact
+from consumers.sql.tables import ID, NAME, ExactText, metadata
 
 TIME: Final = 24
 """Characters of a time (contract, 2)."""
@@ -16,17 +15,17 @@ POSITION: Final = 46
 category_history: Final = Table(
     "category_history",
     metadata,
-    Column("catalog", Exact(NAME), primary_key=True),
-    Column("id", Exact(ID), primary_key=True),
-    Column("parent_id", Exact(ID), nullable=False),
-    Column("local_name", Exact(), nullable=False),
+    Column("catalog", ExactText(NAME), primary_key=True),
+    Column("id", ExactText(ID), primary_key=True),
+    Column("parent_id", ExactText(ID), nullable=False),
+    Column("local_name", ExactText(), nullable=False),
     Column("is_leaf", Boolean, nullable=False),
-    Column("valid_from", Exact(TIME), nullable=False),
-    Column("valid_from_event", Exact(POSITION)),
+    Column("valid_from", ExactText(TIME), nullable=False),
+    Column("valid_from_event", ExactText(POSITION)),
     Column("valid_from_resync", BigInteger, primary_key=True),
     Column("valid_from_sequence", BigInteger, primary_key=True),
-    Column("valid_to", Exact(TIME)),
-    Column("valid_to_event", Exact(POSITION)),
+    Column("valid_to", ExactText(TIME)),
+    Column("valid_to_event", ExactText(POSITION)),
     Column("valid_to_resync", BigInteger),
     Column("valid_to_sequence", BigInteger),
 )
@@ -65,18 +64,18 @@ Index("category_history_by_last_place", _CATALOG, END.resync, END.sequence)
 history_resyncs: Final = Table(
     "history_resyncs",
     metadata,
-    Column("catalog", Exact(NAME), primary_key=True),
+    Column("catalog", ExactText(NAME), primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("resynced_at", Exact(TIME), nullable=False),
-    Column("from_position", Exact(POSITION)),
-    Column("to_position", Exact(POSITION), nullable=False),
+    Column("resynced_at", ExactText(TIME), nullable=False),
+    Column("from_position", ExactText(POSITION)),
+    Column("to_position", ExactText(POSITION), nullable=False),
     Column("added", Integer, nullable=False),
     Column("updated", Integer, nullable=False),
     Column("removed", Integer, nullable=False),
-    Column("epoch", Exact(8), nullable=False),
+    Column("epoch", ExactText(8), nullable=False),
     Column("first_sequence", BigInteger, nullable=False),
     Column("last_sequence", BigInteger, nullable=False),
-    Column("last_position", Exact(POSITION), nullable=False),
-    Column("last_at", Exact(TIME), nullable=False),
+    Column("last_position", ExactText(POSITION), nullable=False),
+    Column("last_at", ExactText(TIME), nullable=False),
 )
 """The resyncs, and how far events have led behind each: its columns are a Resync's fields."""

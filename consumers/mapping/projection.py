@@ -17,11 +17,11 @@ from consumers.mapping.model import Mapping
 from consumers.mapping.store import MappingsTable
 from consumers.mapping.tables import map_categories, mappings
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlCopy
+from consumers.sql.projection import VerifiableProjection
 from consumers.sql.rows import RowsTable
 
 
-class MapProjection(SqlCopy):
+class MapProjection(VerifiableProjection):
     """Writes the states of mappings, and nothing else in them.
 
     A user's command takes the checkpoint's row first, as this does: so none comes between the
@@ -59,7 +59,7 @@ class MapProjection(SqlCopy):
         checkpoint: Checkpoint,  # noqa: ARG002
     ) -> None:
         """Have the rows as `events` leave them, and judge the mappings that they are about."""
-        await self._rows.follow(connection, events)
+        await self._rows.apply_events(connection, events)
         about: dict[str, list[Event]] = defaultdict(list)
         for event in events:
             about[event.category.id].append(event)

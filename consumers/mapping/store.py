@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.mapping.model import Decision, Mapping, Mappings, Own, Status
 from consumers.mapping.tables import mappings
-from consumers.sql.among import among
+from consumers.sql.rows import in_ids
 
 OWN: Final = ("own_name", "own_path")
 DECISION: Final = (
@@ -41,7 +41,7 @@ class MappingsTable:
         """Return the mappings that are linked with the categories `ids`, or of None with any."""
         query = select(*FIELDS).where(self._is_ours, mappings.c.category_id.is_not(None))
         if ids is not None:
-            query = query.where(among(mappings.c.category_id, ids, connection.dialect))
+            query = query.where(in_ids(mappings.c.category_id, ids, connection.dialect))
         return [_mapping(row) for row in await connection.execute(query)]
 
     async def add(self, connection: AsyncConnection, new: Iterable[Mapping]) -> None:

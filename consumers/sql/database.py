@@ -32,7 +32,7 @@ EXAMPLE: Final = "sqlite:///categories.db"
 
 
 class Database:
-    """A database that is open. Get one with `opened`; `address` is fit for messages."""
+    """A database that is open. Get one with `open_database`; `address` is fit for messages."""
 
     def __init__(self, engine: AsyncEngine, backend: Backend, address: str) -> None:
         self._engine = engine
@@ -98,7 +98,7 @@ def _foreign(connection: Connection, tables: Sequence[Table]) -> str | None:
 
 
 @asynccontextmanager
-async def opened(text: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
+async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
     """Open the database of URL `text`: a file is created if need be, or with `must_exist` not.
 
     A server is not asked before the first transaction. Raises ConfigError if the URL cannot be

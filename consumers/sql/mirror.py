@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 from consumers.sql.database import Database
-from consumers.sql.projection import SqlCopy
+from consumers.sql.projection import VerifiableProjection
 from consumers.sql.rows import RowsTable
 from consumers.sql.tables import categories, category_breadcrumbs, category_paths
 
 
-class Mirror(SqlCopy):
+class Mirror(VerifiableProjection):
     """The projection that has exactly the rows of the state."""
 
     kind: ClassVar = "mirror"
@@ -44,4 +44,4 @@ class Mirror(SqlCopy):
         checkpoint: Checkpoint,  # noqa: ARG002
     ) -> None:
         """Have the rows as `events` leave them."""
-        await self._rows.follow(connection, events)
+        await self._rows.apply_events(connection, events)

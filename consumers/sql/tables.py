@@ -10,17 +10,19 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Index,
     MetaData,
     Select,
     Table,
+    Text,
     and_,
     literal,
     select,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.ddl import CreateView
-
-from consumers.sql.types import Exact
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata: Final = MetaData()
 
@@ -30,15 +32,38 @@ ID: Final = 255
 """Characters of an id at most, in MySQL; TikTok's have 19 digits at most."""
 
 
+class ExactText(TypeDecorator[str]):
+    """Text that is compared byte by byte, trailing blanks included, in every database.
+
+    `length`, in characters, matters only to MySQL, which indexes no text longer than 3 kB.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__()
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Name a collation where text would be compared without case, or without blanks."""
+        if dialect.name != "mysql":
+            return dialect.type_descriptor(Text())
+        collation = "utf8mb4_nopad_bin" if dialect.is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
+        if self.length:
+            return mysql.VARCHAR(self.length, charset="utf8mb4", collation=collation)
+        return mysql.MEDIUMTEXT(charset="utf8mb4", collation=collation)
+
+
 def rows_table(name: str) -> Table:
     """Return a new table that can hold the rows of catalogs, as `categories` does."""
     table = Table(
         name,
         metadata,
-        Column("catalog", Exact(NAME), primary_key=True),
-        Column("id", Exact(ID), primary_key=True),
-        Column("parent_id", Exact(ID), nullable=False),
-        Column("local_name", Exact(), nullable=False),
+        Column("catalog", ExactText(NAME), primary_key=True),
+        Column("id", ExactText(ID), primary_key=True),
+        Column("parent_id", ExactText(ID), nullable=False),
+        Column("local_name", ExactText(), nullable=False),
         Column("is_leaf", Boolean, nullable=False),
     )
     # Without it SQLite reads the whole table once for each row of category_paths.
@@ -57,13 +82,13 @@ Index(
 checkpoints: Final = Table(
     "checkpoints",
     metadata,
-    Column("projection", Exact(63), primary_key=True),
-    Column("catalog", Exact(NAME), primary_key=True),
-    Column("epoch", Exact(8), nullable=False),
+    Column("projection", ExactText(63), primary_key=True),
+    Column("catalog", ExactText(NAME), primary_key=True),
+    Column("epoch", ExactText(8), nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("stream_offset", Exact(63), nullable=False),
-    Column("digest", Exact(16), nullable=False),
-    Column("updated_at", Exact(24), nullable=False),  # RFC 3339
+    Column("stream_offset", ExactText(63), nullable=False),
+    Column("digest", ExactText(16), nullable=False),
+    Column("updated_at", ExactText(24), nullable=False),  # RFC 3339
 )
 
 

@@ -8,12 +8,12 @@ on behind it; so also among events of types that are not shown.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from consumers.contract import continuity as strict
+from consumers.contract.continuity import check_continuity
 from consumers.contract.event import Entry, decode
 from consumers.contract.model import Checkpoint, Event, EventType
 from consumers.contract.snapshot import Meta
 from consumers.errors import BadEntry, NoState
-from consumers.following.catalog_client import START, Stream
+from consumers.following.catalog_client import START, CatalogClient
 
 
 class Screen(Protocol):
@@ -22,7 +22,7 @@ class Screen(Protocol):
     def show(self, entry: Entry, event: Event) -> None:
         """Show an event."""
 
-    def complain(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Tell, beside the events, what is wrong with them."""
 
     def flush(self) -> None:
@@ -33,7 +33,7 @@ class Tail:
     """Follows `stream` and shows its events of `types` on `screen`."""
 
     def __init__(
-        self, stream: Stream, screen: Screen, types: Collection[EventType], *, once: bool
+        self, stream: CatalogClient, screen: Screen, types: Collection[EventType], *, once: bool
     ) -> None:
         self._stream = stream
         self._screen = screen
@@ -59,12 +59,12 @@ class Tail:
             entries = await self._stream.read(self._offset, wait=not self._once)
             if entries:
                 return entries
-            entries, meta = await self._stream.look(self._offset)
+            entries, meta = await self._stream.read_with_meta(self._offset)
             if not entries:
                 await self._check(meta)
         except NoState as error:
-            self._screen.complain(str(error))
-            self._go_to(*await self._stream.last(1))
+            self._screen.warn(str(error))
+            self._go_to(*await self._stream.last_entries(1))
             return []
         return entries
 
@@ -73,7 +73,7 @@ class Tail:
         if self._at is None:
             self._at = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
         elif self._at.position != meta.position:
-            self._go_to(*await self._stream.last(1))
+            self._go_to(*await self._stream.last_entries(1))
 
     def _show(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -81,11 +81,11 @@ class Tail:
             try:
                 event = decode(entry, self._stream.catalog)
             except BadEntry as error:
-                self._screen.complain(str(error))
+                self._screen.warn(str(error))
                 continue
-            break_ = strict.follow(self._at, [event], None).break_ if self._at else None
-            if break_ is not None:
-                self._screen.complain(f"the history breaks: {break_}")
+            gap = check_continuity(self._at, [event], None).gap if self._at else None
+            if gap is not None:
+                self._screen.warn(f"the history breaks: {gap}")
             if event.type in self._types:
                 self._screen.show(entry, event)
             self._at = event.checkpoint
@@ -94,7 +94,7 @@ class Tail:
     def _go_to(self, entries: Sequence[Entry], meta: Meta) -> None:
         """Stand where the state is, behind the stream's last entry."""
         if self._at is not None and self._at.position != meta.position:
-            self._screen.complain(
+            self._screen.warn(
                 f"the history breaks: no event leads from {self._at.position} to {meta.position}"
             )
         self._offset = entries[-1].offset if entries else meta.offset

@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 
 from consumers.contract.model import position
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
-from consumers.sql import database
-from consumers.sql.projection import SqlCopy
+from consumers.following.runner import run_projection
+from consumers.sql.database import open_database
+from consumers.sql.projection import VerifiableProjection
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import QUICK
 from tests.consumers.pretend_publisher import PretendPublisher, Row, Tree
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
 class Subject:
     """Names a projection, where its current rows stand, and what runs it. Tests derive from it."""
 
-    projection: ClassVar[type[SqlCopy]]
+    projection: ClassVar[type[VerifiableProjection]]
     table: ClassVar[str]
     current: ClassVar[str] = "TRUE"
     """Which rows of `table` are current."""
@@ -78,9 +78,11 @@ class Kept:
         self._catalog = catalog
 
     @asynccontextmanager
-    async def opened(self, kind: type[SqlCopy] | None = None) -> AsyncIterator[SqlCopy]:
+    async def opened(
+        self, kind: type[VerifiableProjection] | None = None
+    ) -> AsyncIterator[VerifiableProjection]:
         """Open the projection, or a `kind` of it, as it would be at a new start."""
-        async with database.opened(self.url) as store:
+        async with open_database(self.url) as store:
             yield (kind or self.projection)(store, self._catalog)
 
     @asynccontextmanager
@@ -98,10 +100,10 @@ class Kept:
         """Give the task that lets the projection follow the catalog, until it ends."""
         async with (
             self.opened() as projection,
-            stream.opened(self._server, self._catalog, once=False, pace=QUICK) as events,
+            connect(self._server, self._catalog, once=False, timing=QUICK) as events,
         ):
             reader = Reader(events, projection.kind)
-            task = asyncio.create_task(keep(projection, reader))
+            task = asyncio.create_task(run_projection(projection, reader))
             try:
                 yield task
             finally:
@@ -112,11 +114,11 @@ class Kept:
         """Do what `--once` does."""
         async with self.opened() as projection, self.opened_stream() as events:
             reader = Reader(events, projection.kind, once=True)
-            await keep(projection, reader)
+            await run_projection(projection, reader)
 
-    def opened_stream(self) -> contextlib.AbstractAsyncContextManager[stream.Stream]:
+    def opened_stream(self) -> contextlib.AbstractAsyncContextManager[CatalogClient]:
         """Open the catalog's stream for who does not wait."""
-        return stream.opened(self._server, self._catalog, once=True)
+        return connect(self._server, self._catalog, once=True)
 
     async def seen(self) -> Seen | None:
         """Return what the tables hold, by one statement and without code of ours; None if none."""

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consumers.contract.model import Checkpoint, Event, Snapshot
 from consumers.errors import StoreTaken
 from consumers.following.reader import Apply, Reader
-from consumers.sql.projection import SqlCopy
+from consumers.sql.projection import VerifiableProjection
 from plumbing.redis.server import Server
 from tests.conformance.logs import saying
 from tests.conformance.projection_under_test import Kept, Seen, Subject
@@ -93,7 +93,7 @@ class InAStore(Subject):
             steps = Reader(events, "short-lived").steps(await projection.load(), projection.rows)
             async with contextlib.aclosing(steps):
                 step = await anext(steps)
-                await step.do(projection)
+                await step.apply_to(projection)
         assert isinstance(step, Apply)
         return step
 
@@ -128,13 +128,15 @@ class InAStore(Subject):
         await kept.catch_up()
         await kept.equal(publisher)
 
-    async def _cancelled(self, kept: Kept, projection: SqlCopy, moment: Awaitable[object]) -> None:
+    async def _cancelled(
+        self, kept: Kept, projection: VerifiableProjection, moment: Awaitable[object]
+    ) -> None:
         """Begin the next step, and cancel it at `moment`."""
         async with kept.opened_stream() as events:
             steps = Reader(events, "cancelled").steps(await projection.load(), projection.rows)
             async with contextlib.aclosing(steps):
                 step = await anext(steps)
-                doing = asyncio.create_task(step.do(projection))
+                doing = asyncio.create_task(step.apply_to(projection))
                 await moment
                 doing.cancel()
                 await asyncio.wait([doing])
@@ -189,7 +191,7 @@ async def pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-def hanging(kind: type[SqlCopy]) -> type[SqlCopy]:
+def hanging(kind: type[VerifiableProjection]) -> type[VerifiableProjection]:
     """Return a kind that writes all and then never gets to the commit."""
 
     class Hanging(kind):  # type: ignore[valid-type,misc]

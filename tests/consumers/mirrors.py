@@ -6,42 +6,41 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
-from consumers.following import catalog_client as stream
-from consumers.following.catalog_client import Pace
+from consumers.following.catalog_client import Timing, connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
+from consumers.following.runner import run_projection
 from consumers.projection_kinds import KINDS
-from consumers.sql import database
+from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
 from tests.consumers.pretend_publisher import PretendPublisher, Tree
 from tests.support.waiting import eventually
 
-QUICK = Pace(block=0.02, answer=0.5, look=0.01, look_hard=0.05)
+QUICK = Timing(block=0.02, reply=0.5, check_meta=0.01, check_rows=0.05)
 
 
 async def copy_once(server: Server, to: str, catalog: str = "us") -> None:
     """Do what `mirror --once` does."""
     async with (
         opened_mirror(to, catalog) as mirror,
-        stream.opened(server, catalog, once=True) as events,
+        connect(server, catalog, once=True) as events,
     ):
-        await keep(mirror, Reader(events, "mirror", once=True))
+        await run_projection(mirror, Reader(events, "mirror", once=True))
 
 
 async def build(server: Server, to: str, kind: str = "mirror") -> None:
     """Do what the consumer of the projection `kind` does with `--once`."""
     async with (
-        database.opened(to) as opened,
-        stream.opened(server, "us", once=True) as events,
+        open_database(to) as opened,
+        connect(server, "us", once=True) as events,
     ):
-        await keep(KINDS[kind](opened, "us"), Reader(events, kind, once=True))
+        await run_projection(KINDS[kind](opened, "us"), Reader(events, kind, once=True))
 
 
 @asynccontextmanager
 async def opened_mirror(to: str, catalog: str = "us") -> AsyncIterator[Mirror]:
     """Open the copy of `catalog` in database `to`."""
-    async with database.opened(to) as opened:
+    async with open_database(to) as opened:
         yield Mirror(opened, catalog)
 
 
@@ -52,9 +51,9 @@ async def copying(
     """Have a mirror running, and give its task."""
     async with (
         opened_mirror(to, catalog) as mirror,
-        stream.opened(server, catalog, once=False, pace=QUICK) as events,
+        connect(server, catalog, once=False, timing=QUICK) as events,
     ):
-        task = asyncio.create_task(keep(mirror, Reader(events, "mirror")))
+        task = asyncio.create_task(run_projection(mirror, Reader(events, "mirror")))
         try:
             yield task
         finally:

@@ -6,10 +6,10 @@ import json
 import pytest
 
 from consumers.errors import CannotCompare, NoState
-from consumers.following import catalog_client as stream
-from consumers.sql import database
+from consumers.following.catalog_client import connect
+from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
-from consumers.verify import Verdict, verify
+from consumers.verify import Verdict, verify_projection
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import copy_once, execute
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
@@ -20,10 +20,10 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 async def verified(server: Server, to: str, within: float = 0.0) -> Verdict:
     """Do what `verify` does."""
     async with (
-        database.opened(to, must_exist=True) as copy,
-        stream.opened(server, "us", once=True) as events,
+        open_database(to, must_exist=True) as copy,
+        connect(server, "us", once=True) as events,
     ):
-        return await verify(events, Mirror(copy, "us"), within=within)
+        return await verify_projection(events, Mirror(copy, "us"), within=within)
 
 
 async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> None:

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from consumers.errors import ElsewhereInHistory, NoState, StoreTaken
-from consumers.following import catalog_client as stream
-from consumers.following.catalog_client import Stream
+from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
+from consumers.following.runner import run_projection
 from consumers.projection_kinds import KINDS, kept
-from consumers.sql import database
-from consumers.sql.projection import SqlCopy
-from consumers.verify import Verdict, repair, verify
+from consumers.sql.database import open_database
+from consumers.sql.projection import VerifiableProjection
+from consumers.verify import Verdict, repair_projection, verify_projection
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import QUICK, build
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
@@ -41,11 +40,11 @@ async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
 @asynccontextmanager
 async def opened(
     server: Server, to: str, kind: str = "mirror", *, once: bool = True
-) -> AsyncIterator[tuple[Stream, SqlCopy]]:
+) -> AsyncIterator[tuple[CatalogClient, VerifiableProjection]]:
     """Open the projection `kind` of catalog us in `to`, and the catalog's stream."""
     async with (
-        database.opened(to) as store,
-        stream.opened(server, "us", once=once, pace=QUICK) as events,
+        open_database(to) as store,
+        connect(server, "us", once=once, timing=QUICK) as events,
     ):
         yield events, KINDS[kind](store, "us")
 
@@ -54,7 +53,7 @@ async def opened(
 async def building(server: Server, to: str) -> AsyncIterator[asyncio.Task[None]]:
     """Have a mirror running, and give its task."""
     async with opened(server, to, once=False) as (events, projection):
-        task = asyncio.create_task(keep(projection, Reader(events, "mirror")))
+        task = asyncio.create_task(run_projection(projection, Reader(events, "mirror")))
         try:
             yield task
         finally:
@@ -66,14 +65,14 @@ async def building(server: Server, to: str) -> AsyncIterator[asyncio.Task[None]]
 async def verified(server: Server, to: str, kind: str = "mirror") -> Verdict:
     """Do what `verify` does."""
     async with opened(server, to, kind) as (events, projection):
-        return await verify(events, projection, within=5)
+        return await verify_projection(events, projection, within=5)
 
 
 async def repaired(server: Server, to: str, kind: str = "mirror", within: float = 0.0) -> Verdict:
     """Do what `verify --repair` does with what differs."""
     found = ["a difference"]
     async with opened(server, to, kind) as (events, projection):
-        return await repair(events, projection, found, within=within)
+        return await repair_projection(events, projection, found, within=within)
 
 
 def mended(publisher: PretendPublisher) -> Verdict:
@@ -187,7 +186,7 @@ async def test_another_history_at_the_same_place(
 class Meanwhile:
     """A stream on which a consumer moves the copy right after the state was read."""
 
-    def __init__(self, real: Stream, server: Server, to: str) -> None:
+    def __init__(self, real: CatalogClient, server: Server, to: str) -> None:
         self._real = real
         self._server = server
         self._to = to
@@ -215,7 +214,7 @@ async def test_a_consumer_that_moves_the_copy_meanwhile(
     await execute(database_url, DAMAGE["mirror"])
     async with opened(real_server, database_url) as (events, projection):
         meanwhile: Any = Meanwhile(events, real_server, database_url)
-        verdict = await repair(meanwhile, projection, ["a difference"], within=0)
+        verdict = await repair_projection(meanwhile, projection, ["a difference"], within=0)
     assert verdict == mended(publisher)
     assert meanwhile.times == 2
 
@@ -242,7 +241,7 @@ async def test_what_a_database_keeps(
     await publisher.commit(tree(HOME))
     for kind in ("history", "mirror"):
         await build(real_server, database_url, kind)
-    async with database.opened(database_url) as store:
+    async with open_database(database_url) as store:
         assert await kept(store, "us") == ["history", "mirror"]
         assert await kept(store, "uk") == []
 
@@ -256,5 +255,5 @@ async def test_a_copy_that_is_elsewhere_in_history(
     await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
     async with opened(real_server, database_url) as (events, projection):
         with pytest.raises(ElsewhereInHistory, match="does its consumer run"):
-            await verify(events, projection, within=0)
+            await verify_projection(events, projection, within=0)
     assert await repaired(real_server, database_url) == mended(publisher)

@@ -7,15 +7,15 @@ from typing import Any, TypeAlias
 import orjson
 import pytest
 
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
+from consumers.following.runner import run_projection
 from consumers.mapping.linking import Wish
 from consumers.mapping.model import Own, Status
 from consumers.mapping.output import export_json
 from consumers.mapping.projection import MapProjection
 from consumers.mapping.service import Desk
-from consumers.sql import database
+from consumers.sql.database import open_database
 from plumbing.redis.server import Server
 from tests.support.processes import PUBLISHER, call
 from tests.support.valkey import Valkey
@@ -43,22 +43,22 @@ class Story:
         assert done.returncode == 0, done.stderr
         server = Server(self.valkey.url)
         async with (
-            database.opened(self.to) as opened,
-            stream.opened(server, "us", once=True) as events,
+            open_database(self.to) as opened,
+            connect(server, "us", once=True) as events,
         ):
-            await keep(MapProjection(opened, "us"), Reader(events, "map", once=True))
+            await run_projection(MapProjection(opened, "us"), Reader(events, "map", once=True))
         return {row["id"]: row for row in orjson.loads(content)}
 
     async def map_all(self, ids: list[str]) -> None:
         """Import and link an own category for each of `ids`."""
-        async with database.opened(self.to) as opened:
+        async with open_database(self.to) as opened:
             desk = Desk(opened, "us")
             await desk.bring([Own(f"own-{id_}", "Own", "Own") for id_ in ids])
             await desk.link([Wish(f"own-{id_}", id_) for id_ in ids])
 
     async def told(self) -> dict[str, Status]:
         """Return, by category, how each mapping stands that is not valid."""
-        async with database.opened(self.to) as opened:
+        async with open_database(self.to) as opened:
             atlas = await Desk(opened, "us").look()
         found = atlas.mappings.values()
         assert orjson.loads(export_json(list(found)[:3], atlas))

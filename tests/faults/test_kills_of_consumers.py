@@ -14,10 +14,10 @@ from typing import Final, Literal, TypeAlias, get_args
 import pytest
 
 from consumers import projection_kinds as projections
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
-from consumers.sql import database
+from consumers.following.runner import run_projection
+from consumers.sql.database import open_database
 from plumbing.redis.server import Server
 from tests.faults import backup
 from tests.faults.backup import Backup
@@ -167,11 +167,11 @@ class Stage:
     async def _catch_up(self) -> None:
         """Do what `--once` does, here: that is only the beginning."""
         async with (
-            database.opened(self.copy.url) as store,
-            stream.opened(Server(self.world.consumer_redis), "us", once=True) as events,
+            open_database(self.copy.url) as store,
+            connect(Server(self.world.consumer_redis), "us", once=True) as events,
         ):
             projection = projections.KINDS[self.kind.name](store, "us")
-            await keep(projection, Reader(events, self.kind.name, once=True))
+            await run_projection(projection, Reader(events, self.kind.name, once=True))
 
     async def _new(self) -> str:
         if self.engine:

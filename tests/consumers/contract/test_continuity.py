@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.contract import digest
-from consumers.contract.continuity import follow
+from consumers.contract.continuity import check_continuity
 from consumers.contract.model import Category, Checkpoint, Event
 from tests.consumers.trees import BEGIN, histories, small_history
 
@@ -30,8 +30,8 @@ def test_a_history_connects_from_anywhere(events: list[Event], data: st.DataObje
     done = data.draw(st.integers(0, len(events)))
     checkpoint = events[done - 1].checkpoint if done else BEGIN
     for rows in (applied(events[:done]), None):
-        followed = follow(checkpoint, events[done:], rows)
-        assert followed == (events[done:], events[-1].checkpoint, None)
+        continuity = check_continuity(checkpoint, events[done:], rows)
+        assert continuity == (events[done:], events[-1].checkpoint, None)
     assert events[-1].digest == digest.of_state(applied(events).values())
 
 
@@ -39,19 +39,19 @@ def test_a_history_connects_from_anywhere(events: list[Event], data: st.DataObje
 def test_a_missing_event_breaks_it(events: list[Event], data: st.DataObject) -> None:
     """What is before the gap connects, what is behind it does not."""
     gap = data.draw(st.integers(0, len(events) - 1))
-    followed = follow(BEGIN, events[:gap] + events[gap + 1 :], {})
-    assert followed.events == events[:gap]
-    assert (followed.break_ is None) == (gap == len(events) - 1)
+    continuity = check_continuity(BEGIN, events[:gap] + events[gap + 1 :], {})
+    assert continuity.events == events[:gap]
+    assert (continuity.gap is None) == (gap == len(events) - 1)
 
 
 @given(HISTORIES, st.data())
 def test_a_double_breaks_it(events: list[Event], data: st.DataObject) -> None:
     """Nothing is skipped because it is older: an event twice is another history."""
     twice = data.draw(st.integers(1, len(events)))
-    followed = follow(BEGIN, [*events[:twice], events[twice - 1], *events[twice:]], {})
-    assert followed.events == events[:twice]
-    assert followed.break_ is not None
-    assert "does not follow" in followed.break_
+    continuity = check_continuity(BEGIN, [*events[:twice], events[twice - 1], *events[twice:]], {})
+    assert continuity.events == events[:twice]
+    assert continuity.gap is not None
+    assert "does not follow" in continuity.gap
 
 
 @given(HISTORIES, st.data())
@@ -62,12 +62,12 @@ def test_another_content_breaks_it(events: list[Event], data: st.DataObject) -> 
     forged = event._replace(category=event.category._replace(parent_id="forged"))
     keeping: list[dict[str, Category] | None] = [{}, None]
     for rows in keeping:
-        followed = follow(BEGIN, [*events[:which], forged, *events[which + 1 :]], rows)
+        continuity = check_continuity(BEGIN, [*events[:which], forged, *events[which + 1 :]], rows)
         if event.type == "removed" and rows is not None:
             continue  # of a removal the consumer's own row counts, not the event's
-        assert followed.events == events[:which]
-        assert followed.break_ is not None
-        assert "leads to digest" in followed.break_
+        assert continuity.events == events[:which]
+        assert continuity.gap is not None
+        assert "leads to digest" in continuity.gap
 
 
 @given(HISTORIES, st.data())
@@ -78,15 +78,15 @@ def test_the_own_row_counts(events: list[Event], data: st.DataObject) -> None:
     id_ = events[done].category.id
     rows[id_] = rows.get(id_, Category(id_, "0", "x", is_leaf=True))._replace(local_name="forged")
     checkpoint = events[done - 1].checkpoint if done else BEGIN
-    assert follow(checkpoint, events[done:], rows).events == []
-    assert follow(checkpoint, events[done:], None).events == events[done:]
+    assert check_continuity(checkpoint, events[done:], rows).events == []
+    assert check_continuity(checkpoint, events[done:], None).events == events[done:]
 
 
 def test_a_row_that_is_lacking() -> None:
     """An update or a removal of what the consumer does not have does not connect."""
     _, added, updated, removed = small_history()
-    assert follow(added.checkpoint, [updated], {}).events == []
-    assert follow(updated.checkpoint, [removed], {}).events == []
+    assert check_continuity(added.checkpoint, [updated], {}).events == []
+    assert check_continuity(updated.checkpoint, [removed], {}).events == []
 
 
 @pytest.mark.parametrize(
@@ -103,17 +103,17 @@ def test_a_row_that_is_lacking() -> None:
 )
 def test_another_place(checkpoint: Checkpoint) -> None:
     """From another epoch, sequence or digest nothing connects, and one stays where one is."""
-    followed = follow(checkpoint, small_history(), {})
-    assert (followed.events, followed.checkpoint) == ([], checkpoint)
-    assert followed.break_
+    continuity = check_continuity(checkpoint, small_history(), {})
+    assert (continuity.events, continuity.checkpoint) == ([], checkpoint)
+    assert continuity.gap
 
 
 def test_the_offset_is_no_place() -> None:
     """Where one reads on says nothing about the history."""
     events = small_history()
-    assert follow(BEGIN._replace(offset="77-7"), events, {}).events == events
+    assert check_continuity(BEGIN._replace(offset="77-7"), events, {}).events == events
 
 
 def test_nothing_to_follow() -> None:
     """No events: one stays where one is, and nothing is broken."""
-    assert follow(BEGIN, [], {}) == ([], BEGIN, None)
+    assert check_continuity(BEGIN, [], {}) == ([], BEGIN, None)

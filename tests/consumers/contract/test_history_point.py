@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.contract.history_point import Moment, Place, parse
+from consumers.contract.history_point import EventRef, HistoryPoint, parse
 from plumbing.errors import ConfigError
 
 
@@ -15,16 +15,16 @@ from plumbing.errors import ConfigError
         ("2026-11-23T09:40:03.569Z", "2026-11-23T09:40:03.569Z"),
         ("2026-11-23t09:40:03.569123z", "2026-11-23T09:40:03.569Z"),
         ("2026-11-23T00:40:03+01:00", "2026-11-22T23:40:03.000Z"),
-        ("105", Place(None, 105)),
-        ("0", Place(None, 0)),
-        ("2026", Place(None, 2026)),
-        ("00000000000000000105", Place(None, 105)),
-        ("9f3c1a2b-105", Place("9f3c1a2b", 105)),
-        ("20261123-105", Place("20261123", 105)),
-        ("9f3c1a2b-105-0f1e2d3c4b5a6978", Place("9f3c1a2b", 105, "0f1e2d3c4b5a6978")),
+        ("105", EventRef(None, 105)),
+        ("0", EventRef(None, 0)),
+        ("2026", EventRef(None, 2026)),
+        ("00000000000000000105", EventRef(None, 105)),
+        ("9f3c1a2b-105", EventRef("9f3c1a2b", 105)),
+        ("20261123-105", EventRef("20261123", 105)),
+        ("9f3c1a2b-105-0f1e2d3c4b5a6978", EventRef("9f3c1a2b", 105, "0f1e2d3c4b5a6978")),
     ],
 )
-def test_a_moment(text: str, moment: Moment) -> None:
+def test_a_moment(text: str, moment: HistoryPoint) -> None:
     """A time is RFC 3339 with milliseconds in UTC, a place has a sequence."""
     assert parse(text) == moment
 

@@ -15,11 +15,10 @@ from consumers.contract.event import Entry
 from consumers.contract.model import Category, Checkpoint, Event, Rows, Snapshot
 from consumers.contract.snapshot import Meta
 from consumers.errors import NoState
-from consumers.following import catalog_client as stream
-from consumers.following.catalog_client import Pace, Stream
+from consumers.following.catalog_client import CatalogClient, Timing, connect
 from consumers.following.projection import Projection
 from consumers.following.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
-from consumers.following.runner import keep
+from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import (
     QUICK,
@@ -382,8 +381,8 @@ async def test_a_projection_without_rows(server: Server, publisher: PretendPubli
     diary = Diary()
 
     async def follow() -> None:
-        async with stream.opened(server, "us", once=True) as events:
-            await keep(diary, Reader(events, "diary", once=True))
+        async with connect(server, "us", once=True) as events:
+            await run_projection(diary, Reader(events, "diary", once=True))
 
     await publisher.commit(tree(HOME, GARDEN))
     await follow()
@@ -399,7 +398,7 @@ async def steps(
     server: Server, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
 ) -> list[Step]:
     """Return what there is to do from `checkpoint` on."""
-    async with stream.opened(server, "us", once=True) as events:
+    async with connect(server, "us", once=True) as events:
         return [step async for step in Reader(events, "mine", once=True).steps(checkpoint, rows)]
 
 
@@ -463,7 +462,7 @@ async def test_each_step_is_logged_with_its_place(
     ]
 
 
-class Counted(Stream):
+class Counted(CatalogClient):
     """A stream that notes what is asked of it."""
 
     looks = 0
@@ -474,10 +473,10 @@ class Counted(Stream):
         self.is_waited_for &= bool(wait)
         return await super().read(offset, wait=wait)
 
-    async def look(self, offset: str) -> tuple[list[Entry], Meta]:
+    async def read_with_meta(self, offset: str) -> tuple[list[Entry], Meta]:
         """Count the looks that follow on a read which brought nothing."""
         self.looks += 1
-        return await super().look(offset)
+        return await super().read_with_meta(offset)
 
     async def has_looked(self, times: int) -> bool:
         """Say whether there were so many."""
@@ -492,7 +491,7 @@ async def test_who_has_nothing_to_do_waits_in_redis(
     async with server.client() as client:
         events = Counted("us", server, client, client, QUICK, once=False)
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(keep(Diary(), Reader(events, "diary")))
+            task = group.create_task(run_projection(Diary(), Reader(events, "diary")))
             await eventually(lambda: events.has_looked(1))
             shown = await client.hget("catalog:{us}:consumers", "diary")
             await eventually(lambda: events.has_looked(4))
@@ -523,8 +522,8 @@ async def saw(logs: list[Any], event: str, times: int = 1) -> bool:
 
 async def test_a_key_of_another_type_is_looked_at_with_pauses(server: Server) -> None:
     """Where nothing is known of `meta`, the whole state is not read again at once."""
-    patient = Pace(look=0.01, look_hard=30)
-    async with stream.opened(server, "us", once=False, pace=patient) as events:
+    patient = Timing(check_meta=0.01, check_rows=30)
+    async with connect(server, "us", once=False, timing=patient) as events:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await events._change(None)

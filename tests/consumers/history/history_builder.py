@@ -10,7 +10,7 @@ from consumers.contract.model import Category, Checkpoint, Event, Rows, Snapshot
 from consumers.history import reader as past
 from consumers.history.projection import History
 from consumers.history.reader import Past
-from consumers.sql import database
+from consumers.sql.database import open_database
 from tests.consumers import pretend_publisher
 from tests.consumers.pretend_publisher import Row, row
 
@@ -53,7 +53,7 @@ def rows(*each: Row) -> dict[str, Category]:
 @asynccontextmanager
 async def opened(url: str, catalog: str = "us") -> AsyncIterator[History]:
     """Open the history of `catalog` in database `url`, and load its checkpoint."""
-    async with database.opened(url) as store:
+    async with open_database(url) as store:
         history = History(store, catalog)
         await history.load()
         yield history

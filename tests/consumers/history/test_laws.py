@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.contract.history_point import Place, parse
+from consumers.contract.history_point import EventRef, parse
 from consumers.contract.model import Category, Event, Rows
 from consumers.history import query
 from consumers.history.moments import find
@@ -136,7 +136,7 @@ async def check_trees(past: Past, story: Story) -> None:
         assert await query.tree(past, await find(past, parse(story.positions[place]))) == rows
     newest = {place[1]: place for place in story.trees}
     for number, place in newest.items():
-        mark = await find(past, Place(None, number))
+        mark = await find(past, EventRef(None, number))
         assert (mark.resync, mark.sequence) == place
 
 

@@ -13,7 +13,7 @@ from consumers.history.answers import show_changes, show_tree
 from consumers.history.projection import History
 from consumers.history.query import Change
 from consumers.history.store import Resync
-from consumers.sql import database
+from consumers.sql.database import open_database
 from plumbing.errors import ConfigError
 from tests.consumers.history.history_builder import (
     FIRST,
@@ -257,7 +257,7 @@ async def test_catalogs_side_by_side(database_url: str) -> None:
 
 async def test_no_history(database_url: str) -> None:
     """A database without a history, or without one of this catalog, says what to do."""
-    async with database.opened(database_url) as store:
+    async with open_database(database_url) as store:
         for _ in range(2):
             with pytest.raises(NotRecorded, match="run `category-consumer history us --to"):
                 await past.load(store, "us")

@@ -9,7 +9,7 @@ from consumers.mapping.linking import Wish
 from consumers.mapping.model import Mapping, Own
 from consumers.mapping.projection import MapProjection
 from consumers.mapping.service import Desk
-from consumers.sql import database
+from consumers.sql.database import Database, open_database
 from tests.consumers.pretend_publisher import TIME, History, Row, row, tree
 from tests.consumers.trees import decoded
 
@@ -22,7 +22,7 @@ TREE = (HOME, MUGS, CUPS, TOYS)
 class Watched:
     """The mappings of `us` in a database, the projection that watches them, and the history."""
 
-    def __init__(self, opened: database.Database) -> None:
+    def __init__(self, opened: Database) -> None:
         self.desk = Desk(opened, "us")
         self.projection = MapProjection(opened, "us")
         self.history = History()
@@ -72,7 +72,7 @@ class Watched:
 @asynccontextmanager
 async def watched(to: str, *rows: Row) -> AsyncIterator[Watched]:
     """Open the mappings in database `to`; with `rows`, the tree becomes them first."""
-    async with database.opened(to) as opened:
+    async with open_database(to) as opened:
         made = Watched(opened)
         await made.projection.load()
         if rows:

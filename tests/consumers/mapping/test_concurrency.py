@@ -16,7 +16,7 @@ from consumers.mapping.model import Own
 from consumers.mapping.projection import MapProjection
 from consumers.mapping.service import Desk
 from consumers.mapping.store import MappingsTable
-from consumers.sql import database
+from consumers.sql.database import open_database
 from tests.consumers.mapping.mapping_catalog import MUGS, TREE, Watched, watched, without
 from tests.consumers.pretend_publisher import TIME, numbered, row
 
@@ -40,7 +40,7 @@ class HeldProjection(MapProjection):
 @asynccontextmanager
 async def another_desk(to: str) -> AsyncIterator[Desk]:
     """Open the mappings once more, as another process does."""
-    async with database.opened(to) as opened:
+    async with open_database(to) as opened:
         yield Desk(opened, "us")
 
 

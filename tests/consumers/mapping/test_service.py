@@ -10,7 +10,7 @@ from consumers.mapping.model import Own
 from consumers.mapping.own_categories import Columns, own_categories
 from consumers.mapping.service import Desk
 from consumers.mapping.sql_table import read_table
-from consumers.sql import database
+from consumers.sql.database import open_database
 from tests.consumers.mapping.mapping_catalog import (
     CUPS,
     HOME,
@@ -207,7 +207,7 @@ async def test_without_a_copy(database_url: str) -> None:
 
 async def test_a_database_without_tables(database_url: str) -> None:
     """Looking at it says what to run first."""
-    async with database.opened(database_url) as opened:
+    async with open_database(database_url) as opened:
         with pytest.raises(MapRefused, match="map watch us --to … --once` first"):
             await Desk(opened, "us").look()
 
@@ -229,7 +229,7 @@ async def shop(database_url: str) -> str:
 async def test_own_categories_in_a_table(shop: str) -> None:
     """A table or a view of the same database does as well as a file; numbers become text."""
     columns = Columns("no", "title", "way")
-    async with database.opened(shop) as opened:
+    async with open_database(shop) as opened:
         found = own_categories(await read_table(opened, "shelf", columns), columns, "/")
         assert found == [Own("7", "Mugs", "Home > Mugs"), Own("8", "Toys", "Toys")]
         view = await read_table(opened, "Own View", Columns(path="way"))
@@ -249,7 +249,7 @@ async def test_own_categories_in_a_table(shop: str) -> None:
 )
 async def test_tables_that_do_not_do(shop: str, name: str, columns: Columns, told: str) -> None:
     """What is missing or no text is told."""
-    async with database.opened(shop) as opened:
+    async with open_database(shop) as opened:
         with pytest.raises(MapRefused) as caught:
             own_categories(await read_table(opened, name, columns), columns)
     assert told in str(caught.value)

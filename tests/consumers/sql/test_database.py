@@ -8,7 +8,8 @@ from sqlalchemy.schema import CreateTable
 
 from consumers.contract.model import Category, Checkpoint, Snapshot
 from consumers.errors import StoreError
-from consumers.sql import database, rows, tables
+from consumers.sql import rows, tables
+from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from consumers.sql.rows import RowsTable
 from plumbing.errors import ConfigError
@@ -49,7 +50,7 @@ def names(folder: Path) -> list[str]:
 async def test_what_cannot_be_right(url: str, told: str) -> None:
     """A mistake in the URL is one of the command line, and its password is not repeated."""
     with pytest.raises(ConfigError, match=f"^--to: .*{told}") as caught:
-        async with database.opened(url):
+        async with open_database(url):
             pass
     assert caught.value.exit_code == 2
     assert "hunter2" not in str(caught.value)
@@ -59,7 +60,7 @@ async def test_what_cannot_be_right(url: str, told: str) -> None:
 async def test_a_place_where_no_file_can_be(folder: Path, missing: str) -> None:
     """A folder that is not there, or a folder in the place of the file, is one line, at once."""
     with pytest.raises(StoreError, match=r"unable to open database file \(does its folder"):
-        async with database.opened(f"sqlite:///{folder / missing}"):
+        async with open_database(f"sqlite:///{folder / missing}"):
             pass
 
 
@@ -67,7 +68,7 @@ async def test_a_file_that_has_to_be_there(folder: Path) -> None:
     """What is only to be read is not created, whatever its name."""
     for name in ("copy.sqlite", "a%20b?c.sqlite"):
         with pytest.raises(StoreError, match="there is no such file"):
-            async with database.opened(f"sqlite:///{folder / name}", must_exist=True):
+            async with open_database(f"sqlite:///{folder / name}", must_exist=True):
                 pass
     assert names(folder) == []
 
@@ -75,9 +76,9 @@ async def test_a_file_that_has_to_be_there(folder: Path) -> None:
 async def test_a_name_with_odd_characters(folder: Path) -> None:
     """In a URL they are written with percents, for writing and for reading."""
     url = f"sqlite:///{folder}/my%20copy%20%25%231%3F.sqlite"
-    async with database.opened(url) as opened:
+    async with open_database(url) as opened:
         await opened.create(tables.categories)
-    async with database.opened(url, must_exist=True) as opened, opened.reading() as connection:
+    async with open_database(url, must_exist=True) as opened, opened.reading() as connection:
         assert await RowsTable(tables.categories, "us").read(connection) == {}
     assert "my copy %#1?.sqlite" in names(folder)
 
@@ -98,7 +99,7 @@ async def test_a_server_that_would_cut_what_is_too_long(mariadb: MariaDb) -> Non
     url = await mariadb.new()
     await execute(url, "SET GLOBAL sql_mode = ''")
     try:
-        async with database.opened(url) as opened:
+        async with open_database(url) as opened:
             mirror = Mirror(opened, "us")
             await mirror.load()
             with pytest.raises(StoreError, match="too long"):
@@ -111,7 +112,7 @@ async def test_a_server_that_would_cut_what_is_too_long(mariadb: MariaDb) -> Non
 async def test_a_server_that_takes_long_ids(postgres: Postgres) -> None:
     """PostgreSQL has no use for the length that MySQL wants."""
     url = await postgres.new()
-    async with database.opened(url) as opened:
+    async with open_database(url) as opened:
         mirror = Mirror(opened, "us")
         await mirror.load()
         await mirror.reset(LONG, Checkpoint("9f3c1a2b", 1, "1-0", "0" * 16))

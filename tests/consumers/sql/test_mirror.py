@@ -15,11 +15,10 @@ import sqlalchemy.event
 from consumers.contract import digest
 from consumers.contract.model import Category, Checkpoint, Snapshot
 from consumers.errors import StoreError, StoreTaken
-from consumers.following import catalog_client as stream
+from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
-from consumers.sql import database
-from consumers.sql.database import Database
+from consumers.following.runner import run_projection
+from consumers.sql.database import Database, open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import (
@@ -162,9 +161,9 @@ async def test_two_mirrors_on_one_file(
         for _ in range(2):
             mirror = await stack.enter_async_context(opened_mirror(to))
             events = await stack.enter_async_context(
-                stream.opened(server, "us", once=False, pace=QUICK)
+                connect(server, "us", once=False, timing=QUICK)
             )
-            tasks.append(asyncio.create_task(keep(mirror, Reader(events, "mirror"))))
+            tasks.append(asyncio.create_task(run_projection(mirror, Reader(events, "mirror"))))
         await eventually(lambda: began(logs, 2))
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
@@ -229,7 +228,7 @@ async def test_a_full_disk(to: str) -> None:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
     many = snapshot(*numbered(5000).values())
-    async with database.opened(to) as opened:
+    async with open_database(to) as opened:
         with limited(opened, "PRAGMA max_page_count = 40"):
             mirror = Mirror(opened, "us")
             await mirror.load()

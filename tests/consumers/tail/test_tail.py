@@ -13,10 +13,9 @@ from consumers.contract.event import Entry
 from consumers.contract.history_point import parse
 from consumers.contract.model import Event, EventType
 from consumers.errors import NoState
-from consumers.event_output import JsonScreen, LineScreen
-from consumers.following import catalog_client as stream
-from consumers.following.catalog_client import Stream
-from consumers.tail import start as beginning
+from consumers.event_output import JsonOutput, TextOutput
+from consumers.following.catalog_client import CatalogClient, connect
+from consumers.tail.start import start_of_last, start_since
 from consumers.tail.tail import Tail
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import QUICK
@@ -48,7 +47,7 @@ class Notes:
         assert entry.event is not None
         self.seen.append(event.sequence)
 
-    def complain(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Note the complaint."""
         self.seen.append(text)
 
@@ -66,8 +65,8 @@ async def tail_once(
 ) -> list[int | str]:
     """Return what `tail --once` shows."""
     notes = Notes()
-    async with stream.opened(server, "us", once=True) as events:
-        offset = await beginning.last(events, lines, types)
+    async with connect(server, "us", once=True) as events:
+        offset = await start_of_last(events, lines, types)
         await Tail(events, notes, types, once=True).run(offset)
     return notes.seen
 
@@ -75,8 +74,8 @@ async def tail_once(
 async def tail_since(server: Server, moment: str) -> list[int | str]:
     """Return what `tail --once --since` shows."""
     notes = Notes()
-    async with stream.opened(server, "us", once=True) as events:
-        offset = await beginning.since(events, parse(moment), notes.complain)
+    async with connect(server, "us", once=True) as events:
+        offset = await start_since(events, parse(moment), notes.warn)
         await Tail(events, notes, ALL, once=True).run(offset)
     return notes.seen
 
@@ -87,7 +86,7 @@ async def tailing(
 ) -> AsyncIterator[Notes]:
     """Have a tail running, and give what it shows."""
     notes = Notes()
-    async with stream.opened(server, "us", once=False, pace=QUICK) as events:
+    async with connect(server, "us", once=False, timing=QUICK) as events:
         task = asyncio.create_task(follow(events, notes, lines, types))
         try:
             yield notes
@@ -97,9 +96,11 @@ async def tailing(
                 await task
 
 
-async def follow(events: Stream, notes: Notes, lines: int, types: Collection[EventType]) -> None:
+async def follow(
+    events: CatalogClient, notes: Notes, lines: int, types: Collection[EventType]
+) -> None:
     """Do what `tail` does."""
-    offset = await beginning.last(events, lines, types)
+    offset = await start_of_last(events, lines, types)
     await Tail(events, notes, types, once=False).run(offset)
 
 
@@ -140,14 +141,14 @@ async def test_it_follows(server: Server, publisher: PretendPublisher) -> None:
 class Meanwhile:
     """A stream on which something is published right after its last entries were read."""
 
-    def __init__(self, real: Stream, publisher: PretendPublisher, new: Tree) -> None:
+    def __init__(self, real: CatalogClient, publisher: PretendPublisher, new: Tree) -> None:
         self._real = real
         self._publisher = publisher
         self._new = new
 
-    async def last(self, count: int) -> Any:
+    async def last_entries(self, count: int) -> Any:
         """Read them, and publish."""
-        found = await self._real.last(count)
+        found = await self._real.last_entries(count)
         await self._publisher.commit(self._new)
         return found
 
@@ -161,9 +162,9 @@ async def test_nothing_is_missed_at_the_beginning(
     """What is published while it begins is shown: it never starts at `$`."""
     await publisher.commit(tree(HOME))
     notes = Notes()
-    async with stream.opened(server, "us", once=True) as events:
+    async with connect(server, "us", once=True) as events:
         meanwhile: Any = Meanwhile(events, publisher, tree(HOME, GARDEN))
-        offset = await beginning.last(meanwhile, 0, ALL)
+        offset = await start_of_last(meanwhile, 0, ALL)
         await Tail(events, notes, ALL, once=True).run(offset)
     assert notes.seen == [2]
 
@@ -436,7 +437,7 @@ def events() -> list[Event]:
 
 def test_lines_for_a_human(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """Time, place, type, id and what happened; nothing in a name can steer the terminal."""
-    screen = LineScreen()
+    screen = TextOutput()
     for event in events():
         screen.show(Entry("1-1", b""), event)
     screen.flush()
@@ -450,7 +451,7 @@ def test_lines_for_a_human(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 
 def test_json_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """The very bytes, but on one line."""
-    screen = JsonScreen()
+    screen = JsonOutput()
     document = History().go_to(tree(HOME))[0]
     pretty = json.dumps(document, indent=1).encode()
     for text in (b'{"a":"\xc3\xa9 \\n"}', pretty):
@@ -463,6 +464,6 @@ def test_json_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 
 def test_complaints_beside_the_events(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """They go to standard error, harmless too."""
-    JsonScreen().complain("entry 1-1\x1b[2J is no event")
+    JsonOutput().warn("entry 1-1\x1b[2J is no event")
     captured = capfdbinary.readouterr()
     assert (captured.out, captured.err) == (b"", b"entry 1-1\\x1b[2J is no event\n")

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from consumers.following.catalog_client import Pace, Stream, opened
+from consumers.following.catalog_client import CatalogClient, Timing, connect
 from plumbing.errors import RedisError
 from plumbing.redis.server import Client, Server
 from publisher.core.model import Category
@@ -52,6 +52,6 @@ async def publishing(url: str, name: str = "us") -> AsyncIterator[Publishing]:
         yield Publishing(server, client, name)
 
 
-def following(url: str) -> AbstractAsyncContextManager[Stream]:
+def following(url: str) -> AbstractAsyncContextManager[CatalogClient]:
     """Open a consumer's stream of `us`, with a patience as it is for users."""
-    return opened(Server(url), "us", once=False, pace=Pace(block=0.1))
+    return connect(Server(url), "us", once=False, timing=Timing(block=0.1))

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from redis.crc import key_slot
 
-from consumers.following.catalog_client import Pace, opened
+from consumers.following.catalog_client import Timing, connect
 from plumbing.redis.server import Server
 from tests.plumbing.redis.publishing import Publishing, following, publishing
 from tests.support.redis_servers import Cluster, Node, asked, is_said_again, times_said
@@ -69,11 +69,11 @@ def move(cluster: Cluster, source: Node, target: Node) -> None:
 
 async def test_moved(cluster: Cluster, catalog: Publishing, other: Node) -> None:
     """A slot that has moved is found where it is, by polls and by readers."""
-    async with opened(Server(cluster.url), "us", once=True, pace=Pace(block=0.1)) as stream:
+    async with connect(Server(cluster.url), "us", once=True, timing=Timing(block=0.1)) as stream:
         assert len(await stream.read("0-0", wait=False)) == 2
         move(cluster, cluster.owner(SLOT), other)
         assert len(await stream.read("0-0", wait=True)) == 2
-        _entries, meta = await stream.look("0-0")
+        _entries, meta = await stream.read_with_meta("0-0")
         assert meta.sequence == 2
         assert (await catalog.poll(4)).counts.added == 2
         assert await catalog.events() == [1, 2, 3, 4]
@@ -137,7 +137,7 @@ async def test_slots_without_a_node(cluster: Cluster, catalog: Publishing) -> No
     eventually_now(partial(owner.says, "cluster_state", "fail"))
     error = await catalog.refused(4)
     async with following(cluster.url) as stream:
-        reading = asyncio.ensure_future(stream.look("0-0"))
+        reading = asyncio.ensure_future(stream.read_with_meta("0-0"))
         said = times_said({"CLUSTERDOWN"}, *cluster.nodes)
         await eventually(partial(is_said_again, said, {"CLUSTERDOWN"}, *cluster.nodes))
         assert not reading.done()

@@ -11,7 +11,7 @@ import pytest
 import redis
 from redis._parsers.base import BaseParser
 
-from consumers.following.catalog_client import Pace, opened
+from consumers.following.catalog_client import Timing, connect
 from plumbing.errors import RedisError
 from plumbing.redis import error_advice as refusals
 from plumbing.redis.server import Server, check
@@ -138,7 +138,7 @@ async def test_a_refusal(own_valkey: Valkey, name: str) -> None:
         assert case.words in str(error)
         assert "hunter2" not in str(error)
         assert error.passing is case.passing
-        reading = asyncio.ensure_future(stream.look("0-0"))
+        reading = asyncio.ensure_future(stream.read_with_meta("0-0"))
         await until_settled(reading, own_valkey, case)
         case.end(own_valkey)
         if case.reader != "ends":
@@ -262,7 +262,7 @@ async def test_a_server_that_loads(folder: Path) -> None:
             error = await catalog.refused(2)
             assert error.passing
             assert "it is reading its files" in str(error)
-            entries, _meta = await stream.look("0-0")
+            entries, _meta = await stream.read_with_meta("0-0")
             assert len(entries) == 1
             assert await answers(server)
             await catalog.poll(2)
@@ -296,17 +296,17 @@ async def test_who_does_not_wait_for_a_lost_primary(own_valkey: Valkey) -> None:
     async with publishing(own_valkey.url) as catalog:
         await catalog.poll(2)
         follow(own_valkey, stale=False)
-        async with opened(Server(own_valkey.url), "us", once=True) as stream:
+        async with connect(Server(own_valkey.url), "us", once=True) as stream:
             with pytest.raises(RedisError, match="it is a replica that has lost its primary"):
                 await stream.snapshot()
 
 
 async def test_a_reader_that_is_unblocked(own_valkey: Valkey) -> None:
     """UNBLOCKED, said to who waits for events while the server becomes a replica, passes."""
-    patient = Pace(block=30.0)
+    patient = Timing(block=30.0)
     async with (
         publishing(own_valkey.url) as catalog,
-        opened(Server(own_valkey.url), "us", once=False, pace=patient) as stream,
+        connect(Server(own_valkey.url), "us", once=False, timing=patient) as stream,
     ):
         await catalog.poll(2)
         newest = (await stream.read("0-0", wait=False))[-1].offset

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.crc import key_slot
 
-from consumers.following.catalog_client import Pace, opened
+from consumers.following.catalog_client import Timing, connect
 from plumbing.redis.server import Server
 from tests.plumbing.redis.publishing import publishing
 from tests.plumbing.redis.test_cluster import announce, carry, settle
@@ -45,9 +45,9 @@ def as_user(user: str, url: str) -> str:
 
 async def read(url: str) -> int:
     """Return how many events a consumer sees."""
-    pace = Pace(block=0.1)
-    async with opened(Server(as_user("consumer", url)), "us", once=True, pace=pace) as stream:
-        _entries, meta = await stream.look("0-0")
+    timing = Timing(block=0.1)
+    async with connect(Server(as_user("consumer", url)), "us", once=True, timing=timing) as stream:
+        _entries, meta = await stream.read_with_meta("0-0")
         assert meta.sequence == 2
         return len(await stream.read("0-0", wait=False))
 
@@ -63,9 +63,9 @@ async def test_a_cluster(cluster: Cluster) -> None:
         announce(owner, other)
         carry(owner, other, 100)
         try:
-            pace = Pace(block=0.1)
+            timing = Timing(block=0.1)
             server = Server(as_user("consumer", cluster.url))
-            async with opened(server, "us", once=True, pace=pace) as stream:
+            async with connect(server, "us", once=True, timing=timing) as stream:
                 assert len(await stream.read("0-0", wait=False)) == 2
         finally:
             settle(cluster, other)

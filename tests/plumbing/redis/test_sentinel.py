@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.following.catalog_client import opened
+from consumers.following.catalog_client import connect
 from plumbing.errors import RedisError
 from plumbing.redis.server import Server
 from tests.plumbing.redis.publishing import Publishing, publishing
@@ -27,7 +27,7 @@ async def go_on_without_primary(sentinels: Sentinels, *lost: int) -> None:
     """Kill the primary and the Sentinels at the ports `lost`, after two events; read four."""
     async with (
         publishing(sentinels.url) as catalog,
-        opened(Server(sentinels.url), "us", once=False) as stream,
+        connect(Server(sentinels.url), "us", once=False) as stream,
     ):
         await catalog.poll(2)
         assert len(await stream.read("0-0", wait=True)) == 2

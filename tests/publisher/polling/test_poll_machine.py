@@ -27,10 +27,10 @@ from hypothesis.stateful import (
 )
 
 from consumers.errors import NoState
-from consumers.following.catalog_client import Pace, Stream
+from consumers.following.catalog_client import CatalogClient, Timing
 from consumers.following.reader import Reader
-from consumers.following.runner import keep
-from consumers.sql import database
+from consumers.following.runner import run_projection
+from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
 from publisher.core.model import Category
@@ -250,17 +250,17 @@ class Machine(RuleBasedStateMachine):
     async def mirrored(self) -> bool:
         """Run the mirror until it has caught up; False if there is nothing to catch up to."""
         server = Server("redis://test")
-        stream = Stream("us", server, self.client, self.client, Pace(), once=True)
-        async with database.opened(self.copy) as opened:
+        stream = CatalogClient("us", server, self.client, self.client, Timing(), once=True)
+        async with open_database(self.copy) as opened:
             try:
-                await keep(Mirror(opened, "us"), Reader(stream, "mirror", once=True))
+                await run_projection(Mirror(opened, "us"), Reader(stream, "mirror", once=True))
             except NoState:
                 return False
         return True
 
     async def read_copy(self) -> Rows:
         """Return the copy's rows."""
-        async with database.opened(self.copy) as opened:
+        async with open_database(self.copy) as opened:
             _, rows = await Mirror(opened, "us").read()
         return {id_: category._asdict() for id_, category in rows.items()}
 
