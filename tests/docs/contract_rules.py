@@ -17,13 +17,9 @@ INTRODUCTION: Final = (
     "Generated from the tests' markers by `.venv/bin/python -m tests.docs.contract_rules`. "
     "To run the tests of one rule: `.venv/bin/pytest --rule 5.6`."
 )
-CHAPTER: Final = re.compile(r"^## (\d)\. (.+)$", re.MULTILINE)
-RULE: Final = re.compile(r"^(\d+)\. \*\*(.+?)\.?\*\*", re.MULTILINE)
-WORDS: Final = "1"
-"""The chapter of words, which has no rules."""
+RULE: Final = re.compile(r"^(?:## ([2-9])\. |### (5\.\d+) )(.+)$", re.MULTILINE)
+"""Headings: chapters, without the first, which has words and no rules; and the rules of chapter 5."""
 Function: Final = ast.FunctionDef | ast.AsyncFunctionDef
-PARTED: Final = "5"
-"""The chapter whose rules have numbers of their own."""
 
 
 class MarkedTest(NamedTuple):
@@ -37,14 +33,8 @@ class MarkedTest(NamedTuple):
 def rules() -> dict[str, str]:
     """Return number and title of each rule of the page, in its order."""
     text = PAGE.read_text("utf-8").partition(HEADING)[0]
-    found: dict[str, str] = {}
-    for chapter in CHAPTER.finditer(text):
-        number, title = chapter.groups()
-        if number == PARTED:
-            body = text[chapter.end() :].partition("\n## ")[0]
-            found |= {f"{number}.{rule}": name for rule, name in RULE.findall(body)}
-        elif number != WORDS:
-            found[number] = title
+    found = {chapter or rule: title for chapter, rule, title in RULE.findall(text)}
+    del found["5"]  # its rules have numbers of their own
     return found
 
 
