@@ -25,7 +25,7 @@ import psutil
 from bench.measure import peak_bytes
 from bench.served import served
 from plumbing.redis import embedded
-from plumbing.redis.embedded_mode import Stay
+from plumbing.redis.embedded_mode import EmbeddedMode
 
 CATEGORIES = 200
 POLLS_A_SECOND = 15.0
@@ -84,7 +84,10 @@ async def measured(count: int) -> Figures:
     """Measure with `count` catalogs."""
     with tempfile.TemporaryDirectory(prefix="cpb-") as name:
         folder = Path(name)
-        async with embedded.running(folder, Stay.BORROW) as redis_url, served(BODY) as asked:
+        async with (
+            embedded.open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as redis_url,
+            served(BODY) as asked,
+        ):
             address, calls = asked
             configure(folder, redis_url, address, count, "1h")
             begun = time.monotonic()

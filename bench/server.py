@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from plumbing.redis import embedded
-from plumbing.redis.embedded_mode import Stay
+from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.server import Server
 
 
@@ -15,7 +15,7 @@ async def running(folder: Path) -> AsyncIterator[str]:
 
     Only the file's rewrites are put off: one would begin amid some run, and take the other core.
     """
-    async with embedded.running(folder, Stay.BORROW) as url:
+    async with embedded.open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url:
         async with Server(url).client() as client:
             await client.config_set("auto-aof-rewrite-percentage", 0)
         yield url

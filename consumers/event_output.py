@@ -18,7 +18,7 @@ from rich.text import Text
 
 from consumers.contract.event import Entry
 from consumers.contract.model import Category, Event, EventType
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 
 COLOURS: Final = {"added": "green", "updated": "yellow", "removed": "red"}
 
@@ -43,7 +43,7 @@ class _Output:
     def warn(self, text: str) -> None:
         """Tell on standard error what is wrong with the events, in its place among them."""
         self.flush()
-        sys.stderr.write(f"{harmless(text)}\n")
+        sys.stderr.write(f"{escape_control_chars(text)}\n")
         sys.stderr.flush()
 
     def flush(self) -> None:
@@ -96,10 +96,10 @@ class TextOutput(TextLines):
 def format_change(time: str, place: str, changed: CategoryChange) -> Text:
     """Return the line that says when, where in history and how a category has `changed`."""
     return Text.assemble(
-        (harmless(time), "dim"),
+        (escape_control_chars(time), "dim"),
         f"  {place}  ",
         (f"{changed.type:7}", COLOURS[changed.type]),
-        f"  {harmless(changed.category.id)}  {_what(changed)}",
+        f"  {escape_control_chars(changed.category.id)}  {_what(changed)}",
     )
 
 

@@ -21,7 +21,7 @@ def run(work: Callable[[Settings], Awaitable[None]]) -> NoReturn:
         return 0
 
     def app() -> None:
-        settings = command.settings_of(None)
+        settings = command.load_settings(None)
         sys.exit(asyncio.run(command.until_stopped(done(settings))))
 
     entry.main(app)

@@ -18,7 +18,7 @@ from consumers.contract.model import Category, Checkpoint, Rows
 from consumers.errors import CannotCompare, ElsewhereInHistory, NoState, StoreTaken
 from consumers.following.catalog_client import CatalogClient
 from consumers.sql.projection import VerifiableProjection
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 
 log = structlog.get_logger(__name__)
 
@@ -144,11 +144,11 @@ def _differences(copy: Rows, state: Rows) -> Iterator[str]:
         elif mine is not None and its is not None and mine != its:
             fields = zip(Category._fields, mine, its, strict=True)
             unlike = ", ".join(f"{name} {a!r} is {b!r}" for name, a, b in fields if a != b)
-            yield f"different: {harmless(id_)}: {unlike} in the state"
+            yield f"different: {escape_control_chars(id_)}: {unlike} in the state"
 
 
 def _told(category: Category) -> str:
-    return f"{harmless(category.id)} {category.local_name!r}"
+    return f"{escape_control_chars(category.id)} {category.local_name!r}"
 
 
 def _shortened(lines: list[str]) -> list[str]:

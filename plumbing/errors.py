@@ -32,9 +32,9 @@ class RedisError(Error):
     to do, as the message says it (see `plumbing.refusals` for both).
     """
 
-    def __init__(self, message: str, *, passing: bool = False, advice: str = "") -> None:
+    def __init__(self, message: str, *, is_transient: bool = False, advice: str = "") -> None:
         super().__init__(message)
-        self.passing = passing
+        self.is_transient = is_transient
         self.advice = advice
 
 

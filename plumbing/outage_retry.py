@@ -1,18 +1,12 @@
-"""Asking until there is an answer: what a consumer does about an outage, and `run` at its start.
-
-Such questions change nothing, so they may be asked again as often as one likes. An outage
-is one line in the log when it starts and one when it ends.
-"""
+"""Repeats a call during an outage, with longer and longer waits in between."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-import redis.exceptions
-import stamina
-
 from plumbing import logs
-from plumbing.redis.error_advice import reaction
+from plumbing.edge_log import EdgeLog
 
 log = logs.logger(__name__)
 
@@ -20,67 +14,53 @@ T = TypeVar("T")
 
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
-"""Seconds between two questions; longer would only make a consumer late after a restart."""
+"""Seconds between two attempts; longer would only delay a consumer after a restart."""
 
 
-class Patience:
-    """Asks `whom` at `address` again while `is_passing` says of its errors that they may pass.
+def backoff_seconds(
+    failures: int, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT
+) -> float:
+    """Return how long to wait after `failures` failed attempts in a row, counted from 0.
 
-    With `once` it asks only once.
+    The wait doubles from `first` to `longest`. Up to half of it is left out at random, so that
+    clients of one server do not return all at once.
+    """
+    wait = min(longest, first * 2.0 ** min(failures, 30))
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311  no cryptography here
+
+
+class OutageRetry:
+    """Repeats a call that changes nothing until it succeeds; logs the edges of an outage.
+
+    `service` and `address` name in the log what is unavailable. `is_transient` decides which
+    errors are worth another attempt; with `once` there is only one attempt.
     """
 
     def __init__(
-        self, whom: str, address: str, is_passing: Callable[[Exception], bool], *, once: bool
+        self, service: str, address: str, is_transient: Callable[[Exception], bool], *, once: bool
     ) -> None:
-        self._gone = f"{whom} does not answer, waiting"
-        self._back = f"{whom} answers again"
+        self._service = service
         self._address = address
-        self._is_passing = is_passing
+        self._is_transient = is_transient
         self._once = once
-        self._is_away = False
+        self._edge = EdgeLog(log)
 
-    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer; raises the error that is not waited for.
-
-        Nearly always there is one at once. Asking for it within stamina's loop costs 130 us, and
-        this 0.4; a bare XADD comes to a blocking XREAD in 350.
-        """
-        try:
-            answer = await question()
-        except Exception as error:
-            if self._once or not self._waiting_helps(error):
-                raise
-            await asyncio.sleep(FIRST_WAIT)
-            answer = await self._ask_again(question)
-        if self._is_away:
-            self._is_away = False
-            log.info(self._back, address=self._address)
-        return answer
-
-    async def _ask_again(self, question: Callable[[], Awaitable[T]]) -> T:
-        async for attempt in stamina.retry_context(
-            on=self._waiting_helps,
-            attempts=None,
-            timeout=None,
-            wait_initial=FIRST_WAIT,
-            wait_max=LONGEST_WAIT,
-        ):
-            with attempt:
-                answer = await question()
-        return answer
-
-    def _waiting_helps(self, error: Exception) -> bool:
-        if not self._is_passing(error):
-            return False
-        if not self._is_away:
-            self._is_away = True
-            log.warning(self._gone, address=self._address, error=str(error))
-        return True
-
-
-def is_redis_passing(error: Exception) -> bool:
-    """Tell whether `error` keeps a reader waiting and may pass by itself (`plumbing.refusals`)."""
-    if not isinstance(error, redis.exceptions.RedisError | OSError):
-        return False
-    what = reaction(error)
-    return what.passing and what.concerns_reads
+    async def call(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `request`. Raises its error if that is not transient."""
+        failures = 0
+        while True:
+            try:
+                result = await request()
+            except Exception as error:
+                if self._once or not self._is_transient(error):
+                    raise
+                self._edge.down(
+                    f"{self._service} unavailable, retrying",
+                    address=self._address,
+                    error=str(error),
+                )
+                await asyncio.sleep(backoff_seconds(failures))
+                failures += 1
+            else:
+                self._edge.up(f"{self._service} available again", address=self._address)
+                return result

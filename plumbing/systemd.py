@@ -22,7 +22,7 @@ SEND_SECONDS: Final = 1.0
 MICROSECONDS: Final = 1_000_000
 
 
-class Notify:
+class SystemdNotifier:
     """What the daemon tells systemd, or nobody."""
 
     def __init__(self, address: str | None = None, watchdog_seconds: float | None = None) -> None:

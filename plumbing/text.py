@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 
-def harmless(text: str) -> str:
+def escape_control_chars(text: str) -> str:
     r"""Return `text` with whatever could steer a terminal, or not be seen, as an escape.
 
     Line ends, no-break spaces, control characters and marks that turn the direction of writing
@@ -18,7 +18,7 @@ def harmless(text: str) -> str:
     return "\\x20" * before + inside + "\\x20" * (len(told) - after if inside else len(told))
 
 
-def ago(span: timedelta) -> str:
+def format_duration(span: timedelta) -> str:
     """Return a span in its largest unit, such as `5 s`, `12 min`, `3 h` or `2 d`."""
     seconds = max(0, int(span.total_seconds()))
     for unit, size, limit in (("s", 1, 100), ("min", 60, 6000), ("h", 3600, 172_800)):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from plumbing.config.settings import Settings, TikTokShopSettings
 from plumbing.errors import ConfigError
-from plumbing.redis.embedded_mode import Stay
-from plumbing.redis.server import Client, Server, opened
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.server import Client, Server, open_server
 from publisher.core.guard import Limits
 from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog
@@ -40,7 +40,7 @@ class App:
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, names: Iterable[str], stay: Stay = Stay.BORROW
+    settings: Settings, names: Iterable[str], mode: EmbeddedMode = EmbeddedMode.START_IF_NEEDED
 ) -> AsyncIterator[App]:
     """Open server and sources for the catalogs `names`. Raises ConfigError before it opens any.
 
@@ -49,7 +49,7 @@ async def open_app(
     for name in names:
         settings.tiktok_shops_of(name)
     async with (
-        opened(settings, stay) as server,
+        open_server(settings, mode) as server,
         server.client() as client,
         open_cache() as state_cache,
         AsyncExitStack() as stack,
@@ -70,7 +70,7 @@ async def open_app(
             )
 
         sources = SourceFactory(session, store_of, limiter=RequestLimiter(settings.polls_at_once))
-        cache = state_cache if stay is Stay.KEEP else None
+        cache = state_cache if mode is EmbeddedMode.KEEP_RUNNING else None
         catalogs = _build_catalogs(settings, names, client, sources, cache)
         yield App(server, client, sources, cache, catalogs)
 

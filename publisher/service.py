@@ -9,10 +9,10 @@ from plumbing import logs
 from plumbing.cli.options import reloading
 from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
-from plumbing.redis.embedded_mode import Stay
-from plumbing.redis.server import answered
-from plumbing.redis.server_checks import warnings_of
-from plumbing.systemd import Notify
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.server import wait_until_available
+from plumbing.redis.server_checks import durability_warnings
+from plumbing.systemd import SystemdNotifier
 from publisher.app import App, configured_names, open_app
 from publisher.polling.daemon import Daemon
 from publisher.polling.leases import Leases
@@ -30,9 +30,9 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
 
     SIGHUP lets it `load` the settings again and go on with those. Raises Error.
     """
-    notify = Notify.from_environment()
+    notify = SystemdNotifier.from_environment()
     is_required = "http_listen" in settings.model_fields_set
-    async with open_app(settings, configured_names(settings), Stay.KEEP) as app:
+    async with open_app(settings, configured_names(settings), EmbeddedMode.KEEP_RUNNING) as app:
         leases = Leases(app.client, settings.lease)
         metrics = Metrics(token_expiries)
         daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
@@ -40,7 +40,7 @@ async def run(settings: Settings, load: Callable[[], Settings]) -> int:
             http_server(settings.http_listen, daemon, metrics, required=is_required),
             systemd_notifications(notify, daemon),
         ):
-            await answered(app.server)
+            await wait_until_available(app.server)
             await _tell(app, leases)
             with reloading(ConfigReload(app, daemon, settings, load, notify)):
                 await daemon.run()
@@ -53,12 +53,12 @@ async def _tell(app: App, leases: Leases) -> None:
         redis=app.server.address,
         publisher=leases.owner,
     )
-    for warning in await warnings_of(app.server):
+    for warning in await durability_warnings(app.server):
         log.warning("redis may lose what is kept there", what=warning)
 
 
 @asynccontextmanager
-async def systemd_notifications(notify: Notify, daemon: Daemon) -> AsyncIterator[None]:
+async def systemd_notifications(notify: SystemdNotifier, daemon: Daemon) -> AsyncIterator[None]:
     """Tell systemd when `daemon` is ready, that it lives, and when it stops."""
 
     async def tell() -> None:
@@ -83,7 +83,7 @@ class ConfigReload:
         daemon: Daemon,
         settings: Settings,
         load: Callable[[], Settings],
-        notify: Notify,
+        notify: SystemdNotifier,
     ) -> None:
         self._app = app
         self._daemon = daemon

@@ -7,7 +7,7 @@ from consumers.commands.options import check_name
 from consumers.following import runner
 from consumers.sql.database import open_database
 from consumers.sql.projection import SqlProjection
-from plumbing.cli.options import run, settings_of, until_stopped
+from plumbing.cli.options import load_settings, run, until_stopped
 from plumbing.config.settings import Settings, check_catalog_name
 
 
@@ -17,7 +17,7 @@ def follow(
     """Keep the projection `kind` of `catalog` in database `to` in step, as consumer `name`."""
     check_catalog_name(catalog)
     check_name(name)
-    settings = settings_of(config)
+    settings = load_settings(config)
     work = _follow(kind, settings, catalog, to, name, once=once)
     run(work if once else until_stopped(work))
 

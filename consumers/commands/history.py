@@ -79,7 +79,7 @@ def history(
         follow(History, catalog, to, History.kind if name is None else name, config, once=once)
     if once or name is not None:
         raise ConfigError("--once, --name: not with --as-of or --between, which follow nothing")
-    command.check_named(config)
+    command.validate_config_file(config)
     with ignore_closed_stdout():
         command.run(_ask(question, catalog, to, JsonScreen() if json else LineScreen()))
 

@@ -292,7 +292,7 @@ def watch(
 
 def _check(catalog: str, config: Path | None) -> None:
     check_catalog_name(catalog)
-    command.check_named(config)
+    command.validate_config_file(config)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from consumers.following.catalog_client import open_catalog
 from consumers.tail.start import start_of_last, start_since
 from consumers.tail.tail import Screen, Tail
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, run, settings_of, until_stopped
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings, run, until_stopped
 from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError
 
@@ -75,7 +75,7 @@ def tail(
         raise ConfigError("--since, --lines: a tail has one beginning: take one of the two")
     start = (LINES if lines is None else lines) if since is None else moment.parse(since)
     chosen = _types(types or [])
-    settings = settings_of(config)
+    settings = load_settings(config)
     screen = JsonOutput() if json else TextOutput()
     work = _tail(settings, catalog, screen, chosen, start, once=once)
     with ignore_closed_stdout():

@@ -17,7 +17,7 @@ from consumers.sql.projection import VerifiableProjection
 from consumers.verify import Verdict, repair_projection, verify_projection
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError, Error
 
@@ -89,7 +89,7 @@ def verify(
     kinds = dict.fromkeys(projections or [])
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ConfigError(f"--projection: there is no {unknown[0]!r}, but: {', '.join(KINDS)}")
-    settings = settings_of(config)
+    settings = load_settings(config)
     lines = _json if json else _lines
     try:
         command.run(_verify(settings, catalog, to, kinds, lines, is_repairing=repair))

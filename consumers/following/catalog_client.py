@@ -23,8 +23,9 @@ from consumers.contract.snapshot import Meta, decode_meta, decode_rows
 from consumers.errors import BadEntry, NoState
 from plumbing.clock import now, rfc3339
 from plumbing.config.settings import Settings
-from plumbing.outage_retry import Patience, is_redis_passing
-from plumbing.redis.embedded_mode import Stay
+from plumbing.outage_retry import OutageRetry
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
 from plumbing.redis.server import Client, Server, Transaction
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,9 @@ async def open_catalog(
     The embedded server is waited for, or with `once` started if need be (contract, 7).
     """
     async with (
-        plumbing.redis.server.opened(settings, Stay.BORROW if once else Stay.WAIT) as server,
+        plumbing.redis.server.open_server(
+            settings, EmbeddedMode.START_IF_NEEDED if once else EmbeddedMode.WAIT
+        ) as server,
         connect(server, catalog, once=once) as stream,
     ):
         yield stream
@@ -110,7 +113,7 @@ class CatalogClient:
         self.catalog = catalog
         self._once = once
         self._server = server
-        self._patience = Patience("redis", server.address, is_redis_passing, once=once)
+        self._retry = OutageRetry("redis", server.address, is_transient_for_reads, once=once)
         self._client = client
         self._quick = quick
         self._timing = timing
@@ -216,7 +219,7 @@ class CatalogClient:
             await self._quick.hset(self._consumers, name, orjson.dumps(value).decode())
         except (redis.exceptions.RedisError, OSError) as error:
             # of an outage the next read tells
-            if not self._is_mute and not is_redis_passing(error):
+            if not self._is_mute and not is_transient_for_reads(error):
                 self._is_mute = True
                 log.warning("redis does not take the checkpoint, going on", error=str(error))
             return False
@@ -244,9 +247,9 @@ class CatalogClient:
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
         try:
-            return await self._patience.ask(question)
+            return await self._retry.call(question)
         except (redis.exceptions.RedisError, OSError) as error:
-            if isinstance(error, redis.exceptions.ResponseError) and "WRONGTYPE" in str(error):
+            if is_wrong_type(error):
                 raise NoState(
                     f"{self._categories}, {self._meta} or {self._events} holds a value of another "
                     "type: something else writes to this catalog's keys"

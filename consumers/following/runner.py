@@ -10,7 +10,7 @@ from consumers.following.catalog_client import open_catalog
 from consumers.following.projection import Projection
 from consumers.following.reader import Reader
 from plumbing.config.settings import Settings
-from plumbing.outage_retry import FIRST_WAIT, LONGEST_WAIT, Patience
+from plumbing.outage_retry import OutageRetry, backoff_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -35,22 +35,22 @@ async def run_projection(projection: Projection, reader: Reader) -> None:
     may answer while nothing can be written, such as in a standby: then the waits become longer.
     Raises StoreError, RedisError, and with `once` NoState.
     """
-    patience = Patience("the database", projection.address, _is_away, once=reader.once)
-    wait = FIRST_WAIT
+    retry = OutageRetry("database", projection.address, _is_away, once=reader.once)
+    failures = 0
     while True:
-        checkpoint = await patience.ask(projection.load)
+        checkpoint = await retry.call(projection.load)
         try:
             async with aclosing(reader.steps(checkpoint, projection.rows)) as steps:
                 async for step in steps:
                     await step.apply_to(projection)
-                    wait = FIRST_WAIT
+                    failures = 0
         except StoreAway as error:
             if reader.once:
                 raise
-            if wait == FIRST_WAIT:
-                log.warning("the database broke off, starting again", error=str(error))
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+            if not failures:
+                log.warning("database connection lost, restarting", error=str(error))
+            await asyncio.sleep(backoff_seconds(failures))
+            failures += 1
         else:
             return
 

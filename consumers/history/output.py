@@ -16,7 +16,7 @@ from consumers.contract.model import Category, Rows
 from consumers.event_output import TextLines, format_change
 from consumers.history.query import Change
 from consumers.history.store import Resync
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 
 
 class Screen(Protocol):
@@ -66,10 +66,12 @@ class LineScreen(TextLines):
 
     def tree(self, rows: Rows) -> None:
         """Show a tree, top down, siblings by name. Its lines are plain, since they may be many."""
-        width = max(len(harmless(id_)) for id_ in rows) if rows else 0
+        width = max(len(escape_control_chars(id_)) for id_ in rows) if rows else 0
         for row, path in _top_down(rows):
             mark = "leaf" if row.is_leaf else ""
-            sys.stdout.buffer.write(f"{harmless(row.id):{width}}  {mark:4}  {path}\n".encode())
+            sys.stdout.buffer.write(
+                f"{escape_control_chars(row.id):{width}}  {mark:4}  {path}\n".encode()
+            )
 
     def recorded(self, what: Resync | Change) -> None:
         """Show what was recorded at one place."""
@@ -110,8 +112,10 @@ def _top_down(rows: Rows) -> Iterator[tuple[Category, str]]:
     below: dict[str, list[Category]] = defaultdict(list)
     for row in sorted(rows.values(), key=lambda row: (row.local_name, row.id), reverse=True):
         below[row.parent_id].append(row)
-    next_ = [(row, harmless(row.local_name)) for row in below[ROOT]]
+    next_ = [(row, escape_control_chars(row.local_name)) for row in below[ROOT]]
     while next_:
         row, path = next_.pop()
         yield row, path
-        next_ += [(each, f"{path} > {harmless(each.local_name)}") for each in below[row.id]]
+        next_ += [
+            (each, f"{path} > {escape_control_chars(each.local_name)}") for each in below[row.id]
+        ]

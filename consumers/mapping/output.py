@@ -14,7 +14,7 @@ from consumers.mapping.candidates import Candidates
 from consumers.mapping.csv_table import unparse
 from consumers.mapping.model import Atlas, Candidate, Mapping
 from consumers.mapping.service import Imported
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 
 MOST_CANDIDATES: Final = 10
 """How many a human is shown of one mapping."""
@@ -37,7 +37,7 @@ def imported(catalog: str, name: str, counts: Imported) -> str:
     told = f"{catalog}: {counts.new} new, {counts.changed} changed, {counts.same} as before\n"
     if counts.absent:
         told += (
-            f"{counts.absent} of before are not in {harmless(name)} and stay "
+            f"{counts.absent} of before are not in {escape_control_chars(name)} and stay "
             "(`map remove` forgets them)\n"
         )
     return told
@@ -48,8 +48,9 @@ def linked(catalog: str, made: Sequence[Mapping]) -> str:
     if len(made) != 1 or made[0].decision is None:
         return f"{catalog}: {len(made)} linked\n"
     own, decision = made[0].own, made[0].decision
-    path = harmless(decision.path)
-    return f"{catalog}: {harmless(own.key)} is linked with {harmless(decision.id)}: {path}\n"
+    path = escape_control_chars(decision.path)
+    key, id_ = escape_control_chars(own.key), escape_control_chars(decision.id)
+    return f"{catalog}: {key} is linked with {id_}: {path}\n"
 
 
 def suggestions(found: Sequence[Suggestion]) -> str:
@@ -135,24 +136,25 @@ def _record(mapping: Mapping, candidates: Candidates) -> dict[str, Any]:
 def _reviewed(mapping: Mapping, candidates: Candidates) -> str:
     row = _record(mapping, candidates)
     now = row["current_path"]
+    id_, path = escape_control_chars(row["category_id"]), escape_control_chars(row["category_path"])
     lines = [
         _headline(mapping),
-        f"    {row['state']} since {row['since']}: {harmless(row['reason'])}",
-        f"    linked with {harmless(row['category_id'])}  {harmless(row['category_path'])}",
+        f"    {row['state']} since {row['since']}: {escape_control_chars(row['reason'])}",
+        f"    linked with {id_}  {path}",
     ]
     if now not in {None, row["category_path"]}:
-        lines.append(f"    which is now {harmless(now)}")
+        lines.append(f"    which is now {escape_control_chars(now)}")
     told = "".join(f"{line}\n" for line in lines)
     return told + (_candidates(candidates.of(mapping)) if row["state"] == "broken" else "")
 
 
 def _headline(mapping: Mapping) -> str:
-    return f"{harmless(mapping.own.key)}  {harmless(mapping.own.path)}"
+    return f"{escape_control_chars(mapping.own.key)}  {escape_control_chars(mapping.own.path)}"
 
 
 def _candidates(found: Sequence[Candidate]) -> str:
     lines = [
-        f"    {one.score:5.1f}  {harmless(one.id)}  {harmless(one.path)}"
+        f"    {one.score:5.1f}  {escape_control_chars(one.id)}  {escape_control_chars(one.path)}"
         for one in found[:MOST_CANDIDATES]
     ]
     more = len(found) - MOST_CANDIDATES

@@ -39,7 +39,7 @@ def group(help_: str, package: str, commands: Mapping[str, str]) -> typer.Typer:
         def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  Typer's
             if cmd_name not in commands:
                 return None
-            return typer.main.get_command(entry.imported(f"{package}.{cmd_name}").app)
+            return typer.main.get_command(entry.import_command(f"{package}.{cmd_name}").app)
 
         def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  Typer's
             with formatter.section("Commands"):

@@ -25,18 +25,18 @@ from plumbing.errors import Error
 OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF})
 
 
-def imported(module: str) -> ModuleType:
+def import_command(module: str) -> ModuleType:
     """Import a command's module, and return it; the garbage collector passes over what comes."""
     if module in sys.modules:
         return sys.modules[module]
-    with collector_at_rest():
+    with gc_paused():
         found = import_module(module)
         gc.freeze()
     return found
 
 
 @contextmanager
-def collector_at_rest() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Let the garbage collector rest while modules are imported."""
     was_enabled = gc.isenabled()
     gc.disable()

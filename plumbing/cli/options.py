@@ -42,14 +42,14 @@ CatalogArgument = Annotated[
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def settings_of(file: Path | None) -> Settings:
+def load_settings(file: Path | None) -> Settings:
     """Load the configuration and set up the logs."""
     settings = config.load(file)
     logs.configure(settings)
     return settings
 
 
-def check_named(file: Path | None) -> None:
+def validate_config_file(file: Path | None) -> None:
     """Check the configuration that a command was given, though it needs none."""
     if file is not None:
         config.load(file)

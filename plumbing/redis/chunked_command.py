@@ -13,7 +13,7 @@ import hiredis
 import redis.exceptions
 from redis.asyncio.connection import AbstractConnection
 
-from plumbing.redis.lazy_arguments import Words
+from plumbing.redis.lazy_arguments import LazyArguments
 
 WORDS: Final = 1000
 """Of a piece, some 200 kB."""
@@ -21,10 +21,10 @@ WORDS: Final = 1000
 Word: TypeAlias = str | bytes | int | float
 
 
-class Pieces:
+class CommandChunks:
     """A command as it is sent (RESP: an array of bulk strings), piece by piece."""
 
-    def __init__(self, first: Sequence[Word], words: Words) -> None:
+    def __init__(self, first: Sequence[Word], words: LazyArguments) -> None:
         self._first = first
         self._words = words
 
@@ -38,18 +38,18 @@ class Pieces:
             beginning = b""
 
 
-class Piecewise(AbstractConnection):
-    """A connection that sends a command whose last argument is Words in pieces."""
+class ChunkedSending(AbstractConnection):
+    """A connection that sends a command whose last argument is LazyArguments in pieces."""
 
     def pack_command(self, *args: Any) -> Any:
-        """Pack as redis-py does, or into Pieces."""
-        if isinstance(args[-1], Words):
-            return Pieces(args[:-1], args[-1])
+        """Pack as redis-py does, or into CommandChunks."""
+        if isinstance(args[-1], LazyArguments):
+            return CommandChunks(args[:-1], args[-1])
         return super().pack_command(*args)
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's signature
         """Send `command`; one that cannot be sent to its end leaves no connection behind."""
-        if not isinstance(command, Pieces):
+        if not isinstance(command, CommandChunks):
             await super().send_packed_command(command, check_health)
             return
         try:
@@ -58,7 +58,7 @@ class Piecewise(AbstractConnection):
             await self.disconnect(nowait=True)
             raise
 
-    async def _send(self, pieces: Pieces, *, check_health: bool) -> None:
+    async def _send(self, pieces: CommandChunks, *, check_health: bool) -> None:
         is_first = True
         for piece in pieces:
             if not (is_first or self.is_connected):  # redis-py would go on in a new connection

@@ -24,7 +24,7 @@ from redis.asyncio.cluster import (
 )
 from redis.asyncio.connection import Connection
 
-from plumbing.redis import connections as cancellable
+from plumbing.redis import connections
 from plumbing.redis.error_advice import chain
 from plumbing.redis_url import Address
 
@@ -39,9 +39,11 @@ class Cluster(RedisCluster):
 
     def __init__(self, address: Address, **options: Any) -> None:
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
-        super().__init__(startup_nodes=nodes, **cancellable.RESP2 | options)
+        super().__init__(startup_nodes=nodes, **connections.RESP2 | options)
         self.commands_parser = _Keys()
-        kind = cancellable.cancellable(address.options.get("connection_class", Connection))
+        kind = connections.cancellable_connection(
+            address.options.get("connection_class", Connection)
+        )
         own = {**address.options, "connection_class": kind}
         self.connection_kwargs.update(own)
         startup_nodes = [ClusterNode(*host, **self.connection_kwargs) for host in address.hosts]
@@ -68,7 +70,7 @@ class Cluster(RedisCluster):
         """Return the slot of a command's keys."""
         return await self._determine_slot(*command)
 
-    def look_anew(self) -> None:
+    def rediscover(self) -> None:
         """Find the primaries and their slots again before the next command."""
         self._initialize = True
 
@@ -130,7 +132,7 @@ class _InOneLoop(TransactionStrategy):
         if isinstance(error, redis.exceptions.MovedError):
             await self._client.nodes_manager.move_slot(error)
         elif not isinstance(error, redis.exceptions.AskError):  # that is a slot on its way
-            self._client.look_anew()
+            self._client.rediscover()
 
 
 @contextmanager

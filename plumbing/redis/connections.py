@@ -15,7 +15,7 @@ import redis.asyncio
 import redis.exceptions
 from redis.asyncio.connection import AbstractConnection, Connection, ConnectionPool
 
-from plumbing.redis.chunked_command import Piecewise
+from plumbing.redis.chunked_command import ChunkedSending
 
 RESP2: Final = {"protocol": 2, "driver_info": None}
 """No push message is wanted, and no command is sent that was not asked for."""
@@ -27,15 +27,15 @@ def client(options: dict[str, Any], *, single: bool = False) -> redis.asyncio.Re
     With `single` it keeps to one connection.
     """
     kind = options.get("connection_class", Connection)
-    pool = ConnectionPool(**RESP2 | options | {"connection_class": cancellable(kind)})
+    pool = ConnectionPool(**RESP2 | options | {"connection_class": cancellable_connection(kind)})
     made = redis.asyncio.Redis(connection_pool=pool, single_connection_client=single)
     made.auto_close_connection_pool = True
     return made
 
 
-def cancellable(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+def cancellable_connection(kind: type[AbstractConnection]) -> type[AbstractConnection]:
     """Return `kind` of connection, mended, and one that sends large commands in pieces."""
-    return type(f"Cancellable{kind.__name__}", (_Cancellable, Piecewise, kind), {})
+    return type(f"Cancellable{kind.__name__}", (_Cancellable, ChunkedSending, kind), {})
 
 
 class _Cancellable(AbstractConnection):

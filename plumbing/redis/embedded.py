@@ -24,8 +24,8 @@ from redis.backoff import NoBackoff
 
 from plumbing import logs
 from plumbing.errors import EmbeddedServerError
-from plumbing.redis import connections as cancellable
-from plumbing.redis.embedded_mode import Stay
+from plumbing.redis import connections
+from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis_url import parse
 
 log = logs.logger(__name__)
@@ -41,7 +41,9 @@ KEEP_UP_SECONDS: Final = 1.0
 
 
 @asynccontextmanager
-async def running(data_dir: Path, stay: Stay, *, port: int = 0) -> AsyncIterator[str]:
+async def open_embedded_server(
+    data_dir: Path, mode: EmbeddedMode, *, port: int = 0
+) -> AsyncIterator[str]:
     """Have a server listening below `data_dir`, and yield the URL of its socket.
 
     `port` other than 0 lets a server that is started here listen on loopback TCP as well.
@@ -50,8 +52,8 @@ async def running(data_dir: Path, stay: Stay, *, port: int = 0) -> AsyncIterator
     guest = _Guest(data_dir, port)
     keeper = None
     try:
-        await guest.arrive(start=stay is not Stay.WAIT)
-        keeper = asyncio.create_task(guest.keep_up()) if stay is Stay.KEEP else None
+        await guest.arrive(start=mode is not EmbeddedMode.WAIT)
+        keeper = asyncio.create_task(guest.keep_up()) if mode is EmbeddedMode.KEEP_RUNNING else None
         yield guest.url
     finally:
         if keeper is not None:
@@ -75,7 +77,7 @@ class _Guest:
             )
         self.url = f"unix://{quote(str(self._socket))}"
         options = {"socket_timeout": 10, "retry": Retry(NoBackoff(), 0)}
-        self._presence = cancellable.client(parse(self.url).options | options, single=True)
+        self._presence = connections.client(parse(self.url).options | options, single=True)
 
     async def arrive(self, *, start: bool) -> None:
         if not start:

@@ -3,9 +3,9 @@
 import enum
 
 
-class Stay(enum.Enum):
+class EmbeddedMode(enum.Enum):
     """How a command treats the embedded server."""
 
-    KEEP = "keep it up: start it, and again should it end"
-    BORROW = "start it if none listens"
+    KEEP_RUNNING = "keep it up: start it, and again should it end"
+    START_IF_NEEDED = "start it if none listens"
     WAIT = "wait until one listens"

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 
-class Words(ABC):
+class LazyArguments(ABC):
     """The last argument of a command, which stands for all of its words.
 
     `plumbing.pieces` sends it. The same words have to come each time, since a command may have to

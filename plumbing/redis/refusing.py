@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis.exceptions
 
 from plumbing.redis.error_advice import BY_CODE
-from plumbing.redis.server import Ask, Client, Server, each_node
+from plumbing.redis.server import Client, NodeCommand, Server, per_node
 
 FULL, REPLICA, DISK = (BY_CODE[code].advice for code in ("OOM", "READONLY", "MISCONF"))
 REFUSES: Final = "refuses what is written there"
@@ -20,12 +20,12 @@ MAY_REFUSE: Final = (
 )
 
 
-async def refusals_of(server: Server, client: Client) -> list[str]:
+async def write_refusals(server: Server, client: Client) -> list[str]:
     """Return a line for each reason why a primary of `server` refuses to be written to.
 
     A node that does not answer is passed over: whatever is asked of it fails anyway.
     """
-    nodes = await each_node(client)
+    nodes = await per_node(client)
     return [
         f"Redis at {node or server.address} {reason}"
         for node, ask in nodes.items()
@@ -52,7 +52,7 @@ def _is_full(about: Mapping[str, Any]) -> bool:
     return bool(limit and used > limit and about.get("maxmemory_policy") == "noeviction")
 
 
-async def _told(ask: Ask) -> dict[str, Any]:
+async def _told(ask: NodeCommand) -> dict[str, Any]:
     try:
         return dict(await ask("INFO"))
     except (redis.exceptions.RedisError, OSError):

@@ -18,8 +18,8 @@ from redis.asyncio.sentinel import (
 )
 from redis.backoff import NoBackoff
 
-from plumbing.redis import connections as cancellable
-from plumbing.redis.error_advice import reaction
+from plumbing.redis import connections
+from plumbing.redis.error_advice import advice_for
 from plumbing.redis_url import Address
 
 ANSWER_SECONDS: Final = 2.0
@@ -29,8 +29,8 @@ ANSWER_SECONDS: Final = 2.0
 def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
     """Return a client of the primary; `options` are of each connection to it."""
     kind = SentinelManagedSSLConnection if address.has_tls else SentinelManagedConnection
-    own = {"connection_class": cancellable.cancellable(kind)}
-    all_options = address.options | cancellable.RESP2 | options | own
+    own = {"connection_class": connections.cancellable_connection(kind)}
+    all_options = address.options | connections.RESP2 | options | own
     return redis.asyncio.Redis.from_pool(
         _Pool(address.master, _Sentinels(address), **all_options)  # type: ignore[no-untyped-call]
     )
@@ -46,7 +46,7 @@ class _Sentinels(Sentinel):
             "retry": Retry(NoBackoff(), 0),
         }
         self.sentinels = [
-            cancellable.client({**address.sentinel_options, **patience, "host": host, "port": port})
+            connections.client({**address.sentinel_options, **patience, "host": host, "port": port})
             for host, port in address.hosts
         ]
 
@@ -77,7 +77,7 @@ class _Sentinels(Sentinel):
         self, refusals: list[redis.exceptions.RedisError]
     ) -> redis.exceptions.RedisError:
         """Return one of `refusals`, if possible one that waiting does not mend, and whose it is."""
-        worst = min(refusals, key=lambda error: reaction(error).passing)
+        worst = min(refusals, key=lambda error: advice_for(error).is_transient)
         worst.args = (f"none of its Sentinels ({self._places}) tells where it is: {worst}",)
         return worst
 

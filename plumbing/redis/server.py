@@ -19,16 +19,16 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from plumbing.config.settings import Settings
 from plumbing.errors import RedisError
-from plumbing.outage_retry import Patience
-from plumbing.redis import connections as cancellable
-from plumbing.redis.embedded_mode import Stay
-from plumbing.redis.error_advice import reaction
+from plumbing.outage_retry import OutageRetry
+from plumbing.redis import connections
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.error_advice import advice_for
 from plumbing.redis_url import Address, Kind, parse
 
 Client: TypeAlias = redis.asyncio.Redis | RedisCluster
 """What is asked of it works alike: a transaction has keys of one catalog only (contract, 2)."""
 Transaction: TypeAlias = Pipeline | ClusterPipeline
-Ask: TypeAlias = Callable[..., Awaitable[Any]]
+NodeCommand: TypeAlias = Callable[..., Awaitable[Any]]
 """Sends a command to one certain node, and returns its reply."""
 
 COMMAND_TIMEOUT: Final = 60.0
@@ -83,7 +83,7 @@ class Server:
 
                 return sentinel.client(self._address, options)
             case Kind.SINGLE:
-                return cancellable.client(self._address.options | options)
+                return connections.client(self._address.options | options)
 
     @contextmanager
     def errors_explained(self) -> Iterator[None]:
@@ -95,48 +95,50 @@ class Server:
 
     def error(self, error: redis.exceptions.RedisError | OSError) -> RedisError:
         """Return `error` as ours: what happened, at which server, what to do."""
-        what = reaction(error, with_tls=self._address.has_tls)
+        what = advice_for(error, with_tls=self._address.has_tls)
         said = str(error) or type(error).__name__
         message = f"Redis at {self.address}: {said} ({what.advice})"
-        return RedisError(message, passing=what.passing, advice=what.advice)
+        return RedisError(message, is_transient=what.is_transient, advice=what.advice)
 
 
 @asynccontextmanager
-async def opened(settings: Settings, stay: Stay) -> AsyncIterator[Server]:
+async def open_server(settings: Settings, mode: EmbeddedMode) -> AsyncIterator[Server]:
     """Open the server of `settings`, for as long as the context lasts.
 
-    Raises EmbeddedServerError, and with `Stay.BORROW` RedisError if the server is too old or cannot
-    be reached: who stays longer waits for it, see `answered`.
+    Raises EmbeddedServerError, and with `START_IF_NEEDED` RedisError if the server is too old or
+    cannot be reached. Commands that run longer call `wait_until_available`.
     """
     if settings.redis_url is None:
         from plumbing.redis import embedded  # noqa: PLC0415  its file lock, for nobody else: 0.02 s
 
-        async with embedded.running(settings.data_dir, stay) as url:
+        async with embedded.open_embedded_server(settings.data_dir, mode) as url:
             yield Server(url)
     else:
         server = Server(settings.redis_url.get_secret_value())
-        if stay is Stay.BORROW:
-            await check(server)
+        if mode is EmbeddedMode.START_IF_NEEDED:
+            await check_server(server)
         yield server
 
 
-async def answered(server: Server) -> None:
-    """Return when `server` answers. Raises RedisError for what does not pass, as `check` does."""
-    await Patience("Redis", server.address, _is_passing, once=False).ask(partial(check, server))
+async def wait_until_available(server: Server) -> None:
+    """Return once `check_server` succeeds. Raises its RedisError if that is not transient."""
+    await OutageRetry("redis", server.address, _is_transient, once=False).call(
+        partial(check_server, server)
+    )
 
 
-def _is_passing(error: Exception) -> bool:
-    return isinstance(error, RedisError) and error.passing
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, RedisError) and error.is_transient
 
 
-async def check(server: Server) -> None:
+async def check_server(server: Server) -> None:
     """Raise RedisError unless `server` answers and is Redis 7.0, Valkey 7.2 or newer.
 
     Of a Cluster each primary is asked.
     """
     client = server.client(retries=RETRIES_AT_START)
     try:
-        nodes = await each_node(client)
+        nodes = await per_node(client)
         infos = {node: await ask("INFO", "server") for node, ask in nodes.items()}
     except (redis.exceptions.RedisError, OSError) as error:
         raise server.error(error) from error
@@ -151,7 +153,7 @@ async def check(server: Server) -> None:
             )
 
 
-async def each_node(client: Client, *, replicas: bool = False) -> dict[str, Ask]:
+async def per_node(client: Client, *, replicas: bool = False) -> dict[str, NodeCommand]:
     """Return how to ask each primary of a Cluster (`host:port`), or with `replicas` each node.
 
     Of one server the key is empty.

@@ -8,10 +8,10 @@ from typing import Any
 
 import redis.exceptions
 
-from plumbing.redis.server import Ask, Server, each_node
+from plumbing.redis.server import NodeCommand, Server, per_node
 
 
-async def warnings_of(server: Server) -> list[str]:
+async def durability_warnings(server: Server) -> list[str]:
     """Return a line for each setting that endangers our keys, of each node of a Cluster.
 
     What a user may not ask (INFO, CONFIG GET), and a node that does not answer, is passed over.
@@ -19,7 +19,7 @@ async def warnings_of(server: Server) -> list[str]:
     client = server.client()
     try:
         with server.errors_explained():
-            nodes = await each_node(client, replicas=True)
+            nodes = await per_node(client, replicas=True)
         return [
             f"Redis at {node or server.address} {what}"
             for node, ask in nodes.items()
@@ -30,7 +30,7 @@ async def warnings_of(server: Server) -> list[str]:
         await client.aclose()
 
 
-async def _eviction(ask: Ask) -> str | None:
+async def _eviction(ask: NodeCommand) -> str | None:
     about = await _told(ask, "INFO", "memory")
     policy = about.get("maxmemory_policy", "noeviction")
     if not about.get("maxmemory") or policy == "noeviction":
@@ -41,7 +41,7 @@ async def _eviction(ask: Ask) -> str | None:
     )
 
 
-async def _persistence(ask: Ask) -> str | None:
+async def _persistence(ask: NodeCommand) -> str | None:
     about = await _told(ask, "INFO", "persistence")
     if about.get("aof_enabled") != 0:
         return None
@@ -55,7 +55,7 @@ async def _persistence(ask: Ask) -> str | None:
     )
 
 
-async def _told(ask: Ask, *command: str) -> dict[str, Any]:
+async def _told(ask: NodeCommand, *command: str) -> dict[str, Any]:
     """Return the reply, empty where there is none for us."""
     try:
         return dict(await ask(*command))

@@ -8,7 +8,7 @@ import typer
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
 from publisher.app import configured_names, open_app
@@ -33,7 +33,7 @@ def approve(
     The source is asked again: only if it still gives the snapshot with DIGEST is that published.
     Exit codes: 0 done, 1 nothing is held or failed, 3 the source gives another snapshot now.
     """
-    settings = settings_of(config)
+    settings = load_settings(config)
     if not DIGEST.fullmatch(digest):
         raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
     names = configured_names(settings, [catalog])

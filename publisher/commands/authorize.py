@@ -7,9 +7,9 @@ import typer
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import ConfigOption, settings_of
+from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.errors import ConfigError
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 from publisher.sources.tiktok.authorize import Authorization, authorize
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.factory import app_of
@@ -54,7 +54,7 @@ def authorize_(
     The tokens are kept in `data_dir`, or with a token_key in Redis, and the seller's shops are
     listed with their ciphers.
     """
-    settings = settings_of(config)
+    settings = load_settings(config)
     if stand_in and not catalog:
         raise ConfigError("--stand-in wants --catalog beside it")
     own = (settings.tiktok_shop, AUTHORIZE_COMMAND)
@@ -70,8 +70,10 @@ def authorize_(
 
 
 def _show_authorized(authorized: Authorization) -> None:
-    sys.stdout.write(f"Authorized by {harmless(authorized.seller_name)}; the tokens are kept.\n")
+    sys.stdout.write(
+        f"Authorized by {escape_control_chars(authorized.seller_name)}; the tokens are kept.\n"
+    )
     for shop in authorized.shops:
         about = ", ".join((shop.region, shop.seller_type, f"id {shop.id}", f"code {shop.code}"))
-        sys.stdout.write(f"{harmless(f'{shop.name} ({about})')}:\n")
-        sys.stdout.write(f'  shop_cipher = "{harmless(shop.cipher)}"\n')
+        sys.stdout.write(f"{escape_control_chars(f'{shop.name} ({about})')}:\n")
+        sys.stdout.write(f'  shop_cipher = "{escape_control_chars(shop.cipher)}"\n')

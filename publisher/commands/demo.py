@@ -40,7 +40,7 @@ def demo(
     Needs no account, no Redis and no configuration. Runs until Ctrl-C; everything it starts ends
     with it, and everything it writes lies in a temporary folder.
     """
-    command.check_named(config)
+    command.validate_config_file(config)
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
         options = DemoOptions(Path(folder), rounds=rounds, every=every, seed=seed)

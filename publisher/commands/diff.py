@@ -7,7 +7,7 @@ from rich.console import Console
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings
 from publisher.app import configured_names, open_app
 from publisher.commands.options import AcceptOption, JsonOption
@@ -33,7 +33,7 @@ def diff(
 
     Exit codes: 0 whatever it finds, 3 if it would be held, 1 failed.
     """
-    settings = settings_of(config)
+    settings = load_settings(config)
     names = configured_names(settings, [catalog])
     command.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
 

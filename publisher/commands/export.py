@@ -7,11 +7,11 @@ import typer
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, settings_of
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings, check_catalog_name
 from plumbing.errors import ConfigError
-from plumbing.redis.embedded_mode import Stay
-from plumbing.redis.server import opened
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.server import open_server
 from publisher import export
 from publisher.state.store import Store
 
@@ -32,11 +32,14 @@ def export_(
     """
     if form not in {"json", "csv"}:
         raise ConfigError(f"--format {form!r}: json and csv are known")
-    command.run(_export(settings_of(config), check_catalog_name(catalog), form))
+    command.run(_export(load_settings(config), check_catalog_name(catalog), form))
 
 
 async def _export(settings: Settings, name: str, form: str) -> int:
-    async with opened(settings, Stay.BORROW) as server, server.client() as client:
+    async with (
+        open_server(settings, EmbeddedMode.START_IF_NEEDED) as server,
+        server.client() as client,
+    ):
         with server.errors_explained():
             pieces = await export.export_state(Store(client, name), form)
     sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]

@@ -2,7 +2,7 @@
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import ConfigOption, settings_of
+from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.config.settings import load
 from publisher import service as running
 
@@ -16,5 +16,5 @@ def run(config: ConfigOption = None) -> None:
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. SIGHUP lets it read its
     configuration again.
     """
-    settings = settings_of(config)
+    settings = load_settings(config)
     command.run(command.until_stopped_or_reloaded(running.run(settings, lambda: load(config))))

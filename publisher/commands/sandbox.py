@@ -93,7 +93,7 @@ def sandbox(
     It says what to paste into publisher.toml, and runs until Ctrl-C. Signatures and tokens are
     checked as strictly as by the real API; the categories are made up, or yours (--tree).
     """
-    command.check_named(config)
+    command.validate_config_file(config)
     options = SandboxOptions(
         port=port,
         trees=tuple(read_tree(path) for path in _files(tree or [], more or [])),

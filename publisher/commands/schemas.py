@@ -29,7 +29,7 @@ def schemas_(
 
     Of a category, the meta hash and the three events, with examples beside them.
     """
-    command.check_named(config)
+    command.validate_config_file(config)
     try:
         written = schemas.check(folder) if check else schemas.write(folder)
     except OSError as error:

@@ -6,7 +6,7 @@ import typer
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import ConfigOption, settings_of
+from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.errors import ConfigError
 from publisher.commands.options import JsonOption
 from publisher.status import report
@@ -26,7 +26,7 @@ def status(
 
     Exit codes: 0 all is fine, 1 something is not (or Redis cannot be read), 3 a snapshot is held.
     """
-    settings = settings_of(config)
+    settings = load_settings(config)
     if watch and json:
         raise ConfigError("--watch and --json exclude each other: --watch is for people")
     if watch:

@@ -7,7 +7,7 @@ import typer
 
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import ConfigOption, settings_of
+from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
 from publisher.app import App, configured_names, open_app
@@ -32,7 +32,7 @@ def sync(
 
     Exit codes: 0 done or unchanged, 1 failed, 3 a snapshot is held; of several catalogs 1 wins.
     """
-    settings = settings_of(config)
+    settings = load_settings(config)
     if accept_origin and not catalogs:
         raise ConfigError("--accept-origin wants the catalog's name beside it")
     command.run(_sync(settings, configured_names(settings, catalogs or ()), accept=accept_origin))

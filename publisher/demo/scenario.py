@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
 from plumbing.redis import embedded
-from plumbing.redis.embedded_mode import Stay
+from plumbing.redis.embedded_mode import EmbeddedMode
 from publisher.app import App, open_app
 from publisher.core import digest as digests
 from publisher.core.model import Category, Change
@@ -49,7 +49,7 @@ async def run_demo(options: DemoOptions, console: Console) -> int:
     data_dir = options.folder / "data"
     port = _free_port()
     async with (
-        embedded.running(data_dir, Stay.KEEP, port=port),
+        embedded.open_embedded_server(data_dir, EmbeddedMode.KEEP_RUNNING, port=port),
         Sandbox(SandboxOptions(seed=options.seed)) as sandbox,
         open_app(_settings(sandbox, data_dir), [CATALOG]) as app,
         _consumer(options.folder) as copy,

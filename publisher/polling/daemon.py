@@ -5,7 +5,6 @@ Each of them has a task of its own, so that one slow or failing catalog never de
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 
 from plumbing import clock, logs
 from plumbing.errors import Error, RedisError
+from plumbing.outage_retry import backoff_seconds
 from plumbing.redis.server import Client, Server
 from publisher.core import schedule
 from publisher.polling.leases import Leases
@@ -273,9 +273,9 @@ def _cancel(kept: _ScheduledCatalog) -> None:
 def _due(kept: _ScheduledCatalog, begun: datetime, error: Error | None) -> datetime:
     """Decide when a catalog is polled again, and keep that in mind."""
     catalog = kept.catalog
-    if isinstance(error, RedisError) and error.passing:
-        seconds = min(LATEST, SOONEST * 2**kept.failures) * random.uniform(0.5, 1.0)  # noqa: S311  jitter
-        kept.failures = min(kept.failures + 1, 10)
+    if isinstance(error, RedisError) and error.is_transient:
+        seconds = backoff_seconds(kept.failures, SOONEST, LATEST)
+        kept.failures += 1
         now = clock.now()
         kept.wait(now + min(timedelta(seconds=seconds), catalog.poll_every), now)
     else:

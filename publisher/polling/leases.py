@@ -21,6 +21,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
+from plumbing.redis.error_advice import is_wrong_type
 from plumbing.redis.server import Client
 from publisher.polling.lease_owner import is_alive, new_owner
 from publisher.state import keys
@@ -156,10 +157,10 @@ def _alive(owner: str) -> str:
 
 def _of_another_type(errors: Replies) -> set[str]:
     """Return the catalogs whose lease is none of ours: they are polled without."""
-    return {name for name, error in errors.items() if "WRONGTYPE" in str(error)}
+    return {name for name, error in errors.items() if is_wrong_type(error)}
 
 
 def _raise_first(*replies: Replies) -> None:
     for reply in (each for some in replies for each in some.values()):
-        if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
+        if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from plumbing.cli.main import collector_at_rest
+from plumbing.cli.main import gc_paused
 from plumbing.config.settings import Settings, TikTokShopSettings
 from publisher.sources import Source
 from publisher.sources.request_limit import RequestLimiter
@@ -62,7 +62,7 @@ class SourceFactory:
 
                 return FileSource(catalog)
             case "http":
-                with collector_at_rest():
+                with gc_paused():
                     from publisher.sources.http_source import HttpSource  # noqa: PLC0415
 
                 return HttpSource(catalog, self._session, self._limiter)
@@ -75,7 +75,7 @@ class SourceFactory:
 
     @cached_property
     def _market(self) -> "TikTokSourceFactory":
-        with collector_at_rest():
+        with gc_paused():
             from publisher.sources.tiktok.factory import TikTokSourceFactory  # noqa: PLC0415
 
         return TikTokSourceFactory(self._session, self._store_of, self._limiter, self._clock)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from plumbing.redis.lazy_arguments import Words
+from plumbing.redis.lazy_arguments import LazyArguments
 from publisher.core import digest as digests
 from publisher.core.event import Position, encode, row
 from publisher.core.model import Change
@@ -47,7 +47,7 @@ class Commit:
     max_events: int
 
 
-class CommitArguments(Words):
+class CommitArguments(LazyArguments):
     """The words behind `header`: events, rows, removed ids, meta. Can be gone through again.
 
     The same words come each time, as it has to be where a command is sent again.

@@ -13,6 +13,7 @@ import msgspec
 import orjson
 import redis.exceptions
 
+from plumbing.redis.error_advice import is_wrong_type
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
 from publisher.core.event import Position
@@ -195,7 +196,7 @@ class Store:
 
     async def _explained(self, error: redis.exceptions.ResponseError) -> Exception:
         """Return a WrongType that names the key where that is what `error` means."""
-        if "WRONGTYPE" in str(error):
+        if is_wrong_type(error):
             own = {self.key(name): wanted for name, wanted in keys.TYPES.items()}
             for key, wanted in {keys.CATALOGS: "set", **own}.items():
                 found = text(await self._client.type(key))

@@ -12,7 +12,7 @@ import redis.exceptions
 
 from plumbing import clock
 from plumbing.errors import RedisError
-from plumbing.redis.error_advice import reaction
+from plumbing.redis.error_advice import advice_for, is_wrong_type
 from plumbing.redis.server import Client, Transaction
 from publisher.state import keys
 from publisher.state import redis_values as values
@@ -51,7 +51,7 @@ async def read_catalog_names(client: Client) -> list[str]:
     try:
         return sorted(text(name) for name in await client.smembers(keys.CATALOGS))
     except redis.exceptions.ResponseError as error:
-        if not _is_wrong_type(error):
+        if not is_wrong_type(error):
             raise
         raise RedisError(_foreign(f"{keys.CATALOGS} is no set")) from error
 
@@ -65,7 +65,7 @@ async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[
                 pipe.hgetall(keys.key(name, "status"))
             replies = await pipe.execute(raise_on_error=False)
         for name, reply in zip(chunk, replies, strict=True):
-            if isinstance(reply, Exception) and not _is_wrong_type(reply):
+            if isinstance(reply, Exception) and not is_wrong_type(reply):
                 raise reply
             found[name] = {} if isinstance(reply, Exception) else texts(reply)
     return found
@@ -117,14 +117,10 @@ def _overview(name: str, replies: Sequence[Any]) -> dict[str, Any]:
 def _unread(name: str, errors: Mapping[str, Exception]) -> str:
     """Return why something could not be read: all keys of another type, or the first refusal."""
     for part, error in errors.items():
-        if not _is_wrong_type(error):
-            return f"Redis key {keys.key(name, part)}: {error} ({reaction(error).advice})"
+        if not is_wrong_type(error):
+            return f"Redis key {keys.key(name, part)}: {error} ({advice_for(error).advice})"
     wrong = [f"{keys.key(name, part)} is no {keys.TYPES[part]}" for part in errors]
     return _foreign(*wrong) if wrong else ""
-
-
-def _is_wrong_type(error: Exception) -> bool:
-    return "WRONGTYPE" in str(error)
 
 
 def _foreign(*found: str) -> str:

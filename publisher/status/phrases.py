@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from plumbing.text import ago
+from plumbing.text import format_duration
 from publisher.core.model import Counts
 from publisher.state.redis_values import moment
 from publisher.status.overview import Lag
@@ -18,7 +18,7 @@ def format_counts(counts: Counts) -> str:
 def format_age(text: str | None, now: datetime) -> str:
     """Say how long ago the time in `text` was; `text` itself if it holds none."""
     then = moment(text)
-    return f"{ago(now - then)} ago" if then else text or "-"
+    return f"{format_duration(now - then)} ago" if then else text or "-"
 
 
 def outcome_of(catalog: Mapping[str, Any]) -> str:

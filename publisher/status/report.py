@@ -16,9 +16,9 @@ from rich.live import Live
 from plumbing import clock
 from plumbing.config.settings import Settings
 from plumbing.errors import EmbeddedServerError, RedisError
-from plumbing.redis.embedded_mode import Stay
-from plumbing.redis.refusing import refusals_of
-from plumbing.redis.server import Client, Server, opened
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.refusing import write_refusals
+from plumbing.redis.server import Client, Server, open_server
 from publisher.status import terminal as show
 from publisher.status.overview import read_catalog_names, read_overviews
 from publisher.status.problems import Problem, problems
@@ -71,8 +71,8 @@ async def watch_status(settings: Settings) -> int:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Server, Client]]:
     """Open the server without a question: a Cluster of which a part is away can be looked at."""
-    stay = Stay.BORROW if settings.redis_url is None else Stay.WAIT
-    async with opened(settings, stay) as server, server.client() as client:
+    mode = EmbeddedMode.START_IF_NEEDED if settings.redis_url is None else EmbeddedMode.WAIT
+    async with open_server(settings, mode) as server, server.client() as client:
         yield server, client
 
 
@@ -105,7 +105,7 @@ async def _look(settings: Settings, server: Server, client: Client) -> StatusRep
         known, of_redis = await _known(server, client)
         names = sorted({*settings.catalogs, *known})
         catalogs = await read_overviews(client, names)
-        of_redis += await refusals_of(server, client)
+        of_redis += await write_refusals(server, client)
     now, kept = clock.now(), set(settings.catalogs or names)
     judged = [(each, problems(each, now, kept=each["catalog"] in kept)) for each in catalogs]
     return StatusReport(judged, of_redis)

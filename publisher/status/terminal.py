@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from plumbing import clock
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 from publisher.core.model import Change
 from publisher.status import phrases
 from publisher.status.problems import Problem
@@ -34,8 +34,8 @@ def change_line(change: Change) -> Text:
     """Return one change on one line: sign, id, and what it is about."""
     sign, style = SIGNS[change.type]
     line = Text(f"{sign} ", style=style)
-    line.append(f"{harmless(change.category.id):<10} ", style="bold")
-    line.append(harmless(change.category.local_name))
+    line.append(f"{escape_control_chars(change.category.id):<10} ", style="bold")
+    line.append(escape_control_chars(change.category.local_name))
     if change.before is not None:
         line.append(f"  {_differences(change)}", style="dim")
     return line
@@ -77,7 +77,7 @@ def overview(
 
 def failure(error: str) -> Text:
     """Show an error in place of what could not be looked at."""
-    return Text(harmless(error), style="red")
+    return Text(escape_control_chars(error), style="red")
 
 
 def _verdict(count: int) -> Text:
@@ -90,14 +90,14 @@ def _cells(catalog: Mapping[str, Any]) -> list[RenderableType]:
     meta, status = catalog["meta"], catalog["status"]
     outcome = phrases.outcome_of(catalog)
     return [
-        Text(harmless(catalog["catalog"]), style="bold"),
-        Text(harmless(phrases.format_age(status.get("polled_at"), clock.now()))),
-        Text(harmless(outcome), style=OUTCOME_STYLES.get(outcome, "dim")),
-        Text(harmless(meta.get("count", "-"))),
-        Text(harmless(meta.get("sequence", "-"))),
-        Text(harmless(_numbers(status))),
-        Text(harmless(_host_and_process(catalog["lease"]))),
-        Text("\n".join(map(harmless, phrases.format_lags(catalog))) or "-"),
+        Text(escape_control_chars(catalog["catalog"]), style="bold"),
+        Text(escape_control_chars(phrases.format_age(status.get("polled_at"), clock.now()))),
+        Text(escape_control_chars(outcome), style=OUTCOME_STYLES.get(outcome, "dim")),
+        Text(escape_control_chars(meta.get("count", "-"))),
+        Text(escape_control_chars(meta.get("sequence", "-"))),
+        Text(escape_control_chars(_numbers(status))),
+        Text(escape_control_chars(_host_and_process(catalog["lease"]))),
+        Text("\n".join(map(escape_control_chars, phrases.format_lags(catalog))) or "-"),
     ]
 
 
@@ -111,17 +111,17 @@ def _numbers(status: Mapping[str, str]) -> str:
 
 
 def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterable[Text]:
-    name, hold = harmless(catalog["catalog"]), catalog["hold"]
+    name, hold = escape_control_chars(catalog["catalog"]), catalog["hold"]
     for problem in found:
         style = "bold yellow" if problem.held else "red"
-        yield Text(f"{name}: {harmless(problem.what)}", style=style)
+        yield Text(f"{name}: {escape_control_chars(problem.what)}", style=style)
     if hold is None:
         return
     for reason in phrases.as_list(hold.get("reasons")):
-        yield Text(f"  {harmless(str(reason))}")
+        yield Text(f"  {escape_control_chars(str(reason))}")
     for change in phrases.as_list(hold.get("first")):
         yield Text("  ").append_text(_held_change(change))
-    digest = harmless(str(hold.get("digest")))
+    digest = escape_control_chars(str(hold.get("digest")))
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
 
 
@@ -131,7 +131,7 @@ def _held_change(change: Any) -> Text:
     sign, style = SIGNS.get(kind, ("?", ""))
     about = phrases.as_dict(told.get("category"))
     line = f"{sign} {about.get('id')} {about.get('local_name')}"
-    return Text(harmless(line), style=style)
+    return Text(escape_control_chars(line), style=style)
 
 
 def _differences(change: Change) -> str:
@@ -140,4 +140,4 @@ def _differences(change: Change) -> str:
 
 
 def _value(value: str | bool) -> str:  # noqa: FBT001  a field of a category
-    return str(value).lower() if isinstance(value, bool) else harmless(value)
+    return str(value).lower() if isinstance(value, bool) else escape_control_chars(value)

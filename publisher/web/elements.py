@@ -6,19 +6,21 @@ markup, but could make a page say something else than it does.
 
 from xml.etree.ElementTree import Element, tostring
 
-from plumbing.text import harmless
+from plumbing.text import escape_control_chars
 
 
 def element(tag: str, *inside: "Element | str", **attributes: str) -> Element:
     """Return an element with texts and elements in it; `class_` is the attribute `class`."""
-    made = Element(tag, {name.rstrip("_"): harmless(value) for name, value in attributes.items()})
+    made = Element(
+        tag, {name.rstrip("_"): escape_control_chars(value) for name, value in attributes.items()}
+    )
     for each in inside:
         if isinstance(each, Element):
             made.append(each)
         elif len(made):
-            made[-1].tail = (made[-1].tail or "") + harmless(each)
+            made[-1].tail = (made[-1].tail or "") + escape_control_chars(each)
         else:
-            made.text = (made.text or "") + harmless(each)
+            made.text = (made.text or "") + escape_control_chars(each)
     return made
 
 

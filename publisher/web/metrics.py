@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 
 from plumbing import clock
 from plumbing.errors import RedisError
-from plumbing.redis.error_advice import AWAY, BAD_TLS, BY_CODE, reaction
+from plumbing.redis.error_advice import BAD_TLS, BY_CODE, UNREACHABLE, advice_for
 from publisher.core.model import Counts
 from publisher.errors import WrongType
 from publisher.polling.daemon import Daemon, FinishedPoll
@@ -200,8 +200,8 @@ def _kinds() -> list[str]:
 
 def _kind(error: RedisError) -> str:
     cause = error.__cause__
-    found = reaction(cause) if isinstance(cause, Exception) else None
-    if found is AWAY:
+    found = advice_for(cause) if isinstance(cause, Exception) else None
+    if found is UNREACHABLE:
         return "unreachable"
     if found is BAD_TLS:
         return "tls"

@@ -15,5 +15,5 @@ def saying(logs: list[Any], event: str, times: int = 1) -> Callable[[], Awaitabl
 
 def outage(logs: list[Any]) -> list[str]:
     """Return what was said of the database, shortened."""
-    told = [log["event"] for log in logs if "the database" in log["event"]]
-    return [each.removeprefix("the database ").partition(",")[0] for each in told]
+    told = [log["event"] for log in logs if "database" in log["event"]]
+    return [each.removeprefix("database ").partition(",")[0] for each in told]

@@ -28,13 +28,13 @@ class ThroughOutages(Subject):
             await kept.equal(publisher)
             mortal.go_away()
             await publisher.commit(tree(HOME, GARDEN))
-            await eventually(saying(logs, "the database does not answer, waiting"))
+            await eventually(saying(logs, "database unavailable, retrying"))
             await publisher.commit(tree(GARDEN | {"parent_id": "0"}, TOYS))
             mortal.come_back()
             await kept.equal(publisher)
             await publisher.commit(tree(HOME, TOYS))
             await kept.equal(publisher)
-        assert outage(logs) == ["broke off", "does not answer", "answers again"]
+        assert outage(logs) == ["connection lost", "unavailable", "available again"]
         await self.check(kept.outside)
 
     async def test_a_database_that_comes_later(
@@ -45,10 +45,10 @@ class ThroughOutages(Subject):
         await publisher.commit(tree(HOME))
         mortal.go_away()
         async with kept.following():
-            await eventually(saying(logs, "the database does not answer, waiting"))
+            await eventually(saying(logs, "database unavailable, retrying"))
             mortal.come_back()
             await kept.equal(publisher)
-        assert outage(logs) == ["does not answer", "answers again"]
+        assert outage(logs) == ["unavailable", "available again"]
         await self.check(kept.outside)
 
     async def test_a_database_that_takes_no_writes(
@@ -64,7 +64,7 @@ class ThroughOutages(Subject):
             await eventually(saying(logs, "started", times=4))
             await set_read_only(postgres, kept.url, "off")
             await kept.equal(publisher)
-        assert [told for told in outage(logs) if told == "broke off"] == ["broke off"]
+        assert [told for told in outage(logs) if told == "connection lost"] == ["connection lost"]
         await self.check(kept.outside)
 
 

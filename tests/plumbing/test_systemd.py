@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from plumbing.errors import ConfigError
-from plumbing.systemd import Notify
+from plumbing.systemd import SystemdNotifier
 from tests.support.waiting import PATIENCE
 
 
@@ -38,7 +38,7 @@ def received(systemd: socket.socket) -> dict[str, str]:
 
 def test_each_message(systemd: socket.socket) -> None:
     """A message is one datagram, in systemd's words."""
-    notify = Notify(address_of(systemd))
+    notify = SystemdNotifier(address_of(systemd))
     notify.ready()
     assert received(systemd) == {"READY": "1"}
     notify.reloading()
@@ -52,7 +52,7 @@ def test_each_message(systemd: socket.socket) -> None:
 
 async def test_the_watchdog_is_fed(systemd: socket.socket) -> None:
     """Pings come again and again, until cancelled."""
-    task = asyncio.create_task(Notify(address_of(systemd), 0.02).watchdog())
+    task = asyncio.create_task(SystemdNotifier(address_of(systemd), 0.02).watchdog())
     for _ in range(3):
         assert await asyncio.to_thread(received, systemd) == {"WATCHDOG": "1"}
     task.cancel()
@@ -78,7 +78,7 @@ async def test_who_is_to_be_fed(
     """Only a watchdog that was set, and for this process; without one the task just ends."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value.replace("own", str(os.getpid())))
-    task = asyncio.create_task(Notify.from_environment().watchdog())
+    task = asyncio.create_task(SystemdNotifier.from_environment().watchdog())
     done, _ = await asyncio.wait([task], timeout=0.05)
     assert (task not in done) == fed
     task.cancel()
@@ -90,20 +90,20 @@ def test_a_wrong_watchdog(span: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told as what it is: a wrong configuration."""
     monkeypatch.setenv("WATCHDOG_USEC", span)
     with pytest.raises(ConfigError, match="WATCHDOG_USEC"):
-        Notify.from_environment()
+        SystemdNotifier.from_environment()
 
 
 def test_without_systemd() -> None:
     """Nothing is sent, nothing is told."""
     with capture_logs() as lines:
-        Notify().ready()
+        SystemdNotifier().ready()
     assert lines == []
 
 
 @pytest.mark.parametrize("address", ["/nowhere/n", "@nobody", "vsock:2:1", "/" + "x" * 200])
 def test_a_socket_that_is_gone(address: str) -> None:
     """The daemon goes on, and says so once."""
-    notify = Notify(address)
+    notify = SystemdNotifier(address)
     with capture_logs() as lines:
         notify.ready()
         notify.stopping()
@@ -113,7 +113,7 @@ def test_a_socket_that_is_gone(address: str) -> None:
 def test_a_socket_that_comes_back(folder: Path) -> None:
     """It is used again, and its next outage is told again."""
     place = folder / "n"
-    notify = Notify(str(place))
+    notify = SystemdNotifier(str(place))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as later, capture_logs() as lines:
         notify.ready()
         later.bind(str(place))
@@ -135,5 +135,5 @@ def test_a_full_queue(folder: Path) -> None:
             with contextlib.suppress(BlockingIOError):
                 while True:
                     other.sendto(b"x", place)
-        Notify(place).ready()
+        SystemdNotifier(place).ready()
     assert [line["event"] for line in lines] == ["systemd cannot be notified, going on"]

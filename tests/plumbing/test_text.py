@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from plumbing.text import ago, harmless
+from plumbing.text import escape_control_chars, format_duration
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from plumbing.text import ago, harmless
 )
 def test_harmless(name: str, shown: str) -> None:
     """Nothing steers the terminal, and blanks at an end are seen."""
-    assert harmless(name) == shown
+    assert escape_control_chars(name) == shown
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ def test_harmless(name: str, shown: str) -> None:
 )
 def test_ago(seconds: int, shown: str) -> None:
     """A span is told in one unit."""
-    assert ago(timedelta(seconds=seconds)) == shown
+    assert format_duration(timedelta(seconds=seconds)) == shown

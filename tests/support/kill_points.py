@@ -21,7 +21,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import Pool
 
-from plumbing.redis import connections as cancellable
+from plumbing.redis import connections
 
 NOTES: Final = "points"
 COMMAND: Final = re.compile(rb"\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n")
@@ -86,14 +86,14 @@ def points(folder: Path, *, among: Collection[str] = ()) -> list[str]:
 
 
 def _arm_redis(countdown: Countdown) -> None:
-    mended = cancellable.cancellable
+    mended = connections.cancellable_connection
 
     def counting(kind: type[AbstractConnection]) -> type[AbstractConnection]:
         return type(
             "CountingConnection", (_CountingConnection, mended(kind)), {"countdown": countdown}
         )
 
-    cancellable.cancellable = counting
+    connections.cancellable_connection = counting
 
 
 class _CountingConnection(AbstractConnection):

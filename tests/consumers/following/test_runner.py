@@ -9,7 +9,8 @@ import pytest
 import redis.exceptions
 
 from plumbing.errors import RedisError
-from plumbing.outage_retry import Patience, is_redis_passing
+from plumbing.outage_retry import OutageRetry
+from plumbing.redis.error_advice import is_transient_for_reads
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import copy_once, copying, equal
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
@@ -38,8 +39,8 @@ async def told(logs: list[Any], *events: str) -> bool:
     return [log["event"] for log in logs if "redis" in log["event"]] == list(events)
 
 
-AWAY = "redis does not answer, waiting"
-BACK = "redis answers again"
+AWAY = "redis unavailable, retrying"
+BACK = "redis available again"
 
 
 async def test_a_restart(
@@ -127,7 +128,7 @@ async def refused(server: Server, to: str) -> None:
 )
 def test_what_passes(error: Exception, passing: bool) -> None:  # noqa: FBT001
     """What has to do with the server's health may pass, what it refuses will not."""
-    assert is_redis_passing(error) is passing
+    assert is_transient_for_reads(error) is passing
 
 
 async def test_each_outage_is_told(logs: list[Any]) -> None:
@@ -139,12 +140,15 @@ async def test_each_outage_is_told(logs: list[Any]) -> None:
             raise errors.pop()
         return "answer"
 
-    patience = Patience(
-        "redis", Server("redis://user:hunter2@example.com/0").address, is_redis_passing, once=False
+    retry = OutageRetry(
+        "redis",
+        Server("redis://user:hunter2@example.com/0").address,
+        is_transient_for_reads,
+        once=False,
     )
     for _ in range(2):
-        assert await patience.ask(question) == "answer"
+        assert await retry.call(question) == "answer"
     errors += [redis.exceptions.BusyLoadingError("again")]
-    assert await patience.ask(question) == "answer"
+    assert await retry.call(question) == "answer"
     assert await told(logs, AWAY, BACK, AWAY, BACK)
     assert "hunter2" not in repr(logs)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio.connection import Connection
 
-from plumbing.redis.chunked_command import WORDS, Pieces
-from plumbing.redis.connections import cancellable
-from plumbing.redis.lazy_arguments import Words
+from plumbing.redis.chunked_command import WORDS, CommandChunks
+from plumbing.redis.connections import cancellable_connection
+from plumbing.redis.lazy_arguments import LazyArguments
 from plumbing.redis.server import Server
 from tests.support.valkey import Valkey
 
 
-class Counted(Words):
+class Counted(LazyArguments):
     """So many words, of another length each."""
 
     def __init__(self, count: int) -> None:
@@ -35,7 +35,7 @@ def test_pieces_are_the_command(first: list[bytes | str | int], count: int) -> N
     """Byte for byte what redis-py makes of it, whatever the words are."""
     command = ["RPUSH", "key", *first]
     whole = b"".join(Connection().pack_command(*command, *Counted(count)))
-    assert b"".join(Pieces(command, Counted(count))) == whole
+    assert b"".join(CommandChunks(command, Counted(count))) == whole
 
 
 @pytest.mark.parametrize("count", [1, WORDS - 2, WORDS - 1, WORDS, 3 * WORDS, 50 * WORDS + 1])
@@ -59,7 +59,7 @@ async def test_a_connection_that_is_lost_amid_it() -> None:
 
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
-    kind = cancellable(Connection)
+    kind = cancellable_connection(Connection)
     connection = kind(host=host, port=port, protocol=2, driver_info=None)  # type: ignore[call-arg]
     async with server:
         with pytest.raises(redis.exceptions.ConnectionError):

@@ -97,7 +97,7 @@ async def test_on_its_way(
     announce(source, other)
     carry_keys(source, other, moved)
     error = await catalog.refused(4)
-    assert error.passing
+    assert error.is_transient
     assert ON_ITS_WAY in str(error)
     said = times_said(codes, source)
     assert said
@@ -119,7 +119,7 @@ async def test_about_to_go(cluster: Cluster, catalog: Publishing, other: Node) -
         asked(node, "CONFIG RESETSTAT")
     announce(source, other)
     error = await catalog.refused(4)
-    assert error.passing
+    assert error.is_transient
     assert ON_ITS_WAY in str(error)
     assert times_said({"TRYAGAIN"}, source, other)
     async with following(cluster.url) as stream:
@@ -144,7 +144,7 @@ async def test_slots_without_a_node(cluster: Cluster, catalog: Publishing) -> No
         asked(owner, "CLUSTER ADDSLOTS", SLOT)
         cluster.wait()
         assert len((await reading)[0]) == 2
-    assert error.passing
+    assert error.is_transient
     assert "slots have no primary" in str(error)
     assert (await catalog.poll(4)).counts.added == 2
 

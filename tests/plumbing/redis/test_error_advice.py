@@ -14,7 +14,7 @@ from redis._parsers.base import BaseParser
 from consumers.following.catalog_client import Timing, connect
 from plumbing.errors import RedisError
 from plumbing.redis import error_advice as refusals
-from plumbing.redis.server import Server, check
+from plumbing.redis.server import Server, check_server
 from tests.plumbing.redis.publishing import following, publishing
 from tests.support import full_disk
 from tests.support.ports import free_port
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     begin: Act
     end: Act
     words: str
-    passing: bool
+    is_transient: bool
     reader: Reader = "reads on"
     login: str = LOGIN
 
@@ -53,7 +53,7 @@ def acl(*rules: str) -> Act:
 def lacking(command: str, reader: Reader) -> Case:
     """Refuse one command to our user."""
     words = "let this user's ACL allow the command: see docs/security.md"
-    return Case(acl(f"-{command}"), acl(f"+{command}"), words, passing=False, reader=reader)
+    return Case(acl(f"-{command}"), acl(f"+{command}"), words, is_transient=False, reader=reader)
 
 
 def follow(server: Valkey, *, stale: bool) -> None:
@@ -82,25 +82,25 @@ def save(server: Valkey) -> None:
 
 CASES = {
     "READONLY": Case(
-        partial(follow, stale=True), lead, "name the primary in redis_url", passing=True
+        partial(follow, stale=True), lead, "name the primary in redis_url", is_transient=True
     ),
     "MASTERDOWN": Case(
         partial(follow, stale=False),
         lead,
         "it is a replica",  # READONLY to a publisher, which writes first
-        passing=True,
+        is_transient=True,
         reader="waits",
     ),
     "OOM": Case(
-        config("maxmemory", "1"), config("maxmemory", "0"), "raise maxmemory", passing=True
+        config("maxmemory", "1"), config("maxmemory", "0"), "raise maxmemory", is_transient=True
     ),
     "NOREPLICAS": Case(
         config("min-replicas-to-write", "1"),
         config("min-replicas-to-write", "0"),
         "see min-replicas-to-write",
-        passing=True,
+        is_transient=True,
     ),
-    "MISCONF": Case(fail_to_save, save, "it cannot write to its disk", passing=True),
+    "MISCONF": Case(fail_to_save, save, "it cannot write to its disk", is_transient=True),
     "NOPERM evalsha": lacking("evalsha", "reads on"),
     "NOPERM xadd": lacking("xadd", "reads on"),
     "NOPERM hgetall": lacking("hgetall", "ends"),
@@ -110,7 +110,7 @@ CASES = {
             unix_socket_path=str(server.socket), password="hunter2", protocol=2
         ).config_set("requirepass", ""),
         "check user name and password",
-        passing=False,
+        is_transient=False,
         reader="ends",
         login="",
     ),
@@ -118,7 +118,7 @@ CASES = {
         acl("resetpass", ">another"),
         acl("resetpass", ">hunter2"),
         "check user name and password",
-        passing=False,
+        is_transient=False,
         reader="ends",
     ),
 }
@@ -137,7 +137,7 @@ async def test_a_refusal(own_valkey: Valkey, name: str) -> None:
         error = await catalog.refused(4)
         assert case.words in str(error)
         assert "hunter2" not in str(error)
-        assert error.passing is case.passing
+        assert error.is_transient is case.is_transient
         reading = asyncio.ensure_future(stream.read_with_meta("0-0"))
         await until_settled(reading, own_valkey, case)
         case.end(own_valkey)
@@ -173,7 +173,7 @@ async def test_a_full_disk(folder: Path) -> None:
             full_disk.fill(server)
             assert (await catalog.poll(4)).counts.added == 2  # in memory; then the file is cut
             error = await catalog.refused(5)
-            assert error.passing
+            assert error.is_transient
             assert "it cannot write to its disk: make room there" in str(error)
             assert len(await stream.read("0-0", wait=False)) == 4
             full_disk.make_room(server)
@@ -210,8 +210,8 @@ async def test_a_database_that_is_not_there(own_valkey: Valkey) -> None:
     """What a server says to our login stays, on a Unix socket too."""
     for url in (f"{own_valkey.url}?db=99", own_valkey.tcp_url.replace("/0", "/99")):
         with pytest.raises(RedisError, match="DB index is out of range") as raised:
-            await check(Server(url))
-        assert not raised.value.passing
+            await check_server(Server(url))
+        assert not raised.value.is_transient
         assert "99: DB" in str(raised.value)
 
 
@@ -234,7 +234,7 @@ async def test_a_server_that_runs_a_long_script(own_valkey: Valkey) -> None:
         asked(own_valkey, "SCRIPT KILL")
         with pytest.raises(redis.exceptions.ResponseError):
             await busy
-        assert error.passing
+        assert error.is_transient
         assert "wait, or end it with SCRIPT KILL" in str(error)
         await catalog.poll(1)
 
@@ -260,7 +260,7 @@ async def test_a_server_that_loads(folder: Path) -> None:
             server.launch()
             await eventually(partial(is_loading, server))
             error = await catalog.refused(2)
-            assert error.passing
+            assert error.is_transient
             assert "it is reading its files" in str(error)
             entries, _meta = await stream.read_with_meta("0-0")
             assert len(entries) == 1
@@ -365,15 +365,15 @@ async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, stri
 def test_an_error_is_known_by_its_first_word(reply: str, code: str) -> None:
     """In a pipeline too, where redis-py writes something before it."""
     error = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
-    assert refusals.reaction(error) is refusals.BY_CODE[code]
+    assert refusals.advice_for(error) is refusals.BY_CODE[code]
     error.args = (f"Command # 1 (HSET x) of pipeline caused error: {error.args[0]}",)
-    assert refusals.reaction(error) is refusals.BY_CODE[code]
+    assert refusals.advice_for(error) is refusals.BY_CODE[code]
 
 
 async def test_nobody_listens() -> None:
     """An outage passes; its address is told."""
     server = Server(f"redis://:hunter2@127.0.0.1:{free_port()}/0")
     with pytest.raises(Exception, match="is it running, and is redis_url right") as raised:
-        await check(server)
-    assert raised.value.passing  # type: ignore[attr-defined]
+        await check_server(server)
+    assert raised.value.is_transient  # type: ignore[attr-defined]
     assert "hunter2" not in str(raised.value)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from plumbing.errors import RedisError
-from plumbing.redis.server import Server, check
+from plumbing.redis.server import Server, check_server
 from tests.support.processes import CONSUMER, PUBLISHER, call, replace
 from tests.support.redis_servers import Cluster, Sentinels
 from tests.support.valkey import Valkey
@@ -56,8 +56,8 @@ def publish_follow_verify(redis_url: str, folder: Path) -> None:
 async def test_an_authority_that_we_do_not_know(tls_url: str) -> None:
     """Waiting makes no certificate good: the error says what to check, and shows no password."""
     with pytest.raises(RedisError, match=r"check the ssl_… options of redis_url") as raised:
-        await check(Server(tls_url.replace("?ssl_ca_certs=", "?client_name=")))
-    assert not raised.value.passing
+        await check_server(Server(tls_url.replace("?ssl_ca_certs=", "?client_name=")))
+    assert not raised.value.is_transient
     assert "hunter2" not in str(raised.value)
 
 
@@ -65,7 +65,7 @@ async def test_a_server_that_wants_our_certificate(tls_url: str) -> None:
     """It may just hang up, which looks like an outage; its address and what to look at are told."""
     words = r"^Redis at rediss://127\.0\.0\.1:\d+/3: .*certificate"
     with pytest.raises(RedisError, match=words):
-        await check(Server(tls_url.partition("&ssl_certfile")[0]))
+        await check_server(Server(tls_url.partition("&ssl_certfile")[0]))
 
 
 @pytest.mark.slow
@@ -74,6 +74,6 @@ async def test_a_port_without_tls(own_valkey: Valkey) -> None:
     url = own_valkey.tcp_url.replace("redis://", "rediss://:hunter2@")
     async with asyncio.timeout(15):
         with pytest.raises(RedisError, match="does it speak TLS on this port") as raised:
-            await check(Server(url))
-    assert raised.value.passing
+            await check_server(Server(url))
+    assert raised.value.is_transient
     assert "hunter2" not in str(raised.value)

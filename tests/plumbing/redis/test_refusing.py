@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plumbing.redis.refusing import reasons, refusals_of
+from plumbing.redis.refusing import reasons, write_refusals
 from plumbing.redis.server import Server
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
@@ -24,7 +24,7 @@ def own(folder: Path) -> Iterator[Valkey]:
 async def refusals(url: str) -> list[str]:
     server = Server(url)
     async with server.client() as client:
-        return await refusals_of(server, client)
+        return await write_refusals(server, client)
 
 
 async def test_each_that_can_be_seen(own: Valkey) -> None:

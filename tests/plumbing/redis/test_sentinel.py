@@ -35,7 +35,7 @@ async def go_on_without_primary(sentinels: Sentinels, *lost: int) -> None:
         for port in lost:
             sentinels.kill_sentinel(port)
         sentinels.primary.kill()
-        assert (await catalog.refused(4)).passing
+        assert (await catalog.refused(4)).is_transient
         await eventually(lambda: is_published(catalog, 4))
         assert len(await stream.read("0-0", wait=True)) == 4
         assert await catalog.events() == [1, 2, 3, 4]
@@ -49,7 +49,7 @@ async def test_no_sentinel_is_there() -> None:
         error = await catalog.refused(1)
     assert f"none of its Sentinels ({', '.join(places)}) tells where it is: Error 111" in str(error)
     assert "is it running" in str(error)
-    assert error.passing
+    assert error.is_transient
 
 
 async def test_a_sentinel_that_wants_a_login(sentinels: Sentinels) -> None:
@@ -64,7 +64,7 @@ async def test_a_sentinel_that_wants_a_login(sentinels: Sentinels) -> None:
     assert f"none of its Sentinels (127.0.0.1:{port}) tells where it is: " in str(error)
     assert "check user name and password" in str(error)
     assert "hunter2" not in str(error)
-    assert not error.passing
+    assert not error.is_transient
 
 
 async def test_who_is_no_sentinel(own_valkey: Valkey) -> None:
@@ -72,7 +72,7 @@ async def test_who_is_no_sentinel(own_valkey: Valkey) -> None:
     async with publishing(url_of("sentinel", [own_valkey.port], None, master=MASTER)) as catalog:
         error = await catalog.refused(1)
     assert "unknown command 'SENTINEL'" in str(error)
-    assert not error.passing
+    assert not error.is_transient
 
 
 async def test_a_name_that_the_sentinels_do_not_know(sentinels: Sentinels) -> None:
@@ -88,5 +88,5 @@ async def is_published(catalog: Publishing, count: int) -> bool:
     try:
         await catalog.poll(count)
     except RedisError as error:
-        return not error.passing
+        return not error.is_transient
     return True

@@ -115,7 +115,7 @@ def test_failed_wins_over_held(place: Path) -> None:
 
 
 def test_diff_writes_no_key(place: Path, keys: redis.Redis) -> None:
-    """It shows the changes, names harmless, and leaves Redis empty."""
+    """It shows the changes, names escape_control_chars, and leaves Redis empty."""
     done = call(PUBLISHER, "diff", "us", cwd=place)
     assert done.returncode == 0
     assert "+ 2          Käse & <b>\\n" in done.stdout

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from plumbing.config.settings import Settings, TikTokShopSettings
-from plumbing.redis.embedded_mode import Stay
-from plumbing.redis.server import Client, Server, opened
+from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.server import Client, Server, open_server
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenStore
@@ -47,7 +47,10 @@ async def open_token_store(
     if shop.token_key is None:
         yield FileTokenStore(shop.token_file, authorize)
         return
-    async with opened(settings, Stay.BORROW) as server, server.client() as client:
+    async with (
+        open_server(settings, EmbeddedMode.START_IF_NEEDED) as server,
+        server.client() as client,
+    ):
         yield token_store(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
 
 
