@@ -11,7 +11,7 @@ from plumbing.cli import main as entry
 
 COMMANDS: Final = {
     "mirror": "Keep a copy of a catalog in a database.",
-    "history": "Keep every version of every category, or ask what was.",
+    "history": "Record the history of a catalog, or print what was recorded.",
     "map": "Link your own categories with a catalog's.",
     "tail": "Show a catalog's last events, then each new one.",
     "verify": "Compare what a database keeps of a catalog with Redis.",

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from consumers.history.projection import History
+from consumers.history.projection import HistoryProjection
 from consumers.mapping.projection import MapProjection
 from consumers.sql.database import Database
 from consumers.sql.mirror import Mirror
@@ -13,7 +13,7 @@ from consumers.sql.projection import VerifiableProjection
 from consumers.sql.tables import checkpoints
 
 KINDS: Final[Mapping[str, type[VerifiableProjection]]] = {
-    each.kind: each for each in (Mirror, History, MapProjection)
+    each.kind: each for each in (Mirror, HistoryProjection, MapProjection)
 }
 
 

@@ -1,4 +1,4 @@
-"""`category-consumer history`: the projection, and the two questions that its store answers."""
+"""`category-consumer history`: records a catalog's history, or prints what was recorded."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,13 +9,13 @@ import typer
 
 from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
-from consumers.contract import history_point as moment
+from consumers.contract.history_point import HistoryPoint, parse
 from consumers.event_output import ignore_closed_stdout
-from consumers.history import reader as past
-from consumers.history.answers import show_changes, show_tree
-from consumers.history.output import JsonScreen, LineScreen, Screen
-from consumers.history.projection import History
-from consumers.history.reader import Past
+from consumers.history.output import HistoryOutput, JsonHistoryOutput, TextHistoryOutput
+from consumers.history.projection import HistoryProjection
+from consumers.history.query import read_changes, read_tree
+from consumers.history.reader import HistoryReader, open_history
+from consumers.history.store import Resync
 from consumers.sql.database import open_database
 from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
@@ -26,12 +26,12 @@ from plumbing.errors import ConfigError
 app = new_app()
 
 MOMENT_HELP = (
-    "A MOMENT is a time (2026-11-23, 2026-11-23T09:40:03Z; UTC if it names no offset), a sequence "
+    "A MOMENT is a time (2026-11-23, 2026-11-23T09:40:03Z; UTC if it has no offset), a sequence "
     "(105, of the newest epoch that has it) or an event's id (9f3c1a2b-105)."
 )
 
-Question: TypeAlias = Callable[[Past, Screen], Awaitable[str]]
-"""Shows an answer, and returns what to say of it on standard error."""
+Query: TypeAlias = Callable[[HistoryReader, HistoryOutput], Awaitable[str]]
+"""Prints a result, and returns a summary of it for standard error."""
 
 
 @app.command()
@@ -43,7 +43,7 @@ def history(
         typer.Option(
             "--as-of",
             metavar="MOMENT",
-            help="Show the tree as it was then, and exit. " + MOMENT_HELP,
+            help="Print the tree as it was then, and exit. " + MOMENT_HELP,
             show_default=False,
         ),
     ] = None,
@@ -52,53 +52,90 @@ def history(
         typer.Option(
             "--between",
             metavar="FROM TO",
-            help="Show what changed after the first moment, up to the second one, and exit.",
+            help="Print what changed after the first MOMENT, up to the second one, and exit.",
             show_default=False,
         ),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Show categories or changes as JSON, one a line.")
+        bool, typer.Option("--json", help="Print categories or changes as JSON, one a line.")
     ] = False,
     name: Annotated[
         str | None,
-        typer.Option("--name", help=f"{NAME_HELP} Default: {History.kind}.", show_default=False),
+        typer.Option(
+            "--name", help=f"{NAME_HELP} Default: {HistoryProjection.kind}.", show_default=False
+        ),
     ] = None,
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Keep every version of every category, or ask what was.
+    """Record the history of a catalog, or print what was recorded.
 
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. With --as-of or --between it
-    asks that database, needs no Redis, and exits: 0 answered, 1 not recorded.
+    reads the database, needs no Redis, and exits: 0 printed, 1 not recorded.
     """
     check_catalog_name(catalog)
-    question = _question(as_of, between)
-    if question is None:
+    query = _query(as_of, between)
+    if query is None:
         if json:
             raise ConfigError("--json: only with --as-of or --between")
-        follow(History, catalog, to, History.kind if name is None else name, config, once=once)
+        name = HistoryProjection.kind if name is None else name
+        follow(HistoryProjection, catalog, to, name, config, once=once)
     if once or name is not None:
         raise ConfigError("--once, --name: not with --as-of or --between, which follow nothing")
     command.validate_config_file(config)
     with ignore_closed_stdout():
-        command.run(_ask(question, catalog, to, JsonScreen() if json else LineScreen()))
+        output = JsonHistoryOutput() if json else TextHistoryOutput()
+        command.run(_print(query, catalog, to, output))
 
 
-def _question(as_of: str | None, between: tuple[str, str] | None) -> Question | None:
-    """Return what the command line asks; None if nothing."""
+def _query(as_of: str | None, between: tuple[str, str] | None) -> Query | None:
+    """Return what the command line asks for; None if nothing."""
     if as_of is not None and between is not None:
-        raise ConfigError("--as-of, --between: one question at a time: take one of the two")
+        raise ConfigError("--as-of, --between: one query at a time: use one of the two")
     if as_of is not None:
-        return partial(show_tree, moment=moment.parse(as_of))
+        return partial(show_tree, point=parse(as_of))
     if between is not None:
-        after, until = (moment.parse(each) for each in between)
+        after, until = (parse(each) for each in between)
         return partial(show_changes, after=after, until=until)
     return None
 
 
-async def _ask(question: Question, catalog: str, to: str, screen: Screen) -> int:
+async def _print(query: Query, catalog: str, to: str, output: HistoryOutput) -> int:
     async with open_database(to, must_exist=True) as store:
-        summary = await question(await past.load(store, catalog), screen)
-    screen.flush()
+        summary = await query(await open_history(store, catalog), output)
+    output.flush()
     sys.stderr.write(f"{catalog}: {summary}\n")
     return 0
+
+
+async def show_tree(reader: HistoryReader, output: HistoryOutput, point: HistoryPoint) -> str:
+    """Print the tree as of `point`, and return a summary.
+
+    Raises NotRecorded as `HistoryReader.find_position` does.
+    """
+    position = await reader.find_position(point)
+    rows = await read_tree(reader, position)
+    output.tree(rows)
+    return f"{len(rows)} categories as of {reader.describe(position)}"
+
+
+async def show_changes(
+    reader: HistoryReader, output: HistoryOutput, after: HistoryPoint, until: HistoryPoint
+) -> str:
+    """Print what changed after `after`, up to `until`, and return a summary.
+
+    Raises NotRecorded as `HistoryReader.find_position` does, and ConfigError if `after` is later
+    than `until`.
+    """
+    first, last = await reader.find_position(after), await reader.find_position(until)
+    # two times are compared as given: both may mean the end of the history
+    is_reversed = isinstance(after, str) and isinstance(until, str) and after > until
+    if is_reversed or (first.resync, first.sequence) > (last.resync, last.sequence):
+        raise ConfigError(f"--between: {after} is after {until}: name the earlier one first")
+    resyncs = changes = 0
+    async for item in read_changes(reader, first, last):
+        output.recorded(item)
+        resyncs += isinstance(item, Resync)
+        changes += not isinstance(item, Resync)
+    between = f"after {reader.describe(first)} up to {reader.describe(last)}"
+    return f"{changes} changes, {resyncs} resyncs, {between}"

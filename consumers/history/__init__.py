@@ -1,6 +1,13 @@
-"""What a catalog was at any moment: each version of each category, and from when to when.
+"""The history of a catalog in SQL: each version of each category, and when it was valid.
 
-`version` says which versions events and resyncs make (pure), `tables` where they are kept,
-`projection` keeps them in step, `moments` finds a moment in the record and `query` tells what was
-then, and what changed since. docs/history.md describes the tables for who queries them in SQL.
+versions     which versions begin and end with events and resyncs; pure
+tables       the tables `category_history` and `history_resyncs`
+store        reads and writes both tables for one catalog
+projection   records events and resyncs
+reader       finds a position in the recorded history
+query        reads the tree at a position, and the changes between two
+output       prints trees and changes
+
+May import `consumers.sql`, `consumers.following` and `consumers.contract`. The tables are described
+in docs/history.md.
 """

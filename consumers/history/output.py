@@ -1,6 +1,6 @@
-"""What `history` shows on standard output: lines for a human, or JSON for programs.
+"""Prints what `history` reads: text for people, or JSON for programs.
 
-All of it as UTF-8 bytes, as `consumers.screen` has it, whose lines these are.
+Written as UTF-8 bytes, and a changed category in the same form as by `tail` (`event_output`).
 """
 
 import sys
@@ -14,26 +14,26 @@ from rich.text import Text
 from consumers.contract.event import ROOT
 from consumers.contract.model import Category, Rows
 from consumers.event_output import TextLines, format_change
-from consumers.history.query import Change
+from consumers.history.query import RecordedChange
 from consumers.history.store import Resync
 from plumbing.text import escape_control_chars
 
 
-class Screen(Protocol):
-    """Where trees and changes are shown."""
+class HistoryOutput(Protocol):
+    """Prints trees, changes and resyncs."""
 
     def tree(self, rows: Rows) -> None:
-        """Show a tree."""
+        """Print a tree."""
 
-    def recorded(self, what: Resync | Change) -> None:
-        """Show what was recorded at one place."""
+    def recorded(self, item: Resync | RecordedChange) -> None:
+        """Print a change or a resync."""
 
     def flush(self) -> None:
-        """Let everything so far be seen."""
+        """Write everything that is buffered."""
 
 
-class JsonScreen:
-    """Shows a JSON object a line: categories as the state has them, by id, and what changed.
+class JsonHistoryOutput:
+    """Prints a JSON object a line: categories as the state has them, by id, or what changed.
 
     Of a change: `time`, `resync`, `sequence`, `event` (null where a resync found it), `type`
     (`added`, `updated`, `removed`), `category`, and if updated `before` and `changed`, as in the
@@ -42,59 +42,60 @@ class JsonScreen:
     """
 
     def tree(self, rows: Rows) -> None:
-        """Show a tree."""
+        """Print a tree."""
         for id_ in sorted(rows):
             self._write(rows[id_]._asdict())
 
-    def recorded(self, what: Resync | Change) -> None:
-        """Show what was recorded at one place."""
-        at, event, resync, sequence = what.mark
-        place = {"time": at, "resync": resync, "sequence": sequence, "event": event}
-        rest = _of_resync(what) if isinstance(what, Resync) else _of_change(what)
-        self._write({**place, **rest})
+    def recorded(self, item: Resync | RecordedChange) -> None:
+        """Print a change or a resync."""
+        position = item.start if isinstance(item, Resync) else item.position
+        at, event, resync, sequence = position
+        common = {"time": at, "resync": resync, "sequence": sequence, "event": event}
+        rest = _resync_fields(item) if isinstance(item, Resync) else _change_fields(item)
+        self._write({**common, **rest})
 
     def flush(self) -> None:
-        """Let everything so far be seen."""
+        """Write everything that is buffered."""
         sys.stdout.buffer.flush()
 
-    def _write(self, told: dict[str, Any]) -> None:
-        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+    def _write(self, fields: dict[str, Any]) -> None:
+        sys.stdout.buffer.write(orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE))
 
 
-class LineScreen(TextLines):
-    """Shows a line a category, with its path, or a line a change."""
+class TextHistoryOutput(TextLines):
+    """Prints a line a category, with its path, or a line a change or resync."""
 
     def tree(self, rows: Rows) -> None:
-        """Show a tree, top down, siblings by name. Its lines are plain, since they may be many."""
+        """Print a tree, top down, siblings by name. Plain text, since there may be many lines."""
         width = max(len(escape_control_chars(id_)) for id_ in rows) if rows else 0
         for row, path in _top_down(rows):
-            mark = "leaf" if row.is_leaf else ""
+            leaf = "leaf" if row.is_leaf else ""
             sys.stdout.buffer.write(
-                f"{escape_control_chars(row.id):{width}}  {mark:4}  {path}\n".encode()
+                f"{escape_control_chars(row.id):{width}}  {leaf:4}  {path}\n".encode()
             )
 
-    def recorded(self, what: Resync | Change) -> None:
-        """Show what was recorded at one place."""
-        if isinstance(what, Resync):
-            self.write(_resync_line(what))
+    def recorded(self, item: Resync | RecordedChange) -> None:
+        """Print a change or a resync."""
+        if isinstance(item, Resync):
+            self.write(_resync_line(item))
         else:
-            event = what.mark.event
-            place = event.rpartition("-")[0] if event else f"resync {what.mark.resync}"
-            self.write(format_change(what.mark.at, place, what))
+            at, event, resync, _ = item.position
+            where = event.rpartition("-")[0] if event else f"resync {resync}"
+            self.write(format_change(at, where, item))
 
 
-def _of_resync(resync: Resync) -> dict[str, Any]:
+def _resync_fields(resync: Resync) -> dict[str, Any]:
     names = ("from_position", "to_position", "added", "updated", "removed")
     return {"type": "resync", **{name: getattr(resync, name) for name in names}}
 
 
-def _of_change(change: Change) -> dict[str, Any]:
-    told: dict[str, Any] = {"type": change.type, "category": change.category._asdict()}
+def _change_fields(change: RecordedChange) -> dict[str, Any]:
+    fields: dict[str, Any] = {"type": change.type, "category": change.category._asdict()}
     if change.before is not None:
-        fields = zip(Category._fields, change.before, change.category, strict=True)
-        told["before"] = change.before._asdict()
-        told["changed"] = [name for name, old, new in fields if old != new]
-    return told
+        pairs = zip(Category._fields, change.before, change.category, strict=True)
+        fields["before"] = change.before._asdict()
+        fields["changed"] = [name for name, old, new in pairs if old != new]
+    return fields
 
 
 def _resync_line(resync: Resync) -> Text:
@@ -108,14 +109,14 @@ def _resync_line(resync: Resync) -> Text:
 
 
 def _top_down(rows: Rows) -> Iterator[tuple[Category, str]]:
-    """Yield each category with its path, a parent right before what is below it."""
-    below: dict[str, list[Category]] = defaultdict(list)
+    """Yield each category with its path; a parent comes right before its descendants."""
+    children: dict[str, list[Category]] = defaultdict(list)
     for row in sorted(rows.values(), key=lambda row: (row.local_name, row.id), reverse=True):
-        below[row.parent_id].append(row)
-    next_ = [(row, escape_control_chars(row.local_name)) for row in below[ROOT]]
-    while next_:
-        row, path = next_.pop()
+        children[row.parent_id].append(row)
+    stack = [(row, escape_control_chars(row.local_name)) for row in children[ROOT]]
+    while stack:
+        row, path = stack.pop()
         yield row, path
-        next_ += [
-            (each, f"{path} > {escape_control_chars(each.local_name)}") for each in below[row.id]
+        stack += [
+            (each, f"{path} > {escape_control_chars(each.local_name)}") for each in children[row.id]
         ]

@@ -1,57 +1,121 @@
-"""The record of a catalog, to be asked.
+"""Reads the recorded history of one catalog.
 
-What is recorded up to a mark stays as it is, so each question is a transaction of its own: none is
-held while somebody reads the answer.
+What is recorded up to a position never changes, so each query is a transaction of its own: none
+stays open while somebody reads the result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 
+from consumers.contract.history_point import EventRef, HistoryPoint
 from consumers.errors import NotRecorded
-from consumers.history.store import Record, Resync
-from consumers.history.tables import history_resyncs
-from consumers.history.versions import Mark
+from consumers.history.store import HistoryStore, Resync
+from consumers.history.tables import BEGIN, END, PositionColumns, history_resyncs
+from consumers.history.versions import RecordPosition
 from consumers.sql.database import Database
+
+MAX_RANGES: Final = 3
+"""How many ranges of sequences an error message names: the newest ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What there is to ask: `resyncs`, at least one, and the versions. Get one with `load`."""
+class HistoryReader:
+    """Reads versions and resyncs; `resyncs` are all of them in order, at least one.
+
+    Returned by `open_history`.
+    """
 
     resyncs: Sequence[Resync]
-    _record: Record
+    _store: HistoryStore
     _database: Database
 
-    def versions(self, *columns: Any) -> Select[Any]:
-        """Return the query of `columns` of all versions."""
-        return self._record.versions(*columns)
+    def select_versions(self, *columns: Any) -> Select[Any]:
+        """Return a query for `columns` of all versions of the catalog."""
+        return self._store.select_versions(*columns)
 
     async def read(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        """Return the rows of `query`; StoreError if the database refuses."""
+        """Return the rows of `query`. Raises StoreError if the database fails."""
         async with self._database.reading() as connection:
             return [tuple(row) for row in await connection.execute(query)]
 
-    def told(self, mark: Mark) -> str:
-        """Return what was recorded at `mark`, and when, for messages."""
-        if mark.event is not None:
-            return f"{mark.event} ({mark.at})"
-        (to,) = (each.to_position for each in self.resyncs if each.number == mark.resync)
-        return f"resync {mark.resync} to {to} ({mark.at})"
+    async def find_position(self, point: HistoryPoint) -> RecordPosition:
+        """Return the last recorded position that is not after `point`.
+
+        If a sequence was recorded several times, after a failover or in several epochs, the newest
+        one that matches is returned. A time after the end of the history means its end.
+        Raises NotRecorded if `point` is before the history, or between two ranges of sequences.
+        """
+        if isinstance(point, EventRef):
+            return await self._find_event(point)
+        earlier = [each for each in self.resyncs if each.resynced_at <= point]
+        if not earlier:
+            raise NotRecorded(
+                f"{point} is before the recorded history of this catalog: {self._extent()}"
+            )
+        resync = earlier[-1]
+        if resync.last_at <= point:
+            return resync.end
+        return await self._last_position(resync, lambda columns: columns.at <= point)
+
+    def describe(self, position: RecordPosition) -> str:
+        """Return for messages which event or resync is at `position`, and its time."""
+        if position.event is not None:
+            return f"{position.event} ({position.at})"
+        (to,) = (each.to_position for each in self.resyncs if each.number == position.resync)
+        return f"resync {position.resync} to {to} ({position.at})"
+
+    async def _find_event(self, ref: EventRef) -> RecordPosition:
+        for resync in reversed(self.resyncs):
+            has_sequence = resync.first_sequence <= ref.sequence <= resync.last_sequence
+            if has_sequence and ref.epoch in {None, resync.epoch}:
+                position = await self._last_position(
+                    resync, lambda columns: columns.sequence <= ref.sequence
+                )
+                event = position.event or resync.to_position
+                if ref.digest is None or event.endswith(ref.digest):
+                    return position
+        raise NotRecorded(f"{ref} is not in the recorded history of this catalog: {self._extent()}")
+
+    async def _last_position(
+        self, resync: Resync, matches: Callable[[PositionColumns], ColumnElement[bool]]
+    ) -> RecordPosition:
+        """Return the last position after `resync` that `matches`, or that of the resync itself."""
+        positions = [resync.start]
+        for columns in (BEGIN, END):
+            query = self.select_versions(*columns).where(
+                columns.resync == resync.number, matches(columns)
+            )
+            newest_first = query.order_by(columns.sequence.desc())
+            positions += [RecordPosition(*row) for row in await self.read(newest_first.limit(1))]
+        return max(positions, key=lambda position: position.sequence)
+
+    def _extent(self) -> str:
+        """Return for messages which times and sequences are recorded."""
+        ranges = [f"{r.epoch}-{r.first_sequence} to {r.last_sequence}" for r in self.resyncs]
+        older = len(ranges) - MAX_RANGES
+        listed = ", ".join(ranges[-MAX_RANGES:]) + (
+            f" and {older} older ranges" if older > 0 else ""
+        )
+        first, last = self.resyncs[0].resynced_at, self.resyncs[-1].last_at
+        return f"it covers {first} to {last}, sequences {listed}"
 
 
-async def load(database: Database, catalog: str) -> Past:
-    """Return the record of `catalog` in `database` as it is now; NotRecorded if there is none."""
-    record = Record(catalog)
+async def open_history(database: Database, catalog: str) -> HistoryReader:
+    """Return a reader of the history of `catalog` as it is now.
+
+    Raises NotRecorded if `database` has no history of it.
+    """
+    store = HistoryStore(catalog)
     resyncs: Sequence[Resync] = ()
     if await database.has(history_resyncs):
         async with database.reading() as connection:
-            resyncs = await record.resyncs(connection)
+            resyncs = await store.read_resyncs(connection)
     if not resyncs:
         raise NotRecorded(
             f"{database.address}: there is no history of catalog {catalog}: "
             f"run `category-consumer history {catalog} --to … --once` first"
         )
-    return Past(resyncs, record, database)
+    return HistoryReader(resyncs, store, database)

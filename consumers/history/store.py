@@ -1,23 +1,27 @@
-"""Reading and writing the record of one catalog: its versions, and its resyncs."""
+"""Reads and writes the recorded history of one catalog: its versions and its resyncs."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Select, func, insert, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Category, Checkpoint
 from consumers.history.tables import BEGIN, CATEGORY, END, category_history, history_resyncs
-from consumers.history.versions import Counts, Mark, Version
+from consumers.history.versions import RecordPosition, ResyncCounts, Version
 from consumers.sql.rows import in_ids, upsert
+
+NO_END: Final = (None,) * len(RecordPosition._fields)
+"""The end columns of a version that is still valid."""
 
 
 class Resync(NamedTuple):
-    """A resync, and how far events have led behind it; counts are of categories.
+    """A resync, and the last event recorded after it.
 
-    Positions are written like event ids (contract, 3): `from_position` is what was recorded last
-    before it, None if nothing was; `to_position` the state that it found, and `epoch` and
-    `first_sequence` parts of that; `last_…` are of the last event since, or if none of the state.
+    Positions are written like event ids (contract, 3). `from_position` is the last recorded before
+    the resync, None if it is the first; `to_position` is that of the state found, and `epoch` and
+    `first_sequence` are parts of it. `last_sequence`, `last_position` and `last_at` are those of
+    the last event recorded since, or of the state if there is none. Counts are of categories.
     """
 
     number: int
@@ -34,11 +38,13 @@ class Resync(NamedTuple):
     last_at: str
 
     @classmethod
-    def to(cls, state: Checkpoint, mark: Mark, counts: Counts, before: Self | None) -> Self:
-        """Return the resync at `mark` to `state`, which found `counts`; `before` is the last."""
+    def to(
+        cls, state: Checkpoint, position: RecordPosition, counts: ResyncCounts, before: Self | None
+    ) -> Self:
+        """Return the resync at `position` to `state`; `before` is the resync before it."""
         return cls(
-            number=mark.resync,
-            resynced_at=mark.at,
+            number=position.resync,
+            resynced_at=position.at,
             from_position=before.last_position if before else None,
             to_position=state.position,
             **counts._asdict(),
@@ -46,86 +52,90 @@ class Resync(NamedTuple):
             first_sequence=state.sequence,
             last_sequence=state.sequence,
             last_position=state.position,
-            last_at=mark.at,
+            last_at=position.at,
         )
 
     @property
-    def mark(self) -> Mark:
-        """The moment of the resync itself."""
-        return Mark(self.resynced_at, None, self.number, self.first_sequence)
+    def start(self) -> RecordPosition:
+        """The position of the resync itself."""
+        return RecordPosition(self.resynced_at, None, self.number, self.first_sequence)
 
     @property
-    def last(self) -> Mark:
-        """The last moment recorded before the next resync."""
+    def end(self) -> RecordPosition:
+        """The last position recorded before the next resync."""
         if self.last_sequence == self.first_sequence:
-            return self.mark
-        return Mark(self.last_at, self.last_position, self.number, self.last_sequence)
+            return self.start
+        return RecordPosition(self.last_at, self.last_position, self.number, self.last_sequence)
 
 
-class Record:
-    """The tables of the history, as far as they are about `catalog`."""
+class HistoryStore:
+    """The rows of `catalog` in the tables of the history."""
 
     def __init__(self, catalog: str) -> None:
         self._catalog = catalog
         self._is_ours = history_resyncs.c.catalog == catalog
 
-    def versions(self, *columns: Any) -> Select[Any]:
-        """Return the query of `columns` of the catalog's versions, all of them."""
+    def select_versions(self, *columns: Any) -> Select[Any]:
+        """Return a query for `columns` of all versions of the catalog."""
         return select(*columns).where(category_history.c.catalog == self._catalog)
 
-    async def valid(
+    async def read_valid(
         self, connection: AsyncConnection, ids: Collection[str] | None = None
     ) -> list[Version]:
-        """Return the versions of `ids` that are valid now; of None all."""
-        query = self.versions(*CATEGORY, *BEGIN).where(END.at.is_(None))
+        """Return the versions that are valid now: those of `ids`, or all if None."""
+        query = self.select_versions(*CATEGORY, *BEGIN).where(END.at.is_(None))
         if ids is not None:
             query = query.where(in_ids(category_history.c.id, ids, connection.dialect))
         rows = await connection.execute(query)
-        return [Version(Category(*row[:4]), Mark(*row[4:])) for row in rows]
+        return [Version(Category(*row[:4]), RecordPosition(*row[4:])) for row in rows]
 
-    async def write(self, connection: AsyncConnection, versions: Sequence[Version]) -> None:
-        """Insert the versions that are new, and end those that have ended."""
+    async def write_versions(
+        self, connection: AsyncConnection, versions: Sequence[Version]
+    ) -> None:
+        """Insert the new ones of `versions`, and write the ends of those that are stored."""
         if versions:
-            rows = [(self._catalog, *each.category, *each.begin, *_end(each)) for each in versions]
+            rows = [
+                (self._catalog, *each.category, *each.begin, *(each.end or NO_END))
+                for each in versions
+            ]
             await connection.exec_driver_sql(upsert(category_history, connection.dialect), rows)
 
-    async def resyncs(self, connection: AsyncConnection) -> list[Resync]:
+    async def read_resyncs(self, connection: AsyncConnection) -> list[Resync]:
         """Return all resyncs, in order."""
-        query = self._resyncs().order_by(history_resyncs.c.number)
+        query = self._select_resyncs().order_by(history_resyncs.c.number)
         return [Resync(*row) for row in await connection.execute(query)]
 
-    async def last(self, connection: AsyncConnection) -> Resync | None:
-        """Return the last resync; None if there was none."""
-        query = self._resyncs().order_by(history_resyncs.c.number.desc()).limit(1)
+    async def read_last_resync(self, connection: AsyncConnection) -> Resync | None:
+        """Return the last resync; None if there is none."""
+        query = self._select_resyncs().order_by(history_resyncs.c.number.desc()).limit(1)
         row = (await connection.execute(query)).one_or_none()
         return row if row is None else Resync(*row)
 
-    async def begin(self, connection: AsyncConnection, resync: Resync) -> None:
-        """Insert `resync`, behind which events will be recorded."""
+    async def add_resync(self, connection: AsyncConnection, resync: Resync) -> None:
+        """Insert `resync`; later events are recorded after it."""
         values = {"catalog": self._catalog, **resync._asdict()}
         await connection.execute(insert(history_resyncs).values(values))
 
-    async def go_on(self, connection: AsyncConnection, number: int, last: Mark) -> None:
-        """Keep how far events have led behind resync `number`: to `last`."""
-        done = {"last_sequence": last.sequence, "last_position": last.event, "last_at": last.at}
+    async def advance(self, connection: AsyncConnection, number: int, last: RecordPosition) -> None:
+        """Store `last` as the last position recorded after resync `number`."""
+        values = {"last_sequence": last.sequence, "last_position": last.event, "last_at": last.at}
         is_it = history_resyncs.c.number == number
-        await connection.execute(update(history_resyncs).where(self._is_ours, is_it).values(done))
+        query = update(history_resyncs).where(self._is_ours, is_it)
+        await connection.execute(query.values(values))
 
-    async def next_number(self, connection: AsyncConnection) -> int:
-        """Return a number for a resync that no version has been marked with."""
+    async def next_resync_number(self, connection: AsyncConnection) -> int:
+        """Return the number for the next resync, which no version refers to.
+
+        Versions are asked, too: somebody may have deleted resyncs.
+        """
         used = union_all(
             select(func.max(history_resyncs.c.number).label("number")).where(self._is_ours),
-            self.versions(func.max(BEGIN.resync)),
-            self.versions(func.max(END.resync)),
+            self.select_versions(func.max(BEGIN.resync)),
+            self.select_versions(func.max(END.resync)),
         ).subquery()
         highest = await connection.scalar(select(func.max(used.c.number)))
         return 1 + (highest or 0)
 
-    def _resyncs(self) -> Select[Any]:
+    def _select_resyncs(self) -> Select[Any]:
         columns = [history_resyncs.c[name] for name in Resync._fields]
         return select(*columns).where(self._is_ours)
-
-
-def _end(version: Version) -> tuple[Any, ...]:
-    """Return the columns of a version's end: NULL each if it has none."""
-    return version.end or (None,) * len(Mark._fields)

@@ -1,4 +1,4 @@
-"""The tables of the history (contract, 8; docs/history.md)."""
+"""The tables of the history (contract, 8); docs/history.md describes their columns."""
 
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ from consumers.sql.tables import ID, NAME, ExactText, metadata
 TIME: Final = 24
 """Characters of a time (contract, 2)."""
 POSITION: Final = 46
-"""Characters of an event's id at most: epoch, sequence and digest (contract, 3)."""
+"""Maximum characters of an event's id: epoch, sequence and digest (contract, 3)."""
 
 category_history: Final = Table(
     "category_history",
@@ -31,16 +31,16 @@ category_history: Final = Table(
 )
 """Its columns are the fields of a Version, in their order.
 
-No category has two versions that begin at one place in the record, so that place is in the key:
-the versions of one category lie side by side, in order, and what is written twice is there once.
+No category has two versions that begin at the same position, so the position is part of the key:
+versions of one category are stored side by side, in order, and writing one twice stores it once.
 """
 
 CATEGORY: Final = tuple(category_history.c[name] for name in Category._fields)
-"""A Category's fields, in its order."""
+"""The columns of a Category, in the order of its fields."""
 
 
-class MarkColumns(NamedTuple):
-    """A Mark's fields, in its order."""
+class PositionColumns(NamedTuple):
+    """The columns of a RecordPosition, in the order of its fields."""
 
     at: Column[str]
     event: Column[str]
@@ -48,16 +48,16 @@ class MarkColumns(NamedTuple):
     sequence: Column[int]
 
 
-def _columns(end: str) -> MarkColumns:
+def _position_columns(end: str) -> PositionColumns:
     names = (end, f"{end}_event", f"{end}_resync", f"{end}_sequence")
-    return MarkColumns(*(category_history.c[name] for name in names))
+    return PositionColumns(*(category_history.c[name] for name in names))
 
 
-BEGIN: Final = _columns("valid_from")
-END: Final = _columns("valid_to")
+BEGIN: Final = _position_columns("valid_from")
+END: Final = _position_columns("valid_to")
 
 _CATALOG = category_history.c.catalog
-Index("category_history_by_end", _CATALOG, END.at, category_history.c.id)  # those valid now, too
+Index("category_history_by_end", _CATALOG, END.at, category_history.c.id)  # NULL: the valid ones
 Index("category_history_by_first_place", _CATALOG, BEGIN.resync, BEGIN.sequence)
 Index("category_history_by_last_place", _CATALOG, END.resync, END.sequence)
 
@@ -78,4 +78,4 @@ history_resyncs: Final = Table(
     Column("last_position", ExactText(POSITION), nullable=False),
     Column("last_at", ExactText(TIME), nullable=False),
 )
-"""The resyncs, and how far events have led behind each: its columns are a Resync's fields."""
+"""A row is a resync, with the last event recorded after it; columns are the fields of a Resync."""

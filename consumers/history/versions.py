@@ -1,9 +1,9 @@
 """Versions of categories: which ones begin and end with events and with resyncs. Pure.
 
-Of whatever was recorded, the order is that of (resync, sequence): between two resyncs all events
-are of one epoch, gapless and rising, though the next resync may begin another epoch or, after a
-failover, go back in this one. Times agree with that order, since none is taken that is before the
-last: where the publisher's clock was set back, time stands still until it has caught up.
+The recorded history is ordered by (resync, sequence). Between two resyncs all events have one
+epoch and rising sequences without a gap. A resync may start another epoch or, after a failover, go
+back in the same one. Recorded times never go back: while the publisher's clock is behind the last
+recorded time, events get that time.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,11 +12,11 @@ from typing import NamedTuple
 from consumers.contract.model import Category, Event, Rows
 
 
-class Mark(NamedTuple):
-    """A moment of the record: what was recorded then is `event`, or if that is None the resync.
+class RecordPosition(NamedTuple):
+    """Where something was recorded: an event, or a resync if `event` is None.
 
     `at` is RFC 3339; `event` an event's id; `resync` the number of the last resync until then;
-    `sequence` the event's, or that of the state that the resync found.
+    `sequence` that of the event, or of the state to which the resync went.
     """
 
     at: str
@@ -26,47 +26,55 @@ class Mark(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A category as it was from `begin` until just before `end`; None is until now."""
+    """A category as it was from `begin` until just before `end`; None if it is still valid."""
 
     category: Category
-    begin: Mark
-    end: Mark | None = None
+    begin: RecordPosition
+    end: RecordPosition | None = None
 
 
-class Counts(NamedTuple):
-    """How many categories a resync found to be other than they were."""
+class ResyncCounts(NamedTuple):
+    """How many categories a resync found added, updated and removed."""
 
     added: int
     updated: int
     removed: int
 
 
-def follow(valid: Iterable[Version], events: Sequence[Event], last: Mark) -> list[Version]:
-    """Return each version that one of `events` ends or begins, in the state it has behind them.
+def apply_events(
+    valid: Iterable[Version], events: Sequence[Event], last: RecordPosition
+) -> list[Version]:
+    """Return each version that `events` end or begin, as it is after all of them.
 
-    `valid` are the versions that are valid before them, of the categories that they are about;
-    `last` is the last moment recorded so far.
+    `valid` are the versions of the events' categories that are valid before them; `last` is the
+    last position recorded so far.
     """
     current = {version.category.id: version for version in valid}
     ended: list[Version] = []
     at = last.at
     for event in events:
         at = max(at, event.time)
-        mark = Mark(at, event.checkpoint.position, last.resync, event.sequence)
+        position = RecordPosition(at, event.checkpoint.position, last.resync, event.sequence)
         id_ = event.category.id
         if id_ in current:
-            ended.append(current.pop(id_)._replace(end=mark))
+            ended.append(current.pop(id_)._replace(end=position))
         if event.type != "removed":
-            current[id_] = Version(event.category, mark)
+            current[id_] = Version(event.category, position)
     return [*ended, *current.values()]
 
 
-def resync(valid: Collection[Version], rows: Rows, mark: Mark) -> tuple[list[Version], Counts]:
-    """Return each version that ends or begins where `rows` differ from the `valid` ones."""
+def apply_snapshot(
+    valid: Collection[Version], rows: Rows, position: RecordPosition
+) -> tuple[list[Version], ResyncCounts]:
+    """Return each version that ends or begins at the resync at `position` to `rows`.
+
+    `valid` are all versions that are valid before it, possibly several of one category if somebody
+    has changed the table: then at most one of them stays valid.
+    """
     kept = {v.category.id: v for v in valid if rows.get(v.category.id) == v.category}
     ids = {version.category.id for version in valid}
-    ended = [v._replace(end=mark) for v in valid if kept.get(v.category.id) is not v]
-    begun = [Version(row, mark) for id_, row in rows.items() if id_ not in kept]
+    ended = [v._replace(end=position) for v in valid if kept.get(v.category.id) is not v]
+    begun = [Version(row, position) for id_, row in rows.items() if id_ not in kept]
     common = ids & rows.keys()
-    counts = Counts(len(rows) - len(common), len(common) - len(kept), len(ids) - len(common))
+    counts = ResyncCounts(len(rows) - len(common), len(common) - len(kept), len(ids) - len(common))
     return [*ended, *begun], counts

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from consumers.history.projection import History
+from consumers.history.projection import HistoryProjection
 from consumers.mapping.projection import MapProjection
 from consumers.sql.mirror import Mirror
 from tests.conformance.suite import Conformance
@@ -24,7 +24,7 @@ class TestMap(Conformance):
 
 
 class TestHistory(Conformance):
-    projection = History
+    projection = HistoryProjection
     table = "category_history"
     current = "valid_to IS NULL"
     command = "history"

@@ -4,7 +4,14 @@ import re
 from typing import Any
 
 from tests.consumers.history.conftest import to
-from tests.consumers.history.history_builder import FIRST, FOURTH, SECOND, TIMES, opened, tell
+from tests.consumers.history.history_builder import (
+    FIRST,
+    FOURTH,
+    SECOND,
+    TIMES,
+    open_projection,
+    record_example,
+)
 from tests.support.databases import fetch
 from tests.support.paths import DOCS
 
@@ -19,7 +26,7 @@ def queries() -> list[str]:
 
 
 def answers() -> list[list[Any]]:
-    """Return what they give in the history that `tell` tells, in any order."""
+    """Return what they give in the history that `record_example` records, in any order."""
     return [
         in_any_order(FOURTH.values()),
         in_any_order(SECOND.values()),
@@ -40,8 +47,8 @@ def in_any_order(rows: Any) -> list[Any]:
 
 async def test_the_queries_of_the_page(database_url: str) -> None:
     """Each gives what the page says of it."""
-    async with opened(database_url) as history:
-        await tell(history)
+    async with open_projection(database_url) as history:
+        await record_example(history)
     *trees_and_lives, removed = zip(queries(), answers(), strict=True)
     for query, wanted in trees_and_lives:
         assert in_any_order(await fetch(database_url, query)) == wanted
@@ -53,8 +60,8 @@ async def test_the_queries_of_the_page(database_url: str) -> None:
 
 async def test_they_use_the_indexes(to: str) -> None:
     """None of them reads the whole table."""
-    async with opened(to) as history:
-        await tell(history)
+    async with open_projection(to) as history:
+        await record_example(history)
     for query in queries():
         plan = await fetch(to, f"EXPLAIN QUERY PLAN {query}")
         details = [str(detail) for *_, detail in plan]
@@ -64,8 +71,8 @@ async def test_they_use_the_indexes(to: str) -> None:
 
 async def test_the_columns_of_the_page(to: str) -> None:
     """The page names each column of the two tables, and no other."""
-    async with opened(to) as history:
-        await tell(history)
+    async with open_projection(to) as history:
+        await record_example(history)
     for table in ("category_history", "history_resyncs"):
         columns = {name for _, name, *_ in await fetch(to, f"PRAGMA table_info({table})")}
         assert described(table) == columns

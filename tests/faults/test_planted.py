@@ -233,8 +233,8 @@ BUGS: Final = [
     Bug(
         "history: what ends is what comes",
         "consumers/history/versions.py",
-        "current.pop(id_)._replace(end=mark))",
-        "current.pop(id_)._replace(end=mark, category=event.category))",
+        "current.pop(id_)._replace(end=position))",
+        "current.pop(id_)._replace(end=position, category=event.category))",
         HISTORY,
     ),
     Bug(

@@ -10,12 +10,17 @@ import orjson
 import pytest
 
 from consumers.cli import app
+from consumers.commands.history import show_changes, show_tree
 from consumers.contract.history_point import parse
-from consumers.history.answers import show_changes, show_tree
-from consumers.history.output import JsonScreen, LineScreen
+from consumers.history.output import JsonHistoryOutput, TextHistoryOutput
 from plumbing.errors import ConfigError
 from plumbing.redis.server import Server
-from tests.consumers.history.history_builder import TIMES, opened, past_of, tell
+from tests.consumers.history.history_builder import (
+    TIMES,
+    open_projection,
+    reader_of,
+    record_example,
+)
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.processes import CONSUMER, call
 from tests.support.valkey import Valkey
@@ -61,12 +66,12 @@ async def test_kept_and_asked(publisher: PretendPublisher, valkey: Valkey, folde
 
 async def test_json(to: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """Programs get the state's rows, and changes and resyncs with all that is known of them."""
-    async with opened(to) as history:
-        await tell(history)
-        past = await past_of(history)
-        await show_tree(past, JsonScreen(), parse(TIMES[5]))
+    async with open_projection(to) as history:
+        await record_example(history)
+        reader = await reader_of(history)
+        await show_tree(reader, JsonHistoryOutput(), parse(TIMES[5]))
         lines = capsysbinary.readouterr().out.splitlines()
-        await show_changes(past, JsonScreen(), parse("4"), parse("2030-01-01"))
+        await show_changes(reader, JsonHistoryOutput(), parse("4"), parse("2030-01-01"))
         told = capsysbinary.readouterr().out.splitlines()
     assert lines[0] == b'{"id":"1","parent_id":"0","local_name":"Home & Garden","is_leaf":false}'
     assert [orjson.loads(line)["id"] for line in lines] == ["1", "2", "4"]
@@ -90,10 +95,10 @@ async def test_a_resync_is_shown_as_one(
     to: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Its line says from where to where, and what it found stands below it under its number."""
-    screen = LineScreen()
-    async with opened(to) as history:
-        await tell(history)
-        await show_changes(await past_of(history), screen, parse("7"), parse("11"))
+    screen = TextHistoryOutput()
+    async with open_projection(to) as history:
+        await record_example(history)
+        await show_changes(await reader_of(history), screen, parse("7"), parse("11"))
     screen.flush()
     lines = capsysbinary.readouterr().out.decode().splitlines()
     assert lines[0].startswith(
@@ -113,8 +118,8 @@ def test_no_such_file(folder: Path) -> None:
 
 async def test_head(folder: Path) -> None:
     """Whoever has seen enough closes the pipe, and that is no failure."""
-    async with opened(f"sqlite:///{folder / 'history.sqlite'}") as history:
-        await tell(history)
+    async with open_projection(f"sqlite:///{folder / 'history.sqlite'}") as history:
+        await record_example(history)
     assert unread("--between", "3", "12", cwd=folder) == (0, b"")
 
 
@@ -136,7 +141,7 @@ def unread(*words: str, cwd: Path) -> tuple[int, bytes]:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--as-of", "5", "--between", "1", "2"), "one question at a time"),
+        (("--as-of", "5", "--between", "1", "2"), "one query at a time"),
         (("--as-of", "5", "--once"), "--once, --name: not with --as-of"),
         (("--between", "1", "2", "--name", "mine"), "--once, --name: not with --as-of"),
         (("--json",), "--json: only with --as-of or --between"),

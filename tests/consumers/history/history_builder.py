@@ -7,9 +7,8 @@ from typing import Any
 
 from consumers.contract.event import Entry, decode
 from consumers.contract.model import Category, Checkpoint, Event, Rows, Snapshot
-from consumers.history import reader as past
-from consumers.history.projection import History
-from consumers.history.reader import Past
+from consumers.history.projection import HistoryProjection
+from consumers.history.reader import HistoryReader, open_history
 from consumers.sql.database import open_database
 from tests.consumers import pretend_publisher
 from tests.consumers.pretend_publisher import Row, row
@@ -51,28 +50,28 @@ def rows(*each: Row) -> dict[str, Category]:
 
 
 @asynccontextmanager
-async def opened(url: str, catalog: str = "us") -> AsyncIterator[History]:
+async def open_projection(url: str, catalog: str = "us") -> AsyncIterator[HistoryProjection]:
     """Open the history of `catalog` in database `url`, and load its checkpoint."""
     async with open_database(url) as store:
-        history = History(store, catalog)
+        history = HistoryProjection(store, catalog)
         await history.load()
         yield history
 
 
-async def resync(history: History, publisher: Publisher) -> None:
+async def resync(history: HistoryProjection, publisher: Publisher) -> None:
     """Let `history` become what the state is."""
     await history.reset(publisher.snapshot(), publisher.checkpoint)
 
 
-async def apply(history: History, *batches: Sequence[Event]) -> None:
+async def apply(history: HistoryProjection, *batches: Sequence[Event]) -> None:
     """Let `history` apply `batches`, one transaction each."""
     for events in batches:
         await history.apply(events, events[-1].checkpoint)
 
 
-async def past_of(history: History) -> Past:
+async def reader_of(history: HistoryProjection) -> HistoryReader:
     """Return the record of `history`, to be asked."""
-    return await past.load(history.database, history.catalog)
+    return await open_history(history.database, history.catalog)
 
 
 FIRST = rows(row("1", "Home", is_leaf=False), row("2", "Garden", "1"), row("3", "Toys"))
@@ -85,7 +84,7 @@ THIRD = rows(row("1", "Home", is_leaf=False), row("4", "Roses", "1"), row("5", "
 FOURTH = rows(row("1", "Home", is_leaf=False), row("4", "Roses", "1"))
 
 
-async def tell(history: History) -> Publisher:
+async def record_example(history: HistoryProjection) -> Publisher:
     """Let `history` go through all there is, and return who published it.
 
     09:00 the first resync, to FIRST at sequence 3; 09:05 events 4 to 7 to SECOND, in two batches;

@@ -16,12 +16,18 @@ from hypothesis import strategies as st
 from consumers.contract.history_point import EventRef, parse
 from consumers.contract.model import Category, Event, Rows
 from consumers.history import query
-from consumers.history.moments import find
-from consumers.history.projection import History
-from consumers.history.query import Change
-from consumers.history.reader import Past
+from consumers.history.projection import HistoryProjection
+from consumers.history.query import RecordedChange
+from consumers.history.reader import HistoryReader
 from consumers.history.store import Resync
-from tests.consumers.history.history_builder import TIMES, Publisher, apply, opened, past_of, resync
+from tests.consumers.history.history_builder import (
+    TIMES,
+    Publisher,
+    apply,
+    open_projection,
+    reader_of,
+    resync,
+)
 from tests.consumers.trees import FORESTS, Forest
 from tests.support.databases import fetch
 
@@ -47,7 +53,7 @@ class Story:
     positions: dict[tuple[int, int], str] = field(default_factory=dict)
     number: int = 0
 
-    async def play(self, history: History, first: Forest, moves: Moves) -> None:
+    async def play(self, history: HistoryProjection, first: Forest, moves: Moves) -> None:
         """Do it all."""
         self.publisher.events(first)
         await self._resync(history)
@@ -64,7 +70,9 @@ class Story:
                 await self._resync(history)
             states.append(vars(self.publisher).copy())
 
-    async def _apply(self, history: History, events: list[Event], cuts: list[int]) -> None:
+    async def _apply(
+        self, history: HistoryProjection, events: list[Event], cuts: list[int]
+    ) -> None:
         rows = dict((await history.read())[1])
         for event in events:
             rows.pop(event.category.id, None)
@@ -75,7 +83,7 @@ class Story:
             self._note(place, dict(rows), event.time, event.checkpoint.position)
         await apply(history, *cut(events, cuts))
 
-    async def _resync(self, history: History) -> None:
+    async def _resync(self, history: HistoryProjection) -> None:
         self.number += 1
         place, checkpoint = (self.number, self.publisher.sequence), self.publisher.checkpoint
         self._note(place, self.publisher.rows, self.publisher.time, checkpoint.position)
@@ -120,54 +128,57 @@ async def test_what_was_can_be_told(url: str, first: Forest, moves: Moves) -> No
     """As of each place there is the tree of then, and between any two what leads from one to it."""
     catalog = f"catalog-{next(CATALOGS)}"
     story = Story(Publisher(catalog))
-    async with opened(url, catalog) as history:
+    async with open_projection(url, catalog) as history:
         await story.play(history, first, moves)
         assert (await history.read())[1] == story.publisher.rows
-        past = await past_of(history)
-        await check_trees(past, story)
-        await check_times(past, story)
-        await check_changes(past, story)
+        reader = await reader_of(history)
+        await check_trees(reader, story)
+        await check_times(reader, story)
+        await check_changes(reader, story)
     await check_versions(url, catalog, story)
 
 
-async def check_trees(past: Past, story: Story) -> None:
+async def check_trees(reader: HistoryReader, story: Story) -> None:
     """As of each event, and of each resync, there is exactly the tree replayed until then."""
     for place, rows in story.trees.items():
-        assert await query.tree(past, await find(past, parse(story.positions[place]))) == rows
+        assert (
+            await query.read_tree(reader, await reader.find_position(parse(story.positions[place])))
+            == rows
+        )
     newest = {place[1]: place for place in story.trees}
     for number, place in newest.items():
-        mark = await find(past, EventRef(None, number))
-        assert (mark.resync, mark.sequence) == place
+        position = await reader.find_position(EventRef(None, number))
+        assert (position.resync, position.sequence) == place
 
 
-async def check_times(past: Past, story: Story) -> None:
+async def check_times(reader: HistoryReader, story: Story) -> None:
     """Of a time the last place is meant that was recorded at it or before."""
     for time in {at for *_, at in story.times}:
-        mark = await find(past, time)
+        position = await reader.find_position(time)
         last = [each for each in story.times if each[2] <= time][-1]
-        assert (mark.resync, mark.sequence, mark.at) == last
+        assert (position.resync, position.sequence, position.at) == last
 
 
-async def check_changes(past: Past, story: Story) -> None:
+async def check_changes(reader: HistoryReader, story: Story) -> None:
     """Between the first place and any other is what leads from tree to tree."""
     first, *later = story.trees
-    start = past.resyncs[0].mark
+    start = reader.resyncs[0].start
     for place in later[:: max(1, len(later) // 5)]:
-        until = await find(past, parse(story.positions[place]))
-        recorded = [each async for each in query.changes(past, start, until)]
+        until = await reader.find_position(parse(story.positions[place]))
+        recorded = [each async for each in query.read_changes(reader, start, until)]
         rows = replayed(dict(story.trees[first]), recorded)
         assert rows == story.trees[until.resync, until.sequence]
         check_resyncs(recorded)
-        events = [each.mark.event for each in recorded if isinstance(each, Change)]
+        events = [each.position.event for each in recorded if isinstance(each, RecordedChange)]
         told = [event for event in events if event is not None]
         wanted = (e for e in story.events if e <= (until.resync, until.sequence))
         assert told == [story.positions[each] for each in wanted]
 
 
-def replayed(rows: dict[str, Category], recorded: list[Resync | Change]) -> Rows:
+def replayed(rows: dict[str, Category], recorded: list[Resync | RecordedChange]) -> Rows:
     """Return what `recorded` makes of `rows`; each `before` has to be what there is."""
     for each in recorded:
-        if isinstance(each, Change):
+        if isinstance(each, RecordedChange):
             was = rows.pop(each.category.id, None)
             assert was == {"added": None, "removed": each.category}.get(each.type, each.before)
             if each.type != "removed":
@@ -175,15 +186,15 @@ def replayed(rows: dict[str, Category], recorded: list[Resync | Change]) -> Rows
     return rows
 
 
-def check_resyncs(recorded: list[Resync | Change]) -> None:
+def check_resyncs(recorded: list[Resync | RecordedChange]) -> None:
     """Each resync counts the differences that follow it."""
     for each in recorded:
         if isinstance(each, Resync):
             types = Counter(
                 change.type
                 for change in recorded
-                if isinstance(change, Change)
-                and (change.mark.resync, change.mark.event) == (each.number, None)
+                if isinstance(change, RecordedChange)
+                and (change.position.resync, change.position.event) == (each.number, None)
             )
             assert types == +Counter(added=each.added, updated=each.updated, removed=each.removed)
 

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
+from consumers.commands.history import show_changes, show_tree
 from consumers.contract.history_point import parse
 from consumers.contract.model import Rows
 from consumers.errors import NotRecorded, StoreError, StoreTaken
 from consumers.history import query
-from consumers.history import reader as past
-from consumers.history.answers import show_changes, show_tree
-from consumers.history.projection import History
-from consumers.history.query import Change
+from consumers.history.projection import HistoryProjection
+from consumers.history.query import RecordedChange
+from consumers.history.reader import open_history
 from consumers.history.store import Resync
 from consumers.sql.database import open_database
 from plumbing.errors import ConfigError
@@ -23,11 +23,11 @@ from tests.consumers.history.history_builder import (
     TIMES,
     Publisher,
     apply,
-    opened,
-    past_of,
+    open_projection,
+    reader_of,
+    record_example,
     resync,
     rows,
-    tell,
 )
 from tests.consumers.pretend_publisher import row
 from tests.support.databases import execute, fetch
@@ -38,13 +38,13 @@ class Notes:
 
     def __init__(self) -> None:
         self.rows: Rows = {}
-        self.seen: list[Resync | Change] = []
+        self.seen: list[Resync | RecordedChange] = []
 
     def tree(self, rows: Rows) -> None:
         """Note a tree."""
         self.rows = rows
 
-    def recorded(self, what: Resync | Change) -> None:
+    def recorded(self, what: Resync | RecordedChange) -> None:
         """Note what was recorded."""
         self.seen.append(what)
 
@@ -52,24 +52,26 @@ class Notes:
         """Nothing is held back."""
 
 
-async def tree(history: History, text: str) -> Rows:
+async def tree(history: HistoryProjection, text: str) -> Rows:
     """Return the tree as of the moment `text`."""
     notes = Notes()
-    await show_tree(await past_of(history), notes, parse(text))
+    await show_tree(await reader_of(history), notes, parse(text))
     return notes.rows
 
 
-async def between(history: History, after: str, until: str) -> list[Resync | Change]:
+async def between(
+    history: HistoryProjection, after: str, until: str
+) -> list[Resync | RecordedChange]:
     """Return what was recorded between two moments."""
     notes = Notes()
-    await show_changes(await past_of(history), notes, parse(after), parse(until))
+    await show_changes(await reader_of(history), notes, parse(after), parse(until))
     return notes.seen
 
 
 async def test_the_tables(database_url: str) -> None:
     """Each version has both its ends, and each resync what it found and how far it led."""
-    async with opened(database_url) as history:
-        await tell(history)
+    async with open_projection(database_url) as history:
+        await record_example(history)
     versions = await fetch(
         database_url,
         "SELECT id, local_name, valid_from, valid_from_resync, valid_from_sequence,"
@@ -101,7 +103,7 @@ async def test_the_tables(database_url: str) -> None:
 
 async def test_event_ids(database_url: str) -> None:
     """An event's id stands at what it ended and began; a resync has positions instead."""
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)
         begin = publisher.position
@@ -126,8 +128,8 @@ async def test_event_ids(database_url: str) -> None:
 
 async def test_a_tree_at_each_moment(database_url: str) -> None:
     """By time, by sequence and by event id there is the tree of then."""
-    async with opened(database_url) as history:
-        publisher = await tell(history)
+    async with open_projection(database_url) as history:
+        publisher = await record_example(history)
         for text, wanted in {
             "2026-11-23T09:04:59.999Z": FIRST,
             "2026-11-23T10:05+01:00": SECOND,
@@ -149,21 +151,21 @@ NOWHERE = ("2", "8", "13", "00000000-4", "9f3c1a2b-4-" + "0" * 16)
 
 async def test_what_is_not_recorded(database_url: str) -> None:
     """What was before the record or missed is refused, and the message says what there is."""
-    async with opened(database_url) as history:
-        await tell(history)
+    async with open_projection(database_url) as history:
+        await record_example(history)
         for text in ("2026-11-23", "2026-11-23T08:59:59Z", *NOWHERE):
             with pytest.raises(NotRecorded) as refused:
                 await tree(history, text)
             assert str(refused.value).endswith(
-                "the record of this catalog: it is from 2026-11-23T09:00:00.000Z to "
-                "2026-11-23T09:15:00.000Z, of 9f3c1a2b-3 to 7, 9f3c1a2b-11 to 12"
+                "the recorded history of this catalog: it covers 2026-11-23T09:00:00.000Z to "
+                "2026-11-23T09:15:00.000Z, sequences 9f3c1a2b-3 to 7, 9f3c1a2b-11 to 12"
             )
 
 
 async def test_what_changed(database_url: str) -> None:
     """Events come in their order, and a resync before the differences that it found."""
-    async with opened(database_url) as history:
-        await tell(history)
+    async with open_projection(database_url) as history:
+        await record_example(history)
         seen = await between(history, "5", "2030-01-01")
         assert [told(each) for each in seen] == [
             ("added", "4", 6),
@@ -179,24 +181,24 @@ async def test_what_changed(database_url: str) -> None:
         assert len(await between(history, TIMES[0], TIMES[5])) == 4
 
 
-def told(each: Resync | Change) -> tuple[Any, ...]:
+def told(each: Resync | RecordedChange) -> tuple[Any, ...]:
     if isinstance(each, Resync):
         return each.number, each.added, each.updated, each.removed
-    return each.type, each.category.id, each.mark.sequence
+    return each.type, each.category.id, each.position.sequence
 
 
 @pytest.mark.parametrize(("after", "until"), [("5", "4"), ("11", TIMES[5]), (TIMES[30], TIMES[20])])
 async def test_the_wrong_way_round(to: str, after: str, until: str) -> None:
     """The earlier moment comes first, even where both mean the record's end."""
-    async with opened(to) as history:
-        await tell(history)
+    async with open_projection(to) as history:
+        await record_example(history)
         with pytest.raises(ConfigError, match=f"^--between: {after} is after {until}: name the"):
             await between(history, after, until)
 
 
 async def test_a_failover_brings_sequences_back(database_url: str) -> None:
     """Of what came twice the newer is meant, unless the whole event id names the older."""
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)
         await resync(history, publisher)
@@ -214,7 +216,7 @@ async def test_a_failover_brings_sequences_back(database_url: str) -> None:
 
 async def test_a_clock_that_was_set_back(database_url: str) -> None:
     """Nothing is recorded before what was recorded before it, by an event or by a resync."""
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST, TIMES[30])
         await resync(history, publisher)
@@ -231,7 +233,7 @@ async def test_a_clock_that_was_set_back(database_url: str) -> None:
 
 async def test_a_resync_without_differences(database_url: str) -> None:
     """It is recorded as such, and nothing begins or ends."""
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)
         await resync(history, publisher)
@@ -244,8 +246,11 @@ async def test_a_resync_without_differences(database_url: str) -> None:
 
 async def test_catalogs_side_by_side(database_url: str) -> None:
     """Each catalog of a database has a history of its own."""
-    async with opened(database_url) as ours, opened(database_url, "uk-en") as theirs:
-        await tell(ours)
+    async with (
+        open_projection(database_url) as ours,
+        open_projection(database_url, "uk-en") as theirs,
+    ):
+        await record_example(ours)
         publisher = Publisher("uk-en")
         publisher.events(rows(row("1", "Toys & Games")), TIMES[20])
         await resync(theirs, publisher)
@@ -260,8 +265,8 @@ async def test_no_history(database_url: str) -> None:
     async with open_database(database_url) as store:
         for _ in range(2):
             with pytest.raises(NotRecorded, match="run `category-consumer history us --to"):
-                await past.load(store, "us")
-            await History(store, "us").load()
+                await open_history(store, "us")
+            await HistoryProjection(store, "us").load()
 
 
 @pytest.mark.parametrize(
@@ -277,10 +282,10 @@ async def test_no_history(database_url: str) -> None:
 )
 async def test_a_record_that_was_changed(database_url: str, statement: str) -> None:
     """When a consumer starts, it becomes right by a resync of a number of its own."""
-    async with opened(database_url) as history:
-        publisher = await tell(history)
+    async with open_projection(database_url) as history:
+        publisher = await record_example(history)
     await execute(database_url, statement)
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         assert await history.load() is None
         await resync(history, publisher)
         assert await history.load() == publisher.checkpoint
@@ -293,15 +298,15 @@ async def test_a_record_that_was_changed(database_url: str, statement: str) -> N
 
 async def test_a_version_inserted_by_hand(database_url: str) -> None:
     """A second version of a category that is valid now ends with the resync."""
-    async with opened(database_url) as history:
-        publisher = await tell(history)
+    async with open_projection(database_url) as history:
+        publisher = await record_example(history)
     await execute(
         database_url,
         "INSERT INTO category_history (catalog, id, parent_id, local_name, is_leaf, valid_from,"
         " valid_from_resync, valid_from_sequence)"
         " VALUES ('us', '4', '0', 'x', '1', '2026-11-23T09:00:00.000Z', 1, 1)",
     )
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         await resync(history, publisher)
         assert (await history.read())[1] == FOURTH
         assert await tree(history, "2030-01-01") == FOURTH
@@ -309,18 +314,18 @@ async def test_a_version_inserted_by_hand(database_url: str) -> None:
 
 async def test_resyncs_deleted_meanwhile(database_url: str) -> None:
     """Without the resync that events are behind, nothing is written, and the line says it."""
-    async with opened(database_url) as history:
-        publisher = await tell(history)
+    async with open_projection(database_url) as history:
+        publisher = await record_example(history)
         await execute(database_url, "DELETE FROM history_resyncs")
-        with pytest.raises(StoreError, match="no longer in history_resyncs: start again"):
+        with pytest.raises(StoreError, match="from history_resyncs: start this consumer again"):
             await apply(history, publisher.events(THIRD))
         assert (await history.read())[1] == FOURTH
 
 
 async def test_two_consumers(database_url: str) -> None:
     """The second to write is refused, and the record has each event once."""
-    async with opened(database_url) as one, opened(database_url) as other:
-        publisher = await tell(one)
+    async with open_projection(database_url) as one, open_projection(database_url) as other:
+        publisher = await record_example(one)
         await other.load()
         events = publisher.events(THIRD, TIMES[20])
         await apply(one, events)
@@ -331,24 +336,26 @@ async def test_two_consumers(database_url: str) -> None:
 
 async def test_more_than_is_read_at_once(to: str) -> None:
     """A long stretch of events comes in order, none left out and none twice."""
-    async with opened(to) as history:
+    async with open_projection(to) as history:
         publisher = Publisher()
         publisher.events(rows(row("1", "0")))
         await resync(history, publisher)
         events = [
             event
-            for number in range(1, query.SPAN + 10)
+            for number in range(1, query.BATCH + 10)
             for event in publisher.events(rows(row("1", f"{number}")))
         ]
         await apply(history, events)
         seen = await between(history, "1", "2030-01-01")
-        assert [each.mark.sequence for each in seen] == list(range(2, query.SPAN + 11))
+        assert [
+            each.position.sequence for each in seen if isinstance(each, RecordedChange)
+        ] == list(range(2, query.BATCH + 11))
         assert await tree(history, "9000") == rows(row("1", "8999"))
 
 
 async def test_large_resyncs(database_url: str) -> None:
     """Every category may differ, more of them than a statement takes parameters."""
-    async with opened(database_url) as history:
+    async with open_projection(database_url) as history:
         publisher = Publisher()
         for name in ("a", "b"):
             publisher.events(rows(*(row(str(id_), name) for id_ in range(1, 4_001))))
