@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from publisher.sandbox.synthetic import grow
+from publisher.sandbox.synthetic import generate
 from publisher.sandbox.tree import ROOT, Row
 
 CHANGED_OF: Final = 100
@@ -18,7 +18,7 @@ END_OF: Final = 5
 
 def rows(count: int) -> list[Row]:
     """Return a tree of `count` categories, breadth-first, as TikTok Shop tells it."""
-    return list(grow(count))
+    return list(generate(count))
 
 
 def shuffled(tree: Sequence[Row], number: int) -> list[Row]:

@@ -27,7 +27,7 @@ from bench.measure import Samples, in_turn
 from bench.report import Result, lines
 from bench.served import served
 from bench.works import SYNC
-from publisher.sandbox.synthetic import grow
+from publisher.sandbox.synthetic import generate
 
 CATEGORIES: Final = 2700
 IMPORTS: Final = "import aiohttp, redis.asyncio, orjson, pydantic_settings"
@@ -74,7 +74,7 @@ def compile_all() -> None:
 
 def tree() -> bytes:
     """Return the source's answer."""
-    return orjson.dumps([row._asdict() for row in grow(CATEGORIES)])
+    return orjson.dumps([row._asdict() for row in generate(CATEGORIES)])
 
 
 def configure(folder: Path, redis_url: str, url: str, source: str) -> None:

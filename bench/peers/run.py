@@ -21,7 +21,7 @@ import redis
 from bench import server
 from bench.peers import figure, given
 from bench.peers.figure import PeerFigure
-from publisher.sandbox.synthetic import grow
+from publisher.sandbox.synthetic import generate
 from publisher.sandbox.tree import Row
 from tests.support.databases import Postgres
 
@@ -90,7 +90,7 @@ def require(peers: Sequence[str] = ()) -> None:
 
 
 async def _measured(folder: Path, categories: int, peers: Sequence[str]) -> list[PeerFigure]:
-    tree = grow(categories)
+    tree = generate(categories)
     lists = given.write(folder, tree)
     found: list[PeerFigure] = []
     async with server.running(folder) as url:

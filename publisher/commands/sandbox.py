@@ -12,7 +12,7 @@ from publisher.sandbox.errors import BadOption
 from publisher.sandbox.faults import KINDS, Fault
 from publisher.sandbox.options import SandboxOptions
 from publisher.sandbox.server import serve
-from publisher.sandbox.tree_file import read_tree
+from publisher.sandbox.tree import read_tree
 
 app = new_app()
 

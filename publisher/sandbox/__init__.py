@@ -1,16 +1,15 @@
 """A TikTok Shop API on loopback, for tests, the demo and trying things out.
 
-It is an independent judge of the publisher's client: it checks signatures, tokens and parameters
-with code of its own, and answers, good and bad, as the real API is known to
-(docs/tiktok-shop-api.md). It shares nothing with the publisher but the root of the error tree.
+It checks the publisher's client independently: signatures, tokens and parameters are verified by
+code of its own, and it answers as the real API is known to (TikTok Shop API). It may import
+nothing of the publisher, least of all publisher.sources; it shares only plumbing.errors.
 """
 
 from publisher.sandbox.errors import BadOption, CannotListen
 from publisher.sandbox.faults import Fault
-from publisher.sandbox.options import SandboxOptions, Shop
+from publisher.sandbox.options import SandboxOptions, SandboxShop
 from publisher.sandbox.server import Sandbox, serve
-from publisher.sandbox.tree import Row, Tree
-from publisher.sandbox.tree_file import read_tree
+from publisher.sandbox.tree import Row, Tree, read_tree
 
 __all__ = [
     "BadOption",
@@ -19,7 +18,7 @@ __all__ = [
     "Row",
     "Sandbox",
     "SandboxOptions",
-    "Shop",
+    "SandboxShop",
     "Tree",
     "read_tree",
     "serve",

@@ -1,188 +1,219 @@
-"""The sandbox's endpoints: TikTok Shop's API and token server on one host, and a look inside.
+"""The sandbox's endpoints: TikTok Shop's API and token server on one host, and /sandbox.
 
-Every answer but GET /sandbox is TikTok's envelope, whatever went wrong; no answer repeats a
+Every answer but that of /sandbox is TikTok's envelope, whatever went wrong. No answer repeats a
 value of its request, which could be a secret.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
-from publisher.sandbox import responses as answers
-from publisher.sandbox import tree_faults as damage
-from publisher.sandbox.delivery import deliver, deliver_bomb
-from publisher.sandbox.faults import Fault, active
-from publisher.sandbox.history import History, living
+from publisher.sandbox import responses, tree_faults
+from publisher.sandbox.delivery import deliver, deliver_gzip
+from publisher.sandbox.faults import Fault, active_faults
 from publisher.sandbox.options import SandboxOptions
-from publisher.sandbox.request_checks import Gate
-from publisher.sandbox.responses import JSON, Refused
-from publisher.sandbox.tokens import Tokens
+from publisher.sandbox.request_checks import RequestChecks
+from publisher.sandbox.responses import JSON, ErrorResponse
+from publisher.sandbox.synthetic import mutating_trees
+from publisher.sandbox.tokens import IssuedPair, TokenIssuer
+from publisher.sandbox.tree import OrderedTree, Tree
 
-if TYPE_CHECKING:
-    from publisher.sandbox.tree import Tree
-
-LARGEST_REQUEST: Final = 64 * 1024
+MAX_REQUEST_BYTES: Final = 64 * 1024
 """Bytes of a request's body; a GET has none."""
 DATE_AHEAD: Final = 2
 """Seconds that Retry-After is ahead of now when it is a date, which counts whole seconds."""
-ELSEWHERE: Final = "/elsewhere"
-"""Where the redirects of the fault `http=3xx` lead: nowhere a client should go."""
+REDIRECT_TARGET: Final = "/elsewhere"
+"""Where the redirects of the fault `http=3xx` lead: a path that no client should request."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class TreeSequence:
+    """The trees that a sandbox serves, one after another; the last one stays for ever.
+
+    `index` counts them from 0. `is_answered` says whether the current tree was served completely.
+    """
+
+    def __init__(self, trees: Iterable[Tree]) -> None:
+        self._trees = iter(trees)
+        self.current = OrderedTree(next(self._trees))
+        self.index = 0
+        self.is_answered = False
+
+    def advance(self) -> None:
+        """Go on to the next tree, if there is one."""
+        tree = next(self._trees, None)
+        if tree is not None:
+            self.current = OrderedTree(tree)
+            self.index += 1
+            self.is_answered = False
+
+
 class Api:
-    """What the sandbox knows, and how it answers."""
+    """The state of a sandbox, and the handlers that answer its requests."""
 
     def __init__(self, options: SandboxOptions) -> None:
-        self.tokens = Tokens(options)
-        self.history = History(options.trees or living(options.categories, options.seed))
+        self.tokens = TokenIssuer(options)
+        self.trees = TreeSequence(options.trees or mutating_trees(options.categories, options.seed))
         self.faults = list(options.faults)
         self.requests: Counter[str] = Counter()
         self.served: Tree | None = None
         self._served_index = 0
         self._options = options
-        self._gate = Gate(options, self.tokens)
-        self._polls = 0
-        self._answers = count(1)
+        self._checks = RequestChecks(options, self.tokens)
+        self._category_requests = 0
+        self._request_numbers = count(1)
 
     def app(self) -> web.Application:
         """Return the aiohttp application, which is for one server."""
-        app = web.Application(middlewares=[self._answered], client_max_size=LARGEST_REQUEST)
-        app.on_response_prepare.append(self._dated)
+        app = web.Application(
+            middlewares=[self._count_and_convert_errors], client_max_size=MAX_REQUEST_BYTES
+        )
+        app.on_response_prepare.append(self._set_date)
         for path, handler in {
-            "/product/202309/categories": self._categories,
-            "/authorization/202309/shops": self._shops,
-            "/product/{version}/categories": self._old_version,
-            "/authorization/{version}/shops": self._old_version,
-            "/api/v2/token/get": self._token,
-            "/api/v2/token/refresh": self._refresh,
-            "/sandbox": self._look,
+            "/product/202309/categories": self._get_categories,
+            "/authorization/202309/shops": self._get_shops,
+            "/product/{version}/categories": self._reject_version,
+            "/authorization/{version}/shops": self._reject_version,
+            "/api/v2/token/get": self._get_tokens,
+            "/api/v2/token/refresh": self._refresh_tokens,
+            "/sandbox": self._show_state,
         }.items():
             app.router.add_get(path, handler, allow_head=False)
-        app.router.add_post("/sandbox/next", self._next)
+        app.router.add_post("/sandbox/next", self._advance)
         return app
 
-    async def _categories(self, request: web.Request) -> web.StreamResponse:
-        self._polls += 1
-        faults = active(self.faults, self._polls)
-        await self._gate.check_categories(request)
+    async def _get_categories(self, request: web.Request) -> web.StreamResponse:
+        self._category_requests += 1
+        faults = active_faults(self.faults, self._category_requests)
+        # A fault must not hide that the request is wrong.
+        await self._checks.check_categories(request)
         if "slow" in faults:
             await asyncio.sleep(faults["slow"].number)
         if "http" in faults:
-            return _html(int(faults["http"].number))
-        self._refuse(request, faults)
+            return _html_response(int(faults["http"].number))
+        self._raise_error_faults(request, faults)
         if "bomb" in faults:
-            bomb = await asyncio.to_thread(damage.bomb, int(faults["bomb"].number))
-            return await deliver_bomb(request, bomb)
-        return await self._serve(request, faults)
+            size = int(faults["bomb"].number)
+            bomb = await asyncio.to_thread(tree_faults.gzip_bomb, size)
+            return await deliver_gzip(request, bomb)
+        return await self._serve_tree(request, faults)
 
-    async def _serve(self, request: web.Request, faults: Mapping[str, Fault]) -> web.StreamResponse:
-        history = self.history
-        if history.answered and self._options.advance == "poll":
-            history.advance()
-        index = history.index
-        page, data = damage.damaged(history.page, faults)
+    async def _serve_tree(
+        self, request: web.Request, faults: Mapping[str, Fault]
+    ) -> web.StreamResponse:
+        trees = self.trees
+        if trees.is_answered and self._options.advance == "poll":
+            trees.advance()
+        index = trees.index
+        tree, data = tree_faults.with_faults(trees.current, faults)
 
-        def arrived() -> None:
-            self.served, self._served_index = page.rows, index
-            history.answered = history.answered or data is history.page.data
+        def on_complete() -> None:
+            self.served, self._served_index = tree.rows, index
+            # Identity, not equality: a faulty answer, or another tree by now, does not count.
+            trees.is_answered = trees.is_answered or data is trees.current.data
 
-        pieces = answers.envelope(self._request_id(), data)
-        return await deliver(request, pieces, faults, arrived)
+        body = responses.success_envelope(self._request_id(), data)
+        return await deliver(request, body, faults, on_complete)
 
-    def _refuse(self, request: web.Request, faults: Mapping[str, Fault]) -> None:
+    def _raise_error_faults(self, request: web.Request, faults: Mapping[str, Fault]) -> None:
         if "inactive" in faults:
             ciphers = [shop.cipher for shop in self._options.shops]
             if request.query["shop_cipher"] in ciphers[int(faults["inactive"].number) - 1 :][:1]:
-                raise Refused(answers.INACTIVE)
+                raise ErrorResponse(responses.INACTIVE)
         if "code" in faults:
             code = int(faults["code"].number)
-            status = self._options.expired_status if code == answers.EXPIRED else None
-            raise Refused(code, status=status)
+            status = self._options.expired_status if code == responses.EXPIRED else None
+            raise ErrorResponse(code, status=status)
         if "retry-after" in faults:
             wait = faults["retry-after"].value
             date = formatdate(self._options.clock() + DATE_AHEAD, usegmt=True)
             headers = {"Retry-After": date if wait == "date" else wait}
-            raise Refused(answers.TOO_MANY, headers=headers)
+            raise ErrorResponse(responses.TOO_MANY, headers=headers)
 
-    async def _shops(self, request: web.Request) -> web.Response:
-        await self._gate.check_shops(request)
-        return self._success({"shops": [asdict(shop) for shop in self._options.shops]})
+    async def _get_shops(self, request: web.Request) -> web.Response:
+        await self._checks.check_shops(request)
+        return self._success_response({"shops": [asdict(shop) for shop in self._options.shops]})
 
-    async def _old_version(self, _request: web.Request) -> web.Response:
-        raise Refused(answers.OLD_VERSION)
+    async def _reject_version(self, _request: web.Request) -> web.Response:
+        raise ErrorResponse(responses.OLD_VERSION)
 
-    async def _token(self, request: web.Request) -> web.Response:
-        self._gate.check_app(request, "authorized_code")
-        pair = self.tokens.exchange(request.query.get("auth_code", ""))
-        return self._success(self.tokens.answer(pair))
+    async def _get_tokens(self, request: web.Request) -> web.Response:
+        self._checks.check_app(request, "authorized_code")
+        return self._pair_response(self.tokens.exchange(request.query.get("auth_code", "")))
 
-    async def _refresh(self, request: web.Request) -> web.Response:
-        self._gate.check_app(request, "refresh_token")
-        pair = self.tokens.refresh(request.query.get("refresh_token", ""))
-        return self._success(self.tokens.answer(pair))
+    async def _refresh_tokens(self, request: web.Request) -> web.Response:
+        self._checks.check_app(request, "refresh_token")
+        return self._pair_response(self.tokens.refresh(request.query.get("refresh_token", "")))
 
-    async def _look(self, _request: web.Request) -> web.Response:
+    async def _show_state(self, _request: web.Request) -> web.Response:
         served = None
         if self.served is not None:
             served = {"index": self._served_index, "categories": len(self.served)}
         return web.json_response(
-            {"requests": self.requests, "index": self.history.index, "served": served}
+            {"requests": self.requests, "index": self.trees.index, "served": served}
         )
 
-    async def _next(self, request: web.Request) -> web.Response:
-        self.history.advance()
-        return await self._look(request)
+    async def _advance(self, request: web.Request) -> web.Response:
+        self.trees.advance()
+        return await self._show_state(request)
 
     @web.middleware
-    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _count_and_convert_errors(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
         resource = request.match_info.route.resource
         self.requests[resource.canonical if resource else "other"] += 1
         try:
             return await handler(request)
-        except Refused as refused:
-            return self._refusal(refused)
+        except ErrorResponse as error:
+            return self._error_response(error)
         except web.HTTPNotFound:
-            return self._refusal(Refused(answers.NO_PATH))
+            return self._error_response(ErrorResponse(responses.NO_PATH))
         except web.HTTPMethodNotAllowed as error:
             allowed = {"Allow": ", ".join(sorted(error.allowed_methods))}
-            return self._refusal(Refused(answers.NO_METHOD, headers=allowed))
+            return self._error_response(ErrorResponse(responses.NO_METHOD, headers=allowed))
         except web.HTTPException as error:
-            return self._refusal(Refused(answers.INVALID, error.reason, status=error.status))
+            return self._error_response(
+                ErrorResponse(responses.INVALID, error.reason, status=error.status)
+            )
 
-    async def _dated(self, _request: web.Request, response: web.StreamResponse) -> None:
+    async def _set_date(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Date"] = formatdate(self._options.clock(), usegmt=True)
 
-    def _success(self, data: Mapping[str, Any]) -> web.Response:
-        body = answers.success(self._request_id(), data)
+    def _pair_response(self, pair: IssuedPair) -> web.Response:
+        return self._success_response(self.tokens.data_of(pair))
+
+    def _success_response(self, data: Mapping[str, Any]) -> web.Response:
+        body = responses.success_envelope(self._request_id(), orjson.dumps(data))
         return web.Response(body=body, headers={"Content-Type": JSON})
 
-    def _refusal(self, refused: Refused) -> web.Response:
+    def _error_response(self, error: ErrorResponse) -> web.Response:
         return web.Response(
-            body=answers.refusal(self._request_id(), refused),
-            status=refused.status,
-            headers={"Content-Type": JSON, **refused.headers},
+            body=responses.error_envelope(self._request_id(), error),
+            status=error.status,
+            headers={"Content-Type": JSON, **error.headers},
         )
 
     def _request_id(self) -> str:
         now = datetime.fromtimestamp(self._options.clock(), UTC)
-        return f"{now:%Y%m%d%H%M%S}{next(self._answers):020X}"
+        return f"{now:%Y%m%d%H%M%S}{next(self._request_numbers):020X}"
 
 
-def _html(status: int) -> web.Response:
+def _html_response(status: int) -> web.Response:
     phrases = {known.value: known.phrase for known in HTTPStatus}
     title = f"{status} {phrases.get(status, 'Unknown')}"
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     response = web.Response(text=page, status=status, content_type="text/html")
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        response.headers["Location"] = ELSEWHERE
+        response.headers["Location"] = REDIRECT_TARGET
     return response

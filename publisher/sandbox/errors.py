@@ -1,7 +1,7 @@
-"""What can go wrong with the sandbox itself; what it answers as TikTok Shop is `answers.Refused`.
+"""Errors of the sandbox itself. What it answers as TikTok Shop is `responses.ErrorResponse`.
 
 plumbing.errors.Error
-├── CannotListen        the port is taken, or not ours to open; exit code 1
+├── CannotListen        the port is taken or not permitted; exit code 1
 └── plumbing.errors.ConfigError
     └── BadOption       a wrong option, fault or tree file; exit code 2
 """
@@ -10,7 +10,7 @@ from plumbing.errors import ConfigError, Error
 
 
 class CannotListen(Error):
-    """The sandbox's address cannot be listened on."""
+    """The sandbox cannot listen on its address."""
 
 
 class BadOption(ConfigError):

@@ -1,4 +1,4 @@
-"""How a sandbox is to behave. Its credentials are fixed and public: they open nothing else."""
+"""How a sandbox behaves. Its credentials are fixed and public: they are good for nothing else."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ CATEGORY_SCOPE: Final = "seller.product.basic"
 
 
 @dataclass(frozen=True)
-class Shop:
+class SandboxShop:
     """One of the seller's shops, as Get Authorized Shops lists it."""
 
     id: str = "7000000000000000001"
@@ -28,45 +28,42 @@ class Shop:
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """Everything that can be told to a sandbox; each option has a default.
-
-    BadOption if one is out of range.
-    """
+    """All options of a sandbox; each has a default. Raises BadOption if one is out of range."""
 
     port: int = 0
-    """On 127.0.0.1; 0 is a free one."""
+    """On 127.0.0.1; 0 means any free port."""
     trees: tuple[Tree, ...] = field(default=(), repr=False)
-    """Served in this order; none means a synthetic tree that lives."""
+    """Served in this order; none means a synthetic tree that changes."""
     categories: int = 2_700
-    """So many a synthetic tree begins with."""
+    """The size of a synthetic tree at the start."""
     seed: int = 1
     advance: Literal["poll", "command"] = "poll"
-    """When the next tree comes: after each whole answer, or only when told to."""
+    """When the next tree comes: after each complete answer, or only on command."""
     faults: tuple[Fault, ...] = ()
     rate_limit: float | None = None
-    """Requests to the API, but not for tokens, per second."""
+    """Requests per second. Requests for tokens do not count."""
     token_life: float = 7 * DAY
-    """Seconds that an access token lives (TikTok Shop API, Tokens: 7 days)."""
+    """Seconds that an access token is valid (TikTok Shop API, Tokens: 7 days)."""
     refresh_life: float = 100 * 365 * DAY
-    """Seconds; so long that the end exceeds 32 bits, as real ones do (TikTok Shop API, Tokens)."""
+    """Seconds; the end exceeds 32 bits, as real ones may (TikTok Shop API, Tokens)."""
     expired_status: Literal[200, 401] = 401
     """The HTTP status of 105002; TikTok uses both (TikTok Shop API, Errors)."""
     strict_refresh: bool = False
     """A refresh ends the old refresh token at once, not only when the new pair is used."""
     requires_v2: bool = True
-    """The market refuses category version v1, as the US and SEA do."""
+    """The market rejects category version v1, as the US and SEA do."""
     scopes: tuple[str, ...] = (SHOP_SCOPE, CATEGORY_SCOPE)
     user_type: int = 0
     seller_name: str = "Sandbox Seller"
     seller_base_region: str = "US"
-    shops: tuple[Shop, ...] = (Shop(),)
+    shops: tuple[SandboxShop, ...] = (SandboxShop(),)
     app_key: str = "sandboxappkey"
     app_secret: str = field(default="sandbox-app-secret", repr=False)
     access_token: str = field(default="ROW_sandbox-access-token", repr=False)
     refresh_token: str = field(default="ROW_sandbox-refresh-token", repr=False)
     auth_code: str = field(default="ROW_sandbox-authorization-code", repr=False)
     clock: Callable[[], float] = time.time
-    """Unix seconds. Delays are not counted by it; they pass in real time."""
+    """Unix seconds. Delays are not measured by it; they take real time."""
 
     def __post_init__(self) -> None:
         for name, low in (("categories", 1), ("rate_limit", 0), ("token_life", 0)):
@@ -74,6 +71,6 @@ class SandboxOptions:
             if value is not None and not low <= value < float("inf"):
                 raise BadOption(f"{name} {value}: has to be at least {low}")
         if self.rate_limit == 0:
-            raise BadOption("rate_limit 0: nothing would get through; leave it out for no limit")
+            raise BadOption("rate_limit 0: would reject every request; leave it out for no limit")
         if not self.shops:
-            raise BadOption("shops: there has to be one")
+            raise BadOption("shops: at least one is needed")

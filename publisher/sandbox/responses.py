@@ -1,15 +1,13 @@
-"""TikTok Shop's answers: the envelope, and every documented refusal with its words and status.
+"""TikTok Shop's answers: the envelope, and every documented error with its message and status.
 
 The messages are TikTok's own (its page "Common errors") where that page has one: clients have to
 branch on them, since 36009004 means several things (TikTok Shop API, Errors).
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
-
-from publisher.sandbox.body import Piece
 
 JSON: Final = "application/json; charset=utf-8"
 
@@ -29,63 +27,67 @@ INACTIVE: Final = 36009043
 NEEDS_V2: Final = 12052217
 
 
-class Words(NamedTuple):
-    """How a code is answered: its message and its HTTP status."""
+class ErrorText(NamedTuple):
+    """The message and the HTTP status of an error code."""
 
     message: str
     status: int = 200
 
 
-WORDS: Final[Mapping[int, Words]] = {
-    BAD_CODE: Words("Invalid auth code."),
-    REFRESH_EXPIRED: Words("rt has expired"),
-    36004005: Words("can not find related auth record"),
-    TOO_MANY: Words(
+ERROR_TEXTS: Final[Mapping[int, ErrorText]] = {
+    BAD_CODE: ErrorText("Invalid auth code."),
+    REFRESH_EXPIRED: ErrorText("rt has expired"),
+    36004005: ErrorText("can not find related auth record"),
+    TOO_MANY: ErrorText(
         "Too many requests. You've made too many requests in a short period of time.", 429
     ),
-    36009003: Words("Internal error. Please try again later.", 500),
-    36009007: Words("Request timeout. The request to the endpoint timed out.", 504),
-    INVALID: Words("Invalid request. A query parameter or header is invalid.", 400),
-    NO_PATH: Words("Invalid path. The specified path does not match any available endpoint.", 404),
-    NO_METHOD: Words(
+    36009003: ErrorText("Internal error. Please try again later.", 500),
+    36009007: ErrorText("Request timeout. The request to the endpoint timed out.", 504),
+    INVALID: ErrorText("Invalid request. A query parameter or header is invalid.", 400),
+    NO_PATH: ErrorText(
+        "Invalid path. The specified path does not match any available endpoint.", 404
+    ),
+    NO_METHOD: ErrorText(
         "Invalid method. The HTTP method used is not supported by this endpoint.", 405
     ),
-    OLD_VERSION: Words("Invalid API version. The `version` value is invalid or unsupported.", 400),
-    36009033: Words(
+    OLD_VERSION: ErrorText(
+        "Invalid API version. The `version` value is invalid or unsupported.", 400
+    ),
+    36009033: ErrorText(
         "Access denied. Your IP address is not in the IP allow list configured for this app.", 403
     ),
-    36009037: Words("Too many requests. The hourly limit of a development shop is reached."),
-    INACTIVE: Words("Access denied. The shop is inactive.", 403),
-    36009044: Words("Access denied. The seller is inactive.", 403),
-    OTHER_SHOP: Words(
+    36009037: ErrorText("Too many requests. The hourly limit of a development shop is reached."),
+    INACTIVE: ErrorText("Access denied. The shop is inactive.", 403),
+    36009044: ErrorText("Access denied. The seller is inactive.", 403),
+    OTHER_SHOP: ErrorText(
         "Invalid query or header. The `shop_cipher` query parameter or `x-tts-access-token` "
         "header is invalid.",
         401,
     ),
-    EXPIRED: Words(
+    EXPIRED: ErrorText(
         "Expired credentials. The `access_token` or `x-tts-access-token` header has expired.", 401
     ),
-    NO_SCOPE: Words(
+    NO_SCOPE: ErrorText(
         "Access denied. The app is not authorized to access the endpoint because the access "
         "scopes granted for the app or the access token do not contain the required access scope "
         "for the endpoint.",
         403,
     ),
-    BAD_SIGN: Words("Invalid credentials. The `sign` query parameter is invalid.", 401),
-    NO_CIPHER: Words(
+    BAD_SIGN: ErrorText("Invalid credentials. The `sign` query parameter is invalid.", 401),
+    NO_CIPHER: ErrorText(
         "Missing identifier. The `shop_cipher` query parameter is required to identify the "
         "target shop.",
         400,
     ),
-    NEEDS_V2: Words(
+    NEEDS_V2: ErrorText(
         "All region shops must use V2 categories. Check the documentation for further details."
     ),
 }
-UNKNOWN: Final = Words("The sandbox was told to answer with this code.")
+UNKNOWN: Final = ErrorText("The sandbox was told to answer with this code.")
 
 
-class Refused(Exception):
-    """A request is answered with an envelope whose `code` is not 0.
+class ErrorResponse(Exception):
+    """Raised to answer a request with an envelope whose `code` is not 0.
 
     `message` and `status` default to those of the code. Never put a value of the request into
     the message: it may be a secret.
@@ -99,32 +101,22 @@ class Refused(Exception):
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        words = WORDS.get(code, UNKNOWN)
+        text = ERROR_TEXTS.get(code, UNKNOWN)
         self.code = code
-        self.message = words.message if message is None else message
-        self.status = words.status if status is None else status
+        self.message = text.message if message is None else message
+        self.status = text.status if status is None else status
         self.headers = dict(headers or {})
         super().__init__(f"{code}: {self.message}")
 
 
-def envelope(request_id: str, *data: Piece) -> list[Piece]:
-    """Return the successful answer around the JSON in the pieces `data`."""
+def success_envelope(request_id: str, data: bytes) -> bytes:
+    """Return the body of a successful answer with the JSON `data`."""
     head = orjson.dumps({"code": 0, "message": "Success", "request_id": request_id})
-    return [Piece(head[:-1] + b',"data":'), *data, Piece(b"}")]
+    return b"".join((head[:-1], b',"data":', data, b"}"))
 
 
-def success(request_id: str, data: Any) -> bytes:
-    """Return the successful answer with `data`."""
-    return b"".join(piece.raw for piece in envelope(request_id, Piece(orjson.dumps(data))))
-
-
-def refusal(request_id: str, refused: Refused) -> bytes:
-    """Return the envelope of `refused`."""
+def error_envelope(request_id: str, error: ErrorResponse) -> bytes:
+    """Return the body that answers with `error`."""
     return orjson.dumps(
-        {
-            "code": refused.code,
-            "message": refused.message,
-            "request_id": request_id,
-            "data": None,
-        }
+        {"code": error.code, "message": error.message, "request_id": request_id, "data": None}
     )

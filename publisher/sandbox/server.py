@@ -1,4 +1,4 @@
-"""A sandbox that listens: for tests inside of their event loop, and as a command."""
+"""The sandbox as a server: inside a test's event loop, or as a command."""
 
 import asyncio
 import errno
@@ -12,17 +12,46 @@ from aiohttp import web
 from publisher.sandbox.api import Api
 from publisher.sandbox.errors import CannotListen
 from publisher.sandbox.faults import Fault
-from publisher.sandbox.introduction import introduction
 from publisher.sandbox.options import SandboxOptions
 from publisher.sandbox.tree import Tree
 
 HOST: Final = "127.0.0.1"
 GRACE: Final = 0.1
-"""Seconds for requests under way when it stops; one may be slow or dripping on purpose."""
+"""Seconds for open requests when the sandbox stops; one may be slow or dripping on purpose."""
+INTRODUCTION: Final = """\
+The sandbox is a TikTok Shop API at {url}
+Its credentials are public and good for nothing else. Ctrl-C stops it.
+
+Paste this into publisher.toml:
+
+[catalogs.us]
+source = "tiktok_shop"
+poll_every = "10s"
+locale = "en-US"
+category_version = "v2"
+shop_cipher = "{cipher}"
+
+[tiktok_shop]
+api_url = "{url}"
+auth_url = "{url}"
+
+and this into the shell that runs the publisher:
+
+export CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KEY='{options.app_key}'
+export CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET='{options.app_secret}'
+export CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN='{options.access_token}'
+export CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN='{options.refresh_token}'
+
+To try `category-publisher authorize` instead of the two tokens, use this code, good once:
+{options.auth_code}
+
+Show its requests and what it served: curl {url}/sandbox
+Go on to the next tree now: curl -X POST {url}/sandbox/next
+"""
 
 
 class Sandbox:
-    """A TikTok Shop API on loopback, up for as long as its context lasts.
+    """A TikTok Shop API on loopback that runs as long as its context.
 
     `faults` may be replaced or changed while it runs.
     """
@@ -41,7 +70,7 @@ class Sandbox:
             await web.TCPSite(self._runner, HOST, self._port).start()
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()
-            raise CannotListen(_reason(self._port, error)) from error
+            raise _listen_error(self._port, error) from error
         self._port = int(self._runner.addresses[0][1])
         return self
 
@@ -55,7 +84,7 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port that it listens on, or did."""
+        """The port that it listens on, or did until it stopped."""
         return self._port
 
     @property
@@ -95,17 +124,17 @@ class Sandbox:
 
     @property
     def requests(self) -> Counter[str]:
-        """How many requests each path had; those to no path and by a wrong method are `other`."""
+        """The number of requests per path; an unknown path or a wrong method counts as `other`."""
         return self._api.requests
 
     @property
     def served(self) -> Tree:
-        """The rows of the last list that was sent to its end, damaged or not; at first none."""
+        """The rows of the last list that was sent completely, faulty or not; none at first."""
         return self._api.served or []
 
     @property
     def faults(self) -> list[Fault]:
-        """The faults in force; `WHICH` counts from the sandbox's start."""
+        """The current faults; their `WHICH` counts from the sandbox's start."""
         return self._api.faults
 
     @faults.setter
@@ -114,21 +143,24 @@ class Sandbox:
 
     def next(self) -> None:
         """Go on to the next tree."""
-        self._api.history.advance()
+        self._api.trees.advance()
 
 
 async def serve(options: SandboxOptions) -> int:
-    """Run a sandbox until cancelled; tell on stdout where it is and how to use it."""
+    """Run a sandbox until cancelled; print its address and how to use it."""
     async with Sandbox(options) as sandbox:
-        sys.stdout.write(introduction(options, sandbox.url))
+        cipher = sandbox.shop_cipher
+        sys.stdout.write(INTRODUCTION.format(url=sandbox.url, cipher=cipher, options=options))
         sys.stdout.flush()
         await asyncio.Event().wait()
     return 0
 
 
-def _reason(port: int, error: OSError | OverflowError) -> str:
-    place = f"the sandbox cannot listen on {HOST}, port {port}"
+def _listen_error(port: int, error: OSError | OverflowError) -> CannotListen:
+    what = f"the sandbox cannot listen on {HOST}, port {port}"
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"{place}: another program does; choose another with --port, or --port 0 for any"
+        return CannotListen(
+            f"{what}: another program uses it; choose another with --port, or --port 0 for any"
+        )
     why = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-    return f"{place}: {why}; choose another with --port"
+    return CannotListen(f"{what}: {why}; choose another with --port")

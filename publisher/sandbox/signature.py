@@ -1,6 +1,6 @@
-"""TikTok Shop's request signature (TikTok Shop API, Signature), written to check requests.
+"""TikTok Shop's request signature (TikTok Shop API, Signature), as the sandbox checks it.
 
-It shares no code with the publisher's client on purpose: two implementations that must agree.
+It shares no code with the publisher's client on purpose: two implementations have to agree.
 """
 
 import hashlib
@@ -9,19 +9,20 @@ from collections.abc import Mapping
 from typing import Final
 
 UNSIGNED: Final = frozenset({"sign", "access_token"})
+"""Query parameters that are not signed."""
 
 
-def expected(secret: str, path: str, query: Mapping[str, str], body: bytes = b"") -> str:
-    """Return the `sign` that a request with these decoded `query` values has to carry."""
+def expected_signature(secret: str, path: str, query: Mapping[str, str], body: bytes = b"") -> str:
+    """Return the `sign` that a request with these decoded `query` values must have."""
     signed = "".join(key + query[key] for key in sorted(query.keys() - UNSIGNED))
-    text = b"".join((_bytes(secret), _bytes(path + signed), body, _bytes(secret)))
-    return hmac.new(_bytes(secret), text, hashlib.sha256).hexdigest()
+    text = b"".join((_encode(secret), _encode(path + signed), body, _encode(secret)))
+    return hmac.new(_encode(secret), text, hashlib.sha256).hexdigest()
 
 
-def same(given: str, wanted: str) -> bool:
-    """Compare two secrets in a time that tells nothing about where they differ."""
-    return hmac.compare_digest(_bytes(given), _bytes(wanted))
+def is_same_secret(given: str, wanted: str) -> bool:
+    """Compare two secrets in a time that does not depend on where they differ."""
+    return hmac.compare_digest(_encode(given), _encode(wanted))
 
 
-def _bytes(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")

@@ -1,99 +1,144 @@
-"""A category tree that nobody has to be asked for, and that lives. Pure: same seed, same trees.
+"""A synthetic category tree that changes. Pure: the same seed gives the same trees.
 
 Its shape is that of real ones (TikTok Shop API, Get Categories): up to seven levels, ids that
 ascend level by level, few large and many small branches, odd names. A category is a leaf if and
 only if it has no children.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from random import Random
 from typing import Final
 
-from publisher.sandbox import names
 from publisher.sandbox.tree import ROOT, Row, Tree
 
 LEVELS: Final = 7
 FIRST_ID: Final = 600_001
-LARGEST_GAP: Final = 8
-MOST: Final = 200_000
-"""A catalog's limit (contract, 2): a living tree does not outgrow it."""
-CONTAINERS: Final = 0.2
+MAX_ID_GAP: Final = 8
+MAX_CATEGORIES: Final = 200_000
+"""A catalog's limit (contract, 2); a mutating tree does not outgrow it."""
+CONTAINER_SHARE: Final = 0.2
 """The share of categories that may get children."""
-ODD_EVERY: Final = 30
-TWIN_EVERY: Final = 70
+ODD_NAME_EVERY: Final = 30
+TWIN_NAME_EVERY: Final = 70
+"""Every 70th category has the name of its parent's previous child."""
 LARGE_BRANCH: Final = 5
-"""The first root gets this many times as many children as another: guards need something whose
+"""The first root gets this many more chances of a child than another: guards need a branch whose
 loss they notice."""
-TRIES: Final = 200
+MAX_TRIES: Final = 200
 REMOVALS: Final = 5
 """About as many as are added; far below what a guard withholds (contract, 6: more than 20)."""
-FEWEST: Final = 20
+MIN_CATEGORIES: Final = 20
 """Nothing is removed from a tree as small as this."""
+ADJECTIVES: Final = (
+    "Baby", "Classic", "Compact", "Cordless", "Cotton", "Digital", "Eco", "Electric", "Folding",
+    "Garden", "Handmade", "Home", "Kids'", "Leather", "Luxury", "Men's", "Outdoor", "Portable",
+    "Professional", "Smart", "Sports", "Travel", "Vintage", "Waterproof", "Women's", "Wooden",
+)  # fmt: skip
+NOUNS: Final = (
+    "Accessories", "Appliances", "Bags", "Bedding", "Books", "Cameras", "Carpets", "Chargers",
+    "Clocks", "Cookware", "Costumes", "Drills", "Earrings", "Fragrance", "Furniture", "Games",
+    "Gloves", "Hats", "Headphones", "Jackets", "Keyboards", "Lamps", "Makeup", "Mugs", "Paint",
+    "Pet Food", "Phones", "Plants", "Scarves", "Shoes", "Snacks", "Stationery", "Storage",
+    "Supplements", "Tents", "Tools", "Toys", "Vases", "Watches", "Yarn",
+)  # fmt: skip
+ODD_NAMES: Final = (
+    " {}",
+    "{} ",
+    "\u00a0{}",
+    "{}\u00a0 ",
+    "{}\n",
+    "<b>{}</b> & \"more\" 'n' co",
+    "[bold red]{}[/bold red]",
+    "=SUM(1,2) {}",
+    "{} \U0001f9f8\U0001f468\u200d\U0001f469\u200d\U0001f467",  # a teddy bear and a family
+    "\u5bb6\u5c45\u7528\u54c1 {}",  # Chinese: home supplies
+    "{} \u30b3\u30b9\u30e1",  # Japanese: cosmetics
+    "\u0623\u062f\u0648\u0627\u062a {}",  # Arabic: tools
+    "{} \u05e6\u05e2\u05e6\u05d5\u05e2\u05d9\u05dd",  # Hebrew: toys
+    "Cafe\u0301 {}",  # an accent of its own, as decomposed Unicode has it
+    "TikTok test category {}, do not use",
+)
+"""Blanks, no-break spaces, newlines and TikTok's own test categories are facts (TikTok Shop API,
+Get Categories); the others are what breaks a page, a terminal or a spreadsheet."""
 
 
-def grow(count: int, seed: int = 1) -> list[Row]:
-    """Return a valid tree of `count` categories, at least 1."""
+def generate(size: int, seed: int = 1) -> list[Row]:
+    """Return a valid tree of `size` categories, at least 1."""
     random = Random(f"grow {seed}")  # noqa: S311  no cryptography here
-    parents = _parents(count, random)
-    leaves = set(range(count)).difference(parents)
+    parents = _parents(size, random)
+    leaves = set(range(size)).difference(parents)
     ids = [FIRST_ID]
-    while len(ids) < count:
-        ids.append(ids[-1] + random.randint(1, LARGEST_GAP))
+    while len(ids) < size:
+        ids.append(ids[-1] + random.randint(1, MAX_ID_GAP))
     rows = []
-    names_given: dict[int | None, str] = {}
+    last_names: dict[int | None, str] = {}
     for number, parent in enumerate(parents):
-        name = _name(number, random, names_given.get(parent))
-        names_given[parent] = name
-        above = ROOT if parent is None else str(ids[parent])
-        rows.append(Row(str(ids[number]), above, name, number in leaves))
+        name = _name(number, random, last_names.get(parent))
+        last_names[parent] = name
+        parent_id = ROOT if parent is None else str(ids[parent])
+        rows.append(Row(str(ids[number]), parent_id, name, number in leaves))
     return rows
 
 
-def live(tree: Tree, round_: int, seed: int = 1) -> list[Row]:
-    """Return `tree` after one more round: renamed, moved, removed and added categories.
+def mutate(tree: Tree, round_: int, seed: int = 1) -> list[Row]:
+    """Return `tree` after one more round of renamed, moved, removed and added categories.
 
-    Among them a new branch, leaves that become containers and the other way round, and now and
-    then a parent and a child that swap places. An id that is gone never comes back.
+    A round adds a branch, turns leaves into containers and containers into leaves, and now and
+    then lets a parent and a child swap places. An id that was removed never comes back.
     """
     forest = _Forest(tree, Random(f"live {seed} {round_}"))  # noqa: S311  no cryptography here
-    for step in (_rename, _rename, _rename, _move, _empty, _prune, _branch, _sprout):
+    for step in (
+        *(_rename, _rename, _rename),
+        *(_move, _remove_children, _remove_leaves, _add_branch, _add_child_to_leaf),
+    ):
         step(forest)
     if forest.random.random() < 0.5:  # noqa: PLR2004  every other round
-        _swap(forest)
+        _swap_with_parent(forest)
     return forest.tree()
 
 
-def _parents(count: int, random: Random) -> list[int | None]:
-    """Return the parents' numbers of `count` categories, numbered breadth-first."""
-    roots = max(1, min(26, count // 20))
+def mutating_trees(size: int, seed: int) -> Iterator[Tree]:
+    """Yield a synthetic tree of `size` categories, then what each round makes of it, for ever."""
+    tree: Tree = generate(size, seed)
+    for round_ in count(1):
+        yield tree
+        tree = mutate(tree, round_, seed)
+
+
+def _parents(size: int, random: Random) -> list[int | None]:
+    """Return the parent's number of each category, numbered breadth-first; None for a root."""
+    roots = max(1, min(26, size // 20))
     parents: list[int | None] = [None] * roots
     depths = [1] * roots
     containers = [*range(roots), *[0] * LARGE_BRANCH]
-    for number in range(roots, count):
+    for number in range(roots, size):
         parent = random.choice(containers)
         parents.append(parent)
         depths.append(depths[parent] + 1)
-        if depths[number] < LEVELS and random.random() < CONTAINERS:
+        if depths[number] < LEVELS and random.random() < CONTAINER_SHARE:
             containers.append(number)
-    return _renumbered(parents, depths)
-
-
-def _renumbered(parents: list[int | None], depths: list[int]) -> list[int | None]:
-    order = sorted(range(len(parents)), key=depths.__getitem__)
+    order = sorted(range(size), key=depths.__getitem__)
     new = {old: number for number, old in enumerate(order)}
-    above = (parents[old] for old in order)
-    return [None if parent is None else new[parent] for parent in above]
+    ordered = (parents[old] for old in order)
+    return [None if parent is None else new[parent] for parent in ordered]
 
 
 def _name(number: int, random: Random, sibling: str | None) -> str:
-    if sibling is not None and number % TWIN_EVERY == 0:
+    if sibling is not None and number % TWIN_NAME_EVERY == 0:
         return sibling
-    name = names.plain(random)
-    return names.odd(number // ODD_EVERY, name) if number % ODD_EVERY == 0 else name
+    name = _plain_name(random)
+    if number % ODD_NAME_EVERY:
+        return name
+    return ODD_NAMES[number // ODD_NAME_EVERY % len(ODD_NAMES)].format(name)
+
+
+def _plain_name(random: Random) -> str:
+    return f"{random.choice(ADJECTIVES)} {random.choice(NOUNS)}"
 
 
 class _Forest:
-    """A tree that can be changed; `children` have an order, so that chance can be repeated."""
+    """A tree that can be changed. `children` keep an order, so that a seed gives the same tree."""
 
     def __init__(self, tree: Tree, random: Random) -> None:
         self.random = random
@@ -105,6 +150,7 @@ class _Forest:
         self.newest = max(self.rows, key=int)
 
     def tree(self) -> list[Row]:
+        """Return the rows, with the leaf flags that fit."""
         return [
             row if row.is_leaf == self.is_leaf(row.id) else row._replace(is_leaf=not row.is_leaf)
             for row in self.rows.values()
@@ -124,8 +170,8 @@ class _Forest:
         return id_ == branch or (id_ != ROOT and self.is_within(self.rows[id_].parent_id, branch))
 
     def pick(self, fits: Callable[[str], bool]) -> str | None:
-        """Return a random category that `fits`, None if there seems to be none."""
-        for _ in range(TRIES):
+        """Return the id of a random category that `fits`, None if none is found."""
+        for _ in range(MAX_TRIES):
             id_ = self.random.choice(self.ids)
             if id_ in self.rows and fits(id_):
                 return id_
@@ -133,7 +179,7 @@ class _Forest:
 
     def add(self, parent: str) -> str:
         self.newest = str(int(self.newest) + 1)
-        self.rows[self.newest] = Row(self.newest, parent, names.plain(self.random), is_leaf=True)
+        self.rows[self.newest] = Row(self.newest, parent, _plain_name(self.random), is_leaf=True)
         self.children.setdefault(parent, {})[self.newest] = None
         return self.newest
 
@@ -151,10 +197,10 @@ class _Forest:
 def _rename(forest: _Forest) -> None:
     id_ = forest.random.choice(forest.ids)
     old = forest.rows[id_].local_name
-    if forest.random.random() < 0.2:  # noqa: PLR2004  one in five changes a blank only, a fact
+    if forest.random.random() < 0.2:  # noqa: PLR2004  one in five changes only a blank, as real renames do
         new = old.rstrip() if old != old.rstrip() else f"{old} "
     else:
-        new = names.plain(forest.random)
+        new = _plain_name(forest.random)
     forest.rows[id_] = forest.rows[id_]._replace(local_name=new)
 
 
@@ -174,7 +220,7 @@ def _move(forest: _Forest) -> None:
         forest.move(moved, parent)
 
 
-def _swap(forest: _Forest) -> None:
+def _swap_with_parent(forest: _Forest) -> None:
     def fits(child: str) -> bool:
         parent = forest.rows[child].parent_id
         return (
@@ -188,8 +234,8 @@ def _swap(forest: _Forest) -> None:
         forest.move(parent, child)
 
 
-def _empty(forest: _Forest) -> None:
-    """Remove all children of a category, which so becomes a leaf."""
+def _remove_children(forest: _Forest) -> None:
+    """Remove all children of a category, which becomes a leaf."""
 
     def fits(id_: str) -> bool:
         children = forest.children.get(id_, {})
@@ -199,32 +245,32 @@ def _empty(forest: _Forest) -> None:
             and forest.newest not in children
         )
 
-    id_ = forest.pick(fits) if len(forest.rows) > FEWEST else None
+    id_ = forest.pick(fits) if len(forest.rows) > MIN_CATEGORIES else None
     if id_ is not None:
         forest.remove(forest.children[id_])
 
 
-def _prune(forest: _Forest) -> None:
-    """Remove leaves, until this round's removals are about as many as its additions."""
+def _remove_leaves(forest: _Forest) -> None:
+    """Remove leaves until this round has about as many removals as additions."""
     goal = len(forest.ids) - forest.random.randint(REMOVALS - 1, REMOVALS + 1)
-    while len(forest.rows) > max(goal, FEWEST):
+    while len(forest.rows) > max(goal, MIN_CATEGORIES):
         leaf = forest.pick(lambda id_: forest.is_leaf(id_) and id_ != forest.newest)
         if leaf is None:
             return
         forest.remove([leaf])
 
 
-def _branch(forest: _Forest) -> None:
-    """Add a branch of four."""
+def _add_branch(forest: _Forest) -> None:
+    """Add a branch of four categories."""
     parent = forest.pick(lambda id_: forest.depth(id_) <= LEVELS - 2)
-    if parent is not None and len(forest.rows) + 4 <= MOST:
+    if parent is not None and len(forest.rows) + 4 <= MAX_CATEGORIES:
         top = forest.add(parent)
         for _ in range(3):
             forest.add(top)
 
 
-def _sprout(forest: _Forest) -> None:
-    """Add a child to a leaf, which so becomes a container."""
+def _add_child_to_leaf(forest: _Forest) -> None:
+    """Add a child to a leaf, which becomes a container."""
     parent = forest.pick(lambda id_: forest.is_leaf(id_) and forest.depth(id_) < LEVELS)
-    if parent is not None and len(forest.rows) < MOST:
+    if parent is not None and len(forest.rows) < MAX_CATEGORIES:
         forest.add(parent)

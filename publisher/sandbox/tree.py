@@ -1,13 +1,28 @@
-"""A category tree as the sandbox serves it: rows, and the order that TikTok puts them in. Pure.
+"""A category tree as the sandbox serves it: its rows, their order, their JSON, and trees in files.
 
-A tree need not be a valid one: the publisher can be shown doubles, orphans and cycles too.
+A tree need not be valid: the publisher can be given duplicates, orphans and cycles too.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeAlias
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import orjson
+
+from publisher.sandbox.errors import BadOption
 
 ROOT: Final = "0"
 """A root's `parent_id` (TikTok Shop API, Get Categories)."""
+PERMISSION_STATUSES: Final = (
+    *["AVAILABLE"] * 17,
+    "INVITE_ONLY",
+    "INVITE_ONLY",
+    "NON_MAIN_CATEGORY",
+)
+"""`permission_statuses` of the rows, in turn. They belong to a shop, so nobody stores them
+(contract, 2)."""
+FIELD_TYPES: Final = {"id": str, "parent_id": str, "local_name": str, "is_leaf": bool}
 
 
 class Row(NamedTuple):
@@ -22,6 +37,23 @@ class Row(NamedTuple):
 Tree: TypeAlias = Sequence[Row]
 
 
+class OrderedTree:
+    """A tree in TikTok's order, with its JSON, which is made once and not for each request."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.rows = breadth_first(tree)
+
+    @cached_property
+    def data(self) -> bytes:
+        """The JSON of the envelope's `data`."""
+        statuses = PERMISSION_STATUSES
+        rows = [
+            {**row._asdict(), "permission_statuses": [statuses[number % len(statuses)]]}
+            for number, row in enumerate(self.rows)
+        ]
+        return orjson.dumps({"categories": rows})
+
+
 def children_of(tree: Tree) -> dict[str, list[Row]]:
     """Return the rows by their `parent_id`, in their order."""
     children: dict[str, list[Row]] = {}
@@ -31,17 +63,48 @@ def children_of(tree: Tree) -> dict[str, list[Row]]:
 
 
 def breadth_first(tree: Tree) -> list[Row]:
-    """Return the rows level by level, ids ascending within one, and then what hangs on no root."""
+    """Return the rows level by level, ids ascending within a level.
+
+    Rows that no root leads to (orphans and cycles) come last.
+    """
     children = children_of(tree)
     ordered: list[Row] = []
     level = children.pop(ROOT, [])
     while level:
-        level.sort(key=_ascending)
+        level.sort(key=lambda row: (len(row.id), row.id))  # for decimal ids: by number
         ordered += level
         level = [child for row in level for child in children.pop(row.id, ())]
     ordered += [row for rows in children.values() for row in rows]
     return ordered
 
 
-def _ascending(row: Row) -> tuple[int, str]:
-    return len(row.id), row.id  # for decimal ids the order of the numbers
+def read_tree(path: Path) -> list[Row]:
+    """Read a tree, valid or not, from a file: the API's envelope, or a bare list of categories.
+
+    Raises BadOption if the file cannot be read, is neither, or a row lacks one of the four fields.
+    """
+    if path.exists() and not path.is_file():
+        raise BadOption(f"tree {path}: is not a file")
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise BadOption(f"tree {path}: no such file") from None
+    except OSError as error:
+        raise BadOption(f"tree {path}: cannot be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise BadOption(f"tree {path}: is not JSON: {error}") from None
+    if isinstance(content, dict) and isinstance(content.get("data"), dict):
+        content = content["data"].get("categories")
+    if not isinstance(content, list):
+        raise BadOption(
+            f"tree {path}: is neither a list of categories nor an envelope with data.categories"
+        )
+    return [_read_row(path, number, row) for number, row in enumerate(content, 1)]
+
+
+def _read_row(path: Path, number: int, row: Any) -> Row:
+    for name, kind in FIELD_TYPES.items():
+        if not isinstance(row, dict) or not isinstance(row.get(name), kind):
+            expected = "true or false" if kind is bool else "text"
+            raise BadOption(f"tree {path}: category {number}: {name} has to be {expected}")
+    return Row(*(row[name] for name in FIELD_TYPES))

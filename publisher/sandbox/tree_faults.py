@@ -1,81 +1,82 @@
-"""What faults do to a tree and to its JSON."""
+"""Faults that change the tree or the body of an answer."""
 
+import zlib
 from collections.abc import Callable, Container, Mapping
 from typing import Final
 
 import orjson
 
-from publisher.sandbox.body import Piece, gzipped
-from publisher.sandbox.page import Page
-from publisher.sandbox.tree import ROOT, Tree, children_of
+from publisher.sandbox.tree import ROOT, OrderedTree, Tree, children_of
 
 MIB: Final = 1024 * 1024
+GZIP: Final = 16 + zlib.MAX_WBITS
+"""The `wbits` that make zlib write gzip."""
 
 
 def without_branch(tree: Tree) -> Tree:
-    """Return `tree` without its largest branch that leaves at least half of it."""
+    """Return `tree` without the largest branch that is at most half of it.
+
+    Where each branch is larger than that, return no category at all.
+    """
     sizes = _branch_sizes(tree)
-    fitting = [row for row in tree if 2 * sizes[row.id] <= len(tree)]
-    if not fitting:
+    candidates = [row for row in tree if 2 * sizes[row.id] <= len(tree)]
+    if not candidates:
         return []
-    gone = max(fitting, key=lambda row: sizes[row.id]).id
+    top = max(candidates, key=lambda row: sizes[row.id]).id
     children = children_of(tree)
-    missing, level = {gone}, [gone]
+    removed, level = {top}, [top]
     while level:
         level = [child.id for id_ in level for child in children.pop(id_, ())]
-        missing.update(level)
-    return [row for row in tree if row.id not in missing]
+        removed.update(level)
+    return [row for row in tree if row.id not in removed]
 
 
-def without_inner(tree: Tree) -> Tree:
-    """Return `tree` without one category that has children, deep down if possible.
+def without_parent(tree: Tree) -> Tree:
+    """Return `tree` without one category that has children, not a root if possible.
 
-    A tree of roots alone has none; it stays as it is.
+    A tree of roots alone has none and is returned unchanged.
     """
     parents = {row.parent_id for row in tree}
     inner = [row for row in tree if row.id in parents]
-    deep = [row for row in inner if row.parent_id != ROOT] or inner
-    gone = deep[len(deep) // 2].id if deep else None
-    return [row for row in tree if row.id != gone]
+    candidates = [row for row in inner if row.parent_id != ROOT] or inner
+    removed = candidates[len(candidates) // 2].id if candidates else None
+    return [row for row in tree if row.id != removed]
 
 
-def without_all(_tree: Tree) -> Tree:
-    """Return no category at all."""
-    return []
-
-
-OF_TREES: Final[Mapping[str, Callable[[Tree], Tree]]] = {
+TREE_FAULTS: Final[Mapping[str, Callable[[Tree], Tree]]] = {
     "branch": without_branch,
-    "orphan": without_inner,
-    "empty": without_all,
+    "orphan": without_parent,
+    "empty": lambda _tree: [],
 }
 
 
-def damaged(page: Page, kinds: Container[str]) -> tuple[Page, Piece]:
-    """Return what is left of `page`, and the `data` that tells of it."""
-    for kind, damage in OF_TREES.items():
+def with_faults(tree: OrderedTree, kinds: Container[str]) -> tuple[OrderedTree, bytes]:
+    """Return what the faults of these `kinds` leave of `tree`, and the JSON of its `data`."""
+    for kind, change in TREE_FAULTS.items():
         if kind in kinds:
-            page = Page(damage(page.rows))
+            tree = OrderedTree(change(tree.rows))
     if "null-data" in kinds:
-        return Page([]), Piece(b"null")
+        return OrderedTree([]), b"null"
     if "next-page" in kinds:
-        more = orjson.dumps({"next_page_token": "c2FuZGJveA==", "total_count": len(page.rows) + 1})
-        return page, Piece(page.data.raw[:-1] + b"," + more[1:])
-    return page, page.data
+        more = orjson.dumps({"next_page_token": "c2FuZGJveA==", "total_count": len(tree.rows) + 1})
+        return tree, tree.data[:-1] + b"," + more[1:]
+    return tree, tree.data
 
 
-def bomb(mebibytes: int) -> bytes:
-    """Return gzip that inflates to so many MiB: a list without categories, but with many blanks.
+def gzip_bomb(mebibytes: int) -> bytes:
+    """Return gzip that inflates to this many MiB: an empty list of categories, many blanks in it.
 
-    A GiB takes a good part of a second, so call it in a thread.
+    A GiB takes seconds, so call it in a thread.
     """
-    blanks = Piece(b" " * MIB)
-    head = Piece(b'{"code":0,"message":"Success","request_id":"","data":{"categories":[')
-    return gzipped([head, *[blanks] * mebibytes, Piece(b"]}}")])
+    compressor = zlib.compressobj(1, wbits=GZIP)
+    blanks = b" " * MIB
+    parts = [b'{"code":0,"message":"Success","request_id":"","data":{"categories":[']
+    parts = [compressor.compress(part) for part in (*parts, *[blanks] * mebibytes, b"]}}")]
+    return b"".join(parts) + compressor.flush()
 
 
 def _branch_sizes(tree: Tree) -> dict[str, int]:
-    """Return the number of categories of the branch below each id, itself included."""
+    """Return the number of categories in each branch, by the id of its top, which counts too."""
     sizes = dict.fromkeys((row.id for row in tree), 1)
     for row in reversed(tree):  # breadth-first, so children are counted before their parents
         if row.parent_id in sizes:

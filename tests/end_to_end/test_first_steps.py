@@ -36,7 +36,7 @@ class Shop:
     def _introduction(self) -> str:
         assert self.process.stdout
         lines: list[str] = []
-        while not lines or not lines[-1].startswith("The next tree"):
+        while not lines or not lines[-1].startswith("Go on to the next tree"):
             lines.append(self.process.stdout.readline())
         return "".join(lines)
 

@@ -16,7 +16,7 @@ import pytest
 
 from plumbing.config import settings as config
 from publisher.sandbox import Sandbox, SandboxOptions
-from publisher.sandbox.signature import expected
+from publisher.sandbox.signature import expected_signature
 from tests.publisher.sandbox.caller import CATEGORIES
 from tests.support.paths import ROOT
 from tests.support.processes import PUBLISHER, call
@@ -69,7 +69,7 @@ async def categories(
 ) -> list[dict[str, object]]:
     """Ask the sandbox at `url` for its categories."""
     signed = {**query, "timestamp": str(int(time.time()))}
-    signed["sign"] = expected(secret, CATEGORIES, signed)
+    signed["sign"] = expected_signature(secret, CATEGORIES, signed)
     headers = {"x-tts-access-token": token, "content-type": "application/json"}
     async with (
         aiohttp.ClientSession() as session,

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 
 from publisher.sandbox import Sandbox, SandboxOptions
-from publisher.sandbox.signature import expected
+from publisher.sandbox.signature import expected_signature
 
 CATEGORIES = "/product/202309/categories"
 SHOPS = "/authorization/202309/shops"
@@ -101,7 +101,7 @@ class Caller:
         if path == SHOPS:
             parameters = {key: parameters[key] for key in ("app_key", "timestamp")}
         sent = _without_none({**parameters, **(query or {})})
-        sign = expected(secret or self.sandbox.app_secret, path, sent)
+        sign = expected_signature(secret or self.sandbox.app_secret, path, sent)
         head = {
             "content-type": "application/json",
             "x-tts-access-token": self.sandbox.access_token,

@@ -3,8 +3,8 @@ from itertools import islice
 
 import pytest
 
-from publisher.sandbox import CannotListen, Row, Sandbox, SandboxOptions, Shop
-from publisher.sandbox.history import living
+from publisher.sandbox import CannotListen, Row, Sandbox, SandboxOptions, SandboxShop
+from publisher.sandbox.synthetic import mutating_trees
 from tests.publisher.sandbox.caller import CATEGORIES, NOW, SHOPS, Clock, calling
 
 SMALL = SandboxOptions(categories=60)
@@ -62,7 +62,10 @@ async def test_gzip_is_for_those_who_take_it() -> None:
 
 async def test_shops_are_listed_with_their_ciphers() -> None:
     """Get Authorized Shops answers all of the seller's shops."""
-    shops = (Shop(), Shop(id="2", name="Zwei", region="DE", cipher="other", code="DE2"))
+    shops = (
+        SandboxShop(),
+        SandboxShop(id="2", name="Zwei", region="DE", cipher="other", code="DE2"),
+    )
     async with calling(SandboxOptions(shops=shops, categories=60)) as caller:
         reply = await caller.signed(SHOPS)
         assert reply.json["data"]["shops"][1] == {
@@ -258,7 +261,7 @@ async def test_one_can_look_inside() -> None:
 
 async def test_many_callers_at_once_skip_no_tree() -> None:
     """Requests that overlap may get the same tree, but no tree is passed over."""
-    trees = [sorted(tree) for tree in islice(living(500, 1), 9)]
+    trees = [sorted(tree) for tree in islice(mutating_trees(500, 1), 9)]
     async with calling(SandboxOptions(categories=500)) as caller:
         replies = await asyncio.gather(*(caller.signed() for _ in range(8)))
         served = {trees.index(sorted(map(Row._make, reply.rows))) for reply in replies}

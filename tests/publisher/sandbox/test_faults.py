@@ -8,7 +8,7 @@ import pytest
 
 from publisher.sandbox import BadOption, Fault, Row, SandboxOptions
 from publisher.sandbox.faults import KINDS
-from publisher.sandbox.options import Shop
+from publisher.sandbox.options import SandboxShop
 from tests.publisher.sandbox.caller import CATEGORIES, NOW, SHOPS, Caller, Clock, calling
 from tests.support.waiting import eventually
 
@@ -96,7 +96,7 @@ async def test_code_refuses_with_fitting_words(code: int, status: int, says: str
 
 async def test_one_of_several_shops_is_inactive() -> None:
     """The others answer; a number beyond the last shop hits none."""
-    shops = (Shop(cipher="one"), Shop(cipher="two"))
+    shops = (SandboxShop(cipher="one"), SandboxShop(cipher="two"))
     async with calling(faulty("inactive=2", shops=shops)) as caller:
         assert (await caller.signed(query={"shop_cipher": "one"})).code == 0
         assert (await caller.signed(query={"shop_cipher": "two"})).code == 36009043

@@ -175,7 +175,7 @@ def test_missing_files_and_folders_are_one_clear_line(tmp_path: Path) -> None:
     """Neither is a traceback."""
     with pytest.raises(BadOption, match="no such file"):
         read_tree(tmp_path / "none.json")
-    with pytest.raises(BadOption, match="is no file"):
+    with pytest.raises(BadOption, match="is not a file"):
         read_tree(tmp_path)
 
 

@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from publisher.sandbox.signature import expected, same
+from publisher.sandbox.signature import expected_signature, is_same_secret
 from tests.support.paths import SHARED_DATA
 
 VECTORS = SHARED_DATA / "sign-vectors.json"
@@ -15,13 +15,13 @@ def test_signatures_are_those_of_the_vectors() -> None:
     assert len(vectors) >= 4
     for vector in vectors:
         body = (vector["body"] or "").encode()
-        sign = expected(vector["secret"], vector["path"], vector["query"], body)
+        sign = expected_signature(vector["secret"], vector["path"], vector["query"], body)
         assert sign == vector["sign"], vector["name"]
 
 
 def test_values_beyond_ascii_can_be_signed_and_compared() -> None:
     """Decoded values are signed as UTF-8, and a wrong one is a difference, not an error."""
-    assert len(expected("secret", "/path", {"name": "Café 家"})) == 64
-    assert same("家", "家")
-    assert not same("家", "secret")
-    assert not same("\udcff", "secret")
+    assert len(expected_signature("secret", "/path", {"name": "Café 家"})) == 64
+    assert is_same_secret("家", "家")
+    assert not is_same_secret("家", "secret")
+    assert not is_same_secret("\udcff", "secret")

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from publisher.sandbox.synthetic import LEVELS, grow, live
+from publisher.sandbox.synthetic import LEVELS, generate, mutate
 from publisher.sandbox.tree import Row, Tree, breadth_first, children_of
 
 
@@ -22,7 +22,7 @@ def check_forest(tree: Tree) -> dict[str, int]:
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 19, 20, 21, 1_000, 2_700, 20_000])
 def test_any_size_is_a_valid_tree(count: int) -> None:
     """So many categories, at most seven levels, ids ascending level by level."""
-    tree = grow(count)
+    tree = generate(count)
     depths = check_forest(tree)
     assert len(tree) == count
     assert max(depths.values()) <= LEVELS
@@ -32,7 +32,7 @@ def test_any_size_is_a_valid_tree(count: int) -> None:
 
 def test_it_is_shaped_like_a_real_one() -> None:
     """Seven levels, mostly leaves, a branch large enough for a guard to miss it."""
-    tree = grow(2_700)
+    tree = generate(2_700)
     depths = check_forest(tree)
     assert max(depths.values()) == 7
     assert 0.7 < sum(row.is_leaf for row in tree) / len(tree) < 0.95
@@ -41,7 +41,7 @@ def test_it_is_shaped_like_a_real_one() -> None:
 
 def test_names_are_as_odd_as_real_ones() -> None:
     """Blanks, no-break spaces, newlines, markup, scripts, and twins under one parent."""
-    names = [row.local_name for row in grow(2_700)]
+    names = [row.local_name for row in generate(2_700)]
     for oddity in (
         lambda name: name.startswith(" "),
         lambda name: name.endswith(" "),
@@ -56,26 +56,26 @@ def test_names_are_as_odd_as_real_ones() -> None:
         lambda name: "TikTok test category" in name,
     ):
         assert any(oddity(name) for name in names)
-    twins = Counter((row.parent_id, row.local_name) for row in grow(2_700))
+    twins = Counter((row.parent_id, row.local_name) for row in generate(2_700))
     assert max(twins.values()) > 1
 
 
 def test_the_same_seed_is_the_same_tree() -> None:
     """And another one is another."""
-    assert grow(500, 3) == grow(500, 3)
-    assert grow(500, 3) != grow(500, 4)
-    assert live(grow(500), 1, 3) == live(grow(500), 1, 3)
-    assert live(grow(500), 1, 3) != live(grow(500), 2, 3)
+    assert generate(500, 3) == generate(500, 3)
+    assert generate(500, 3) != generate(500, 4)
+    assert mutate(generate(500), 1, 3) == mutate(generate(500), 1, 3)
+    assert mutate(generate(500), 1, 3) != mutate(generate(500), 2, 3)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_it_lives(seed: int) -> None:
     """Each round a handful of every change, always a valid tree, never what a guard withholds."""
-    tree: Tree = grow(2_700, seed)
+    tree: Tree = generate(2_700, seed)
     seen = {row.id for row in tree}
     rounds_with_a_swap = rounds_that_empty = 0
     for round_ in range(1, 101):
-        new = live(tree, round_, seed)
+        new = mutate(tree, round_, seed)
         assert max(check_forest(new).values()) <= LEVELS
         before, after = {row.id: row for row in tree}, {row.id: row for row in new}
         added, removed = after.keys() - before.keys(), before.keys() - after.keys()
@@ -105,16 +105,16 @@ def _swapped(row: Row, before: dict[str, Row], after: dict[str, Row]) -> bool:
 @pytest.mark.parametrize("count", [1, 2, 5, 25, 100])
 def test_small_trees_live_too(count: int) -> None:
     """They may grow; they stay valid and never empty."""
-    tree: Tree = grow(count)
+    tree: Tree = generate(count)
     for round_ in range(1, 51):
-        tree = live(tree, round_)
+        tree = mutate(tree, round_)
         check_forest(tree)
         assert tree
 
 
 def test_a_full_catalog_does_not_overflow() -> None:
     """A catalog holds at most 200,000 categories (contract, 2)."""
-    tree: Tree = grow(200_000)
+    tree: Tree = generate(200_000)
     for round_ in range(1, 4):
-        tree = live(tree, round_)
+        tree = mutate(tree, round_)
         assert 199_900 < len(tree) <= 200_000

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from publisher.errors import SourceError, TokenError
-from publisher.sandbox import Fault, Sandbox, SandboxOptions, Shop
+from publisher.sandbox import Fault, Sandbox, SandboxOptions, SandboxShop
 from publisher.sources import Source
 from publisher.sources.factory import SourceFactory
 from publisher.sources.tiktok.stand_ins import answering_shop
@@ -238,7 +238,7 @@ async def test_the_sandbox_has_an_inactive_shop(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Switching and back, against a server that knows nothing of the client's code."""
-    shops = (Shop(cipher="one"), Shop(cipher="two"))
+    shops = (SandboxShop(cipher="one"), SandboxShop(cipher="two"))
     async with Sandbox(SandboxOptions(categories=20, shops=shops)) as sandbox:
         catalog = {
             "category_version": "v2",
