@@ -38,6 +38,7 @@ from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Client, Server
 from publisher.core.event import Position
 from publisher.core.guard import Limits
+from publisher.core.model import Origin
 from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.sources import Answer
@@ -122,7 +123,9 @@ class Shop:
         self.client = client
         self.tree: Tree = {}
         self.store = TimedStore(client, CATALOG)
-        self._catalog = Catalog(CATALOG, {}, self, self.store, ANYTHING, state_cache=cache)
+        self._catalog = Catalog(
+            CATALOG, Origin("bench"), self, self.store, ANYTHING, state_cache=cache
+        )
 
     async def fetch(self) -> Answer:
         """Be the publisher's source."""

@@ -10,6 +10,7 @@ from plumbing.errors import ConfigError
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.server import Client, Server, open_server
 from publisher.core.guard import Limits
+from publisher.core.model import Origin
 from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog
 from publisher.sources import Source
@@ -106,7 +107,7 @@ def _build_catalog(
     catalog = settings.catalog(name)
     return Catalog(
         name=name,
-        origin=catalog.origin,
+        origin=Origin(**catalog.origin),
         source=source,
         store=Store(client, name),
         limits=Limits(**catalog.guard.model_dump()),

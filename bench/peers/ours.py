@@ -17,6 +17,7 @@ from bench.peers.meter import Meter
 from bench.publishing import Said
 from plumbing.redis.server import Client, Server
 from publisher.core.guard import Limits
+from publisher.core.model import Origin
 from publisher.polling.cache import open_cache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.state.store import Store
@@ -33,7 +34,7 @@ async def _works(url: str, first: bytes, changed: bytes) -> None:
     source = Said()
     async with Server(url).client() as client, open_cache() as cache:
         store = Store(client, "us")
-        catalog = Catalog("us", {"source": "bench"}, source, store, Limits(), state_cache=cache)
+        catalog = Catalog("us", Origin("bench"), source, store, Limits(), state_cache=cache)
         for work, before, body in (
             ("first list", NOTHING, first),
             ("1 % changed", first, changed),

@@ -24,8 +24,8 @@ def describe(name: str, polled: PollResult) -> str:
     """Say what came of a poll."""
     if polled.outcome == "held" and polled.hold is not None:
         return (
-            f"held: {'; '.join(polled.hold['reasons'])}. Look at it with `category-publisher diff "
-            f"{name}`, then `category-publisher approve {name} {polled.hold['digest']}`"
+            f"held: {'; '.join(polled.hold.reasons)}. Look at it with `category-publisher diff "
+            f"{name}`, then `category-publisher approve {name} {polled.hold.digest}`"
         )
     position = f"sequence {polled.position.sequence}" if polled.position else "no state"
     if polled.outcome == "unchanged":

@@ -1,9 +1,11 @@
 """The words of the contract as small frozen types (contract, 1 to 3). Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
+import orjson
 from msgspec import Meta, Struct
 
 ROOT: Final = "0"
@@ -64,6 +66,72 @@ class Counts(NamedTuple):
     added: int = 0
     updated: int = 0
     removed: int = 0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a catalog is published from; another one is another catalog (contract, 2 and 5.11)."""
+
+    source: str
+    locale: str | None = None
+    category_version: str | None = None
+    listing_platform: str | None = None
+    include_prohibited_categories: bool | None = None
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of a stored origin that this version does not know: they make it another origin."""
+
+    @classmethod
+    def from_json(cls, value: bytes | str) -> Self | None:
+        """Return the origin in a JSON object; None if `value` holds none."""
+        try:
+            found = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(found, dict):
+            return None
+        known = {each.name: found.pop(each.name, None) for each in fields(cls)[:-1]}
+        return cls(**known, unknown=found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields in the contract's order."""
+        known = asdict(self)
+        del known["unknown"]
+        return {**known, **self.unknown}
+
+    def to_json(self) -> str:
+        """Return the origin as it is stored in meta."""
+        return orjson.dumps(self.to_dict()).decode()
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A snapshot that is withheld until someone approves it (contract, 2 and 6).
+
+    A stored hold that cannot be read is a hold nevertheless, with empty fields.
+    """
+
+    digest: str = ""
+    """Of the withheld snapshot, 16 hex digits."""
+    since: str = ""
+    """When it was withheld first, RFC 3339."""
+    reasons: tuple[str, ...] = ()
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    first: tuple[dict[str, Any], ...] = ()
+    """Some of its changes: each with its event `type` and the event's `data` without the digest."""
+
+    @classmethod
+    def from_json(cls, value: bytes | str) -> Self:
+        """Return the hold that `value` holds; an empty one if it cannot be read."""
+        try:
+            return msgspec.json.decode(value, type=cls)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return cls()
+
+    def to_json(self) -> bytes:
+        """Return the hold as it is stored in Redis."""
+        return orjson.dumps(self)
 
 
 def count(changes: Iterable[Change]) -> Counts:

@@ -44,11 +44,11 @@ class CatalogCache:
         trees = [self._decoder.last, self._kept and self._kept.state]
         return max(len(each.tree) if each else 0 for each in trees)
 
-    def decoded(self, answer: Answer) -> Snapshot:
+    def decode(self, answer: Answer) -> Snapshot:
         """Return the snapshot that `answer` holds. Raises BadSnapshot."""
         return self._decoder.decode(answer.body, bare_list=answer.bare_list)
 
-    async def state(self, noted: PollStart) -> State:
+    async def read_state(self, noted: PollStart) -> State:
         """Return the state as it is now, after `noted` was read. Raises WrongType.
 
         The next watch begins before the last one ends, so there is no moment without.

@@ -1,29 +1,29 @@
-"""One round: note the position, ask the source, diff against the state, guard, commit.
+"""One poll: read the position, fetch a snapshot, diff, guard, commit (contract, 5.3).
 
-The order is the contract's (5.3): position before fetch. Whoever is killed anywhere in between
-has written nothing, and the next poll goes on.
+The position is read before the source is asked. A poll that is killed before its commit has written
+nothing to state, events and meta, and the next poll goes on from there.
 """
 
 import secrets
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
 
 from plumbing import clock
 from publisher.core import digest as digests
 from publisher.core.diff import diff
 from publisher.core.event import Position, data
 from publisher.core.guard import Limits, hold_reasons
-from publisher.core.model import Change, Counts, count
+from publisher.core.model import Change, Counts, Hold, Origin, count
 from publisher.core.snapshot import Snapshot
 from publisher.errors import Held, NoHold, OriginChanged, RaceLost
 from publisher.polling.cache import CatalogCache, StateCache
 from publisher.sources import Source
 from publisher.state.commit import Commit
-from publisher.state.store import PollStart, State, Store
+from publisher.state.store import State, Store
 
 FIRST_CHANGES: Final = 10
-"""How many of its changes a hold shows."""
+"""Changes that a hold shows."""
 
 Outcome = Literal["changed", "unchanged", "held"]
 
@@ -33,131 +33,139 @@ class Catalog:
     """One category tree that is kept in sync, with all that a poll of it needs."""
 
     name: str
-    origin: dict[str, Any]
+    origin: Origin
     source: Source
     store: Store
     limits: Limits = field(default_factory=Limits)
     max_age: timedelta = timedelta(days=30)
+    """How long the stream keeps an event, at least `max_events` permitting."""
     max_events: int = 1_000_000
     poll_every: timedelta = timedelta(hours=1)
     state_cache: StateCache | None = None
-    """Kept between polls; None if this poll is the only one."""
+    """Kept from poll to poll; None if there is only one poll."""
 
     @property
     def cache(self) -> CatalogCache:
-        """What is known of the last poll."""
-        return (
-            self.state_cache.of(self.store)
-            if self.state_cache
-            else CatalogCache(self.store, keeps=False)
-        )
+        """The cache of this catalog; an empty one that keeps nothing if there is only one poll."""
+        if self.state_cache is None:
+            return CatalogCache(self.store, keeps=False)
+        return self.state_cache.of(self.store)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a look at the source found, against the state at one position."""
+    """A snapshot compared with the state at one position."""
 
     state: State
     snapshot: Snapshot
     changes: list[Change]
     hold_reasons: list[str]
+    """Why the snapshot must be withheld; empty if its changes are plausible."""
     new_origin: bool
-    """Whether the origin is another than meta's, and that was accepted."""
+    """Whether the origin differs from meta's and was accepted."""
 
     @property
     def counts(self) -> Counts:
-        """How many changes of each type."""
+        """The number of changes of each type."""
         return count(self.changes)
 
 
 class PollResult(NamedTuple):
-    """What came of a poll."""
+    """The result of a poll that did not fail."""
 
     outcome: Outcome
     counts: Counts
     position: Position | None
-    """Where the state is now; None if there is none yet."""
+    """Of the state now; None if there is no state yet, or it is damaged and its repair is held."""
     warnings: tuple[str, ...]
     repaired: bool = False
-    hold: dict[str, Any] | None = None
+    hold: Hold | None = None
+    """Set if and only if the outcome is `held`."""
     damaged: bool = False
-    """The state is damaged, and stays so since its repair is held."""
+    """The state is damaged and stays so, since its repair is held."""
 
 
 async def compare(catalog: Catalog, *, accept_origin: bool = False) -> Comparison:
-    """Ask the source and compare with the state; write no key.
+    """Fetch a snapshot and compare it with the state; write no key.
 
-    Raises OriginChanged, RaceLost, and what source and snapshot refuse.
+    Raises OriginChanged, RaceLost, and the errors of the source, the snapshot and the store.
     """
-    noted = await catalog.store.read_position()
-    new_origin = _check_origin(catalog, noted, accept=accept_origin)
+    start = await catalog.store.read_position()
+    new_origin = _check_origin(catalog, start.origin, accept=accept_origin)
     cache = catalog.cache
-    snapshot = cache.decoded(await catalog.source.fetch())
-    state = await cache.state(noted)
-    if state.stored_position != noted.stored_position:
+    snapshot = cache.decode(await catalog.source.fetch())
+    state = await cache.read_state(start)
+    if state.stored_position != start.stored_position:
         raise RaceLost(f"catalog {catalog.name}: another publisher has committed meanwhile")
     changes = diff(state.tree, snapshot.tree)
     if not changes:
         cache.share_tree(snapshot, state)
     if catalog.state_cache:
         await catalog.state_cache.evict()
-    found = [] if new_origin else hold_reasons(count(changes), len(state.tree), catalog.limits)
-    return Comparison(state, snapshot, changes, found, new_origin)
+    # An accepted origin is exempt from the guard: it may change every category (contract, 5.11).
+    reasons = [] if new_origin else hold_reasons(count(changes), len(state.tree), catalog.limits)
+    return Comparison(state, snapshot, changes, reasons, new_origin)
 
 
-async def poll_once(
-    catalog: Catalog, *, approve: str | None = None, accept_origin: bool = False
-) -> PollResult:
-    """Do one whole round and return what came of it.
+async def poll_once(catalog: Catalog, *, accept_origin: bool = False) -> PollResult:
+    """Poll once: commit the changes, or withhold the snapshot.
 
-    `approve` is the digest of a held snapshot: it is committed if the source still gives just
-    that one, and anything else is held, whatever it is. Raises as `look` does.
+    Raises as `compare` does, and RaceLost if another publisher commits first.
     """
     await catalog.store.register()
-    found = await compare(catalog, accept_origin=accept_origin)
-    approved = approve == digests.text(found.snapshot.digest) if approve else False
-    if found.hold_reasons and not approved:
-        return await _hold(catalog, found)
-    if approve and not approved:
-        await catalog.store.delete_hold()
-        return PollResult("held", found.counts, found.state.position, found.snapshot.warnings)
-    return await _accept(catalog, found)
+    comparison = await compare(catalog, accept_origin=accept_origin)
+    if not comparison.hold_reasons:
+        return await _accept(catalog, comparison)
+    return PollResult(
+        "held",
+        comparison.counts,
+        comparison.state.position,
+        comparison.snapshot.warnings,
+        hold=await _withhold(catalog, comparison),
+        damaged=comparison.state.damaged,
+    )
 
 
 async def approve(catalog: Catalog, digest: str) -> PollResult:
-    """Commit the held snapshot with `digest` if the source still gives it (contract, 6).
+    """Fetch the snapshot again and commit it if it still has `digest` (contract, 6).
 
-    Raises NoHold if nothing is held, Held if the source gives another snapshot now; then nothing
-    but the hold is written, as it now is.
+    Raises NoHold if nothing is held, and Held if the source returns another snapshot now; then
+    only the hold is written or deleted. Raises as `poll_once` does besides.
     """
     if await catalog.store.read_hold() is None:
         raise NoHold(f"catalog {catalog.name}: nothing is held, so there is nothing to approve")
-    polled = await poll_once(catalog, approve=digest)
-    if polled.outcome != "held":
-        return polled
-    if polled.hold is None:
+    await catalog.store.register()
+    comparison = await compare(catalog)
+    if digests.text(comparison.snapshot.digest) == digest:
+        return await _accept(catalog, comparison)
+    if not comparison.hold_reasons:
+        await catalog.store.delete_hold()
         raise Held(
             f"catalog {catalog.name}: the source now gives another snapshot than {digest}, and a "
             "plausible one: the hold is gone, nothing was committed; the next poll commits it"
         )
+    hold = await _withhold(catalog, comparison)
     raise Held(
-        f"catalog {catalog.name}: the source now gives the snapshot {polled.hold['digest']}, not "
-        f"{digest}: nothing was committed; look at it with `category-publisher diff "
+        f"catalog {catalog.name}: the source now gives the snapshot {hold.digest}, not {digest}: "
+        "nothing was committed; look at it with `category-publisher diff "
         f"{catalog.name}` and approve that one"
     )
 
 
-def _check_origin(catalog: Catalog, noted: PollStart, *, accept: bool) -> bool:
-    """Return whether the origin is a new one that is accepted; OriginChanged if not accepted."""
-    if noted.origin is None or noted.origin == catalog.origin:
+def _check_origin(catalog: Catalog, stored: Origin | None, *, accept: bool) -> bool:
+    """Return whether the origin is a new one that is accepted (contract, 5.11).
+
+    Raises OriginChanged if it is a new one that is not accepted.
+    """
+    if stored is None or stored == catalog.origin:
         return False
     if accept:
         return True
-    before, after = noted.origin, catalog.origin
+    before, after = stored.to_dict(), catalog.origin.to_dict()
     different = "; ".join(
-        f"{field} was {before.get(field)!r}, is {after.get(field)!r}"
-        for field in sorted(before.keys() | after.keys())
-        if before.get(field) != after.get(field)
+        f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
     )
     raise OriginChanged(
         f"catalog {catalog.name}: its origin has changed ({different}), which would look like a "
@@ -166,59 +174,50 @@ def _check_origin(catalog: Catalog, noted: PollStart, *, accept: bool) -> bool:
     )
 
 
-async def _accept(catalog: Catalog, found: Comparison) -> PollResult:
-    position = found.state.position
-    if found.changes or position is None or found.new_origin:
-        commit = _commit(catalog, found, clock.now())
-        position = await catalog.store.commit(commit)
+async def _accept(catalog: Catalog, comparison: Comparison) -> PollResult:
+    """Commit if anything changed, and end a hold; write nothing otherwise (contract, 5.4)."""
+    state, changes = comparison.state, comparison.changes
+    position = state.position
+    if changes or position is None or comparison.new_origin:
+        commit = Commit(
+            expected=state.stored_position,
+            start=position or _new_epoch(state),
+            count=len(comparison.snapshot.tree),
+            origin=catalog.origin,
+            committed_at=clock.rfc3339(clock.now()),
+            changes=changes,
+            invalid_fields=state.invalid_fields,
+            max_age_ms=catalog.max_age // timedelta(milliseconds=1),
+            max_events=catalog.max_events,
+        )
+        position = await catalog.store.commit(commit)  # which deletes the hold as well
     elif await catalog.store.read_hold() is not None:
         await catalog.store.delete_hold()
-    outcome: Outcome = "changed" if found.changes else "unchanged"
-    repaired = found.state.damaged
-    return PollResult(outcome, found.counts, position, found.snapshot.warnings, repaired)
-
-
-def _commit(catalog: Catalog, found: Comparison, now: datetime) -> Commit:
-    return Commit(
-        expected=found.state.stored_position,
-        start=found.state.position or _new_epoch(found.state),
-        count=len(found.snapshot.tree),
-        origin=catalog.origin,
-        committed_at=clock.rfc3339(now),
-        changes=found.changes,
-        invalid_fields=found.state.invalid_fields,
-        max_age_ms=catalog.max_age // timedelta(milliseconds=1),
-        max_events=catalog.max_events,
-    )
+    outcome: Outcome = "changed" if changes else "unchanged"
+    warnings = comparison.snapshot.warnings
+    return PollResult(outcome, comparison.counts, position, warnings, repaired=state.damaged)
 
 
 def _new_epoch(state: State) -> Position:
-    """Return the start of a new history: of a first commit's, or of a repair's (contract, 5.2)."""
+    """Return the start of a new history, at a first commit or a repair (contract, 5.2)."""
     return Position(secrets.token_hex(4), 0, digests.of(state.tree.values()))
 
 
-async def _hold(catalog: Catalog, found: Comparison) -> PollResult:
-    digest = digests.text(found.snapshot.digest)
-    known = await catalog.store.read_hold()
-    hold = {
-        "digest": digest,
-        "since": clock.rfc3339(clock.now()),
-        "reasons": found.hold_reasons,
-        **found.counts._asdict(),
-        "first": [
+async def _withhold(catalog: Catalog, comparison: Comparison) -> Hold:
+    """Return the hold of the snapshot, and write it unless it is stored already."""
+    digest = digests.text(comparison.snapshot.digest)
+    stored = await catalog.store.read_hold()
+    since = stored.since if stored and stored.digest == digest else ""
+    hold = Hold(
+        digest=digest,
+        since=since or clock.rfc3339(clock.now()),
+        reasons=tuple(comparison.hold_reasons),
+        **comparison.counts._asdict(),
+        first=tuple(
             {"type": f"category.{change.type}", **data(change)}
-            for change in found.changes[:FIRST_CHANGES]
-        ],
-    }
-    if known is not None and known.get("digest") == digest:
-        hold["since"] = known.get("since", hold["since"])
-    if hold != known:
-        await catalog.store.write_hold(hold)
-    return PollResult(
-        "held",
-        found.counts,
-        found.state.position,
-        found.snapshot.warnings,
-        hold=hold,
-        damaged=found.state.damaged,
+            for change in comparison.changes[:FIRST_CHANGES]
+        ),
     )
+    if hold != stored:
+        await catalog.store.write_hold(hold)
+    return hold

@@ -53,12 +53,12 @@ class PollLog:
         self._warnings = polled.warnings
 
     def _tell_hold(self, polled: PollResult) -> None:
-        digest = polled.hold["digest"] if polled.hold else None
+        digest = polled.hold.digest if polled.hold else None
         if polled.hold and digest != self._held:
             self._log.warning(
                 "snapshot is held",
                 digest=digest,
-                reasons=polled.hold["reasons"],
+                reasons=list(polled.hold.reasons),
                 state="damaged, consumers wait" if polled.damaged else "whole",
             )
         if self._held and polled.outcome != "held":

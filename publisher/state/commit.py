@@ -4,16 +4,14 @@ A first import of 100,000 categories is 55 MB of words. They are made while they
 never stand in memory together, and the server reads while the rest is made.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
-
-import orjson
+from typing import Final, NamedTuple
 
 from plumbing.redis.lazy_arguments import LazyArguments
 from publisher.core import digest as digests
 from publisher.core.event import Position, encode, row
-from publisher.core.model import Change
+from publisher.core.model import Change, Origin
 
 CONTRACT: Final = "1"
 
@@ -38,7 +36,7 @@ class Commit:
     start: Position
     count: int
     """Of categories, after it."""
-    origin: Mapping[str, Any]
+    origin: Origin
     committed_at: str
     changes: Sequence[Change]
     invalid_fields: Sequence[bytes]
@@ -104,7 +102,7 @@ class CommitArguments(LazyArguments):
     def _meta(self) -> dict[str, str]:
         return {
             "contract": CONTRACT,
-            "origin": orjson.dumps(self._commit.origin).decode(),
+            "origin": self._commit.origin.to_json(),
             "epoch": self.end.epoch,
             "sequence": str(self.end.sequence),
             "digest": digests.text(self.end.digest),

@@ -24,11 +24,6 @@ def json_object(value: bytes | str | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def hold(value: bytes | str | None) -> dict[str, Any] | None:
-    """Return the hold; one that cannot be read is a hold all the same, of nothing known."""
-    return None if value is None else json_object(value) or {}
-
-
 def number(text: str | None) -> int | None:
     """Return the plain decimal in `text`; None where there is none."""
     return int(text) if text and NUMBER.fullmatch(text) else None

@@ -10,20 +10,18 @@ from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import orjson
 import redis.exceptions
 
 from plumbing.redis.error_advice import is_wrong_type
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
 from publisher.core.event import Position
-from publisher.core.model import ROOT, Category, Tree
+from publisher.core.model import ROOT, Category, Hold, Origin, Tree
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.state import keys
-from publisher.state import redis_values as values
 from publisher.state.commit import CONTRACT, Commit, CommitArguments, StoredPosition
 from publisher.state.key_watch import KeyWatch
-from publisher.state.redis_values import json_object, raw, text, texts
+from publisher.state.redis_values import raw, text, texts
 
 COMMIT_SCRIPT: Final = files("publisher.state").joinpath("commit.lua").read_text("utf-8")
 META_FORMS: Final = {
@@ -61,7 +59,7 @@ class PollStart(NamedTuple):
     """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
 
     stored_position: StoredPosition
-    origin: dict[str, Any] | None
+    origin: Origin | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Store:
                 f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
                 f"contract {CONTRACT}: update it"
             )
-        return PollStart(StoredPosition(epoch, sequence, digest), json_object(origin))
+        return PollStart(StoredPosition(epoch, sequence, digest), Origin.from_json(origin))
 
     async def watch(self) -> KeyWatch | None:
         """Begin to watch over rows and meta; None where the server cannot do that."""
@@ -172,16 +170,17 @@ class Store:
             raise _wrong_type(*details)
         return words.end
 
-    async def read_hold(self) -> dict[str, Any] | None:
+    async def read_hold(self) -> Hold | None:
         """Return the hold, or None."""
         try:
-            return values.hold(await self._client.get(self.key("hold")))
+            found = await self._client.get(self.key("hold"))
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
+        return None if found is None else Hold.from_json(found)
 
-    async def write_hold(self, hold: Mapping[str, Any]) -> None:
+    async def write_hold(self, hold: Hold) -> None:
         """Write the hold."""
-        await self._client.set(self.key("hold"), orjson.dumps(hold))
+        await self._client.set(self.key("hold"), hold.to_json())
 
     async def delete_hold(self) -> None:
         """Delete the hold."""
@@ -236,4 +235,4 @@ def _position(meta: Mapping[str, str], tree: Tree) -> Position | None:
 
 def _is_whole(meta: Mapping[str, str]) -> bool:
     forms = (form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
-    return all(forms) and json_object(meta.get("origin")) is not None
+    return all(forms) and Origin.from_json(meta.get("origin", "")) is not None

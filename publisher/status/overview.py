@@ -14,8 +14,8 @@ from plumbing import clock
 from plumbing.errors import RedisError
 from plumbing.redis.error_advice import advice_for, is_wrong_type
 from plumbing.redis.server import Client, Transaction
+from publisher.core.model import Hold
 from publisher.state import keys
-from publisher.state import redis_values as values
 from publisher.state.redis_values import chunks, json_object, moment, number, offset, text, texts
 
 AT_ONCE: Final = 500
@@ -106,7 +106,7 @@ def _overview(name: str, replies: Sequence[Any]) -> dict[str, Any]:
         "error": _unread(name, errors),
         "meta": texts(found["meta"] or {}),
         "status": texts(found["status"] or {}),
-        "hold": values.hold(found["hold"]),
+        "hold": None if found["hold"] is None else Hold.from_json(found["hold"]),
         "lease": text(found["lease"]) or None,
         "consumers": {text(who): json_object(value) for who, value in checkpoints.items()},
         "rows": found["categories"],

@@ -52,7 +52,7 @@ def _of_state(catalog: Mapping[str, Any], *, kept: bool) -> Iterator[Problem]:
     elif not catalog["meta"] and hold is None:
         yield Problem("its state is gone: the next poll writes it anew")
     if hold is not None:
-        yield Problem(f"a snapshot is held since {hold.get('since')}", held=True)
+        yield Problem(f"a snapshot is held since {hold.since}", held=True)
 
 
 def _of_polls(catalog: Mapping[str, Any], now: datetime, *, kept: bool) -> Iterator[Problem]:

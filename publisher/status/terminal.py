@@ -117,11 +117,11 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterable[T
         yield Text(f"{name}: {escape_control_chars(problem.what)}", style=style)
     if hold is None:
         return
-    for reason in phrases.as_list(hold.get("reasons")):
+    for reason in hold.reasons:
         yield Text(f"  {escape_control_chars(str(reason))}")
-    for change in phrases.as_list(hold.get("first")):
+    for change in hold.first:
         yield Text("  ").append_text(_held_change(change))
-    digest = escape_control_chars(str(hold.get("digest")))
+    digest = escape_control_chars(str(hold.digest))
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
 
 

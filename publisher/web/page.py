@@ -160,10 +160,10 @@ def _details(catalog: Mapping[str, Any], found: Iterable[Problem]) -> Iterator[E
     hold = catalog["hold"]
     if hold is None:
         return
-    for reason in phrases.as_list(hold.get("reasons")):
+    for reason in hold.reasons:
         yield element("div", str(reason))
-    yield element("pre", *_lines(_change(each) for each in phrases.as_list(hold.get("first"))))
-    command = f"category-publisher approve {catalog['catalog']} {hold.get('digest')}"
+    yield element("pre", *_lines(_change(each) for each in hold.first))
+    command = f"category-publisher approve {catalog['catalog']} {hold.digest}"
     yield element("div", "approve it with:", element("code", command))
 
 

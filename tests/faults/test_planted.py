@@ -91,8 +91,8 @@ BUGS: Final = [
     Bug(
         "diff: a repair comes backwards",
         "publisher/polling/poll.py",
-        "changes=found.changes,",
-        "changes=found.changes[::-1] if found.state.damaged else found.changes,",
+        "changes=changes,",
+        "changes=changes[::-1] if state.damaged else changes,",
         chapter=Story.damaged,
     ),
     Bug(
@@ -144,14 +144,14 @@ BUGS: Final = [
         "commit: an origin that is accepted is not kept",
         "publisher/polling/poll.py",
         "origin=catalog.origin,",
-        "origin={**catalog.origin, 'locale': None},",
+        "origin=Origin(**{**catalog.origin.to_dict(), 'locale': None}),",
         chapter=Story.of_another_origin,
     ),
     Bug(
         "poll: who approves one snapshot approves any",
         "publisher/polling/poll.py",
-        "approved = approve == digests.text(found.snapshot.digest) if approve else False",
-        "approved = bool(approve)",
+        "if digests.text(comparison.snapshot.digest) == digest:",
+        "if True:",
         chapter=Story.approved,
     ),
     Bug(
@@ -171,14 +171,14 @@ BUGS: Final = [
     Bug(
         "poll: a held snapshot is committed",
         "publisher/polling/poll.py",
-        "if found.hold_reasons and not approved:",
-        "if False:",
+        "if not comparison.hold_reasons:\n        return",
+        "if True:\n        return",
         chapter=Story.implausible,
     ),
     Bug(
         "poll: a snapshot that was overtaken is diffed all the same",
         "publisher/polling/poll.py",
-        "if state.stored_position != noted.stored_position:",
+        "if state.stored_position != start.stored_position:",
         "if False:",
         chapter=Story.overtaken,
     ),

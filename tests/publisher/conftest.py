@@ -9,6 +9,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from publisher.core.guard import Limits
+from publisher.core.model import Origin
 from publisher.polling.cache import open_cache
 from publisher.polling.poll import Catalog
 from publisher.state.store import Store
@@ -16,13 +17,7 @@ from tests.support.scripted_source import ScriptedSource
 
 MakeCatalog = Callable[..., Catalog]
 
-ORIGIN = {
-    "source": "file",
-    "locale": None,
-    "category_version": None,
-    "listing_platform": None,
-    "include_prohibited_categories": None,
-}
+ORIGIN = Origin("file")
 
 
 @pytest.fixture
@@ -35,7 +30,7 @@ def source() -> ScriptedSource:
 async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
     """Give catalog `us` on the store, with the default limits, as the daemon has it."""
     async with open_cache() as cache:
-        yield Catalog("us", dict(ORIGIN), source, Store(client, "us"), Limits(), state_cache=cache)
+        yield Catalog("us", ORIGIN, source, Store(client, "us"), Limits(), state_cache=cache)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from consumers.following.catalog_client import CatalogClient, Timing, connect
 from plumbing.errors import RedisError
 from plumbing.redis.server import Client, Server
-from publisher.core.model import Category
+from publisher.core.model import Category, Origin
 from publisher.polling.poll import Catalog, PollResult
 from publisher.polling.recorded_poll import poll_and_record
 from publisher.state.store import Store
@@ -24,7 +24,7 @@ class Publishing:
         self.server = server
         self.client = client
         self._source = ScriptedSource()
-        self._catalog = Catalog(name, {"source": "file"}, self._source, Store(client, name))
+        self._catalog = Catalog(name, Origin("file"), self._source, Store(client, name))
 
     async def poll(self, count: int) -> PollResult:
         """Poll while the source has `count` categories."""

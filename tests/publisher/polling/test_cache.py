@@ -45,7 +45,7 @@ class Polling:
         self.store = Counting(client, name)
         self.source = ScriptedSource()
         self.source.says(SMALL)
-        self.catalog = Catalog(name, dict(ORIGIN), self.source, self.store, state_cache=cache)
+        self.catalog = Catalog(name, ORIGIN, self.source, self.store, state_cache=cache)
 
     async def loads(self) -> int:
         """Poll, and return how often the state was read for that."""
@@ -143,9 +143,9 @@ async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
     cache = polling.catalog.cache
     noted = await polling.store.read_position()
     before = polling.store.loads
-    await cache.state(noted)
+    await cache.read_state(noted)
     other = noted.stored_position._replace(digest=b"0123456789abcdef")
-    await cache.state(noted._replace(stored_position=other))
+    await cache.read_state(noted._replace(stored_position=other))
     assert polling.store.loads == before + 1
 
 
@@ -154,8 +154,8 @@ async def test_the_same_words_in_another_order(polling: Polling) -> None:
     polling.source.says(reversed(SMALL.values()))
     assert await polling.loads() == 0
     cache = polling.catalog.cache
-    state = await cache.state(await polling.store.read_position())
-    decoded = cache.decoded(await polling.source.fetch())
+    state = await cache.read_state(await polling.store.read_position())
+    decoded = cache.decode(await polling.source.fetch())
     assert decoded.tree is state.tree
     assert list(state.tree) == list(SMALL)
 
@@ -164,14 +164,14 @@ async def test_the_state_of_before_is_let_go_before_another_is_read(polling: Pol
     """Two of 200,000 categories and the rows of one would be the most that a publisher holds."""
     cache = polling.catalog.cache
     noted = await polling.store.read_position()
-    before = weakref.ref(await cache.state(noted))
+    before = weakref.ref(await cache.read_state(noted))
     found = []
 
     async def look() -> None:
         found.append(before())
 
     polling.store.meanwhile = look
-    await cache.state(
+    await cache.read_state(
         noted._replace(stored_position=noted.stored_position._replace(digest=b"another"))
     )
     assert found == [None]
@@ -248,14 +248,14 @@ async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
         polling = Polling(real_client, cache)
         await polling.settled()
         one = polling.catalog.cache
-        first = one.decoded(await polling.source.fetch())
-        state = await one.state(await polling.store.read_position())
+        first = one.decode(await polling.source.fetch())
+        state = await one.read_state(await polling.store.read_position())
 
         polling.source.says(tree(("1", "0"), ("2", "1")))
-        second = one.decoded(await polling.source.fetch())
+        second = one.decode(await polling.source.fetch())
         one.share_tree(first, state)
-        assert one.decoded(await polling.source.fetch()) == second
+        assert one.decode(await polling.source.fetch()) == second
 
         noted = await polling.store.read_position()
-        await asyncio.gather(one.state(noted), one.state(noted))
+        await asyncio.gather(one.read_state(noted), one.read_state(noted))
         assert await watched(real_client) == 2

@@ -67,7 +67,7 @@ TREE = b"""[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":false},
 def catalogs(client: Client, count: int, every: timedelta = HOUR) -> dict[str, Catalog]:
     """Return `count` catalogs with a source each."""
     return {
-        name: Catalog(name, dict(ORIGIN), Counted(), Store(client, name), poll_every=every)
+        name: Catalog(name, ORIGIN, Counted(), Store(client, name), poll_every=every)
         for name in (f"c{number}" for number in range(count))
     }
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from publisher.core.model import Counts
+from publisher.core.model import Counts, Hold
 from publisher.polling.poll import PollResult
 from publisher.polling.poll_log import PollLog
 
 QUIET = PollResult("unchanged", Counts(), None, ())
-HOLD = {"digest": "0123456789abcdef", "reasons": ["50 of 100 categories removed"]}
+HOLD = Hold("0123456789abcdef", reasons=("50 of 100 categories removed",))
 
 
 def test_an_outage_is_a_line_at_each_end(logged: Any) -> None:

@@ -45,7 +45,7 @@ async def test_what_a_publisher_leaves_is_whole(
     await client.hdel(META, "digest")
     assert (await poll_once(catalog)).repaired
     assert await told(client) == []
-    other = replace(catalog, origin={**catalog.origin, "locale": "x"})
+    other = replace(catalog, origin=replace(catalog.origin, locale="x"))
     await poll_once(other, accept_origin=True)
     assert await told(client) == []
 

@@ -93,7 +93,7 @@ async def _running(
 
 
 def _catalog(client: Client, name: str, source: ScriptedSource) -> Catalog:
-    return Catalog(name, dict(ORIGIN), source, Store(client, name), Limits(max_removed=0))
+    return Catalog(name, ORIGIN, source, Store(client, name), Limits(max_removed=0))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from plumbing import clock
+from publisher.core.model import Hold
 from publisher.status.overview import Lag
 from publisher.web.overview_cache import OverviewResult
 from publisher.web.page import POLICY, PublisherInfo, page
@@ -101,7 +102,7 @@ def ranks(text: str, names: Iterable[str]) -> list[str]:
 
 def test_what_is_broken_stands_on_top() -> None:
     """Then what is held, then what is fine, by name."""
-    held = overview("c", hold={"digest": "0123456789abcdef"})
+    held = overview("c", hold=Hold("0123456789abcdef"))
     failed = overview("d", status={"outcome": "failed", "error": "HTTP 500"})
     text = shown(overview("a"), overview("b"), held, failed)
     assert ranks(text, "abcd") == ["d", "c", "a", "b"]
@@ -114,7 +115,7 @@ def test_what_is_broken_stands_on_top() -> None:
 )  # fmt: skip
 def test_a_hold_that_somebody_scrambled(hold: dict[str, Any]) -> None:
     """It is a hold all the same."""
-    assert "a snapshot is held" in shown(overview("us", hold=hold))
+    assert "a snapshot is held" in shown(overview("us", hold=Hold.from_json(orjson.dumps(hold))))
 
 
 def test_many_catalogs_and_consumers() -> None:
