@@ -1,4 +1,4 @@
-"""A caller of the sandbox for its own tests: signs as the sandbox wants it, or wrongly on demand."""
+"""A client for the sandbox's own tests: signs as the sandbox expects, or wrongly on demand."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from publisher.sandbox import Sandbox, SandboxOptions
+from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.sandbox.signature import expected_signature
 
 CATEGORIES = "/product/202309/categories"
@@ -18,7 +18,7 @@ NOW = 1_795_000_000.0
 
 @dataclass
 class Clock:
-    """A clock that stands still until it is moved."""
+    """A clock that stops until a test sets it."""
 
     now: float = NOW
 
@@ -29,6 +29,8 @@ class Clock:
 
 @dataclass(frozen=True)
 class Reply:
+    """An answer of the sandbox."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -60,6 +62,8 @@ class Reply:
 
 @dataclass
 class Caller:
+    """Sends requests to a sandbox."""
+
     sandbox: Sandbox
     session: aiohttp.ClientSession
     timeout: float = 30.0
@@ -72,7 +76,7 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
     ) -> Reply:
-        """Send a request as it is given."""
+        """Send the request unchanged."""
         timeout = aiohttp.ClientTimeout(self.timeout)
         async with self.session.request(
             method,
@@ -81,8 +85,8 @@ class Caller:
             headers=headers,
             allow_redirects=False,
             timeout=timeout,
-        ) as answer:
-            return Reply(answer.status, answer.headers, await answer.read())
+        ) as response:
+            return Reply(response.status, response.headers, await response.read())
 
     async def signed(
         self,
@@ -91,7 +95,7 @@ class Caller:
         headers: Mapping[str, str | None] | None = None,
         secret: str | None = None,
     ) -> Reply:
-        """Send a signed request; in `query` and `headers` None takes something away."""
+        """Send a signed request; a None in `query` or `headers` removes that value."""
         parameters = {
             "app_key": self.sandbox.app_key,
             "timestamp": str(int(self.sandbox.options.clock())),
@@ -111,7 +115,7 @@ class Caller:
         )
 
     async def tokens(self, kind: str, **query: str) -> Reply:
-        """Ask for tokens: `kind` is get or refresh; `query` replaces parameters."""
+        """Request tokens: `kind` is get or refresh; `query` replaces parameters."""
         right = {"app_key": self.sandbox.app_key, "app_secret": self.sandbox.app_secret}
         if kind == "get":
             right |= {"auth_code": self.sandbox.auth_code, "grant_type": "authorized_code"}
@@ -120,9 +124,15 @@ class Caller:
         return await self.get(f"/api/v2/token/{kind}", {**right, **query})
 
 
+def faulty(*specs: str, categories: int = 600, **options: object) -> SandboxOptions:
+    """Return options of a sandbox with these faults."""
+    faults = tuple(Fault.parse(spec) for spec in specs)
+    return SandboxOptions(faults=faults, categories=categories, **options)  # type: ignore[arg-type]
+
+
 @asynccontextmanager
-async def calling(options: SandboxOptions | None = None) -> AsyncIterator[Caller]:
-    """Open a sandbox and a caller of it."""
+async def sandbox_caller(options: SandboxOptions | None = None) -> AsyncIterator[Caller]:
+    """Open a sandbox and a caller for it."""
     async with Sandbox(options) as sandbox, aiohttp.ClientSession() as session:
         yield Caller(sandbox, session)
 

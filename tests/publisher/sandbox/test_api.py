@@ -1,18 +1,26 @@
+"""The endpoints: TikTok's answers, the order of the trees, and /sandbox."""
+
 import asyncio
 from itertools import islice
 
+import aiohttp
+import orjson
 import pytest
 
-from publisher.sandbox import CannotListen, Row, Sandbox, SandboxOptions, SandboxShop
+from publisher.sandbox import Fault, Row, SandboxOptions, SandboxShop, Tree
 from publisher.sandbox.synthetic import mutating_trees
-from tests.publisher.sandbox.caller import CATEGORIES, NOW, SHOPS, Clock, calling
+from tests.publisher.sandbox.caller import CATEGORIES, SHOPS, Clock, sandbox_caller
 
 SMALL = SandboxOptions(categories=60)
+FIRST = [Row("1", "0", "Home", is_leaf=False), Row("2", "1", "Beds", is_leaf=True)]
+SECOND = [*FIRST, Row("3", "1", "Lamps", is_leaf=True)]
+THIRD = [Row("9", "0", "All new", is_leaf=True)]
+TREES: tuple[Tree, ...] = (FIRST, SECOND, THIRD)
 
 
-async def test_categories_come_as_tiktok_sends_them() -> None:
-    """The documented envelope, breadth-first, ids ascending within a level."""
-    async with calling(SMALL) as caller:
+async def test_categories_are_sent_as_tiktok_sends_them() -> None:
+    """The envelope is the documented one; rows come breadth-first, ids ascending within a level."""
+    async with sandbox_caller(SMALL) as caller:
         reply = await caller.signed()
         assert reply.status == 200
         assert reply.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -41,32 +49,21 @@ async def test_categories_come_as_tiktok_sends_them() -> None:
         assert reply.rows == caller.sandbox.served
 
 
-async def test_answers_differ_in_their_request_id_alone() -> None:
-    """The same tree is the same `data`, byte for byte; no two answers share a request id."""
-    async with calling(SandboxOptions(categories=60, advance="command")) as caller:
+async def test_only_the_request_id_of_equal_answers_differs() -> None:
+    """The same tree has the same `data`, byte for byte; no two answers share a request id."""
+    async with sandbox_caller(SandboxOptions(categories=60, advance="command")) as caller:
         first, second = await caller.signed(), await caller.signed()
         assert first.json["request_id"] != second.json["request_id"]
         assert first.body.split(b'"data":')[1] == second.body.split(b'"data":')[1]
 
 
-async def test_gzip_is_for_those_who_take_it() -> None:
-    """Compressed or not, it is the same list."""
-    async with calling(SandboxOptions(categories=300, advance="command")) as caller:
-        plain = await caller.signed(headers={"Accept-Encoding": "identity"})
-        packed = await caller.signed(headers={"Accept-Encoding": "gzip"})
-        assert "Content-Encoding" not in plain.headers
-        assert packed.headers["Content-Encoding"] == "gzip"
-        assert int(packed.headers["Content-Length"]) < len(plain.body) / 2
-        assert packed.rows == plain.rows
-
-
 async def test_shops_are_listed_with_their_ciphers() -> None:
-    """Get Authorized Shops answers all of the seller's shops."""
+    """Get Authorized Shops returns all of the seller's shops."""
     shops = (
         SandboxShop(),
         SandboxShop(id="2", name="Zwei", region="DE", cipher="other", code="DE2"),
     )
-    async with calling(SandboxOptions(shops=shops, categories=60)) as caller:
+    async with sandbox_caller(SandboxOptions(shops=shops, categories=60)) as caller:
         reply = await caller.signed(SHOPS)
         assert reply.json["data"]["shops"][1] == {
             "id": "2",
@@ -79,116 +76,9 @@ async def test_shops_are_listed_with_their_ciphers() -> None:
         assert (await caller.signed(query={"shop_cipher": "other"})).code == 0
 
 
-@pytest.mark.parametrize("seconds", [-300, 0, 30])
-async def test_timestamps_may_be_a_little_off(seconds: int) -> None:
-    """From five minutes ago to thirty seconds ahead (TikTok Shop API, Get Categories)."""
-    async with calling(SandboxOptions(clock=Clock(), categories=60)) as caller:
-        reply = await caller.signed(query={"timestamp": str(int(NOW) + seconds)})
-        assert reply.code == 0
-
-
-@pytest.mark.parametrize(
-    ("query", "headers", "status", "code", "says"),
-    [
-        ({"app_key": None}, {}, 400, 36009004, "app_key"),
-        ({"app_key": "another"}, {}, 400, 36009004, "app_key"),
-        ({"app_key": "schlüssel"}, {}, 400, 36009004, "app_key"),
-        ({"timestamp": None}, {}, 400, 36009004, "timestamp"),
-        ({"timestamp": "now"}, {}, 400, 36009004, "timestamp"),
-        ({"timestamp": "-1"}, {}, 400, 36009004, "timestamp"),
-        ({"timestamp": str(int(NOW) - 301)}, {}, 400, 36009004, "`timestamp` query"),
-        ({"timestamp": str(int(NOW) + 31)}, {}, 400, 36009004, "more than 30 seconds"),
-        ({"timestamp": f"{int(NOW)}000"}, {}, 400, 36009004, "timestamp"),
-        ({}, {"content-type": None}, 400, 36009004, "content-type"),
-        ({}, {"x-tts-access-token": None}, 400, 36009004, "x-tts-access-token"),
-        ({}, {"x-tts-access-token": "TOKEN-OF-SOMEBODY"}, 400, 36009004, "x-tts-access-token"),
-        ({"access_token": "TOKEN-OF-SOMEBODY"}, {}, 400, 36009004, "access_token"),
-        (
-            {"access_token": "TOKEN-OF-SOMEBODY"},
-            {"x-tts-access-token": None},
-            400,
-            36009004,
-            "access_token",
-        ),
-        ({"locale": ""}, {}, 400, 36009004, "locale"),
-        ({"shop_cipher": ""}, {}, 400, 36009004, "shop_cipher"),
-        ({"shop_cipher": None}, {}, 400, 106013, "shop_cipher"),
-        ({"shop_cipher": "another"}, {}, 401, 101000, "shop_cipher"),
-        ({"category_version": None}, {}, 200, 12052217, "V2"),
-        ({"category_version": "v1"}, {}, 200, 12052217, "V2"),
-        ({"category_version": "2"}, {}, 400, 36009004, "category_version"),
-        ({"listing_platform": "SHOPEE"}, {}, 400, 36009004, "listing_platform"),
-        ({"include_prohibited_categories": "True"}, {}, 400, 36009004, "include_prohibited"),
-        ({"keyword": "Shoes"}, {}, 400, 36009004, "keyword"),
-    ],
-)
-async def test_wrong_requests_are_refused_with_their_code(
-    query: dict[str, str | None],
-    headers: dict[str, str | None],
-    status: int,
-    code: int,
-    says: str,
-) -> None:
-    """Each documented refusal, in the envelope, with null data; no secret comes back."""
-    async with calling(SandboxOptions(clock=Clock(), categories=60)) as caller:
-        reply = await caller.signed(query=query, headers=headers)
-        assert (reply.status, reply.code) == (status, code)
-        assert says in reply.message
-        assert reply.json["data"] is None
-        assert reply.json["request_id"]
-        for secret in (caller.sandbox.app_secret, caller.sandbox.access_token, "TOKEN-OF"):
-            assert secret.encode() not in reply.body
-        assert caller.sandbox.served == []
-
-
-async def test_signatures_are_checked() -> None:
-    """106001 for another secret or changed values; 36009004 where there is none."""
-    async with calling(SMALL) as caller:
-        assert (await caller.signed(secret="another")).code == 106001
-        assert (await caller.signed(SHOPS, secret="another")).code == 106001
-        head = {"content-type": "application/json", "x-tts-access-token": "x"}
-        query = {
-            "app_key": caller.sandbox.app_key,
-            "timestamp": str(int(caller.sandbox.options.clock())),
-        }
-        unsigned = await caller.get(CATEGORIES, query, head)
-        assert (unsigned.code, "sign" in unsigned.message) == (36009004, True)
-        wrong = await caller.get(CATEGORIES, {**query, "sign": "0" * 64}, head)
-        assert (wrong.status, wrong.code) == (401, 106001)
-        assert (await caller.get(CATEGORIES, {**query, "sign": "ß"}, head)).code == 106001
-
-
-async def test_a_parameter_that_comes_twice_is_refused() -> None:
-    """What is signed would be ambiguous."""
-    async with calling(SMALL) as caller:
-        reply = await caller.get(f"{CATEGORIES}?locale=de&locale=en", {})
-        assert (reply.code, "locale" in reply.message) == (36009004, True)
-
-
-async def test_markets_without_v2_take_any_version() -> None:
-    """Only where the market requires it is v2 a must (TikTok Shop API, Get Categories)."""
-    async with calling(SandboxOptions(requires_v2=False, categories=60)) as caller:
-        assert (await caller.signed(query={"category_version": None})).code == 0
-        assert (await caller.signed(query={"category_version": "v1"})).code == 0
-
-
-async def test_scopes_are_needed() -> None:
-    """105005 where the token's scopes lack the endpoint's."""
-    async with calling(SandboxOptions(scopes=("seller.order.info",), categories=60)) as caller:
-        assert (await caller.signed()).code == 105005
-        assert (await caller.signed(SHOPS)).code == 105005
-
-
-async def test_shops_take_no_cipher() -> None:
-    """The endpoint that tells ciphers wants none."""
-    async with calling(SMALL) as caller:
-        reply = await caller.signed(SHOPS, {"shop_cipher": caller.sandbox.shop_cipher})
-        assert (reply.code, "not required" in reply.message) == (36009004, True)
-
-
 async def test_other_paths_versions_and_methods_get_an_envelope_too() -> None:
-    """404, 36009014 and 405, each as JSON."""
-    async with calling(SMALL) as caller:
+    """404, 36009014 and 405 are JSON too."""
+    async with sandbox_caller(SMALL) as caller:
         for path, method, status, code in (
             ("/", "GET", 404, 36009009),
             ("/product/202309/categories/recommend", "GET", 404, 36009009),
@@ -205,8 +95,8 @@ async def test_other_paths_versions_and_methods_get_an_envelope_too() -> None:
 
 
 async def test_a_large_body_is_not_read() -> None:
-    """Requests are read up to a bound; the refusal is an envelope."""
-    async with calling(SMALL) as caller:
+    """A request's body is read up to a limit; the error is an envelope."""
+    async with sandbox_caller(SMALL) as caller:
         query = {
             "app_key": caller.sandbox.app_key,
             "timestamp": str(int(caller.sandbox.options.clock())),
@@ -218,37 +108,16 @@ async def test_a_large_body_is_not_read() -> None:
             assert (await answer.json())["code"] == 36009004
 
 
-async def test_the_date_is_the_sandboxs_own() -> None:
-    """A client can learn from the Date header how far its own clock is off."""
-    async with calling(SandboxOptions(clock=Clock(0.0), categories=60)) as caller:
+async def test_the_date_header_is_the_sandboxs_clock() -> None:
+    """A client can see in the Date header how far its own clock is off."""
+    async with sandbox_caller(SandboxOptions(clock=Clock(0.0), categories=60)) as caller:
         reply = await caller.get("/", {})
         assert reply.headers["Date"] == "Thu, 01 Jan 1970 00:00:00 GMT"
 
 
-async def test_the_rate_limit_says_when_to_come_back() -> None:
-    """A burst of a second's worth, then 429 with Retry-After until a share has come in."""
-    clock = Clock()
-    async with calling(SandboxOptions(rate_limit=2, clock=clock, categories=60)) as caller:
-        assert [(await caller.signed()).code for _ in range(3)] == [0, 0, 36009002]
-        refused = await caller.signed()
-        assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
-        assert (await caller.tokens("refresh")).code == 0
-        clock.now += 0.5
-        assert [(await caller.signed()).code for _ in range(2)] == [0, 36009002]
-
-
-async def test_a_slow_rate_is_a_long_wait() -> None:
-    """One request in a minute: Retry-After is the time that is left, rounded up."""
-    clock = Clock()
-    async with calling(SandboxOptions(rate_limit=1 / 60, clock=clock, categories=60)) as caller:
-        assert (await caller.signed()).code == 0
-        clock.now += 10.5
-        assert (await caller.signed()).headers["Retry-After"] == "50"
-
-
-async def test_one_can_look_inside() -> None:
-    """GET /sandbox tells requests by path, the tree of now and the one served last."""
-    async with calling(SandboxOptions(categories=60, advance="command")) as caller:
+async def test_the_sandbox_shows_its_state() -> None:
+    """GET /sandbox shows requests by path, the current tree and the one served last."""
+    async with sandbox_caller(SandboxOptions(categories=60, advance="command")) as caller:
         await caller.get("/nowhere", {})
         look = (await caller.get("/sandbox", {})).json
         assert (look["index"], look["served"]) == (0, None)
@@ -259,10 +128,10 @@ async def test_one_can_look_inside() -> None:
         assert caller.sandbox.requests[CATEGORIES] == 1
 
 
-async def test_many_callers_at_once_skip_no_tree() -> None:
-    """Requests that overlap may get the same tree, but no tree is passed over."""
+async def test_concurrent_callers_skip_no_tree() -> None:
+    """Overlapping requests may get the same tree, but no tree is skipped."""
     trees = [sorted(tree) for tree in islice(mutating_trees(500, 1), 9)]
-    async with calling(SandboxOptions(categories=500)) as caller:
+    async with sandbox_caller(SandboxOptions(categories=500)) as caller:
         replies = await asyncio.gather(*(caller.signed() for _ in range(8)))
         served = {trees.index(sorted(map(Row._make, reply.rows))) for reply in replies}
         assert served == set(range(len(served)))
@@ -270,21 +139,74 @@ async def test_many_callers_at_once_skip_no_tree() -> None:
         assert trees.index(after) == len(served)
 
 
-async def test_a_port_that_is_taken_is_one_clear_error() -> None:
-    """Which port, and what to do."""
-    async with Sandbox(SMALL) as first:
-        second = Sandbox(SandboxOptions(port=first.port, categories=60))
-        with pytest.raises(CannotListen, match=rf"port {first.port}: another program.*--port"):
-            await second.__aenter__()
+async def test_trees_come_in_order_and_the_last_one_stays() -> None:
+    """Each complete answer is followed by the next tree; the last one stays."""
+    async with sandbox_caller(SandboxOptions(trees=TREES)) as caller:
+        for tree in (FIRST, SECOND, THIRD, THIRD, THIRD):
+            assert (await caller.signed()).rows == tree
+            assert caller.sandbox.served == tree
+        look = (await caller.get("/sandbox", {})).json
+        assert look["served"] == {"index": 2, "categories": 1}
 
 
-async def test_an_impossible_port_is_one_clear_error() -> None:
-    """A number beyond 65535 is no port."""
-    with pytest.raises(CannotListen, match="port 70000"):
-        await Sandbox(SandboxOptions(port=70_000, categories=60)).__aenter__()
+async def test_only_a_complete_answer_advances() -> None:
+    """After errors, faulty trees and broken transfers the same tree comes again."""
+    faults = ("code=36009003", "http=500", "truncate", "empty", "null-data", "branch", "next-page")
+    specs = [f"{fault}@{number}" for number, fault in enumerate(faults, 2)]
+    options = SandboxOptions(trees=TREES, faults=tuple(Fault.parse(spec) for spec in specs))
+    async with sandbox_caller(options) as caller:
+        assert (await caller.signed(secret="another")).code == 106001
+        for _ in faults:
+            await caller.signed()
+        assert (await caller.signed()).rows == FIRST
+        assert (await caller.signed()).rows == SECOND
 
 
-def test_its_repr_holds_no_credentials() -> None:
-    """They are public here, but habits are not."""
-    assert "token'" not in repr(SandboxOptions(categories=1)).replace("token_life", "")
-    assert "secret" not in repr(SandboxOptions(categories=1))
+async def test_a_client_that_disconnects_gets_the_same_tree_again() -> None:
+    """A client that times out, or whose connection broke, finds the same tree afterwards."""
+    options = SandboxOptions(trees=TREES, faults=(Fault.parse("slow=60@1"), Fault.parse("cut@2")))
+    async with sandbox_caller(options) as caller:
+        caller.timeout = 0.2
+        with pytest.raises(TimeoutError):
+            await caller.signed()
+        caller.timeout = 30
+        with pytest.raises(aiohttp.ClientError):
+            await caller.signed()
+        assert (await caller.signed()).rows == FIRST
+
+
+async def test_with_advance_command_only_commands_advance() -> None:
+    """The next tree comes by POST /sandbox/next or Sandbox.next()."""
+    async with sandbox_caller(SandboxOptions(trees=TREES, advance="command")) as caller:
+        assert (await caller.signed()).rows == FIRST
+        assert (await caller.signed()).rows == FIRST
+        await caller.get("/sandbox/next", {}, method="POST")
+        assert (await caller.signed()).rows == SECOND
+        caller.sandbox.next()
+        caller.sandbox.next()
+        assert (await caller.signed()).rows == THIRD
+
+
+async def test_a_command_skips_a_tree_between_polls() -> None:
+    """`next` works with `advance="poll"` too."""
+    async with sandbox_caller(SandboxOptions(trees=TREES)) as caller:
+        caller.sandbox.next()
+        assert (await caller.signed()).rows == SECOND
+        assert (await caller.signed()).rows == THIRD
+
+
+async def test_a_mutating_tree_changes_with_each_poll() -> None:
+    """The same seed gives the same history; without files there is always a next tree."""
+    histories = []
+    for seed in (1, 1, 2):
+        async with sandbox_caller(SandboxOptions(categories=200, seed=seed)) as caller:
+            histories.append([(await caller.signed()).rows for _ in range(5)])
+    assert histories[0] == histories[1]
+    assert histories[0] != histories[2]
+    assert len({orjson.dumps(rows) for rows in histories[0]}) == 5
+
+
+async def test_an_empty_tree_can_be_served() -> None:
+    """A file may hold an empty list."""
+    async with sandbox_caller(SandboxOptions(trees=([],))) as caller:
+        assert (await caller.signed()).rows == []

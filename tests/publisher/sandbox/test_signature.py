@@ -1,3 +1,5 @@
+"""The signature that the sandbox expects."""
+
 import orjson
 import pytest
 
@@ -8,7 +10,7 @@ VECTORS = SHARED_DATA / "sign-vectors.json"
 
 
 def test_signatures_are_those_of_the_vectors() -> None:
-    """Three independent implementations agree on these; so does this one."""
+    """Three independent implementations agree on these vectors."""
     if not VECTORS.exists():
         pytest.skip("shared/data/sign-vectors.json is not beside this checkout")
     vectors = orjson.loads(VECTORS.read_bytes())
@@ -20,7 +22,7 @@ def test_signatures_are_those_of_the_vectors() -> None:
 
 
 def test_values_beyond_ascii_can_be_signed_and_compared() -> None:
-    """Decoded values are signed as UTF-8, and a wrong one is a difference, not an error."""
+    """Values are signed as UTF-8, and a wrong one is a difference, not an error."""
     assert len(expected_signature("secret", "/path", {"name": "Café 家"})) == 64
     assert is_same_secret("家", "家")
     assert not is_same_secret("家", "secret")

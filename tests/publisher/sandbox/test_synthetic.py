@@ -1,3 +1,5 @@
+"""Synthetic trees: valid, shaped like real ones, and repeatable."""
+
 from collections import Counter
 
 import pytest
@@ -21,7 +23,7 @@ def check_forest(tree: Tree) -> dict[str, int]:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 19, 20, 21, 1_000, 2_700, 20_000])
 def test_any_size_is_a_valid_tree(count: int) -> None:
-    """So many categories, at most seven levels, ids ascending level by level."""
+    """The size is exact, there are at most seven levels, ids ascend level by level."""
     tree = generate(count)
     depths = check_forest(tree)
     assert len(tree) == count
@@ -31,7 +33,7 @@ def test_any_size_is_a_valid_tree(count: int) -> None:
 
 
 def test_it_is_shaped_like_a_real_one() -> None:
-    """Seven levels, mostly leaves, a branch large enough for a guard to miss it."""
+    """It has seven levels and is mostly leaves."""
     tree = generate(2_700)
     depths = check_forest(tree)
     assert max(depths.values()) == 7
@@ -40,7 +42,7 @@ def test_it_is_shaped_like_a_real_one() -> None:
 
 
 def test_names_are_as_odd_as_real_ones() -> None:
-    """Blanks, no-break spaces, newlines, markup, scripts, and twins under one parent."""
+    """There are blanks, no-break spaces, newlines, markup, scripts, and twins under one parent."""
     names = [row.local_name for row in generate(2_700)]
     for oddity in (
         lambda name: name.startswith(" "),
@@ -61,7 +63,7 @@ def test_names_are_as_odd_as_real_ones() -> None:
 
 
 def test_the_same_seed_is_the_same_tree() -> None:
-    """And another one is another."""
+    """Another seed is another tree."""
     assert generate(500, 3) == generate(500, 3)
     assert generate(500, 3) != generate(500, 4)
     assert mutate(generate(500), 1, 3) == mutate(generate(500), 1, 3)
@@ -69,8 +71,8 @@ def test_the_same_seed_is_the_same_tree() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_it_lives(seed: int) -> None:
-    """Each round a handful of every change, always a valid tree, never what a guard withholds."""
+def test_each_round_has_every_kind_of_change(seed: int) -> None:
+    """The tree stays valid, and no round changes as much as a guard withholds."""
     tree: Tree = generate(2_700, seed)
     seen = {row.id for row in tree}
     rounds_with_a_swap = rounds_that_empty = 0
@@ -89,7 +91,7 @@ def test_it_lives(seed: int) -> None:
         assert any(old.is_leaf and not now.is_leaf for old, now in updated)
         rounds_that_empty += any(not old.is_leaf and now.is_leaf for old, now in updated)
         assert sum(old != now for old, now in updated) <= 100
-        rounds_with_a_swap += any(_swapped(old, before, after) for old, _ in updated)
+        rounds_with_a_swap += any(_is_swapped(old, before, after) for old, _ in updated)
         seen |= added
         tree = new
     assert 10 < rounds_with_a_swap < 90
@@ -97,14 +99,14 @@ def test_it_lives(seed: int) -> None:
     assert 2_500 < len(tree) < 2_900
 
 
-def _swapped(row: Row, before: dict[str, Row], after: dict[str, Row]) -> bool:
+def _is_swapped(row: Row, before: dict[str, Row], after: dict[str, Row]) -> bool:
     parent = after.get(row.parent_id)
     return parent is not None and parent.parent_id == row.id and before[row.id] == row
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 25, 100])
-def test_small_trees_live_too(count: int) -> None:
-    """They may grow; they stay valid and never empty."""
+def test_small_trees_mutate_too(count: int) -> None:
+    """They may grow; they stay valid and never become empty."""
     tree: Tree = generate(count)
     for round_ in range(1, 51):
         tree = mutate(tree, round_)
@@ -113,7 +115,7 @@ def test_small_trees_live_too(count: int) -> None:
 
 
 def test_a_full_catalog_does_not_overflow() -> None:
-    """A catalog holds at most 200,000 categories (contract, 2)."""
+    """A catalog has at most 200,000 categories (contract, 2)."""
     tree: Tree = generate(200_000)
     for round_ in range(1, 4):
         tree = mutate(tree, round_)

@@ -1,7 +1,9 @@
+"""Authorization codes, access tokens that expire and refresh tokens that rotate."""
+
 import pytest
 
 from publisher.sandbox import SandboxOptions
-from tests.publisher.sandbox.caller import NOW, SHOPS, Clock, calling
+from tests.publisher.sandbox.caller import NOW, SHOPS, Clock, sandbox_caller
 
 DAY = 24 * 60 * 60
 
@@ -10,9 +12,9 @@ def small(**options: object) -> SandboxOptions:
     return SandboxOptions(categories=30, **options)  # type: ignore[arg-type]
 
 
-async def test_a_code_is_good_once() -> None:
-    """The exchange answers a pair, absolute ends, the seller and scopes; then 36004004."""
-    async with calling(small(clock=Clock())) as caller:
+async def test_a_code_works_once() -> None:
+    """The answer has a pair, absolute ends, the seller and scopes; the second time 36004004."""
+    async with sandbox_caller(small(clock=Clock())) as caller:
         reply = await caller.tokens("get")
         data = reply.json["data"]
         assert (reply.status, reply.code) == (200, 0)
@@ -29,17 +31,17 @@ async def test_a_code_is_good_once() -> None:
 
 
 async def test_a_wrong_code_does_not_use_up_the_right_one() -> None:
-    """36004004, and the right one is still good."""
-    async with calling(small()) as caller:
+    """36004004, and the right code still works."""
+    async with sandbox_caller(small()) as caller:
         wrong = await caller.tokens("get", auth_code="SOME-CODE")
         assert (wrong.status, wrong.code, wrong.json["data"]) == (200, 36004004, None)
         assert b"SOME-CODE" not in wrong.body
         assert (await caller.tokens("get")).code == 0
 
 
-async def test_tokens_are_for_the_app_alone() -> None:
-    """Key, secret and grant type have to be right, and no answer repeats the secret."""
-    async with calling(small()) as caller:
+async def test_only_the_app_gets_tokens() -> None:
+    """Key, secret and grant type must be right, and no answer repeats the secret."""
+    async with sandbox_caller(small()) as caller:
         for kind in ("get", "refresh"):
             for wrong in ("app_key", "app_secret", "grant_type"):
                 reply = await caller.tokens(kind, **{wrong: "WRONG-VALUE"})
@@ -51,10 +53,10 @@ async def test_tokens_are_for_the_app_alone() -> None:
 
 @pytest.mark.parametrize("status", [200, 401])
 async def test_access_tokens_expire(status: int) -> None:
-    """At their end they are 105002, by either status; a refresh helps."""
+    """An expired token is 105002, with either status; a refresh helps."""
     clock = Clock()
     options = small(clock=clock, token_life=60, expired_status=status)
-    async with calling(options) as caller:
+    async with sandbox_caller(options) as caller:
         clock.now += 59
         assert (await caller.signed()).code == 0
         clock.now += 1
@@ -66,8 +68,8 @@ async def test_access_tokens_expire(status: int) -> None:
 
 
 async def test_a_refresh_whose_answer_was_lost_can_be_repeated() -> None:
-    """The old refresh token stays good until the new pair has been used once."""
-    async with calling(small()) as caller:
+    """The old refresh token stays valid until the new pair has been used once."""
+    async with sandbox_caller(small()) as caller:
         old = caller.sandbox.refresh_token
         lost = (await caller.tokens("refresh")).json["data"]
         found = (await caller.tokens("refresh", refresh_token=old)).json["data"]
@@ -82,8 +84,8 @@ async def test_a_refresh_whose_answer_was_lost_can_be_repeated() -> None:
 
 
 async def test_refreshing_with_a_new_pair_uses_it() -> None:
-    """So the pair before it is over, too."""
-    async with calling(small()) as caller:
+    """The pair before it ends then, too."""
+    async with sandbox_caller(small()) as caller:
         old = caller.sandbox.refresh_token
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.tokens("refresh")).code == 0
@@ -91,31 +93,31 @@ async def test_refreshing_with_a_new_pair_uses_it() -> None:
 
 
 async def test_strict_refresh_ends_the_old_token_at_once() -> None:
-    """The other way TikTok may do it (TikTok Shop API, Tokens: treat it as if it did)."""
-    async with calling(small(strict_refresh=True)) as caller:
+    """TikTok may do this too (TikTok Shop API, Tokens: not documented)."""
+    async with sandbox_caller(small(strict_refresh=True)) as caller:
         old = caller.sandbox.refresh_token
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.tokens("refresh", refresh_token=old)).code == 36004001
 
 
-async def test_an_old_access_token_lives_to_its_end() -> None:
-    """A refresh does not cut off requests that are under way."""
-    async with calling(small(strict_refresh=True)) as caller:
+async def test_an_old_access_token_is_valid_until_it_expires() -> None:
+    """A refresh does not break requests under way."""
+    async with sandbox_caller(small(strict_refresh=True)) as caller:
         old = caller.sandbox.access_token
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.signed(headers={"x-tts-access-token": old})).code == 0
 
 
-async def test_unknown_and_expired_refresh_tokens_are_refused() -> None:
-    """36004001 for both."""
+async def test_unknown_and_expired_refresh_tokens_are_rejected() -> None:
+    """Both are 36004001."""
     clock = Clock()
-    async with calling(small(clock=clock, refresh_life=DAY)) as caller:
+    async with sandbox_caller(small(clock=clock, refresh_life=DAY)) as caller:
         assert (await caller.tokens("refresh", refresh_token="unknown")).code == 36004001
         clock.now += DAY
         assert (await caller.tokens("refresh")).code == 36004001
 
 
-async def test_a_buyers_token_can_be_had() -> None:
-    """`user_type` is an option, so that a client's refusal of it can be tested."""
-    async with calling(small(user_type=1)) as caller:
+async def test_the_user_type_is_an_option() -> None:
+    """With it a test can check that a client rejects a buyer's token."""
+    async with sandbox_caller(small(user_type=1)) as caller:
         assert (await caller.tokens("get")).json["data"]["user_type"] == 1
