@@ -80,19 +80,20 @@ class Api:
         )
         app.on_response_prepare.append(self._set_date)
         for path, handler in {
-            "/product/202309/categories": self._get_categories,
-            "/authorization/202309/shops": self._get_shops,
-            "/product/{version}/categories": self._reject_version,
-            "/authorization/{version}/shops": self._reject_version,
-            "/api/v2/token/get": self._get_tokens,
-            "/api/v2/token/refresh": self._refresh_tokens,
-            "/sandbox": self._show_state,
+            "/product/202309/categories": self.get_categories,
+            "/authorization/202309/shops": self.get_shops,
+            "/product/{version}/categories": self.reject_version,
+            "/authorization/{version}/shops": self.reject_version,
+            "/api/v2/token/get": self.get_tokens,
+            "/api/v2/token/refresh": self.refresh_tokens,
+            "/sandbox": self.show_state,
         }.items():
             app.router.add_get(path, handler, allow_head=False)
-        app.router.add_post("/sandbox/next", self._advance)
+        app.router.add_post("/sandbox/next", self.advance)
         return app
 
-    async def _get_categories(self, request: web.Request) -> web.StreamResponse:
+    async def get_categories(self, request: web.Request) -> web.StreamResponse:
+        """Answer Get Categories, with the faults of this request."""
         self._category_requests += 1
         faults = active_faults(self.faults, self._category_requests)
         # A fault must not hide that the request is wrong.
@@ -140,22 +141,27 @@ class Api:
             headers = {"Retry-After": date if wait == "date" else wait}
             raise ErrorResponse(responses.TOO_MANY, headers=headers)
 
-    async def _get_shops(self, request: web.Request) -> web.Response:
+    async def get_shops(self, request: web.Request) -> web.Response:
+        """Answer Get Authorized Shops."""
         await self._checks.check_shops(request)
         return self._success_response({"shops": [asdict(shop) for shop in self._options.shops]})
 
-    async def _reject_version(self, _request: web.Request) -> web.Response:
+    async def reject_version(self, _request: web.Request) -> web.Response:
+        """Reject a version of the API that is retired or unknown."""
         raise ErrorResponse(responses.OLD_VERSION)
 
-    async def _get_tokens(self, request: web.Request) -> web.Response:
+    async def get_tokens(self, request: web.Request) -> web.Response:
+        """Answer the exchange of an authorization code for a pair of tokens."""
         self._checks.check_app(request, "authorized_code")
         return self._pair_response(self.tokens.exchange(request.query.get("auth_code", "")))
 
-    async def _refresh_tokens(self, request: web.Request) -> web.Response:
+    async def refresh_tokens(self, request: web.Request) -> web.Response:
+        """Answer a refresh of the tokens."""
         self._checks.check_app(request, "refresh_token")
         return self._pair_response(self.tokens.refresh(request.query.get("refresh_token", "")))
 
-    async def _show_state(self, _request: web.Request) -> web.Response:
+    async def show_state(self, _request: web.Request) -> web.Response:
+        """Answer GET /sandbox: requests per path, the current tree and the one served last."""
         served = None
         if self.served is not None:
             served = {"index": self._served_index, "categories": len(self.served)}
@@ -163,9 +169,10 @@ class Api:
             {"requests": self.requests, "index": self.trees.index, "served": served}
         )
 
-    async def _advance(self, request: web.Request) -> web.Response:
+    async def advance(self, request: web.Request) -> web.Response:
+        """Answer POST /sandbox/next: go on to the next tree."""
         self.trees.advance()
-        return await self._show_state(request)
+        return await self.show_state(request)
 
     @web.middleware
     async def _count_and_convert_errors(

@@ -71,8 +71,21 @@ class RequestChecks:
     async def check_categories(self, request: web.Request) -> None:
         """Check a Get Categories request."""
         await self._check_caller(request, CATEGORY_SCOPE)
-        self._check_cipher(request)
-        self._check_parameters(request)
+        query = request.query
+        if "shop_cipher" not in query:
+            raise ErrorResponse(NO_CIPHER)
+        ciphers = (shop.cipher for shop in self._options.shops)
+        if not any(is_same_secret(query["shop_cipher"], cipher) for cipher in ciphers):
+            raise ErrorResponse(OTHER_SHOP)
+        for name, values in CLOSED_VALUES.items():
+            if query.get(name, values[0]) not in values:
+                raise _invalid_parameter(f"Invalid request. Invalid `{name}`")
+        if "keyword" in query:
+            raise _invalid_parameter(
+                "Invalid request. The sandbox serves whole trees, without `keyword`,"
+            )
+        if self._options.requires_v2 and query.get("category_version") != "v2":
+            raise ErrorResponse(NEEDS_V2)
 
     async def check_shops(self, request: web.Request) -> None:
         """Check a Get Authorized Shops request."""
@@ -138,24 +151,6 @@ class RequestChecks:
         )
         if not is_same_secret(request.query["sign"], wanted):
             raise ErrorResponse(BAD_SIGN)
-
-    def _check_cipher(self, request: web.Request) -> None:
-        cipher = request.query.get("shop_cipher")
-        if cipher is None:
-            raise ErrorResponse(NO_CIPHER)
-        if not any(is_same_secret(cipher, shop.cipher) for shop in self._options.shops):
-            raise ErrorResponse(OTHER_SHOP)
-
-    def _check_parameters(self, request: web.Request) -> None:
-        for name, value in request.query.items():
-            if value not in CLOSED_VALUES.get(name, (value,)):
-                raise _invalid_parameter(f"Invalid request. Invalid `{name}`")
-        if "keyword" in request.query:
-            raise _invalid_parameter(
-                "Invalid request. The sandbox serves whole trees, without `keyword`,"
-            )
-        if self._options.requires_v2 and request.query.get("category_version") != "v2":
-            raise ErrorResponse(NEEDS_V2)
 
 
 def _check_headers(request: web.Request) -> None:

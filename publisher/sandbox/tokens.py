@@ -67,7 +67,11 @@ class TokenIssuer:
     def refresh(self, token: str) -> IssuedPair:
         """Return a new pair. Raises ErrorResponse if `token` is unknown, expired or replaced."""
         for pair in self._pairs:
-            if is_same_secret(token, pair.refresh_token) and self._is_refreshable(pair):
+            is_refreshable = (
+                pair.number >= self._oldest_refreshable
+                and self._options.clock() < pair.refresh_ends
+            )
+            if is_refreshable and is_same_secret(token, pair.refresh_token):
                 self._end_refresh_before(pair)
                 return self._issue_random()
         raise ErrorResponse(REFRESH_EXPIRED)
@@ -107,6 +111,3 @@ class TokenIssuer:
 
     def _end_refresh_before(self, pair: IssuedPair) -> None:
         self._oldest_refreshable = max(self._oldest_refreshable, pair.number)
-
-    def _is_refreshable(self, pair: IssuedPair) -> bool:
-        return pair.number >= self._oldest_refreshable and self._options.clock() < pair.refresh_ends

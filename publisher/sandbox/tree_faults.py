@@ -18,7 +18,10 @@ def without_branch(tree: Tree) -> Tree:
 
     Where each branch is larger than that, return no category at all.
     """
-    sizes = _branch_sizes(tree)
+    sizes = dict.fromkeys((row.id for row in tree), 1)
+    for row in reversed(tree):  # breadth-first, so children are counted before their parents
+        if row.parent_id in sizes:
+            sizes[row.parent_id] += sizes[row.id]
     candidates = [row for row in tree if 2 * sizes[row.id] <= len(tree)]
     if not candidates:
         return []
@@ -73,12 +76,3 @@ def gzip_bomb(mebibytes: int) -> bytes:
     parts = [b'{"code":0,"message":"Success","request_id":"","data":{"categories":[']
     parts = [compressor.compress(part) for part in (*parts, *[blanks] * mebibytes, b"]}}")]
     return b"".join(parts) + compressor.flush()
-
-
-def _branch_sizes(tree: Tree) -> dict[str, int]:
-    """Return the number of categories in each branch, by the id of its top, which counts too."""
-    sizes = dict.fromkeys((row.id for row in tree), 1)
-    for row in reversed(tree):  # breadth-first, so children are counted before their parents
-        if row.parent_id in sizes:
-            sizes[row.parent_id] += sizes[row.id]
-    return sizes
