@@ -68,7 +68,7 @@ def _row(id_: bytes, row: bytes) -> Category:
     try:
         category = decode_category(row)
     except MALFORMED as error:
-        raise BadEntry(f"the row of {id_!r} is no category: {error!r}") from error
+        raise BadEntry(f"the row of {id_!r} is no category: {error}") from error
     if category.id.encode() != id_:
         raise BadEntry(f"the row of {id_!r} is that of {category.id!r}")
     return category
