@@ -6,22 +6,23 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from plumbing.cli import main as entry
-from plumbing.cli import options as command
-from plumbing.config.settings import Settings
+from plumbing.cli import signals
+from plumbing.cli.options import load_common_settings
+from plumbing.config.settings import CommonSettings
 
 
-def run(work: Callable[[Settings], Awaitable[None]]) -> NoReturn:
+def run(work: Callable[[CommonSettings], Awaitable[None]]) -> NoReturn:
     """Run `work` with the configuration (publisher.toml here, environment), and exit.
 
     Exit codes: 0 done or stopped (SIGINT, SIGTERM), 1 failed, 2 wrong configuration.
     """
 
-    async def done(settings: Settings) -> int:
+    async def done(settings: CommonSettings) -> int:
         await work(settings)
         return 0
 
     def app() -> None:
-        settings = command.load_settings(None)
-        sys.exit(asyncio.run(command.until_stopped(done(settings))))
+        settings = load_common_settings(None)
+        sys.exit(asyncio.run(signals.until_stopped(done(settings))))
 
     entry.main(app)

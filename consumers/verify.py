@@ -11,16 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import structlog
-
 from consumers.contract import digest
 from consumers.contract.model import Category, Checkpoint, Rows
 from consumers.errors import CannotCompare, ElsewhereInHistory, NoState, StoreTaken
 from consumers.following.catalog_client import CatalogClient
 from consumers.sql.projection import VerifiableProjection
+from plumbing import logs
 from plumbing.text import escape_control_chars
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 CATCH_UP_SECONDS: Final = 10.0
 LOOK_AGAIN_SECONDS: Final = 0.5

@@ -1,10 +1,8 @@
-"""Logs on stderr, as `lines` writes them, for all modules.
+"""Writes logs to stderr: for people on a terminal, as JSON elsewhere.
 
-Log on the edge: an outage is one line when it starts and one when it ends. Nothing else in the
-project configures logging.
-
-What writes lines is imported for the first one, and a `sync` that went well logs none: structlog,
-with rich that it brings along, takes a fifth of what importing all the rest does.
+Nothing else in the project configures logging. Tracebacks contain no local variables, which could
+be secrets. structlog is imported for the first line only, since a `sync` that goes well logs none:
+with rich, which it imports, it takes a fifth of the time that all other imports take.
 """
 
 import sys
@@ -12,36 +10,55 @@ from typing import Any, Final
 
 import stamina.instrumentation
 
-from plumbing.config.settings import Settings
+from plumbing.config.settings import CommonSettings
 
-_waiting: Final[list[Settings]] = []
-"""What `configure` was given, until there is a line to write."""
+_pending: Final[list[CommonSettings]] = []
+"""The settings that `configure` received, until there is a line to write."""
 
 
-def configure(settings: Settings) -> None:
+def configure(settings: CommonSettings) -> None:
     """Set up the logs of this process. Call it once, from a command."""
-    stamina.instrumentation.set_on_retry_hooks([])  # retries are told by their outcome
-    _waiting[:] = [settings]
-    if "structlog" in sys.modules:  # then somebody may log with it, and not by `logger`
-        _lines()
+    stamina.instrumentation.set_on_retry_hooks([])  # the outcome of retries is logged instead
+    _pending[:] = [settings]
 
 
 def logger(name: str) -> Any:
-    """Return the logger of a module: structlog's, once something is logged."""
-    return _Logger(name)
+    """Return the logger of a module, with the methods of structlog's loggers."""
+    return _LazyLogger(name)
 
 
-class _Logger:
+class _LazyLogger:
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __getattr__(self, method: str) -> Any:
-        return getattr(_lines().logger(self._name), method)
+        import structlog  # noqa: PLC0415  see above
+
+        if _pending:
+            _configure_structlog(_pending.pop())
+        return getattr(structlog.get_logger(self._name), method)
 
 
-def _lines() -> Any:
-    from plumbing import lines  # noqa: PLC0415  see above
+def _configure_structlog(settings: CommonSettings) -> None:
+    import structlog  # noqa: PLC0415  see above
 
-    if _waiting:
-        lines.configure(_waiting.pop())
-    return lines
+    is_terminal = sys.stderr.isatty()
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal)
+    if as_json:
+        renderers: list[Any] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        plain = structlog.dev.plain_traceback
+        renderers = [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderers,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from plumbing.config.settings import Settings, TikTokShopSettings
+from plumbing.config.shops import tiktok_shops_of
 from plumbing.errors import ConfigError
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.server import Client, Server, open_server
@@ -48,7 +49,7 @@ async def open_app(
     Who stays polls again and again, and so remembers.
     """
     for name in names:
-        settings.tiktok_shops_of(name)
+        tiktok_shops_of(settings, name)
     async with (
         open_server(settings, mode) as server,
         server.client() as client,

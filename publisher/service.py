@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from plumbing import logs
-from plumbing.cli.options import reloading
+from plumbing.cli.signals import reloading
 from plumbing.config.settings import Settings
+from plumbing.config.shops import tiktok_shops_of
 from plumbing.errors import ConfigError, Error
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.server import wait_until_available
@@ -137,4 +138,4 @@ class ConfigReload:
 
 def _settings_of_catalog(settings: Settings, name: str) -> object:
     catalog = settings.catalog(name)
-    return catalog, settings.tiktok_shops_of(name) if catalog.source == "tiktok_shop" else None
+    return catalog, tiktok_shops_of(settings, name) if catalog.source == "tiktok_shop" else None

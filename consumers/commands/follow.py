@@ -7,8 +7,9 @@ from consumers.commands.options import check_name
 from consumers.following import runner
 from consumers.sql.database import open_database
 from consumers.sql.projection import SqlProjection
-from plumbing.cli.options import load_settings, run, until_stopped
-from plumbing.config.settings import Settings, check_catalog_name
+from plumbing.cli.options import load_common_settings
+from plumbing.cli.signals import run, until_stopped
+from plumbing.config.settings import CommonSettings, check_catalog_name
 
 
 def follow(
@@ -17,13 +18,19 @@ def follow(
     """Keep the projection `kind` of `catalog` in database `to` in step, as consumer `name`."""
     check_catalog_name(catalog)
     check_name(name)
-    settings = load_settings(config)
+    settings = load_common_settings(config)
     work = _follow(kind, settings, catalog, to, name, once=once)
     run(work if once else until_stopped(work))
 
 
 async def _follow(
-    kind: type[SqlProjection], settings: Settings, catalog: str, to: str, name: str, *, once: bool
+    kind: type[SqlProjection],
+    settings: CommonSettings,
+    catalog: str,
+    to: str,
+    name: str,
+    *,
+    once: bool,
 ) -> int:
     async with open_database(to) as store:
         await runner.follow(kind(store, catalog), catalog, settings, name=name, once=once)

@@ -17,9 +17,9 @@ from consumers.history.query import read_changes, read_tree
 from consumers.history.reader import HistoryReader, open_history
 from consumers.history.store import Resync
 from consumers.sql.database import open_database
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption
+from plumbing.cli.options import CatalogArgument, ConfigOption, validate_config_file
 from plumbing.config.settings import check_catalog_name
 from plumbing.errors import ConfigError
 
@@ -82,10 +82,10 @@ def history(
         follow(HistoryProjection, catalog, to, name, config, once=once)
     if once or name is not None:
         raise ConfigError("--once, --name: not with --as-of or --between, which follow nothing")
-    command.validate_config_file(config)
+    validate_config_file(config)
     with ignore_closed_stdout():
         output = JsonHistoryOutput() if json else TextHistoryOutput()
-        command.run(_print(query, catalog, to, output))
+        signals.run(_print(query, catalog, to, output))
 
 
 def _query(as_of: str | None, between: tuple[str, str] | None) -> Query | None:

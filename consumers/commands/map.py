@@ -26,9 +26,14 @@ from consumers.mapping.sql_table import read_table
 from consumers.mapping.suggest import MIN_SCORE, Leaves
 from consumers.mapping.tree import SEPARATOR, Tree
 from consumers.sql.database import open_database
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, UnusedConfigOption
+from plumbing.cli.options import (
+    CatalogArgument,
+    ConfigOption,
+    UnusedConfigOption,
+    validate_config_file,
+)
 from plumbing.config.settings import check_catalog_name
 from plumbing.errors import ConfigError
 
@@ -99,7 +104,7 @@ def import_(
         _print(show.imported(catalog, table or _name(file or ""), counts))
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 @app.command()
@@ -142,7 +147,7 @@ def suggest(
         _print(form(found))
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 def _chosen(mappings: Mappings, keys: Sequence[str]) -> Mappings:
@@ -193,7 +198,7 @@ def link(
         _print(show.linked(catalog, made))
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 @app.command()
@@ -209,7 +214,7 @@ def unlink(
         _print(f"{catalog}: {len(set(keys))} unlinked\n")
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 @app.command()
@@ -225,7 +230,7 @@ def remove(
         _print(f"{catalog}: {len(set(keys))} removed\n")
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 @app.command()
@@ -248,7 +253,7 @@ def review(
         _print(shown or show.review(catalog, atlas))
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 @app.command("export")
@@ -272,7 +277,7 @@ def export_(
         _print(forms[form](list(atlas.mappings.values()), atlas))
         return 0
 
-    command.run(work())
+    signals.run(work())
 
 
 @app.command()
@@ -292,7 +297,7 @@ def watch(
 
 def _check(catalog: str, config: Path | None) -> None:
     check_catalog_name(catalog)
-    command.validate_config_file(config)
+    validate_config_file(config)
 
 
 @asynccontextmanager

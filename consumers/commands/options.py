@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from plumbing.config.settings import ENV_TO
+from plumbing.config.load import ENV_TO
 from plumbing.errors import ConfigError
 
 ToOption = Annotated[

@@ -15,8 +15,9 @@ from consumers.following.catalog_client import open_catalog
 from consumers.tail.start import start_of_last, start_since
 from consumers.tail.tail import Screen, Tail
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings, run, until_stopped
-from plumbing.config.settings import Settings, check_catalog_name
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_common_settings
+from plumbing.cli.signals import run, until_stopped
+from plumbing.config.settings import CommonSettings, check_catalog_name
 from plumbing.errors import ConfigError
 
 app = new_app()
@@ -75,7 +76,7 @@ def tail(
         raise ConfigError("--since, --lines: a tail has one beginning: take one of the two")
     start = (LINES if lines is None else lines) if since is None else moment.parse(since)
     chosen = _types(types or [])
-    settings = load_settings(config)
+    settings = load_common_settings(config)
     screen = JsonOutput() if json else TextOutput()
     work = _tail(settings, catalog, screen, chosen, start, once=once)
     with ignore_closed_stdout():
@@ -92,7 +93,7 @@ def _types(words: Collection[str]) -> Collection[EventType]:
 
 
 async def _tail(
-    settings: Settings,
+    settings: CommonSettings,
     catalog: str,
     screen: Screen,
     types: Collection[EventType],

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Annotated, NamedTuple
 
 import orjson
-import structlog
 import typer
 
 from consumers.commands.options import ToOption
@@ -15,13 +14,14 @@ from consumers.projection_kinds import KINDS, kept
 from consumers.sql.database import Database, open_database
 from consumers.sql.projection import VerifiableProjection
 from consumers.verify import Verdict, repair_projection, verify_projection
-from plumbing.cli import options as command
+from plumbing import logs
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
-from plumbing.config.settings import Settings, check_catalog_name
+from plumbing.cli.options import CatalogArgument, ConfigOption, load_common_settings
+from plumbing.config.settings import CommonSettings, check_catalog_name
 from plumbing.errors import ConfigError, Error
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 app = new_app()
 
@@ -89,16 +89,16 @@ def verify(
     kinds = dict.fromkeys(projections or [])
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ConfigError(f"--projection: there is no {unknown[0]!r}, but: {', '.join(KINDS)}")
-    settings = load_settings(config)
+    settings = load_common_settings(config)
     lines = _json if json else _lines
     try:
-        command.run(_verify(settings, catalog, to, kinds, lines, is_repairing=repair))
+        signals.run(_verify(settings, catalog, to, kinds, lines, is_repairing=repair))
     except Error as error:
         raise CannotCompare(str(error)) from error
 
 
 async def _verify(
-    settings: Settings,
+    settings: CommonSettings,
     catalog: str,
     to: str,
     kinds: Collection[str],

@@ -14,21 +14,21 @@ from typing import Any, Final, TypeVar
 
 import orjson
 import redis.exceptions
-import structlog
 
 import plumbing.redis.server
 from consumers.contract.event import Entry
 from consumers.contract.model import Checkpoint, Snapshot
 from consumers.contract.snapshot import Meta, decode_meta, decode_rows
 from consumers.errors import BadEntry, NoState
+from plumbing import logs
 from plumbing.clock import now, rfc3339
-from plumbing.config.settings import Settings
+from plumbing.config.settings import CommonSettings
 from plumbing.outage_retry import OutageRetry
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
 from plumbing.redis.server import Client, Server, Transaction
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ TIMING: Final = Timing()
 
 @asynccontextmanager
 async def open_catalog(
-    settings: Settings, catalog: str, *, once: bool
+    settings: CommonSettings, catalog: str, *, once: bool
 ) -> AsyncIterator["CatalogClient"]:
     """Follow `catalog` in the Redis of `settings`.
 

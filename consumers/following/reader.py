@@ -11,16 +11,15 @@ and 5.7). With `once` it ends when everything that there is has been done.
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-import structlog
-
 from consumers.contract.continuity import Continuity, check_continuity
 from consumers.contract.event import Entry, decode_all
 from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 from consumers.errors import NoState
 from consumers.following.catalog_client import CatalogClient
 from consumers.following.projection import Projection
+from plumbing import logs
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 NOTHING_YET: Final = "there is no intact copy to go on from"
 

@@ -3,20 +3,19 @@
 import asyncio
 from contextlib import aclosing
 
-import structlog
-
 from consumers.errors import StoreAway
 from consumers.following.catalog_client import open_catalog
 from consumers.following.projection import Projection
 from consumers.following.reader import Reader
-from plumbing.config.settings import Settings
+from plumbing import logs
+from plumbing.config.settings import CommonSettings
 from plumbing.outage_retry import OutageRetry, backoff_seconds
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 
 async def follow(
-    projection: Projection, catalog: str, settings: Settings, *, name: str, once: bool = False
+    projection: Projection, catalog: str, settings: CommonSettings, *, name: str, once: bool = False
 ) -> None:
     """Keep `projection` in step with `catalog`, in the Redis of `settings`, as consumer `name`.
 

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-import structlog
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,8 +13,9 @@ from consumers.history.tables import category_history, history_resyncs
 from consumers.history.versions import RecordPosition, apply_events, apply_snapshot
 from consumers.sql.database import Database
 from consumers.sql.projection import VerifiableProjection
+from plumbing import logs
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 
 class HistoryProjection(VerifiableProjection):

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-import structlog
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,8 +13,9 @@ from consumers.following.projection import Projection
 from consumers.sql.checkpoint import CheckpointRow
 from consumers.sql.database import Database
 from consumers.sql.tables import checkpoints
+from plumbing import logs
 
-log = structlog.get_logger(__name__)
+log = logs.logger(__name__)
 
 
 class SqlProjection(Projection):

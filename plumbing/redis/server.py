@@ -17,7 +17,7 @@ from redis.asyncio.cluster import ClusterPipeline, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
-from plumbing.config.settings import Settings
+from plumbing.config.settings import CommonSettings
 from plumbing.errors import RedisError
 from plumbing.outage_retry import OutageRetry
 from plumbing.redis import connections
@@ -102,7 +102,7 @@ class Server:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings, mode: EmbeddedMode) -> AsyncIterator[Server]:
+async def open_server(settings: CommonSettings, mode: EmbeddedMode) -> AsyncIterator[Server]:
     """Open the server of `settings`, for as long as the context lasts.
 
     Raises EmbeddedServerError, and with `START_IF_NEEDED` RedisError if the server is too old or

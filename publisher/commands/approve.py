@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings
@@ -37,7 +37,7 @@ def approve(
     if not DIGEST.fullmatch(digest):
         raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
     names = configured_names(settings, [catalog])
-    command.run(_approve(settings, names[0], digest))
+    signals.run(_approve(settings, names[0], digest))
 
 
 async def _approve(settings: Settings, name: str, digest: str) -> int:

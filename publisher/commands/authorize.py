@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.errors import ConfigError
@@ -66,7 +66,7 @@ def authorize_(
             _show_authorized(await authorize(answered, shop, session, store))
         return 0
 
-    command.run(command.until_stopped(exchange()))
+    signals.run(signals.until_stopped(exchange()))
 
 
 def _show_authorized(authorized: Authorization) -> None:

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from plumbing import logs
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import UnusedConfigOption
+from plumbing.cli.options import UnusedConfigOption, validate_config_file
 from plumbing.config.settings import Settings
 from publisher.demo.scenario import DemoOptions, run_demo
 
@@ -40,9 +40,9 @@ def demo(
     Needs no account, no Redis and no configuration. Runs until Ctrl-C; everything it starts ends
     with it, and everything it writes lies in a temporary folder.
     """
-    command.validate_config_file(config)
+    validate_config_file(config)
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
         options = DemoOptions(Path(folder), rounds=rounds, every=every, seed=seed)
-        code = asyncio.run(command.until_stopped(run_demo(options, Console(highlight=False))))
+        code = asyncio.run(signals.until_stopped(run_demo(options, Console(highlight=False))))
     raise typer.Exit(code)

@@ -5,7 +5,7 @@ import sys
 import orjson
 from rich.console import Console
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings
@@ -35,7 +35,7 @@ def diff(
     """
     settings = load_settings(config)
     names = configured_names(settings, [catalog])
-    command.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
+    signals.run(_diff(settings, names[0], as_json=json, accept=accept_origin))
 
 
 async def _diff(settings: Settings, name: str, *, as_json: bool, accept: bool) -> int:

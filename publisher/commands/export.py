@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
 from plumbing.config.settings import Settings, check_catalog_name
@@ -32,7 +32,7 @@ def export_(
     """
     if form not in {"json", "csv"}:
         raise ConfigError(f"--format {form!r}: json and csv are known")
-    command.run(_export(load_settings(config), check_catalog_name(catalog), form))
+    signals.run(_export(load_settings(config), check_catalog_name(catalog), form))
 
 
 async def _export(settings: Settings, name: str, form: str) -> int:

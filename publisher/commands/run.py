@@ -1,9 +1,9 @@
 """`category-publisher run`."""
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
-from plumbing.config.settings import load
+from plumbing.config.load import load
 from publisher import service as running
 
 app = new_app()
@@ -17,4 +17,4 @@ def run(config: ConfigOption = None) -> None:
     configuration again.
     """
     settings = load_settings(config)
-    command.run(command.until_stopped_or_reloaded(running.run(settings, lambda: load(config))))
+    signals.run(signals.until_stopped_or_reloaded(running.run(settings, lambda: load(config))))

@@ -5,9 +5,9 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import UnusedConfigOption
+from plumbing.cli.options import UnusedConfigOption, validate_config_file
 from publisher.sandbox.errors import BadOption
 from publisher.sandbox.faults import KINDS, Fault
 from publisher.sandbox.options import SandboxOptions
@@ -93,7 +93,7 @@ def sandbox(
     It says what to paste into publisher.toml, and runs until Ctrl-C. Signatures and tokens are
     checked as strictly as by the real API; the categories are made up, or yours (--tree).
     """
-    command.validate_config_file(config)
+    validate_config_file(config)
     options = SandboxOptions(
         port=port,
         trees=tuple(read_tree(path) for path in _files(tree or [], more or [])),
@@ -107,7 +107,7 @@ def sandbox(
         strict_refresh=strict_refresh,
         requires_v2=requires_v2,
     )
-    command.run(command.until_stopped(serve(options)))
+    signals.run(signals.until_stopped(serve(options)))
 
 
 def _files(tree: list[Path], more: list[Path]) -> list[Path]:

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from plumbing.cli import options as command
 from plumbing.cli.lazy_group import new_app
-from plumbing.cli.options import UnusedConfigOption
+from plumbing.cli.options import UnusedConfigOption, validate_config_file
 from plumbing.errors import ConfigError
 from publisher import schemas
 
@@ -29,7 +28,7 @@ def schemas_(
 
     Of a category, the meta hash and the three events, with examples beside them.
     """
-    command.validate_config_file(config)
+    validate_config_file(config)
     try:
         written = schemas.check(folder) if check else schemas.write(folder)
     except OSError as error:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.errors import ConfigError
@@ -30,5 +30,5 @@ def status(
     if watch and json:
         raise ConfigError("--watch and --json exclude each other: --watch is for people")
     if watch:
-        command.run(command.until_stopped(report.watch_status(settings)))
-    command.run(report.print_status(settings, as_json=json))
+        signals.run(signals.until_stopped(report.watch_status(settings)))
+    signals.run(report.print_status(settings, as_json=json))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from plumbing.cli import options as command
+from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.config.settings import Settings
@@ -35,7 +35,7 @@ def sync(
     settings = load_settings(config)
     if accept_origin and not catalogs:
         raise ConfigError("--accept-origin wants the catalog's name beside it")
-    command.run(_sync(settings, configured_names(settings, catalogs or ()), accept=accept_origin))
+    signals.run(_sync(settings, configured_names(settings, catalogs or ()), accept=accept_origin))
 
 
 async def _sync(settings: Settings, names: list[str], *, accept: bool) -> int:

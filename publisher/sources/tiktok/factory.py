@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
+from plumbing.config.shops import tiktok_shop_of
 from publisher.sources import Source
 from publisher.sources.request_limit import RequestLimiter
 from publisher.sources.tiktok.client import TikTokClient
@@ -103,9 +104,9 @@ def token_expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
 
 def app_of(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
     """Return the app of a catalog, or of a stand-in of it, and the command that authorizes it."""
-    app, command = settings.tiktok_shop_of(name, stand_in), AUTHORIZE_COMMAND
+    app, command = tiktok_shop_of(settings, name, stand_in), AUTHORIZE_COMMAND
     if app != settings.tiktok_shop:
         command += f" --catalog {name}"
-        if app != settings.tiktok_shop_of(name):
+        if app != tiktok_shop_of(settings, name):
             command += f" --stand-in {stand_in}"
     return app, command

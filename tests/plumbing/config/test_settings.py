@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from plumbing.config import settings as config
+from plumbing.config.load import load
+from plumbing.config.settings import GuardSettings
+from plumbing.config.shops import tiktok_shop_of
 from plumbing.errors import ConfigError
 
 WHOLE = """
@@ -39,7 +41,7 @@ def file(folder: Path) -> Path:
 def refusal(file: Path, text: str) -> str:
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        config.load(file)
+        load(file)
     assert caught.value.exit_code == 2
     return str(caught.value)
 
@@ -47,11 +49,11 @@ def refusal(file: Path, text: str) -> str:
 def test_the_contracts_example(file: Path) -> None:
     """It is read as it stands; paths are relative to the file."""
     file.write_text(WHOLE)
-    settings = config.load(file)
+    settings = load(file)
     us, shelf = settings.catalogs["us"], settings.catalogs["shelf"]
     assert us.poll_every == timedelta(hours=1)
     assert us.retention.max_age == timedelta(days=30)
-    assert us.guard == config.GuardSettings()
+    assert us.guard == GuardSettings()
     assert settings.data_dir == file.parent / "data"
     assert shelf.url == str(file.parent / "trees" / "shelf.json")
     assert us.origin == {
@@ -66,7 +68,7 @@ def test_the_contracts_example(file: Path) -> None:
 def test_without_file_and_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything has a default; paths are relative to the working directory."""
     monkeypatch.chdir(folder)
-    settings = config.load()
+    settings = load()
     assert settings.redis_url is None
     assert settings.data_dir == folder / "data"
 
@@ -77,7 +79,7 @@ def test_the_environment_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY", "90s")
     monkeypatch.setenv("CATEGORY_PUBLISHER_CATALOGS__US__GUARD__MAX_REMOVED", "7")
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET", "hush")
-    settings = config.load(file)
+    settings = load(file)
     assert settings.catalogs["us"].poll_every == timedelta(seconds=90)
     assert settings.catalogs["us"].guard.max_removed == 7
     assert settings.catalogs["us"].locale == "en-US"
@@ -88,7 +90,7 @@ def test_a_consumers_target_is_no_setting(file: Path, monkeypatch: pytest.Monkey
     """CATEGORY_PUBLISHER_TO is passed over."""
     file.write_text(WHOLE)
     monkeypatch.setenv("CATEGORY_PUBLISHER_TO", "postgresql://u:p@h/d")
-    assert config.load(file).catalogs.keys() == {"us", "shelf"}
+    assert load(file).catalogs.keys() == {"us", "shelf"}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_a_consumers_target_is_no_setting(file: Path, monkeypatch: pytest.Monkey
         ('[catalogs.us]\nsource = "tiktok_shop"\nretention = { max_events = 9223372036854775808 }', "max_events: Input should be less"),
         ('[catalogs.us]\nsource = "tiktok_shop"\npoll_every = "3000000d"', "at most 3650d"),
         ('redis_url = "http://x"', "redis_url: not a Redis address: redis://host:6379/0"),
-        ('[catalogs.US]\nsource = "file"\nurl = "x"', "catalogs.US: a catalog's name is 1 to 63"),
+        ('[catalogs.US]\nsource = "file"\nurl = "x"', "catalogs.US: a catalog's name has 1 to 63"),
         ("[catalogs.us]", "catalogs.us.source: is missing"),
         ('[catalogs.us]\nsource = "ftp"', "catalogs.us.source: Input should be 'tiktok_shop'"),
         ('[catalogs.us]\nsource = "file"', 'catalogs.us: source "file" needs a url'),
@@ -165,16 +167,16 @@ def test_a_mistake_in_the_environment_names_the_variable(
 def test_a_file_that_is_not_there(folder: Path) -> None:
     """A file that was named must be there."""
     with pytest.raises(ConfigError, match="no such file"):
-        config.load(folder / "other.toml")
+        load(folder / "other.toml")
 
 
 def test_a_folder_and_other_bytes_as_file(folder: Path) -> None:
     """No traceback for either."""
     with pytest.raises(ConfigError, match="cannot be read"):
-        config.load(folder)
+        load(folder)
     (folder / "x.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="not UTF-8"):
-        config.load(folder / "x.toml")
+        load(folder / "x.toml")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +197,7 @@ def test_a_secret_in_a_file_that_others_can_read(file: Path, text: str, key: str
     assert "chmod 600" in told
     assert "hush" not in told
     file.chmod(0o600)
-    assert "hush" not in repr(config.load(file))
+    assert "hush" not in repr(load(file))
 
 
 def test_secrets_are_not_told_in_a_refusal(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +214,7 @@ def test_a_catalog_overrides_the_shop(file: Path) -> None:
         'access_token_command = "get-token us"\n'
         '[tiktok_shop]\napp_key = "k"\naccess_token_file = "token"\n'
     )
-    shop = config.load(file).tiktok_shop_of("us")
+    shop = tiktok_shop_of(load(file), "us")
     assert (shop.api_url, shop.app_key) == ("http://127.0.0.1:1", "k")
     assert (shop.access_token_command, shop.access_token_file) == ("get-token us", None)
 
@@ -227,7 +229,7 @@ def test_an_unknown_catalog(file: Path) -> None:
     """The message lists the known ones and says what to add."""
     file.write_text(WHOLE)
     with pytest.raises(ConfigError, match=r"'uk' is not configured \(configured: shelf, us\)"):
-        config.load(file).catalog("uk")
+        load(file).catalog("uk")
 
 
 @pytest.mark.parametrize(

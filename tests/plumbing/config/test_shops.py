@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from plumbing.config.settings import Settings, load
+from plumbing.config.load import load
+from plumbing.config.settings import Settings
+from plumbing.config.shops import tiktok_shops_of
 from plumbing.errors import ConfigError
 from tests.publisher.sources.conftest import shop
 from tests.publisher.sources.fake_shop import FakeShop
@@ -35,7 +37,7 @@ def test_paths_and_overrides_of_a_stand_in(tmp_path: Path) -> None:
             f'{MARKET}app_key = "k"\n{stand_in}{stand_in}token_file = "two.json"\napp_key = "l"\n',
         )
     )
-    first, same, other = made.tiktok_shops_of("us")
+    first, same, other = tiktok_shops_of(made, "us")
     assert first == same
     assert other.token_file == made.data_dir / "two.json"
     assert (first.app_key, other.app_key) == ("k", "l")
@@ -73,7 +75,7 @@ def test_a_stand_in_with_a_token_needs_a_file(shop: FakeShop, tmp_path: Path) ->
     stand_in = {"shop_cipher": "x", "access_token": "hush"}
     made = shop.settings(tmp_path, {"stand_ins": [stand_in]})
     with pytest.raises(ConfigError, match=r"catalogs\.us\.stand_ins\.0: access_token needs"):
-        made.tiktok_shops_of("us")
+        tiktok_shops_of(made, "us")
 
 
 def test_stand_ins_come_from_the_environment_as_a_list(
@@ -83,7 +85,7 @@ def test_stand_ins_come_from_the_environment_as_a_list(
     variable = "CATEGORY_PUBLISHER_CATALOGS__US__STAND_INS"
     file = written(tmp_path, MARKET)
     monkeypatch.setenv(variable, '[{"shop_cipher": "two", "app_secret": "hush"}]')
-    [_, second] = load(file).tiktok_shops_of("us")
+    [_, second] = tiktok_shops_of(load(file), "us")
     assert second.app_secret
     assert second.app_secret.get_secret_value() == "hush"
     monkeypatch.setenv(variable, "hush")

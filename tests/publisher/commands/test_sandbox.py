@@ -14,7 +14,8 @@ import aiohttp
 import orjson
 import pytest
 
-from plumbing.config import settings as config
+from plumbing.config.load import load
+from plumbing.config.shops import tiktok_shop_of
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sandbox.signature import expected_signature
 from tests.publisher.sandbox.caller import CATEGORIES
@@ -90,8 +91,8 @@ async def test_what_it_prints_is_a_working_configuration(
         assert len(exports) == 4
         for name, value in exports.items():
             monkeypatch.setenv(name, value)
-        settings = config.load(file)
-        shop, catalog = settings.tiktok_shop_of("us"), settings.catalog("us")
+        settings = load(file)
+        shop, catalog = tiktok_shop_of(settings, "us"), settings.catalog("us")
         assert shop.app_secret is not None
         assert shop.access_token is not None
         query = {

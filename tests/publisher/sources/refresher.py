@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import structlog
 
-from plumbing.cli.options import until_stopped
+from plumbing.cli.signals import until_stopped
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.redis.server import Server
 from publisher.sources.tiktok.client import TikTokClient

@@ -1,0 +1,221 @@
+"""Reads the configuration: `publisher.toml` and the variables `CATEGORY_PUBLISHER_…`.
+
+The environment wins (nested with `__`: `CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY=5m`).
+Paths are relative to the file's folder. A secret in the file is accepted only if nobody but its
+owner can read the file (contract, 7). Each mistake becomes one line that names its location.
+"""
+
+import difflib
+import json
+import os
+import stat
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
+
+from plumbing.config.settings import (
+    ENV_PREFIX,
+    CatalogSettings,
+    CommonSettings,
+    GuardSettings,
+    RetentionSettings,
+    Settings,
+    StandInSettings,
+    TikTokShopSettings,
+)
+from plumbing.errors import ConfigError
+
+DEFAULT_FILE: Final = Path("publisher.toml")
+ENV_TO: Final = "CATEGORY_PUBLISHER_TO"
+"""Replaces a consumer's `--to` (contract, 7). It is no setting, so it is ignored here."""
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "catalogs": CatalogSettings,
+    "guard": GuardSettings,
+    "retention": RetentionSettings,
+    "stand_ins": StandInSettings,
+    "tiktok_shop": TikTokShopSettings,
+}
+SECRET_KEYS: Final = frozenset({"app_secret", "access_token", "refresh_token", "token_key"})
+URL_KEYS: Final = frozenset({"redis_url", "url"})
+"""Settings that may contain a user name and a password."""
+
+AnySettings = TypeVar("AnySettings", bound=CommonSettings)
+ShopSection = TypeVar("ShopSection", TikTokShopSettings, CatalogSettings, StandInSettings)
+
+
+def load(file: Path | None = None) -> Settings:
+    """Return the whole configuration, from the environment and `file`.
+
+    Without `file` publisher.toml is read if it exists. Raises ConfigError with one line for each
+    mistake: its location, what is wrong, and what to do.
+    """
+    settings, folder = _load(Settings, file)
+    return _with_absolute_paths(settings, folder)
+
+
+def load_common(file: Path | None = None) -> CommonSettings:
+    """Return the settings that a consumer needs, as `load` does.
+
+    The contents of other sections, such as a shop's secrets, are neither parsed nor checked.
+    """
+    settings, folder = _load(CommonSettings, file)
+    return settings.model_copy(update={"data_dir": folder / settings.data_dir})
+
+
+def _load(model: type[AnySettings], file: Path | None) -> tuple[AnySettings, Path]:
+    """Return the settings, and the folder to which their paths are relative."""
+    path = file if file is not None else DEFAULT_FILE
+    table = _read_toml(path) if file is not None or path.exists() else None
+    _check_variables()
+    others = Settings.model_fields.keys() - model.model_fields.keys()
+    own = {key: value for key, value in (table or {}).items() if key not in others}
+    try:
+        settings = model(**own)
+    except ValidationError as error:
+        where = path if table is not None else None
+        raise ConfigError("\n".join(describe_mistakes(error, where))) from None
+    except SettingsError as error:
+        raise ConfigError(_describe_invalid_json() or f"environment: {error}") from None
+    if table is not None:
+        _check_secrets_are_private(path, table)
+    return settings, path.parent.absolute() if table else Path.cwd()
+
+
+def describe_mistakes(
+    error: ValidationError, path: Path | None, section: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Yield a line for each mistake in the configuration, without its value.
+
+    `path` is the file that was read, if any, and `section` where the validated part of it is.
+    """
+    for mistake in error.errors(include_url=False, include_context=False, include_input=False):
+        keys = section + tuple(str(key) for key in mistake["loc"] if key != "[key]")
+        if mistake["type"] == "extra_forbidden":
+            what = f"unknown key{_suggestion(keys[-1], _known_keys(keys))}"
+        elif mistake["type"] == "missing":
+            what = "is missing"
+        else:
+            what = mistake["msg"].removeprefix("Value error, ")
+        yield f"{_location_of(keys, path)}: {what}"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; name it with --config FILE") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+
+
+def _our_variables() -> Iterator[str]:
+    return (name for name in os.environ if name.upper().startswith(ENV_PREFIX))
+
+
+def _check_variables() -> None:
+    known = Settings.model_fields.keys()
+    for variable in sorted(_our_variables()):
+        key, *nested = variable[len(ENV_PREFIX) :].lower().split("__")
+        if variable != ENV_TO and (key not in known or (nested and key not in SECTIONS)):
+            raise ConfigError(f"environment: {variable}: unknown setting{_suggestion(key, known)}")
+
+
+def _describe_invalid_json() -> str:
+    """Return a line for each variable that starts like a JSON list or table and is no JSON."""
+    lines = []
+    for name in _our_variables():
+        try:
+            if os.environ[name].lstrip()[:1] in {"[", "{"}:
+                json.loads(os.environ[name])
+        except ValueError:
+            lines.append(f"environment: {name}: is not JSON, as a list or a table has to be there")
+    return "\n".join(lines)
+
+
+def _location_of(keys: tuple[str, ...], path: Path | None) -> str:
+    """Return where the value of `keys` comes from: a variable, or the file."""
+    variable = (ENV_PREFIX + "__".join(keys)).upper()
+    for name in _our_variables():
+        is_below = path is None and name.upper().startswith(f"{variable}__")
+        if name.upper() == variable or is_below:
+            return f"environment: {name}"
+        if variable.startswith(f"{name.upper()}__"):  # its JSON is a list or a table
+            return f"environment: {name}: {'.'.join(keys[name.count('__') + 1 :])}"
+    return f"{path or 'configuration'}: {'.'.join(keys)}"
+
+
+def _known_keys(keys: tuple[str, ...]) -> Iterable[str]:
+    """Return the keys that are known in the section of `keys`."""
+    model = next((SECTIONS[key] for key in reversed(keys[:-1]) if key in SECTIONS), Settings)
+    return model.model_fields
+
+
+def _suggestion(key: str, known: Iterable[str]) -> str:
+    similar = difflib.get_close_matches(key, list(known), n=1)
+    return f" (did you mean {similar[0]}?)" if similar else ""
+
+
+def _check_secrets_are_private(path: Path, table: Mapping[str, Any]) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077 == 0:
+        return
+    for keys, value in _values(table):
+        if keys[-1] in SECRET_KEYS or (keys[-1] in URL_KEYS and _has_password(value)):
+            raise ConfigError(
+                f"{path}: {'.'.join(keys)} is a secret, but others than the owner can read the "
+                f"file (mode {mode:04o}): run `chmod 600 {path}`, or put the secret into the "
+                f"environment variable {(ENV_PREFIX + '__'.join(keys)).upper()}"
+            )
+
+
+def _values(
+    table: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the keys and the value of each setting in `table` and the tables in it."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _values(value, (*above, key))
+        elif isinstance(value, list):
+            for number, each in enumerate(value):
+                if isinstance(each, Mapping):
+                    yield from _values(each, (*above, key, str(number)))
+        else:
+            yield (*above, key), value
+
+
+def _has_password(value: Any) -> bool:
+    parts = urlsplit(str(value))
+    return parts.password is not None or "password=" in parts.query
+
+
+def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    data_dir = folder / settings.data_dir
+
+    def resolve(section: ShopSection) -> ShopSection:
+        folders = {"token_file": data_dir, "access_token_file": folder}
+        relative = {name: getattr(section, name) for name in folders}
+        own = {name: folders[name] / path for name, path in relative.items() if path is not None}
+        return section.model_copy(update=own)
+
+    def resolve_catalog(catalog: CatalogSettings) -> CatalogSettings:
+        own: dict[str, Any] = {"stand_ins": tuple(map(resolve, catalog.stand_ins))}
+        if catalog.source == "file":
+            own["url"] = str(folder / (catalog.url or "").removeprefix("file://"))
+        return resolve(catalog).model_copy(update=own)
+
+    return settings.model_copy(
+        update={
+            "data_dir": data_dir,
+            "tiktok_shop": resolve(settings.tiktok_shop),
+            "catalogs": {name: resolve_catalog(each) for name, each in settings.catalogs.items()},
+        }
+    )
