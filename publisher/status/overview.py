@@ -1,11 +1,12 @@
-"""What stands in Redis of many catalogs, for `status`, the metrics and the page. Reads only.
+"""Reads what Redis holds about many catalogs, for `status`, the metrics and the page.
 
-Many are asked at once, since ten thousand one after the other would take seconds. So a catalog's
-parts are not of exactly one moment: a consumer may be ahead of `meta` for a blink.
+Many catalogs are read in one pipeline, since ten thousand one after the other would take seconds.
+So the parts of a catalog are not of exactly one moment: a consumer may be ahead of `meta` briefly.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import redis.exceptions
@@ -18,10 +19,11 @@ from publisher.core.model import Hold
 from publisher.state import keys
 from publisher.state.redis_values import chunks, json_object, moment, number, offset, text, texts
 
-AT_ONCE: Final = 500
-"""Catalogs asked about in one go: some 4,000 short replies."""
-LARGEST: Final = 2**63
-PARTS: Final[Mapping[str, Callable[[Transaction, str], object]]] = {
+CATALOGS_PER_PIPELINE: Final = 500
+"""Some 4,000 short replies."""
+SEQUENCE_LIMIT: Final = 2**63
+"""A sequence, and each half of an offset that Redis takes, is less (contract, 2)."""
+READS: Final[Mapping[str, Callable[[Transaction, str], object]]] = {
     "meta": lambda pipe, key: pipe.hgetall(key),
     "status": lambda pipe, key: pipe.hgetall(key),
     "consumers": lambda pipe, key: pipe.hgetall(key),
@@ -30,36 +32,68 @@ PARTS: Final[Mapping[str, Callable[[Transaction, str], object]]] = {
     "categories": lambda pipe, key: pipe.hlen(key),
     "events": lambda pipe, key: pipe.xrevrange(key, count=1),
 }
-"""What is asked about each of a catalog's keys, in this order: the last event comes last, so that
-it tells of a commit since `meta` was read."""
+"""How each of a catalog's keys is read, in this order: the last event comes last, so that a commit
+made after `meta` was read can be recognized."""
 
 
 class Lag(NamedTuple):
-    """How far a consumer is behind. In step: 0 and 0."""
+    """How far a consumer is behind; 0 and 0 if it is in sync."""
 
     events: int | None
-    """None where that cannot be said: another epoch, or an unreadable checkpoint."""
+    """None if unknown: another epoch, or a checkpoint that cannot be read."""
     seconds: float
-    """Since the first commit that it has not applied; at least, where that was trimmed."""
+    """Since the first commit that it has not applied; a lower bound if that one was trimmed."""
+
+
+@dataclass(frozen=True)
+class CatalogOverview:
+    """What Redis holds about one catalog. A part that could not be read looks absent."""
+
+    catalog: str
+    error: str
+    """Why some part could not be read; empty if all could."""
+    meta: Mapping[str, str]
+    status: Mapping[str, str]
+    """The last poll."""
+    hold: Hold | None
+    lease: str | None
+    """The lease's owner."""
+    consumers: Mapping[str, Mapping[str, Any] | None]
+    """Name → published checkpoint, None if it is no JSON object."""
+    rows: int | None
+    """How many categories the state has."""
+    last_event: str | None
+    """The offset of the stream's last event."""
+    lags: dict[str, Lag]
+    """Of each consumer, by name."""
+
+    @property
+    def outcome(self) -> str:
+        """The last poll's outcome, or why there is none."""
+        return self.status.get("outcome") or ("unreadable" if self.error else "never polled")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `status --json` prints, to be encoded by orjson."""
+        return {**vars(self), "lags": {name: lag._asdict() for name, lag in self.lags.items()}}
 
 
 async def read_catalog_names(client: Client) -> list[str]:
-    """Return the names of all catalogs that were ever polled, sorted.
+    """Return the sorted names of all catalogs that were ever polled.
 
-    Raises RedisError if something else stands there.
+    Raises RedisError if the key is no set.
     """
     try:
         return sorted(text(name) for name in await client.smembers(keys.CATALOGS))
     except redis.exceptions.ResponseError as error:
         if not is_wrong_type(error):
             raise
-        raise RedisError(_foreign(f"{keys.CATALOGS} is no set")) from error
+        raise RedisError(_describe_foreign_keys(f"{keys.CATALOGS} is no set")) from error
 
 
 async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return the last poll's status of each catalog of `names`, empty where it has none."""
+    """Return the `status` hash of each catalog of `names`; empty if there is none."""
     found = {}
-    for chunk in chunks(names, AT_ONCE):
+    for chunk in chunks(names, CATALOGS_PER_PIPELINE):
         async with client.pipeline(transaction=False) as pipe:
             for name in chunk:
                 pipe.hgetall(keys.key(name, "status"))
@@ -71,107 +105,106 @@ async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[
     return found
 
 
-async def read_overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what stands in Redis of each catalog of `names`, in their order.
-
-    Each a dict of `catalog`, `error` (why something of it could not be read, or empty; what could
-    not is as if it was not there), `meta`, `status`, `hold`, `lease` (its owner), `consumers`
-    (their checkpoints), `rows` (how many the state has), `last_event` (its id in the stream, or
-    None) and `lags` (name → Lag).
-    """
+async def read_overviews(client: Client, names: Sequence[str]) -> list[CatalogOverview]:
+    """Return the overview of each catalog of `names`, in their order."""
     found = []
-    for chunk in chunks(names, AT_ONCE):
-        found += await _overviews(client, chunk)
+    for chunk in chunks(names, CATALOGS_PER_PIPELINE):
+        async with client.pipeline(transaction=False) as pipe:
+            for name in chunk:
+                for part, read in READS.items():
+                    read(pipe, keys.key(name, part))
+            replies = iter(await pipe.execute(raise_on_error=False))
+        catalogs = [_parse_overview(name, [next(replies) for _ in READS]) for name in chunk]
+        await _measure_lags(client, catalogs)
+        found += catalogs
     return found
 
 
-async def _overviews(client: Client, names: Sequence[str]) -> list[dict[str, Any]]:
-    async with client.pipeline(transaction=False) as pipe:
-        for name in names:
-            for part, ask in PARTS.items():
-                ask(pipe, keys.key(name, part))
-        replies = iter(await pipe.execute(raise_on_error=False))
-    catalogs = [_overview(name, [next(replies) for _ in PARTS]) for name in names]
-    await _add_lags(client, catalogs)
-    return catalogs
-
-
-def _overview(name: str, replies: Sequence[Any]) -> dict[str, Any]:
-    found = dict(zip(PARTS, replies, strict=True))
-    errors = {part: reply for part, reply in found.items() if isinstance(reply, Exception)}
-    found |= dict.fromkeys(errors)
-    checkpoints = found["consumers"] or {}
-    return {
-        "catalog": name,
-        "error": _unread(name, errors),
-        "meta": texts(found["meta"] or {}),
-        "status": texts(found["status"] or {}),
-        "hold": None if found["hold"] is None else Hold.from_json(found["hold"]),
-        "lease": text(found["lease"]) or None,
-        "consumers": {text(who): json_object(value) for who, value in checkpoints.items()},
-        "rows": found["categories"],
-        "last_event": text(found["events"][0][0]) if found["events"] else None,
+def _parse_overview(name: str, replies: Sequence[Any]) -> CatalogOverview:
+    """Parse the replies to READS. Lags have no seconds yet."""
+    parts = dict(zip(READS, replies, strict=True))
+    errors = {part: reply for part, reply in parts.items() if isinstance(reply, Exception)}
+    parts |= dict.fromkeys(errors)
+    meta = texts(parts["meta"] or {})
+    checkpoints = {
+        text(who): json_object(value) for who, value in (parts["consumers"] or {}).items()
     }
+    return CatalogOverview(
+        catalog=name,
+        error=_describe_errors(name, errors),
+        meta=meta,
+        status=texts(parts["status"] or {}),
+        hold=None if parts["hold"] is None else Hold.from_json(parts["hold"]),
+        lease=text(parts["lease"]) or None,
+        consumers=checkpoints,
+        rows=parts["categories"],
+        last_event=text(parts["events"][0][0]) if parts["events"] else None,
+        lags={who: Lag(_events_behind(meta, at), 0.0) for who, at in checkpoints.items()},
+    )
 
 
-def _unread(name: str, errors: Mapping[str, Exception]) -> str:
-    """Return why something could not be read: all keys of another type, or the first refusal."""
+def _describe_errors(name: str, errors: Mapping[str, Exception]) -> str:
+    """Return the first error that is no wrong type, or else all keys of a wrong type, or ""."""
     for part, error in errors.items():
         if not is_wrong_type(error):
             return f"Redis key {keys.key(name, part)}: {error} ({advice_for(error).advice})"
     wrong = [f"{keys.key(name, part)} is no {keys.TYPES[part]}" for part in errors]
-    return _foreign(*wrong) if wrong else ""
+    return _describe_foreign_keys(*wrong) if wrong else ""
 
 
-def _foreign(*found: str) -> str:
+def _describe_foreign_keys(*found: str) -> str:
     return f"Redis key {', '.join(found)}: something else writes there; rename or delete that key"
 
 
-async def _add_lags(client: Client, catalogs: Iterable[dict[str, Any]]) -> None:
-    """Add `lags`; only those that are behind cost another question."""
-    late = []
-    for catalog in catalogs:
-        behind = {who: _behind(catalog["meta"], at) for who, at in catalog["consumers"].items()}
-        catalog["lags"] = {who: Lag(events, 0.0) for who, events in behind.items()}
-        late += [(catalog, who) for who, events in behind.items() if events != 0]
-    if not late:
-        return
-    async with client.pipeline(transaction=False) as pipe:
-        for catalog, who in late:
-            after = _after(catalog["consumers"][who])
-            pipe.xrange(keys.key(catalog["catalog"], "events"), min=after, count=1)
-        replies = await pipe.execute(raise_on_error=False)
-    for (catalog, who), reply in zip(late, replies, strict=True):
-        has_event = not isinstance(reply, Exception) and reply
-        seconds = _age(reply[0][0]) if has_event else _since_commit(catalog["meta"])
-        catalog["lags"][who] = Lag(catalog["lags"][who].events, seconds)
+def _events_behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None) -> int | None:
+    """Return how many events lie between a checkpoint and `meta`, None if unknown.
 
-
-def _behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None) -> int | None:
-    """Return the events between a checkpoint and `meta`; a consumer may have written anything."""
+    A checkpoint is checked field by field, since a consumer may have written anything.
+    """
     if not meta:
-        return 0  # there is nothing that it could be behind of
+        return 0  # there is nothing to be behind of
     sequence = (checkpoint or {}).get("sequence")
     same_epoch = checkpoint is not None and checkpoint.get("epoch") == meta.get("epoch")
-    if not same_epoch or type(sequence) is not int or not 0 <= sequence < LARGEST:
+    if not same_epoch or type(sequence) is not int or not 0 <= sequence < SEQUENCE_LIMIT:
         return None
     published = number(meta.get("sequence"))
     return None if published is None else max(0, published - sequence)
 
 
-def _after(checkpoint: Mapping[str, Any] | None) -> str:
-    """Return where the events behind a checkpoint begin; the stream's start if it does not say."""
-    told = str((checkpoint or {}).get("offset", ""))
-    at = offset(told)
-    return f"({told}" if at and max(at) < LARGEST else "-"
+async def _measure_lags(client: Client, catalogs: Sequence[CatalogOverview]) -> None:
+    """Set the seconds of the lags of `catalogs`. Only consumers that are behind cost a read."""
+    late = [
+        (catalog, consumer)
+        for catalog in catalogs
+        for consumer, lag in catalog.lags.items()
+        if lag.events != 0
+    ]
+    if not late:
+        return
+    async with client.pipeline(transaction=False) as pipe:
+        for catalog, consumer in late:
+            start = _range_after(catalog.consumers[consumer])
+            pipe.xrange(keys.key(catalog.catalog, "events"), min=start, count=1)
+        replies = await pipe.execute(raise_on_error=False)
+    for (catalog, consumer), reply in zip(late, replies, strict=True):
+        has_event = not isinstance(reply, Exception) and reply
+        seconds = _age_of_event(reply[0][0]) if has_event else _age_of_commit(catalog.meta)
+        catalog.lags[consumer] = catalog.lags[consumer]._replace(seconds=seconds)
 
 
-def _since_commit(meta: Mapping[str, str]) -> float:
-    """Return how long ago the last commit was: what counts where no event is left to tell."""
+def _range_after(checkpoint: Mapping[str, Any] | None) -> str:
+    """Return the `min` of an XRANGE that begins after `checkpoint`, or with the first event."""
+    claimed = str((checkpoint or {}).get("offset", ""))
+    found = offset(claimed)
+    return f"({claimed}" if found and max(found) < SEQUENCE_LIMIT else "-"
+
+
+def _age_of_event(event_offset: bytes) -> float:
+    """Return the seconds since an event was written: its offset begins with Unix milliseconds."""
+    return max(0.0, time.time() - int(event_offset.partition(b"-")[0]) / 1000)
+
+
+def _age_of_commit(meta: Mapping[str, str]) -> float:
+    """Return the seconds since the last commit, 0 if unknown."""
     committed = moment(meta.get("committed_at"))
     return max(0.0, (clock.now() - committed).total_seconds()) if committed else 0.0
-
-
-def _age(offset: bytes) -> float:
-    """Return how long ago a stream's entry was written: its id begins with Unix milliseconds."""
-    return max(0.0, time.time() - int(offset.partition(b"-")[0]) / 1000)

@@ -1,13 +1,32 @@
-"""What terminal and page say alike about a catalog. Plain text: who shows it makes it harmless."""
+"""Texts, signs and levels about a catalog that the terminal and the page have in common.
 
-from collections.abc import Iterable, Mapping
+The texts may hold anything that somebody wrote into Redis: whoever prints them escapes them.
+"""
+
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from plumbing.text import format_duration
 from publisher.core.model import Counts
 from publisher.state.redis_values import moment
-from publisher.status.overview import Lag
+from publisher.status.overview import CatalogOverview
+
+SIGNS: Final = {"added": "+", "updated": "~", "removed": "-"}
+"""By type of change."""
+OUTCOME_LEVELS: Final = {
+    "changed": "good",
+    "unchanged": "good",
+    "held": "held",
+    "failed": "bad",
+    "unreadable": "bad",
+}
+"""How good the outcome of a poll is."""
+
+
+def outcome_level(outcome: str) -> str:
+    """Return `good`, `held`, `bad`, or `neutral` for an outcome that is not known."""
+    return OUTCOME_LEVELS.get(outcome, "neutral")
 
 
 def format_counts(counts: Counts) -> str:
@@ -15,36 +34,33 @@ def format_counts(counts: Counts) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts._asdict().items())
 
 
+def format_signed_counts(status: Mapping[str, str]) -> str:
+    """Return the numbers of changes in a `status` hash, e.g. `+3 ~1 -0`."""
+    return " ".join(f"{sign}{status.get(name, 0)}" for name, sign in SIGNS.items())
+
+
 def format_age(text: str | None, now: datetime) -> str:
-    """Say how long ago the time in `text` was; `text` itself if it holds none."""
+    """Return how long ago the time in `text` was; `text` itself if it is no time."""
     then = moment(text)
     return f"{format_duration(now - then)} ago" if then else text or "-"
 
 
-def outcome_of(catalog: Mapping[str, Any]) -> str:
-    """Say what came of the last poll of `catalog`, one of `overview.read_overviews`."""
-    return catalog["status"].get("outcome") or (
-        "unreadable" if catalog["error"] else "never polled"
-    )
-
-
-def format_lags(catalog: Mapping[str, Any]) -> Iterable[str]:
-    """Say of each consumer of `catalog`, one of `overview.read_overviews`, how far it is behind."""
-    for name, lag in sorted(catalog["lags"].items()):
-        yield f"{name}: {_lag(lag)}"
-
-
-def _lag(lag: Lag) -> str:
-    if lag.events is None:
-        return "in another epoch, or unreadable"
-    return f"{lag.events} behind, {lag.seconds:.0f} s" if lag.events else "in step"
+def format_lags(catalog: CatalogOverview) -> Iterator[str]:
+    """Yield a line for each consumer of `catalog`, by name: how far it is behind."""
+    for name, lag in sorted(catalog.lags.items()):
+        if lag.events is None:
+            yield f"{name}: in another epoch, or unreadable"
+        elif lag.events:
+            yield f"{name}: {lag.events} behind, {lag.seconds:.0f} s"
+        else:
+            yield f"{name}: in sync"
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list that came from outside; an empty one if it is none."""
+    """Return `value` if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """Return an object that came from outside; an empty one if it is none."""
+    """Return `value` if it is a dict, else an empty one."""
     return value if isinstance(value, dict) else {}

@@ -1,63 +1,120 @@
-"""Is everything fine? Judges what `overview` gives of a catalog: pure.
+"""Finds what is wrong with a catalog, from its overview alone. Pure.
 
-Used wherever it is asked: `status` and its exit code, the page.
+`status` with its exit code and the page use the same rules.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from publisher.core.schedule import OVERDUE
 from publisher.state import keys
 from publisher.state.redis_values import moment, number, offset
+from publisher.status.overview import CatalogOverview
 
 SLOW: Final = timedelta(minutes=5)
-"""A consumer that is behind for longer does not just happen to be at work."""
-CLOCKS: Final = timedelta(minutes=1)
-"""The publisher's clock and that of Redis do not differ by more."""
+"""A consumer that is behind for longer is not just busy with the last events."""
+CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
+"""The clocks of the publisher and of Redis differ by less."""
 REPAIRED: Final = "the next poll repairs that, and a new epoch begins"
 
 
 class Problem(NamedTuple):
-    """What is not fine about a catalog, as a sentence."""
+    """One thing that is wrong, as a sentence."""
 
-    what: str
+    text: str
     held: bool = False
-    """It waits for somebody's approval, and for nothing else."""
+    """Whether an approval is all that is needed."""
 
 
-def problems(catalog: Mapping[str, Any], now: datetime, *, kept: bool = True) -> list[Problem]:
-    """Return what is not fine about `catalog`, one of `overview.read_overviews`.
+class CheckedCatalog(NamedTuple):
+    """A catalog's overview and the problems found in it."""
 
-    `kept`: it is configured here, so somebody should poll it.
-    """
+    overview: CatalogOverview
+    problems: list[Problem]
+
+
+def check_catalogs(
+    overviews: Iterable[CatalogOverview], configured: Collection[str], now: datetime
+) -> list[CheckedCatalog]:
+    """Find the problems of each catalog. Those `configured` here have to be polled."""
     return [
-        *_of_state(catalog, kept=kept),
-        *map(Problem, integrity_problems(catalog)),
-        *_of_polls(catalog, now, kept=kept),
-        *_of_lags(catalog),
+        CheckedCatalog(each, find_problems(each, now, is_configured=each.catalog in configured))
+        for each in overviews
     ]
 
 
-def _of_state(catalog: Mapping[str, Any], *, kept: bool) -> Iterator[Problem]:
-    status, hold = catalog["status"], catalog["hold"]
-    if catalog["error"]:
-        yield Problem(f"it cannot be read: {catalog['error']}")
+def find_problems(
+    catalog: CatalogOverview, now: datetime, *, is_configured: bool = True
+) -> list[Problem]:
+    """Return all problems of `catalog`. Only one that is configured here has to be polled."""
+    return [
+        *_state_problems(catalog, is_configured=is_configured),
+        *map(Problem, integrity_problems(catalog)),
+        *_poll_problems(catalog, now, is_configured=is_configured),
+        *_lag_problems(catalog),
+    ]
+
+
+def integrity_problems(catalog: CatalogOverview) -> Iterator[str]:
+    """Yield a sentence for each key of `catalog` that does not have what its `meta` says.
+
+    Compares counts and offsets only. Every poll reads the whole state and repairs it if it does
+    not have `meta`'s digest (contract, 5.2); no poll reads the events.
+    """
+    meta = catalog.meta
+    if not meta or catalog.error:
+        return
+    key = partial(keys.key, catalog.catalog)
+    count, sequence = number(meta.get("count")), number(meta.get("sequence"))
+    last = offset(meta.get("offset"))
+    if count is None or sequence is None or last is None:
+        yield f"Redis key {key('meta')} is damaged: {REPAIRED}"
+        return
+    found = offset(catalog.last_event) or (0, 0)
+    if found > last:
+        return  # there was a commit after `meta` was read, so its numbers are old
+    if catalog.rows != count:
+        yield f"Redis key {key('categories')} has {catalog.rows} of {count} rows: {REPAIRED}"
+    if found < last and sequence and _last_commit_wrote_events(meta, last[0]):
+        yield (
+            f"Redis key {key('events')} has lost its last event: a consumer that has not read it "
+            "resyncs, and the next change goes on from there"
+        )
+
+
+def _state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator[Problem]:
+    status, hold = catalog.status, catalog.hold
+    if catalog.error:
+        yield Problem(f"it cannot be read: {catalog.error}")
     elif not status:
-        if kept:
+        if is_configured:
             yield Problem("it was never polled: does `category-publisher run` run?")
     elif status.get("outcome") == "failed":
         yield Problem(f"the last poll failed: {status.get('error', '')}")
-    elif not catalog["meta"] and hold is None:
-        yield Problem("its state is gone: the next poll writes it anew")
+    elif not catalog.meta and hold is None:
+        yield Problem("its state is gone: the next poll writes it again")
     if hold is not None:
         yield Problem(f"a snapshot is held since {hold.since}", held=True)
 
 
-def _of_polls(catalog: Mapping[str, Any], now: datetime, *, kept: bool) -> Iterator[Problem]:
-    due = moment(catalog["status"].get("next_poll_at"))
-    if kept and due is not None and now - due > OVERDUE:
+def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bool:
+    """Return whether the last event is from the last commit, so that it cannot be trimmed yet.
+
+    A commit that only changes the origin writes no event, and may trim those of earlier commits.
+    """
+    committed = moment(meta.get("committed_at"))
+    if committed is None:
+        return False
+    return committed.timestamp() - last_event_ms / 1000 < CLOCK_DIFFERENCE.total_seconds()
+
+
+def _poll_problems(
+    catalog: CatalogOverview, now: datetime, *, is_configured: bool
+) -> Iterator[Problem]:
+    due = moment(catalog.status.get("next_poll_at"))
+    if is_configured and due is not None and now - due > OVERDUE:
         minutes = (now - due) // timedelta(minutes=1)
         yield Problem(
             f"its poll is overdue by {minutes} minutes: does `category-publisher run` run, and can "
@@ -65,48 +122,9 @@ def _of_polls(catalog: Mapping[str, Any], now: datetime, *, kept: bool) -> Itera
         )
 
 
-def _of_lags(catalog: Mapping[str, Any]) -> Iterator[Problem]:
-    for name, lag in sorted(catalog["lags"].items()):
+def _lag_problems(catalog: CatalogOverview) -> Iterator[Problem]:
+    for name, lag in sorted(catalog.lags.items()):
         if lag.events != 0 and lag.seconds > SLOW.total_seconds():
             minutes = int(lag.seconds // 60)
-            behind = "in another epoch" if lag.events is None else f"{lag.events} events behind"
-            yield Problem(f"consumer {name} is {behind} for {minutes} minutes: does it run?")
-
-
-def integrity_problems(catalog: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is lost or damaged of `catalog`, one of `overview.read_overviews`, as sentences.
-
-    Nothing where there is no `meta` that says what should be there.
-    """
-    meta = catalog["meta"]
-    if not meta or catalog["error"]:
-        return
-    key = partial(keys.key, catalog["catalog"])
-    count, sequence, last = (
-        number(meta.get("count")),
-        number(meta.get("sequence")),
-        offset(meta.get("offset")),
-    )
-    if count is None or sequence is None or last is None:
-        yield f"Redis key {key('meta')} is damaged: {REPAIRED}"
-        return
-    found = offset(catalog["last_event"]) or (0, 0)
-    if found > last:
-        return  # of a commit since `meta` was read
-    if catalog["rows"] != count:
-        yield f"Redis key {key('categories')} has {catalog['rows']} of {count} rows: {REPAIRED}"
-    if found < last and sequence and _has_events(meta, last[0]):
-        yield (
-            f"Redis key {key('events')} has lost its last event: a consumer that has not read it "
-            "resyncs, and the next change goes on from there"
-        )
-
-
-def _has_events(meta: Mapping[str, str], milliseconds: int) -> bool:
-    """Tell whether the last commit wrote events, at that time of Redis: nothing trimmed them yet.
-
-    One of a new origin alone wrote none, and may have trimmed those that were there.
-    """
-    committed = moment(meta.get("committed_at"))
-    is_of = committed and committed.timestamp() - milliseconds / 1000 < CLOCKS.total_seconds()
-    return bool(is_of)
+            lag_text = "in another epoch" if lag.events is None else f"{lag.events} events behind"
+            yield Problem(f"consumer {name} is {lag_text} for {minutes} minutes: does it run?")

@@ -1,4 +1,4 @@
-"""`category-publisher status`: one look that answers whether everything is fine."""
+"""`category-publisher status`: checks Redis and all catalogs, and prints the result."""
 
 import asyncio
 import sys
@@ -15,75 +15,95 @@ from rich.live import Live
 
 from plumbing import clock
 from plumbing.config.settings import Settings
-from plumbing.errors import EmbeddedServerError, RedisError
+from plumbing.errors import EmbeddedServerError, Error, RedisError
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.refusing import write_refusals
 from plumbing.redis.server import Client, Server, open_server
-from publisher.status import terminal as show
+from publisher.errors import Held
+from publisher.status import terminal
 from publisher.status.overview import read_catalog_names, read_overviews
-from publisher.status.problems import Problem, problems
+from publisher.status.problems import CheckedCatalog, Problem, check_catalogs
 
-NOT_FINE: Final = 1
-HELD: Final = 3
 WATCH_SECONDS: Final = 2.0
 WIDE: Final = 250
 """Columns of an output that is no terminal."""
 
 
 class StatusReport(NamedTuple):
-    """What one look found."""
+    """The result of one check of Redis and all catalogs."""
 
-    catalogs: list[tuple[dict[str, Any], list[Problem]]]
-    """Each as `read_overviews` gives it, and what is not fine about it."""
-    of_redis: list[str]
-    """What is not fine about Redis itself."""
+    catalogs: list[CheckedCatalog]
+    redis_problems: list[str]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All problems: those of Redis itself first."""
+        of_catalogs = [problem for each in self.catalogs for problem in each.problems]
+        return [*map(Problem, self.redis_problems), *of_catalogs]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is fine; if not, 1 wins over 3, as with `sync`."""
+        codes = {Held.exit_code if problem.held else Error.exit_code for problem in self.problems}
+        return min(codes, default=0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `status --json` prints."""
+        catalogs = [
+            {**overview.to_json(), "problems": [problem.text for problem in problems]}
+            for overview, problems in self.catalogs
+        ]
+        fine = not self.problems
+        return {"fine": fine, "error": "", "redis": self.redis_problems, "catalogs": catalogs}
 
 
 async def print_status(settings: Settings, *, as_json: bool) -> int:
-    """Print what stands in Redis, and return the exit code that it deserves.
+    """Print what Redis holds and what is wrong with it; return the exit code.
 
-    Raises RedisError and EmbeddedServerError, which in JSON are told on standard output as well.
+    Raises RedisError and EmbeddedServerError; in JSON they are also printed to standard output.
     """
     try:
-        async with _opened(settings) as (server, client):
-            looked = await _look(settings, server, client)
+        async with _open_server(settings) as (server, client):
+            report = await _check(settings, server, client)
     except (RedisError, EmbeddedServerError) as error:
         if as_json:
-            _write({"fine": False, "error": str(error), "redis": [], "catalogs": []})
+            _print_json({"fine": False, "error": str(error), "redis": [], "catalogs": []})
         raise
     if as_json:
-        _write(_told(looked))
+        _print_json(report.to_json())
     else:
-        _console().print(show.overview(looked.catalogs, looked.of_redis), soft_wrap=True)
-    return _code(looked)
+        _console().print(
+            terminal.status_table(report.catalogs, report.redis_problems), soft_wrap=True
+        )
+    return report.exit_code
 
 
 async def watch_status(settings: Settings) -> int:
-    """Show it anew again and again, until cancelled; what is not fine stands on top."""
+    """Print it every two seconds until cancelled, catalogs with problems first."""
     console = _console()
-    async with _opened(settings) as (server, client):
-        with _screen(console) as show_on:
+    async with _open_server(settings) as (server, client):
+        with _screen(console) as show:
             while True:
-                show_on(await _shown(settings, server, client, console.height))
+                show(await _render(settings, server, client, console.height))
                 await asyncio.sleep(WATCH_SECONDS)
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[tuple[Server, Client]]:
-    """Open the server without a question: a Cluster of which a part is away can be looked at."""
+async def _open_server(settings: Settings) -> AsyncIterator[tuple[Server, Client]]:
+    """Open the server without checking that all of it answers: a Cluster may miss a part."""
     mode = EmbeddedMode.START_IF_NEEDED if settings.redis_url is None else EmbeddedMode.WAIT
     async with open_server(settings, mode) as server, server.client() as client:
         yield server, client
 
 
 def _console() -> Console:
-    """Return a console that folds nothing where there is no terminal to fold it for."""
+    """Return a console that folds no lines unless standard output is a terminal."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 @contextmanager
 def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
-    """Give what shows one thing after another: in the same place, if that is a terminal."""
+    """Give a function that shows something: on a terminal in place of what was shown before."""
     if not console.is_terminal:
         yield console.print
         return
@@ -91,31 +111,32 @@ def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
         yield partial(live.update, refresh=True)
 
 
-async def _shown(settings: Settings, server: Server, client: Client, height: int) -> RenderableType:
+async def _render(
+    settings: Settings, server: Server, client: Client, height: int
+) -> RenderableType:
     try:
-        looked = await _look(settings, server, client)
+        report = await _check(settings, server, client)
     except RedisError as error:
-        return show.failure(str(error))
-    looked.catalogs.sort(key=lambda each: not each[1])
-    return show.overview(looked.catalogs, looked.of_redis, limit=max(1, height // 2))
+        return terminal.error_line(str(error))
+    report.catalogs.sort(key=lambda each: not each.problems)
+    return terminal.status_table(report.catalogs, report.redis_problems, limit=max(1, height // 2))
 
 
-async def _look(settings: Settings, server: Server, client: Client) -> StatusReport:
+async def _check(settings: Settings, server: Server, client: Client) -> StatusReport:
     with server.errors_explained():
-        known, of_redis = await _known(server, client)
+        known, redis_problems = await _read_known_names(server, client)
         names = sorted({*settings.catalogs, *known})
-        catalogs = await read_overviews(client, names)
-        of_redis += await write_refusals(server, client)
-    now, kept = clock.now(), set(settings.catalogs or names)
-    judged = [(each, problems(each, now, kept=each["catalog"] in kept)) for each in catalogs]
-    return StatusReport(judged, of_redis)
+        overviews = await read_overviews(client, names)
+        redis_problems += await write_refusals(server, client)
+    configured = set(settings.catalogs or names)
+    return StatusReport(check_catalogs(overviews, configured, clock.now()), redis_problems)
 
 
-async def _known(server: Server, client: Client) -> tuple[list[str], list[str]]:
-    """Return all catalogs that were ever polled, or none and why that cannot be known.
+async def _read_known_names(server: Server, client: Client) -> tuple[list[str], list[str]]:
+    """Return all catalogs that were ever polled, or none and why they cannot be read.
 
-    Then those that are configured can be looked at all the same: in a Cluster the set of all is in
-    one slot, and the catalogs in others.
+    Then the configured ones are shown all the same: in a Cluster the set of names is in one slot,
+    the catalogs in others.
     """
     try:
         return await read_catalog_names(client), []
@@ -127,24 +148,5 @@ async def _known(server: Server, client: Client) -> tuple[list[str], list[str]]:
         return [], [str(server.error(error))]
 
 
-def _told(looked: StatusReport) -> dict[str, Any]:
-    catalogs = [
-        {**each, "lags": {name: lag._asdict() for name, lag in each["lags"].items()}}
-        | {"problems": [problem.what for problem in found]}
-        for each, found in looked.catalogs
-    ]
-    fine = not _problems(looked)
-    return {"fine": fine, "error": "", "redis": looked.of_redis, "catalogs": catalogs}
-
-
-def _write(told: dict[str, Any]) -> None:
-    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
-
-
-def _problems(looked: StatusReport) -> list[Problem]:
-    return [*map(Problem, looked.of_redis), *(each for _, some in looked.catalogs for each in some)]
-
-
-def _code(looked: StatusReport) -> int:
-    codes = {HELD if problem.held else NOT_FINE for problem in _problems(looked)}
-    return min(codes, default=0)  # as with `sync`, 1 wins over 3
+def _print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -1,4 +1,8 @@
-"""What `run` tells over HTTP: is it alive, is it ready, metrics, and a page for people."""
+"""What `run` serves over HTTP: liveness, readiness, metrics, and a page for people.
+
+Reads the daemon and Redis, never writes. May import everything of publisher but commands, demo and
+service.
+"""
 
 from publisher.web.metrics import Metrics
 from publisher.web.server import http_server

@@ -1,18 +1,18 @@
-"""The metrics of one publisher: what it counts itself, and what stands in Redis of its catalogs.
+"""The metrics of one publisher: its own counters, and what Redis holds about its catalogs.
 
-Only catalogs whose leases are held here are told, so that a sum over all publishers counts each
-once. What it counts itself is told during an outage of Redis too. Durations have no catalog in
-their labels: of ten thousand that would be more than a hundred thousand series.
+Only catalogs whose leases are held here are included, so that a sum over all publishers counts each
+once. The own counters are served during an outage of Redis too. Durations have no label for the
+catalog: ten thousand catalogs would make more than a hundred thousand series.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from plumbing import clock
@@ -25,66 +25,63 @@ from publisher.sources import Source
 from publisher.sources.tiktok.stand_ins import answering_shop
 from publisher.sources.tiktok.tokens.refreshed import Expiry
 from publisher.state.commit import CONTRACT
-from publisher.web.catalog_metrics import PREFIX, families
+from publisher.web.catalog_metrics import PREFIX, catalog_metrics, gauge
 from publisher.web.overview_cache import OverviewResult
 
 OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
 BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-"""Seconds. A poll of 2,700 categories takes some 0.2, and what is retried up to two minutes."""
+"""Seconds. A poll of 2,700 categories takes some 0.2, and one with retries up to two minutes."""
+REDIS_ERROR_KINDS: Final = [*(code.lower() for code in BY_CODE), "unreachable", "tls", "other"]
 
 
 class Scrape(NamedTuple):
-    """What one scrape tells. It asks nobody any more, so a thread may put it into phrases."""
+    """All that one scrape reports. It needs no I/O any more, so a thread may encode it."""
 
     of_process: list[Metric]
-    held: dict[str, timedelta]
-    """The interval of each catalog whose lease is held here."""
+    intervals: dict[str, timedelta]
+    """The poll interval of each catalog whose lease is held here."""
     changes: Counter[tuple[str, str]]
     """By catalog and type."""
-    seen: OverviewResult
+    overviews: OverviewResult
     now: datetime
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics, as prometheus-client's encoders want."""
+        """Yield all metrics; the encoders of prometheus-client call it."""
         yield from self.of_process
-        yield self._changes()
-        yield from self._leases()
-        yield from families(self.seen.catalogs, self.now)
-
-    def _changes(self) -> Metric:
-        """Return the changes; those of a catalog begin at 0, so that the first is seen."""
-        family = CounterMetricFamily(
+        changes = CounterMetricFamily(
             f"{PREFIX}_changes", "Changes published from here.", labels=["catalog", "type"]
         )
-        none = dict.fromkeys(((name, kind) for name in self.held for kind in Counts._fields), 0)
-        for labels, count in {**none, **self.changes}.items():
-            family.add_metric(labels, count)
-        return family
-
-    def _leases(self) -> Iterator[Metric]:
-        labels = ["catalog"]
-        lease = GaugeMetricFamily(
-            f"{PREFIX}_lease_held", "1 for each catalog whose lease is held here.", labels=labels
+        # a catalog's counters start at 0 before its first change, so that rate() sees that one
+        zeros = dict.fromkeys(
+            ((name, kind) for name in self.intervals for kind in Counts._fields), 0
         )
-        interval = GaugeMetricFamily(
-            f"{PREFIX}_poll_interval_seconds", "Interval of its polls (poll_every).", labels=labels
+        for labels, count in {**zeros, **self.changes}.items():
+            changes.add_metric(labels, count)
+        yield changes
+        yield gauge(
+            "lease_held",
+            "1 for each catalog whose lease is held here.",
+            ["catalog"],
+            (([name], 1) for name in self.intervals),
         )
-        for name, every in self.held.items():
-            lease.add_metric([name], 1)
-            interval.add_metric([name], every.total_seconds())
-        yield lease
-        yield interval
+        yield gauge(
+            "poll_interval_seconds",
+            "Interval of its polls (poll_every).",
+            ["catalog"],
+            (([name], every.total_seconds()) for name, every in self.intervals.items()),
+        )
+        yield from catalog_metrics(self.overviews.catalogs, self.now)
 
 
 class Metrics:
-    """Counts what `daemon` does. `expiries` says when the tokens of sources end (`factory`)."""
+    """Counts what the daemon does. `expiries` returns when the tokens of sources expire."""
 
     def __init__(
         self, expiries: Callable[[Iterable[Source]], Iterable[Expiry]] = lambda _sources: ()
     ) -> None:
         self._expiries = expiries
         self._changes: Counter[tuple[str, str]] = Counter()
-        self._redis_errors: Counter[str] = Counter(dict.fromkeys(_kinds(), 0))
+        self._redis_errors = Counter(dict.fromkeys(REDIS_ERROR_KINDS, 0))
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._durations = Histogram(
@@ -110,58 +107,50 @@ class Metrics:
             self._redis_errors["wrongtype"] += 1
 
     def redis_failed(self, error: RedisError) -> None:
-        """Count an error of Redis, by what the server said of it."""
-        self._redis_errors[_kind(error)] += 1
+        """Count an error of Redis by its kind."""
+        self._redis_errors[_kind_of(error)] += 1
 
-    def scrape(self, daemon: Daemon, seen: OverviewResult) -> Scrape:
-        """Return all metrics as they are now; `seen` are the catalogs polled here."""
+    def scrape(self, daemon: Daemon, overviews: OverviewResult) -> Scrape:
+        """Return all metrics as they are now; `overviews` are those of the catalogs polled here."""
         catalogs = daemon.catalogs
         held = sorted(daemon.leases.held() & catalogs.keys())
-        of_process = [
-            *self._registry.collect(),
-            *_of_daemon(daemon, len(held), redis_is_up=not seen.error),
-            self._errors(),
-            self._token_ends(catalogs[name].source for name in held),
-            _stand_ins({name: catalogs[name].source for name in held}),
-        ]
-        intervals = {name: catalogs[name].poll_every for name in held}
-        return Scrape(of_process, intervals, self._changes.copy(), seen, clock.now())
-
-    def _errors(self) -> Metric:
-        family = CounterMetricFamily(
+        errors = CounterMetricFamily(
             f"{PREFIX}_redis_errors",
             "Errors of Redis in polls and in rounds of the leases.",
             labels=["kind"],
         )
         for kind, count in self._redis_errors.items():
-            family.add_metric([kind], count)
-        return family
+            errors.add_metric([kind], count)
+        of_process = [
+            *self._registry.collect(),
+            *_daemon_metrics(daemon, len(held), redis_is_up=not overviews.error),
+            errors,
+            self._token_expiries(catalogs[name].source for name in held),
+            gauge(
+                "stand_in",
+                "Which shop answered last: 0 the catalog's own, 1 its first fallback, and so on.",
+                ["catalog"],
+                (([name], answering_shop(catalogs[name].source)) for name in held),
+            ),
+        ]
+        intervals = {name: catalogs[name].poll_every for name in held}
+        return Scrape(of_process, intervals, self._changes.copy(), overviews, clock.now())
 
-    def _token_ends(self, sources: Iterable[Source]) -> Metric:
-        family = GaugeMetricFamily(
-            f"{PREFIX}_token_expiry_timestamp_seconds",
-            "When a token of catalogs held here ends, in Unix time; absent while not known.",
-            labels=["place", "token"],
+    def _token_expiries(self, sources: Iterable[Source]) -> Metric:
+        by_location = {expiry.location: expiry for expiry in self._expiries(sources)}
+        return gauge(
+            "token_expiry_timestamp_seconds",
+            "When a token of catalogs held here expires, in Unix time; absent while unknown.",
+            ["place", "token"],
+            (
+                ([location, token], at)
+                for location, expiry in sorted(by_location.items())
+                for token, at in (
+                    ("access", expiry.access_token),
+                    ("refresh", expiry.refresh_token),
+                )
+            ),
         )
-        ends = {end.location: end for end in self._expiries(sources)}
-        for place, end in sorted(ends.items()):
-            for token, at in (("access", end.access_token), ("refresh", end.refresh_token)):
-                if at is not None:
-                    family.add_metric([place, token], at)
-        return family
-
-
-def _stand_ins(sources: Mapping[str, Source]) -> Metric:
-    family = GaugeMetricFamily(
-        f"{PREFIX}_stand_in",
-        "Which shop answered last: 0 the catalog's own, 1 its first stand-in, and so on.",
-        labels=["catalog"],
-    )
-    for name, source in sources.items():
-        place = answering_shop(source)
-        if place is not None:
-            family.add_metric([name], place)
-    return family
 
 
 def encode_scrape(scrape: Scrape, accept: str) -> tuple[bytes, str]:
@@ -171,38 +160,30 @@ def encode_scrape(scrape: Scrape, accept: str) -> tuple[bytes, str]:
     """
     try:
         encoder, content_type = choose_encoder(accept)
-    except TypeError:  # a version that is no number
+    except TypeError:  # the header's version is no number
         encoder, content_type = choose_encoder("")
     return encoder(scrape), content_type
 
 
-def _of_daemon(daemon: Daemon, leases: int, *, redis_is_up: bool) -> Iterator[Metric]:
+def _daemon_metrics(daemon: Daemon, leases: int, *, redis_is_up: bool) -> Iterator[Metric]:
     about = {"version": version("category-publisher"), "contract": CONTRACT}
     yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", value=about)
-    numbers = (
+    is_ready = daemon.ready.is_set() and not daemon.lease_error
+    for name, text, number in (
         ("redis_up", "Whether Redis answered this scrape in time: 1 or 0.", redis_is_up),
-        (
-            "ready",
-            "Whether the leases could be looked at, since the start and now: 1 or 0.",
-            daemon.ready.is_set() and not daemon.lease_error,
-        ),
+        ("ready", "Whether the leases could be read, since the start and now: 1 or 0.", is_ready),
         ("catalogs", "Catalogs of this publisher's configuration.", len(daemon.catalogs)),
         ("leases", "Leases that are held here.", leases),
         ("late_polls", "Polls here that are two minutes overdue or longer.", len(daemon.late())),
-    )
-    for name, told, number in numbers:
-        yield GaugeMetricFamily(f"{PREFIX}_{name}", told, value=float(number))
+    ):
+        yield gauge(name, text, [], [([], float(number))])
 
 
-def _kinds() -> list[str]:
-    return [*(code.lower() for code in BY_CODE), "unreachable", "tls", "other"]
-
-
-def _kind(error: RedisError) -> str:
+def _kind_of(error: RedisError) -> str:
     cause = error.__cause__
-    found = advice_for(cause) if isinstance(cause, Exception) else None
-    if found is UNREACHABLE:
+    advice = advice_for(cause) if isinstance(cause, Exception) else None
+    if advice is UNREACHABLE:
         return "unreachable"
-    if found is BAD_TLS:
+    if advice is BAD_TLS:
         return "tls"
-    return next((code.lower() for code, each in BY_CODE.items() if each is found), "other")
+    return next((code.lower() for code, each in BY_CODE.items() if each is advice), "other")

@@ -1,78 +1,83 @@
-"""Looks at Redis for whoever asks over HTTP: within a time, and not as often as one may ask.
+"""Reads catalogs for HTTP requests: within a time limit, and not more often than Redis can bear.
 
-Ten thousand catalogs take seconds of this process' time. So who asks while somebody else does
-shares the answer, and an answer is good for a while that grows with what it took.
+Ten thousand catalogs take seconds of this process' time. So requests that come during a read share
+its result, and a result is used again for a while that grows with the time it took.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from plumbing.errors import RedisError
 from publisher.polling.daemon import Daemon
 from publisher.sources.single_flight import SingleFlight
 from publisher.state.redis_values import chunks
-from publisher.status.overview import AT_ONCE, read_catalog_names, read_overviews
+from publisher.status.overview import (
+    CATALOGS_PER_PIPELINE,
+    CatalogOverview,
+    read_catalog_names,
+    read_overviews,
+)
 
 ANSWER_SECONDS: Final = 2.0
-"""For an answer, or those about some hundred catalogs; after that Redis counts as away. All of a
-look may take longer than Prometheus waits (10 s): then the next scrape finds its answer."""
-GOOD_FOR: Final = 9
-"""Times what a look took, it is good: looking takes a tenth of the time at most."""
+"""For one pipeline's answer; after that Redis counts as unreachable. A whole read may take longer
+than Prometheus waits (10 s): then the next scrape gets its result."""
+VALID_FACTOR: Final = 9
+"""A result is valid for this many times the time it took: reading takes a tenth of all time."""
 
 
 class OverviewResult(NamedTuple):
-    """What stands in Redis of catalogs, or why that cannot be said."""
+    """The overviews of catalogs, or why they cannot be read."""
 
-    catalogs: list[dict[str, Any]]
-    """As `overview.read_overviews` gives them; none with an `error`."""
+    catalogs: list[CatalogOverview]
+    """Empty if there is an `error`."""
     error: str = ""
 
 
 class OverviewCache:
-    """What stands in Redis of those catalogs that `choose` picks from all that were ever polled."""
+    """The overviews of the catalogs that `choose` picks from all that were ever polled."""
 
     def __init__(self, daemon: Daemon, choose: Callable[[Iterable[str]], Iterable[str]]) -> None:
         self._daemon = daemon
         self._choose = choose
-        self._flights = SingleFlight[OverviewResult]()
-        self._seen = OverviewResult([])
-        self._good_until = 0.0
+        self._flight = SingleFlight[OverviewResult]()
+        self._result = OverviewResult([])
+        self._valid_until = 0.0
 
-    async def look(self) -> OverviewResult:
-        """Return what was seen just now, or a moment ago."""
-        if monotonic() < self._good_until:
-            return self._seen
-        return await self._flights.share("look", self._look)
+    async def get(self) -> OverviewResult:
+        """Return the last result while it is valid; else read again. Errors are not cached."""
+        if monotonic() < self._valid_until:
+            return self._result
+        return await self._flight.share("read", self._read)
 
-    async def _look(self) -> OverviewResult:
-        begin = monotonic()
+    async def _read(self) -> OverviewResult:
+        started = monotonic()
+        catalogs: list[CatalogOverview] = []
         try:
-            known = await reached(self._daemon)
-            self._seen = OverviewResult(await self._read(sorted(self._choose(known))))
+            names = sorted(self._choose(await read_known_names(self._daemon)))
+            for chunk in chunks(names, CATALOGS_PER_PIPELINE):
+                async with _time_limit(self._daemon):
+                    catalogs += await read_overviews(self._daemon.client, chunk)
         except RedisError as error:
             return OverviewResult([], str(error))
-        self._good_until = monotonic() + GOOD_FOR * (monotonic() - begin)
-        return self._seen
-
-    async def _read(self, names: list[str]) -> list[dict[str, Any]]:
-        found = []
-        for chunk in chunks(names, AT_ONCE):
-            async with _in_time(self._daemon):
-                found += await read_overviews(self._daemon.client, chunk)
-        return found
+        self._result = OverviewResult(catalogs)
+        self._valid_until = monotonic() + VALID_FACTOR * (monotonic() - started)
+        return self._result
 
 
-async def reached(daemon: Daemon) -> list[str]:
-    """Return the names of all catalogs that were ever polled; RedisError if that takes long."""
-    async with _in_time(daemon):
+async def read_known_names(daemon: Daemon) -> list[str]:
+    """Return the names of all catalogs that were ever polled.
+
+    Raises RedisError if Redis does not answer within ANSWER_SECONDS.
+    """
+    async with _time_limit(daemon):
         return await read_catalog_names(daemon.client)
 
 
 @asynccontextmanager
-async def _in_time(daemon: Daemon) -> AsyncIterator[None]:
+async def _time_limit(daemon: Daemon) -> AsyncIterator[None]:
     try:
         with daemon.server.errors_explained():
             async with asyncio.timeout(ANSWER_SECONDS):

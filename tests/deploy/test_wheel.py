@@ -35,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_holds_the_packages(wheel: Path) -> None:
-    """Every module, script and style sheet is in it, and no test."""
+    """Every module, script, template and style sheet is in it, and no test."""
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
     packages = project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
@@ -43,7 +43,7 @@ def test_it_holds_the_packages(wheel: Path) -> None:
         str(path.relative_to(ROOT))
         for package in packages
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".css", ".lua", ".py"}
+        if path.suffix in {".css", ".html", ".lua", ".py"}
     }
     assert "publisher/state/commit.lua" in inside
     assert inside == there

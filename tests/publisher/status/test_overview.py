@@ -1,4 +1,4 @@
-"""What stands in Redis of many catalogs, whatever somebody has written there."""
+"""Reading catalogs from Redis, whatever somebody has written there."""
 
 import json
 
@@ -9,11 +9,11 @@ from plumbing import clock
 from plumbing.errors import RedisError
 from publisher.polling.poll import Catalog, poll_once
 from publisher.status.overview import Lag, read_catalog_names, read_overviews
-from publisher.status.problems import problems
+from publisher.status.problems import find_problems
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import wide
 
-HOSTILE = [
+HOSTILE_FIELDS = [
     {"offset": "99999999999999999999999-1"},
     {"offset": "99999999999999999999-1"},
     {"offset": "9223372036854775807-18446744073709551615"},
@@ -31,11 +31,11 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("hostile", [*HOSTILE, [1], "x", None, "x" * 1_000_000])
-async def test_what_a_consumer_writes_blinds_nobody(
+@pytest.mark.parametrize("hostile", [*HOSTILE_FIELDS, [1], "x", None, "x" * 1_000_000])
+async def test_a_hostile_checkpoint_hides_nothing_else(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, hostile: object
 ) -> None:
-    """It may write only its own checkpoint; so that is all it can spoil."""
+    """A consumer may write only its own checkpoint, so it can spoil only its own lag."""
     source.says(wide(3))
     position = (await poll_once(catalog)).position
     assert position is not None
@@ -44,61 +44,61 @@ async def test_what_a_consumer_writes_blinds_nobody(
     await client.hset("catalog:{us}:consumers", "evil", json.dumps(value))
     await client.hset("catalog:{us}:consumers", "sane", json.dumps(sane))
     us, other = await read_overviews(client, ["us", "other"])
-    assert us["lags"]["sane"].events == 2
-    assert us["lags"]["evil"].events in {None, 2}
-    assert other["lags"] == {}
-    assert problems(us, clock.now(), kept=False) == []
+    assert us.lags["sane"].events == 2
+    assert us.lags["evil"].events in {None, 2}
+    assert other.lags == {}
+    assert find_problems(us, clock.now(), is_configured=False) == []
 
 
-async def test_in_step(
+async def test_a_consumer_in_sync(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """A consumer at the state's sequence is behind by nothing."""
+    """A consumer at the state's sequence has no lag."""
     source.says(wide(3))
     position = (await poll_once(catalog)).position
     assert position is not None
-    at = {"epoch": position.epoch, "sequence": 3, "offset": "1-1"}
-    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
+    checkpoint = {"epoch": position.epoch, "sequence": 3, "offset": "1-1"}
+    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(checkpoint))
     (us,) = await read_overviews(client, ["us"])
-    assert us["lags"] == {"mirror": Lag(0, 0.0)}
+    assert us.lags == {"mirror": Lag(0, 0.0)}
 
 
-async def test_in_another_epoch_without_an_event(
+async def test_a_consumer_in_another_epoch_without_any_event(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """After minutes that is a problem, though no event says since when: the commit does."""
+    """After minutes it is a problem; without events the time of the last commit counts."""
     source.says(wide(3))
     await poll_once(catalog)
     await client.delete("catalog:{us}:events")
     await client.hset("catalog:{us}:meta", "committed_at", "2026-01-01T00:00:00.000Z")
-    at = {"epoch": "00000000", "sequence": 3, "offset": "1-1"}
-    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(at))
+    checkpoint = {"epoch": "00000000", "sequence": 3, "offset": "1-1"}
+    await client.hset("catalog:{us}:consumers", "mirror", json.dumps(checkpoint))
     (us,) = await read_overviews(client, ["us"])
-    *_, problem = problems(us, clock.now(), kept=False)
-    assert problem.what.startswith("consumer mirror is in another epoch for ")
+    *_, problem = find_problems(us, clock.now(), is_configured=False)
+    assert problem.text.startswith("consumer mirror is in another epoch for ")
 
 
 async def test_keys_of_another_type(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """All of them are named as one problem, and what can be read is shown."""
+    """One problem names all of them, and the other keys are read."""
     source.says(wide(3))
     await poll_once(catalog)
     for part in ("meta", "events"):
         await client.delete(f"catalog:{{us}}:{part}")
         await client.set(f"catalog:{{us}}:{part}", "x")
     us, other = await read_overviews(client, ["us", "other"])
-    (problem,) = problems(us, clock.now())
-    assert problem.what == (
+    (problem,) = find_problems(us, clock.now())
+    assert problem.text == (
         "it cannot be read: Redis key catalog:{us}:meta is no hash, catalog:{us}:events is no "
         "stream: something else writes there; rename or delete that key"
     )
-    assert us["rows"] == 3
-    assert other["error"] == ""
+    assert us.rows == 3
+    assert other.error == ""
 
 
-async def test_the_set_of_catalogs_is_something_else(client: redis.asyncio.Redis) -> None:
-    """It is named."""
+async def test_the_set_of_catalogs_has_another_type(client: redis.asyncio.Redis) -> None:
+    """The error names the key."""
     await client.set("catalogs", "x")
     with pytest.raises(RedisError, match="Redis key catalogs is no set: something else writes"):
         await read_catalog_names(client)

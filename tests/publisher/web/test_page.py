@@ -4,7 +4,10 @@ import asyncio
 import re
 import shutil
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,9 @@ import pytest
 
 from plumbing import clock
 from publisher.core.model import Hold
-from publisher.status.overview import Lag
+from publisher.status.overview import CatalogOverview, Lag
 from publisher.web.overview_cache import OverviewResult
-from publisher.web.page import POLICY, PublisherInfo, page
+from publisher.web.page import POLICY, STYLE, PublisherInfo, render_page
 from tests.publisher.web.conftest import Site
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
@@ -24,15 +27,15 @@ MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script
 BROWSER_SECONDS = 60.0
 
 
-async def browsed(site: Site, folder: Path) -> str:
-    """Return what chromium makes of the page, or skip."""
+async def open_in_browser(site: Site, folder: Path) -> str:
+    """Return the page's document as chromium builds it; skip the test without chromium."""
     browser = shutil.which("chromium")
     if browser is None:
         pytest.skip("a browser is not here: install the system package chromium")
-    return await asyncio.to_thread(_dumped, browser, site.url, folder)
+    return await asyncio.to_thread(_dump_document, browser, site.url, folder)
 
 
-def _dumped(browser: str, url: str, folder: Path) -> str:
+def _dump_document(browser: str, url: str, folder: Path) -> str:
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
     done = subprocess.run(
         [browser, *flags, f"--user-data-dir={folder}", "--dump-dom", url],
@@ -44,17 +47,17 @@ def _dumped(browser: str, url: str, folder: Path) -> str:
     return done.stdout
 
 
-async def test_names_with_markup_do_nothing(
+async def test_markup_in_names_is_escaped(
     site: Site,
     sources: dict[str, ScriptedSource],
     folder: Path,
 ) -> None:
-    """A category, a consumer and an error with markup are texts; the hold is there to be read."""
+    """Markup in a category, a consumer and an error is shown as text; so is the hold."""
     await site.daemon.client.hset("catalog:{us}:consumers", MARKUP, orjson.dumps({"epoch": MARKUP}))
     sources["uk"].says(tree(("1", "0", MARKUP, True), ("2", "0", "Toys", True)))
     site.daemon.replace({"uk": site.daemon.catalogs["uk"]}, [])
     await site.shows("/metrics", 'category_publisher_hold{catalog="uk"} 1.0')
-    text = await browsed(site, folder)
+    text = await open_in_browser(site, folder)
     assert "<title>category-publisher</title>" in text
     assert not re.search("<(script|img)", text)
     assert "&lt;img src=x onerror=" in text
@@ -67,45 +70,53 @@ async def test_names_with_markup_do_nothing(
 
 
 async def test_the_headers_forbid_everything_but_the_style(site: Site) -> None:
-    """Nothing is loaded, run, framed or kept."""
+    """Nothing is loaded, run, framed or cached, and the one style has the policy's hash."""
     async with site.session.get(site.url) as answer:
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
-        assert "everything is fine" in await answer.text()
+        text = await answer.text()
+    assert "everything is fine" in text
+    assert f"<style>{STYLE}</style>" in text
+    assert b64encode(sha256(STYLE.encode()).digest()).decode() in POLICY
 
 
 PUBLISHER = PublisherInfo("host:1:a:b", "redis://localhost:6379/0", 1, frozenset({"us"}))
 
 
-def overview(name: str, **parts: Any) -> dict[str, Any]:
-    """Return a catalog that is fine but for `parts`."""
+def overview(name: str, **parts: Any) -> CatalogOverview:
+    """Return a catalog without problems, except for `parts`."""
     now = clock.rfc3339(clock.now())
-    status = {"outcome": "unchanged", "polled_at": now, "succeeded_at": now}
-    fine = {
-        "meta": {"count": "3", "sequence": "7", "offset": "1-1"},
-        "status": status,
-        "hold": None,
-    }
-    keys = {"error": "", "rows": 3, "last_event": "1-1"}
-    return {"catalog": name, **fine, **keys, "lease": None, "consumers": {}, "lags": {}, **parts}
+    fine = CatalogOverview(
+        catalog=name,
+        error="",
+        meta={"count": "3", "sequence": "7", "offset": "1-1"},
+        status={"outcome": "unchanged", "polled_at": now, "succeeded_at": now},
+        hold=None,
+        lease=None,
+        consumers={},
+        rows=3,
+        last_event="1-1",
+        lags={},
+    )
+    return replace(fine, **parts)
 
 
-def shown(*catalogs: dict[str, Any]) -> str:
-    return page(PUBLISHER, OverviewResult(list(catalogs)))
+def render(*catalogs: CatalogOverview) -> str:
+    return render_page(PUBLISHER, OverviewResult(list(catalogs)))
 
 
-def ranks(text: str, names: Iterable[str]) -> list[str]:
+def order_on_page(text: str, names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: text.index(f'id="catalog-{name}"'))
 
 
-def test_what_is_broken_stands_on_top() -> None:
-    """Then what is held, then what is fine, by name."""
+def test_broken_catalogs_come_first() -> None:
+    """Then those with a hold, then those without problems, each by name."""
     held = overview("c", hold=Hold("0123456789abcdef"))
     failed = overview("d", status={"outcome": "failed", "error": "HTTP 500"})
-    text = shown(overview("a"), overview("b"), held, failed)
-    assert ranks(text, "abcd") == ["d", "c", "a", "b"]
+    text = render(overview("a"), overview("b"), held, failed)
+    assert order_on_page(text, "abcd") == ["d", "c", "a", "b"]
     assert "2 of 4 catalogs have problems" in text
 
 
@@ -113,23 +124,23 @@ def test_what_is_broken_stands_on_top() -> None:
     "hold",
     [{}, {"reasons": 3, "first": "x"}, {"first": [None, {"category": []}, {"changed": 1}]}, {"first": [{"before": 1, "changed": [{}]}]}],
 )  # fmt: skip
-def test_a_hold_that_somebody_scrambled(hold: dict[str, Any]) -> None:
-    """It is a hold all the same."""
-    assert "a snapshot is held" in shown(overview("us", hold=Hold.from_json(orjson.dumps(hold))))
+def test_a_hold_of_any_form_is_shown(hold: dict[str, Any]) -> None:
+    """Whatever somebody writes into the key, it is a hold."""
+    assert "a snapshot is held" in render(overview("us", hold=Hold.from_json(orjson.dumps(hold))))
 
 
 def test_many_catalogs_and_consumers() -> None:
-    """The page stays bounded, and says so."""
+    """The page shows a limited number of each, and how many more there are."""
     many = {f"c{number}": Lag(0, 0.0) for number in range(50)}
     fine = [overview(f"a{number}") for number in range(1200)]
-    text = shown(*fine, overview("us", lags=many, consumers={}))
+    text = render(*fine, overview("us", lags=many))
     assert "… and 201 more" in text
     assert len(text) < 2_000_000
-    assert "… and 30 more" in shown(overview("us", lags=many, consumers={}))
+    assert "… and 30 more" in render(overview("us", lags=many))
 
 
-async def test_a_direction_mark_is_told(site: Site, sources: dict[str, ScriptedSource]) -> None:
-    """A name cannot make the page say something else than it does."""
+async def test_a_direction_mark_is_escaped(site: Site, sources: dict[str, ScriptedSource]) -> None:
+    """A name cannot make the page seem to say something else."""
     rows = {**wide(1), **tree(("2", "0", "a\u202eb", True))}
     sources["us"].says(rows)
     site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
