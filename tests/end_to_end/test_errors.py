@@ -1,4 +1,4 @@
-"""Each documented error (TikTok Shop API, Errors) and each bad snapshot: its message, and state and stream untouched."""
+"""Each documented error (TikTok Shop API, Errors) and each bad snapshot, from sandbox to Redis."""
 
 import re
 from pathlib import Path
@@ -10,11 +10,12 @@ from plumbing.errors import Error
 from publisher.polling.recorded_poll import poll_and_record
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.status.overview import read_statuses
-from tests.end_to_end.published import published
+from tests.end_to_end.sandbox_publisher import open_publisher
 from tests.support.raw_keys import check_consistent, read_keys
 from tests.support.valkey import Valkey
 
-REFUSED = [
+ERRORS = [
+    # a fault of the sandbox, and a part of the message
     ("code=106001", "APP_SECRET"),
     ("code=106013", "set shop_cipher in [catalogs.us]"),
     ("code=101000", "does not fit the shop"),
@@ -43,7 +44,7 @@ REFUSED = [
     ("next-page", "next_page_token"),
 ]
 
-PASSES = [
+TRANSIENT = [
     "code=36009003@2",
     "code=36009007@2",
     "http=502@2",
@@ -53,17 +54,19 @@ PASSES = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "told"), REFUSED)
-async def test_refused(
-    fault: str, told: str, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
+@pytest.mark.contract("6")
+@pytest.mark.contract("5.10")
+@pytest.mark.parametrize(("fault", "message"), ERRORS)
+async def test_an_error_changes_the_status_only(
+    fault: str, message: str, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """The poll fails, the status says why, nothing else is written; then it goes on."""
+    """The poll fails, the status has the reason, nothing else is written; the next poll succeeds."""
     options = SandboxOptions(categories=300, faults=(Fault.parse(f"{fault}@2-"),))
-    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+    async with Sandbox(options) as sandbox, open_publisher(sandbox, valkey, folder) as app:
         catalog = app.catalogs["us"]
         await poll_and_record(catalog, app.server)
         before = await read_keys(real_client)
-        with pytest.raises(Error, match=re.escape(told)) as caught:
+        with pytest.raises(Error, match=re.escape(message)) as caught:
             await poll_and_record(catalog, app.server)
         assert await read_keys(real_client) == before
         status = (await read_statuses(app.client, ["us"]))["us"]
@@ -74,24 +77,25 @@ async def test_refused(
         check_consistent(await read_keys(real_client))
 
 
-@pytest.mark.parametrize("fault", PASSES)
-async def test_passes_within_the_poll(
+@pytest.mark.parametrize("fault", TRANSIENT)
+async def test_a_transient_error_is_retried_within_the_poll(
     fault: str, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """What helps itself is asked again, or with another token, before the poll gives up."""
+    """The source is asked again, with another token if needed, and the poll succeeds."""
     options = SandboxOptions(categories=300, faults=(Fault.parse(fault),))
-    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+    async with Sandbox(options) as sandbox, open_publisher(sandbox, valkey, folder) as app:
         await poll_and_record(app.catalogs["us"], app.server)
         assert (await poll_and_record(app.catalogs["us"], app.server)).outcome == "changed"
         check_consistent(await read_keys(real_client))
 
 
+@pytest.mark.contract("6")
 async def test_a_missing_branch_is_held(
     valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """A list that lacks a branch, but looks like a tree, wipes nobody's."""
+    """A list that lacks a branch, but is a valid tree, changes nothing."""
     options = SandboxOptions(categories=2_700, faults=(Fault.parse("branch@2"),))
-    async with Sandbox(options) as sandbox, published(sandbox, valkey, folder) as app:
+    async with Sandbox(options) as sandbox, open_publisher(sandbox, valkey, folder) as app:
         await poll_and_record(app.catalogs["us"], app.server)
         before = await read_keys(real_client)
         assert (await poll_and_record(app.catalogs["us"], app.server)).outcome == "held"

@@ -1,4 +1,4 @@
-"""The README's first steps: sandbox, authorize, sync; and no secret in anything printed."""
+"""The README's first steps: sandbox, authorize, sync; and no secret in any output."""
 
 import re
 import signal
@@ -20,18 +20,18 @@ EXPORTS = {
 
 
 class Shop:
-    """A sandbox as a process, and the folder of a publisher that its introduction configured."""
+    """A sandbox as a process, and the folder of a publisher configured by its introduction."""
 
     def __init__(self, folder: Path, redis_url: str, *options: str) -> None:
         self.folder = folder
         self.process = start(PUBLISHER, "sandbox", "--port", "0", *options, cwd=folder)
-        said = self._introduction()
-        pasted = re.search(r"(\[catalogs\.us\].*?)\nand this", said, re.DOTALL)
-        code = re.search(r"good once:\n(\S+)", said)
-        assert pasted
+        printed = self._introduction()
+        toml = re.search(r"(\[catalogs\.us\].*?)\nand this", printed, re.DOTALL)
+        code = re.search(r"good once:\n(\S+)", printed)
+        assert toml
         assert code
         self.code = code[1]
-        (folder / "publisher.toml").write_text(f'redis_url = "{redis_url}"\n{pasted[1]}')
+        (folder / "publisher.toml").write_text(f'redis_url = "{redis_url}"\n{toml[1]}')
 
     def _introduction(self) -> str:
         assert self.process.stdout
@@ -40,9 +40,9 @@ class Shop:
             lines.append(self.process.stdout.readline())
         return "".join(lines)
 
-    def publisher(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `category-publisher` with the exports."""
-        done = call(PUBLISHER, *words, cwd=self.folder, given=given, **EXPORTS)
+    def publisher(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `category-publisher` with the exported variables; check that it prints no secret."""
+        done = call(PUBLISHER, *arguments, cwd=self.folder, given=given, **EXPORTS)
         for secret in SECRETS:
             assert secret not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -57,14 +57,15 @@ class Shop:
 
 @pytest.fixture
 def shop(folder: Path, valkey: Valkey, real_client: redis.asyncio.Redis) -> Iterator[Shop]:  # noqa: ARG001  empties it
-    """Give a sandbox that refuses the second request for categories."""
+    """Start a sandbox that rejects the second request for categories."""
     opened = Shop(folder, valkey.url, "--fault", "code=105005@2")
     yield opened
     assert opened.close() == 0
 
 
+@pytest.mark.contract("7")
 def test_sandbox_authorize_sync(shop: Shop) -> None:
-    """As a newcomer does it, from what the sandbox prints."""
+    """A newcomer follows what the sandbox prints."""
     missing = shop.publisher("sync")
     assert missing.returncode == 1
     assert "category-publisher authorize" in missing.stderr
@@ -76,9 +77,9 @@ def test_sandbox_authorize_sync(shop: Shop) -> None:
     synced = shop.publisher("sync", "us")
     assert synced.returncode == 0, synced.stderr
     assert synced.stdout.startswith("us: ")
-    refused = shop.publisher("sync", "us")
-    assert refused.returncode == 1
-    assert "scope" in refused.stderr
-    used_up = shop.publisher("authorize", shop.code)
-    assert used_up.returncode == 1
-    assert "authorization code" in used_up.stderr
+    rejected = shop.publisher("sync", "us")
+    assert rejected.returncode == 1
+    assert "scope" in rejected.stderr
+    second = shop.publisher("authorize", shop.code)
+    assert second.returncode == 1
+    assert "authorization code" in second.stderr

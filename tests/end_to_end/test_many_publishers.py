@@ -1,4 +1,4 @@
-"""Many catalogs, several publishers, one of them killed every few seconds (issue 4)."""
+"""Many catalogs and several publishers, one of which is killed every few seconds."""
 
 import asyncio
 import random
@@ -24,32 +24,35 @@ from tests.support.waiting import eventually
 
 CATALOGS: Final = 1000
 INTERVAL: Final = 20.0
+"""Seconds between two polls of a catalog."""
 LEASE: Final = 6.0
 KILL_EVERY: Final = 5.0
-SECONDS: Final = 100.0
+DURATION: Final = 100.0
+"""Seconds in which publishers are killed."""
 CHANGES_EVERY: Final = 45.0
-START: Final = 60.0
+"""Seconds between two versions of a tree."""
+START_LIMIT: Final = 60.0
 """Seconds within which all catalogs are polled for the first time."""
 
 
-class Call(NamedTuple):
-    """A question to the source."""
+class SourceCall(NamedTuple):
+    """A request to the source."""
 
     catalog: int
     at: float
 
 
-class Market:
-    """A source of many trees, which change, and which notes who asks when."""
+class ChangingTrees:
+    """An HTTP source of many trees that change; it records each request."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[SourceCall] = []
         self._begun = time.monotonic()
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Give the tree of one catalog as it is now."""
+        """Answer with the current tree of one catalog."""
         number = int(request.match_info["number"])
-        self.calls.append(Call(number, time.monotonic()))
+        self.calls.append(SourceCall(number, time.monotonic()))
         return web.Response(body=self._tree(number), content_type="application/json")
 
     def _tree(self, number: int) -> bytes:
@@ -60,7 +63,7 @@ class Market:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
-        """Serve on a free port of loopback; give the address."""
+        """Serve on a free port of loopback; yield the URL."""
         app = web.Application()
         app.router.add_get("/{number}", self.answer)
         runner = web.AppRunner(app, access_log=None)
@@ -73,9 +76,9 @@ class Market:
 
 
 class Publishers:
-    """Processes of `category-publisher run`, each with a space of process ids of its own.
+    """Processes of `category-publisher run`, each with a process id namespace of its own.
 
-    So none can see that another is dead, as if each had a machine of its own.
+    So none can see that another is dead, as if each ran on another machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,17 +87,17 @@ class Publishers:
         self._log = (folder / "log").open("ab")
 
     def start(self) -> None:
-        """Add one."""
-        words = [sys.executable, "-m", "publisher", "run"]
+        """Start one more."""
+        command = [sys.executable, "-m", "publisher", "run"]
         if shutil.which("unshare"):
-            words = ["unshare", "--pid", "--fork", "--kill-child", *words]
+            command = ["unshare", "--pid", "--fork", "--kill-child", *command]
         variables = {
             "CATEGORY_PUBLISHER_HTTP_LISTEN": "off",
             "CATEGORY_PUBLISHER_LOG_LEVEL": "warning",
         }
         self._running.append(
             subprocess.Popen(
-                words,
+                command,
                 cwd=self._folder,
                 env=environment(variables),
                 stdin=subprocess.DEVNULL,
@@ -104,86 +107,90 @@ class Publishers:
         )
 
     def kill_one(self) -> None:
-        """End one of them with SIGKILL."""
+        """Kill one of them, at random, with SIGKILL."""
         victim = self._running.pop(random.randrange(len(self._running)))
         victim.kill()
         victim.wait()
 
-    def end(self) -> None:
-        """End all of them with SIGKILL."""
+    def kill_all(self) -> None:
+        """Kill all of them with SIGKILL."""
         while self._running:
             self.kill_one()
         self._log.close()
 
 
 @contextmanager
-def publishers(folder: Path, count: int) -> Iterator[Publishers]:
-    """Let `count` publishers run."""
-    those = Publishers(folder)
+def run_publishers(folder: Path, count: int) -> Iterator[Publishers]:
+    """Run `count` publishers."""
+    running = Publishers(folder)
     try:
         for _ in range(count):
-            those.start()
-        yield those
+            running.start()
+        yield running
     finally:
-        those.end()
+        running.kill_all()
 
 
-def configure(folder: Path, valkey: Valkey, market: str) -> None:
-    """Write a configuration of all catalogs."""
+def configure(folder: Path, valkey: Valkey, url: str) -> None:
+    """Write a configuration with all catalogs."""
     lines = [f'redis_url = "{valkey.url}"', f'lease = "{LEASE}s"', 'data_dir = "data"']
     for number in range(CATALOGS):
-        lines += [f"[catalogs.c{number}]", 'source = "http"', f'url = "{market}/{number}"']
+        lines += [f"[catalogs.c{number}]", 'source = "http"', f'url = "{url}/{number}"']
         lines += [f'poll_every = "{INTERVAL}s"']
     (folder / "publisher.toml").write_text("\n".join(lines))
 
 
-async def owners(client: redis.asyncio.Redis) -> Counter[bytes | str | None]:
-    """Return how many leases each owner has."""
+async def lease_owners(client: redis.asyncio.Redis) -> Counter[bytes | str | None]:
+    """Return the number of leases by owner; the owner None has the free ones."""
     names = [f"catalog:{{c{number}}}:lease" for number in range(CATALOGS)]
     return Counter(await client.mget(names))
 
 
-async def are_shared(client: redis.asyncio.Redis, count: int) -> bool:
-    """Tell whether so many publishers hold leases, and nobody is without."""
-    found = await owners(client)
+async def are_leases_shared(client: redis.asyncio.Redis, count: int) -> bool:
+    """Return whether `count` publishers hold all leases."""
+    found = await lease_owners(client)
     return None not in found and len(found) == count
 
 
-async def takeover(client: redis.asyncio.Redis, before: Counter[bytes | str | None]) -> float:
-    """Return how long it takes until no lease is an owner's that has gone."""
+async def takeover_seconds(
+    client: redis.asyncio.Redis, before: Counter[bytes | str | None]
+) -> float:
+    """Wait until every lease of the killed owner is taken; return the seconds that it took."""
     begun = time.monotonic()
 
-    async def over() -> bool:
-        now = await owners(client)
+    async def is_over() -> bool:
+        now = await lease_owners(client)
         return now[None] == 0 and any(now[who] == 0 for who in before)
 
-    await eventually(over)
+    await eventually(is_over)
     return time.monotonic() - begun
 
 
+@pytest.mark.contract("5.1")
+@pytest.mark.contract("5.3")
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 5])
-async def test_killed_every_few_seconds(
+async def test_killed_publishers_are_replaced_within_the_lease(
     count: int, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """Each catalog is polled about once an interval, takeovers keep to the lease time.
+    """Each catalog is polled about once per interval, takeovers keep to the lease time.
 
-    And whoever is killed whenever: each history is whole, its replay is the state.
+    Whenever a publisher is killed, each history is complete and its replay is the state.
     """
-    market = Market()
-    async with market.open() as address:
+    source = ChangingTrees()
+    async with source.open() as address:
         configure(folder, valkey, address)
-        with publishers(folder, count) as those:
-            await eventually(lambda: all_polled(market), within=START)
+        with run_publishers(folder, count) as publishers:
+            await eventually(lambda: all_polled(source), within=START_LIMIT)
             begun, takeovers = time.monotonic(), []
-            while time.monotonic() - begun < SECONDS:
+            while time.monotonic() - begun < DURATION:
                 await asyncio.sleep(KILL_EVERY)
-                await eventually(lambda: are_shared(real_client, count))
-                before = await owners(real_client)
-                those.kill_one()
-                takeovers.append(await takeover(real_client, before))
-                those.start()
-            report(market, begun, takeovers, count)
+                await eventually(lambda: are_leases_shared(real_client, count))
+                before = await lease_owners(real_client)
+                publishers.kill_one()
+                takeovers.append(await takeover_seconds(real_client, before))
+                publishers.start()
+            report(source, begun, takeovers, count)
     for number in range(CATALOGS):
         found = await read_keys(real_client, f"c{number}")
         check_consistent(found)
@@ -193,22 +200,22 @@ async def test_killed_every_few_seconds(
     assert max(takeovers) < LEASE + 1
 
 
-async def all_polled(market: Market) -> bool:
-    """Tell whether each catalog was asked for."""
-    return len({call.catalog for call in market.calls}) == CATALOGS
+async def all_polled(source: ChangingTrees) -> bool:
+    """Return whether each catalog was polled."""
+    return len({call.catalog for call in source.calls}) == CATALOGS
 
 
-def report(market: Market, begun: float, takeovers: list[float], count: int) -> None:
-    """Print what was measured, and check what must hold of the calls."""
+def report(source: ChangingTrees, begun: float, takeovers: list[float], count: int) -> None:
+    """Print the figures, and check the calls to the source."""
     span = time.monotonic() - begun
-    calls = [call for call in market.calls if call.at >= begun]
+    calls = [call for call in source.calls if call.at >= begun]
     rate = len(calls) / CATALOGS / (span / INTERVAL)
     last = dict.fromkeys(range(CATALOGS), begun)
     gaps = []
     for call in calls:
         gaps.append(call.at - last[call.catalog])
         last[call.catalog] = call.at
-    print(  # noqa: T201  figures for whoever asks for them with -s
+    print(  # noqa: T201  shown by pytest -s
         f"\n{count} publishers, {CATALOGS} catalogs, {span:.0f} s, {len(takeovers)} killed: "
         f"{rate:.2f} polls per catalog and interval, longest gap {max(gaps):.1f} s of {INTERVAL} s, "
         f"takeovers {min(takeovers):.1f} to {max(takeovers):.1f} s of a lease of {LEASE} s"

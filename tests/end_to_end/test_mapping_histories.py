@@ -1,4 +1,4 @@
-"""The real history: every leaf of a version mapped, and exactly what its successor breaks told."""
+"""A real history: every leaf of a version mapped; the next version breaks exactly some mappings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,12 +22,12 @@ from tests.support.valkey import Valkey
 
 Rows: TypeAlias = Mapping[str, dict[str, Any]]
 
-REMOVED, FLIPPED = 81, 11
-"""What ../shared/data/README.md says of 0.13.0 → 0.15.0."""
+REMOVED, UPDATED = 81, 11
+"""Categories removed, and changed, from 0.13.0 to 0.15.0, by ../shared/data/README.md."""
 
 
-class Story:
-    """A shop that maps all leaves of a real tree, published and watched for real."""
+class MappedShop:
+    """A shop that maps the leaves of a real tree, which is published and followed by real commands."""
 
     def __init__(self, to: str, trees: Path, valkey: Valkey, folder: Path) -> None:
         self.to, self.trees, self.valkey, self.folder = to, trees / "shopify", valkey, folder
@@ -36,7 +36,7 @@ class Story:
         )
 
     async def publish(self, version: str) -> Rows:
-        """Let `version` be published and watched, and return its rows."""
+        """Publish `version` and let the mapping follow; return its rows."""
         content = (self.trees / f"{version}.json").read_bytes()
         (self.folder / "us.json").write_bytes(content)
         done = call(PUBLISHER, "sync", cwd=self.folder)
@@ -50,14 +50,14 @@ class Story:
         return {row["id"]: row for row in orjson.loads(content)}
 
     async def map_all(self, ids: list[str]) -> None:
-        """Import and link an own category for each of `ids`."""
+        """Import one of the shop's categories for each of `ids`, and link them."""
         async with open_database(self.to) as opened:
             desk = Desk(opened, "us")
             await desk.bring([Own(f"own-{id_}", "Own", "Own") for id_ in ids])
             await desk.link([Wish(f"own-{id_}", id_) for id_ in ids])
 
-    async def told(self) -> dict[str, Status]:
-        """Return, by category, how each mapping stands that is not valid."""
+    async def invalid_mappings(self) -> dict[str, Status]:
+        """Return the status of each mapping that is not valid, by its category."""
         async with open_database(self.to) as opened:
             atlas = await Desk(opened, "us").look()
         found = atlas.mappings.values()
@@ -74,8 +74,8 @@ def leaves(rows: Rows) -> list[str]:
     return [id_ for id_, row in rows.items() if row["is_leaf"]]
 
 
-def expected(old: Rows, new: Rows) -> dict[str, tuple[str, str]]:
-    """Return what has to be told of mappings with all leaves of `old` where the tree is `new`."""
+def expected_statuses(old: Rows, new: Rows) -> dict[str, tuple[str, str]]:
+    """Return state and reason of what `new` breaks, where all leaves of `old` are mapped."""
     gone = dict.fromkeys((id_ for id_ in leaves(old) if id_ not in new), ("broken", "removed"))
     inner = [id_ for id_ in leaves(old) if id_ in new and not new[id_]["is_leaf"]]
     return gone | dict.fromkeys(inner, ("broken", "no longer a leaf"))
@@ -90,28 +90,28 @@ def expected(old: Rows, new: Rows) -> dict[str, tuple[str, str]]:
     ],
     indirect=True,
 )
-async def test_a_real_history(
+async def test_a_new_version_breaks_exactly_the_affected_mappings(
     database_url: str, real_trees: Path, valkey: Valkey, folder: Path
 ) -> None:
-    """Each affected mapping is named with its reason and its event, none else; and back again."""
+    """Exactly the affected mappings break, each with its reason and event; and back again."""
     async with valkey.client() as client:
         await client.flushall()
-    story = Story(database_url, real_trees, valkey, folder)
-    old = await story.publish("0.13.0")
-    await story.map_all(leaves(old))
-    assert await story.told() == {}
-    new = await story.publish("0.15.0")
+    shop = MappedShop(database_url, real_trees, valkey, folder)
+    old = await shop.publish("0.13.0")
+    await shop.map_all(leaves(old))
+    assert await shop.invalid_mappings() == {}
+    new = await shop.publish("0.15.0")
     assert len(old.keys() - new.keys()) == REMOVED
-    assert sum(row != new.get(id_, row) for id_, row in old.items()) == FLIPPED
-    told = await story.told()
-    assert {id_: status[:2] for id_, status in told.items()} == expected(old, new)
-    assert len(told) == 76
-    assert len({status.since_event for status in told.values()}) == 76
+    assert sum(row != new.get(id_, row) for id_, row in old.items()) == UPDATED
+    broken = await shop.invalid_mappings()
+    assert {id_: status[:2] for id_, status in broken.items()} == expected_statuses(old, new)
+    assert len(broken) == 76
+    assert len({status.since_event for status in broken.values()}) == 76
     fresh = sorted(set(leaves(new)) - set(leaves(old)))
-    await story.map_all(fresh)
-    assert await story.told() == told
-    await story.publish("0.13.0")
+    await shop.map_all(fresh)
+    assert await shop.invalid_mappings() == broken
+    await shop.publish("0.13.0")
     both = {id_: new[id_] for id_ in fresh} | {id_: old[id_] for id_ in leaves(old)}
-    told = await story.told()
-    assert {id_: status[:2] for id_, status in told.items()} == expected(both, old)
-    assert told.keys() == set(fresh)
+    broken = await shop.invalid_mappings()
+    assert {id_: status[:2] for id_, status in broken.items()} == expected_statuses(both, old)
+    assert broken.keys() == set(fresh)

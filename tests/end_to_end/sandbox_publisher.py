@@ -1,4 +1,4 @@
-"""A publisher of a sandbox's tree, put together as the commands do it."""
+"""A publisher of a sandbox's tree, built as the commands build it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +13,8 @@ from tests.support.valkey import Valkey
 
 
 @asynccontextmanager
-async def published(sandbox: Sandbox, valkey: Valkey, folder: Path) -> AsyncIterator[App]:
-    """Open a publisher of the sandbox's tree as catalog `us`."""
+async def open_publisher(sandbox: Sandbox, valkey: Valkey, folder: Path) -> AsyncIterator[App]:
+    """Open a publisher of the sandbox's tree, as catalog `us`."""
     shop = TikTokShopSettings(
         api_url=sandbox.url,
         auth_url=sandbox.url,
