@@ -1,29 +1,26 @@
-"""`category-consumer map …`: the user's own categories, linked with those of a catalog."""
+"""`category-consumer map …`: links a user's own categories with those of a catalog."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
 from consumers.event_output import ignore_closed_stdout
-from consumers.mapping import csv_table as sheet
-from consumers.mapping import output as show
-from consumers.mapping import own_categories as own
-from consumers.mapping.csv_table import Sheet
-from consumers.mapping.linking import Wish, check_known, wishes_of
-from consumers.mapping.model import Mappings
-from consumers.mapping.output import Suggestion
-from consumers.mapping.own_categories import Columns
+from consumers.mapping import output
+from consumers.mapping.csv_table import TextTable, parse_csv
+from consumers.mapping.linking import LinkRequest, check_known, read_link_requests
+from consumers.mapping.output import Suggestions
+from consumers.mapping.own_categories import Columns, read_own_categories
 from consumers.mapping.projection import MapProjection
-from consumers.mapping.service import Desk
+from consumers.mapping.service import MappingService
 from consumers.mapping.sql_table import read_table
-from consumers.mapping.suggest import MIN_SCORE, Leaves
+from consumers.mapping.suggest import MIN_SCORE, LeafIndex
 from consumers.mapping.tree import SEPARATOR, Tree
 from consumers.sql.database import open_database
 from plumbing.cli import signals
@@ -42,7 +39,8 @@ app = new_app("Link your own categories with a catalog's.")
 STDIN = "-"
 
 KeysArgument = Annotated[
-    list[str], typer.Argument(metavar="KEY…", help="Keys of own categories.", show_default=False)
+    list[str],
+    typer.Argument(metavar="KEY…", help="Keys of your own categories.", show_default=False),
 ]
 
 
@@ -54,7 +52,7 @@ def import_(
         str | None,
         typer.Argument(
             metavar="FILE",
-            help="CSV in UTF-8 with the header key,name,path (one of the two suffices); "
+            help="CSV in UTF-8 with the header key,name,path (name or path may be missing); "
             "- is standard input.",
             show_default=False,
         ),
@@ -78,33 +76,34 @@ def import_(
         str | None, typer.Option("--path-column", metavar="NAME", help="Default: path.")
     ] = None,
     separator: Annotated[
-        str, typer.Option("--separator", metavar="TEXT", help="Between the names of a path.")
+        str,
+        typer.Option("--separator", metavar="TEXT", help="Separates the names in your paths."),
     ] = SEPARATOR,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Import your own categories, or their new names.
+    """Import your own categories, or update their names and paths.
 
-    What was imported before keeps its link, and stays if it is not there any more.
+    Categories imported before keep their links, and are kept if they are not in this import.
     """
     _check(catalog, config)
     if (file is None) == (table is None):
-        raise ConfigError("map import: name a FILE (- is standard input) or a --table, not both")
+        raise ConfigError("map import: give a FILE (- is standard input) or a --table, not both")
     if not separator.strip():
-        raise ConfigError("--separator: a path's separator is not empty")
+        raise ConfigError("--separator: must not be empty")
     columns = Columns(key, name, path)
-    given = own.own_categories(_sheet(file), columns, separator) if file is not None else None
+    owns = read_own_categories(_read_csv(file), columns, separator) if file is not None else None
 
-    async def work() -> int:
-        async with open_database(to, must_exist=given is None) as store:
-            owns = given
-            if owns is None:
-                found = await read_table(store, table or "", columns)
-                owns = own.own_categories(found, columns, separator)
-            counts = await Desk(store, catalog).bring(owns)
-        _print(show.imported(catalog, table or _name(file or ""), counts))
-        return 0
+    async def work() -> str:
+        async with open_database(to, must_exist=owns is None) as store:
+            found = owns
+            if found is None:
+                found = read_own_categories(
+                    await read_table(store, table or "", columns), columns, separator
+                )
+            counts = await MappingService(store, catalog).import_categories(found)
+        return output.format_import(catalog, table or _name_of(file or ""), counts)
 
-    signals.run(work())
+    _run(work())
 
 
 @app.command()
@@ -113,48 +112,47 @@ def suggest(
     to: ToOption,
     keys: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY…]", help="Default: all that are not linked."),
+        typer.Argument(metavar="[KEY…]", help="Default: all that have no link."),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, help="Suggestions for each.")
+        int, typer.Option("--limit", metavar="N", min=1, help="Suggestions for each, at most.")
     ] = 3,
     min_score: Annotated[
-        float, typer.Option("--min-score", metavar="N", min=0, max=100, help="How similar.")
+        float,
+        typer.Option("--min-score", metavar="N", min=0, max=100, help="Minimum similarity."),
     ] = MIN_SCORE,
     json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print what link --from reads.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV that `map link --from` reads.")
+    ] = False,
     config: UnusedConfigOption = None,
 ) -> None:
     """Suggest leaves for your own categories, best first.
 
-    The score is from 0 to 100. A leaf whose name has little in common is never suggested.
+    The score is from 0 to 100. A leaf with a very different name is never suggested.
     """
     _check(catalog, config)
     if json and csv:
         raise ConfigError("map suggest: --json or --csv, not both")
-    form = show.suggestions_json if json else show.suggestions_csv if csv else show.suggestions
+    formatted = output.suggestions_to_csv if csv else output.format_suggestions
+    formatted = output.suggestions_to_json if json else formatted
 
-    async def work() -> int:
-        async with _desk(to, catalog) as desk:
-            atlas = await desk.look()
-        leaves = Leaves(Tree(atlas.rows), atlas.linked)
-        some = _chosen(atlas.mappings, keys or [])
+    async def work() -> str:
+        async with _open_service(to, catalog) as service:
+            snapshot = await service.read_all()
+        index = LeafIndex(Tree(snapshot.rows), snapshot.linked_keys)
+        check_known(keys or [], snapshot.mappings, "nothing was suggested")
+        unlinked = [key for key, each in snapshot.mappings.items() if each.linked is None]
         found = []
-        for each in some.values():
-            similar = leaves.similar(each.own.name, each.own.path, limit, min_score)
-            found.append(Suggestion(each, similar))
-            await asyncio.sleep(0)  # a stop signal is heard here
-        _print(form(found))
-        return 0
+        for key in dict.fromkeys(keys or unlinked):
+            mapping = snapshot.mappings[key]
+            own = mapping.own
+            similar = index.find_similar(own.name, own.path, limit, min_score)
+            found.append(Suggestions(mapping, similar))
+            await asyncio.sleep(0)  # lets a stop signal interrupt the loop
+        return formatted(found)
 
-    signals.run(work())
-
-
-def _chosen(mappings: Mappings, keys: Sequence[str]) -> Mappings:
-    check_known(keys, mappings, "nothing was suggested")
-    if keys:
-        return {key: mappings[key] for key in keys}
-    return {key: each for key, each in mappings.items() if each.decision is None}
+    _run(work())
 
 
 @app.command()
@@ -163,7 +161,7 @@ def link(
     to: ToOption,
     key: Annotated[
         str | None,
-        typer.Argument(metavar="KEY", help="Key of an own category.", show_default=False),
+        typer.Argument(metavar="KEY", help="Key of your own category.", show_default=False),
     ] = None,
     category_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="Id of a leaf.", show_default=False)
@@ -173,64 +171,64 @@ def link(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Link all of this CSV, columns key and category_id, or none; - is standard input.",
+            help="Link everything in this CSV with the columns key and category_id, or nothing "
+            "if one row is wrong; - is standard input.",
             show_default=False,
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Also those that are linked with another.")
+        bool, typer.Option("--replace", help="Replace links with another category, too.")
     ] = False,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Link an own category with a leaf.
+    """Link your own category with a leaf of the catalog.
 
-    Linking it again with the same one accepts that as it is now.
+    Linking it with the same leaf again accepts the leaf as it is now.
     """
     _check(catalog, config)
     if (key is None) == (file is None) or (category_id is None) != (key is None):
         raise ConfigError("map link: give KEY and ID, or --from FILE")
+    if file is None:
+        requests = [LinkRequest(key or "", category_id or "")]
+    else:
+        requests = read_link_requests(_read_csv(file))
 
-    wishes = [Wish(key or "", category_id or "")] if file is None else wishes_of(_sheet(file))
+    async def work() -> str:
+        async with _open_service(to, catalog) as service:
+            linked = await service.link(requests, replace=replace)
+        return output.format_links(catalog, linked)
 
-    async def work() -> int:
-        async with _desk(to, catalog) as desk:
-            made = await desk.link(wishes, replace=replace)
-        _print(show.linked(catalog, made))
-        return 0
-
-    signals.run(work())
+    _run(work())
 
 
 @app.command()
 def unlink(
     catalog: CatalogArgument, keys: KeysArgument, to: ToOption, config: UnusedConfigOption = None
 ) -> None:
-    """Take the links of own categories away."""
+    """Remove the links of your own categories."""
     _check(catalog, config)
 
-    async def work() -> int:
-        async with _desk(to, catalog) as desk:
-            await desk.unlink(keys)
-        _print(f"{catalog}: {len(set(keys))} unlinked\n")
-        return 0
+    async def work() -> str:
+        async with _open_service(to, catalog) as service:
+            await service.unlink(keys)
+        return f"{catalog}: {len(set(keys))} unlinked\n"
 
-    signals.run(work())
+    _run(work())
 
 
 @app.command()
 def remove(
     catalog: CatalogArgument, keys: KeysArgument, to: ToOption, config: UnusedConfigOption = None
 ) -> None:
-    """Forget own categories, and their links."""
+    """Delete your own categories and their links."""
     _check(catalog, config)
 
-    async def work() -> int:
-        async with _desk(to, catalog) as desk:
-            await desk.remove(keys)
-        _print(f"{catalog}: {len(set(keys))} removed\n")
-        return 0
+    async def work() -> str:
+        async with _open_service(to, catalog) as service:
+            await service.remove(keys)
+        return f"{catalog}: {len(set(keys))} removed\n"
 
-    signals.run(work())
+    _run(work())
 
 
 @app.command()
@@ -240,20 +238,20 @@ def review(
     json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Show which links need a look, and why.
+    """Show which links to review, why and since when.
 
-    And since when, and what else could be linked.
+    For a broken link also shows what else could be linked.
     """
     _check(catalog, config)
 
-    async def work() -> int:
-        async with _desk(to, catalog) as desk:
-            atlas = await desk.look()
-        shown = show.export_json(show.to_review(atlas), atlas) if json else None
-        _print(shown or show.review(catalog, atlas))
-        return 0
+    async def work() -> str:
+        async with _open_service(to, catalog) as service:
+            snapshot = await service.read_all()
+        if json:
+            return output.mappings_to_json(output.to_review(snapshot), snapshot)
+        return output.format_review(catalog, snapshot)
 
-    signals.run(work())
+    _run(work())
 
 
 @app.command("export")
@@ -265,19 +263,18 @@ def export_(
     ] = "json",
     config: UnusedConfigOption = None,
 ) -> None:
-    """Write all mappings to standard output."""
+    """Print all mappings."""
     _check(catalog, config)
-    forms = {"json": show.export_json, "csv": show.export_csv}
-    if form not in forms:
-        raise ConfigError(f"--format {form!r}: json and csv are known")
+    formats = {"json": output.mappings_to_json, "csv": output.mappings_to_csv}
+    if form not in formats:
+        raise ConfigError(f"--format {form!r}: must be json or csv")
 
-    async def work() -> int:
-        async with _desk(to, catalog) as desk:
-            atlas = await desk.look()
-        _print(forms[form](list(atlas.mappings.values()), atlas))
-        return 0
+    async def work() -> str:
+        async with _open_service(to, catalog) as service:
+            snapshot = await service.read_all()
+        return formats[form](list(snapshot.mappings.values()), snapshot)
 
-    signals.run(work())
+    _run(work())
 
 
 @app.command()
@@ -288,7 +285,7 @@ def watch(
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Keep the mappings' states in step with a catalog.
+    """Keep the states of the mappings in sync with a catalog.
 
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
     """
@@ -301,26 +298,33 @@ def _check(catalog: str, config: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _desk(to: str, catalog: str) -> AsyncIterator[Desk]:
+async def _open_service(to: str, catalog: str) -> AsyncIterator[MappingService]:
     async with open_database(to, must_exist=True) as store:
-        yield Desk(store, catalog)
+        yield MappingService(store, catalog)
 
 
-def _sheet(file: str) -> Sheet:
-    """Read the CSV `file`, or standard input."""
+def _read_csv(file: str) -> TextTable:
+    """Return the table in the CSV `file`, or in standard input. Raises ConfigError, MapRefused."""
     try:
         content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
     except OSError as error:
-        raise ConfigError(f"{_name(file)}: {error.strerror}") from error
-    return sheet.parse(content, _name(file))
+        raise ConfigError(f"{_name_of(file)}: {error.strerror}") from error
+    return parse_csv(content, _name_of(file))
 
 
-def _name(file: str) -> str:
+def _name_of(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
-def _print(text: str) -> None:
-    sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-    with ignore_closed_stdout():
-        sys.stdout.write(text)
-        sys.stdout.flush()
+def _run(work: Coroutine[Any, Any, str]) -> NoReturn:
+    """Run a command, print the text that it returns, and exit."""
+
+    async def print_result() -> int:
+        text = await work
+        sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
+        with ignore_closed_stdout():
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        return 0
+
+    signals.run(print_result())

@@ -1,11 +1,14 @@
-"""Mappings: a user's own categories, linked one to one with those of a catalog.
+"""Mappings: a user's own categories, each linked with at most one category of a catalog.
 
-model, judge, tree    what a mapping is, and what the tree's changes mean for it; pure
-similar, candidates   which leaves an own category may belong to; pure
-linking               what the user's links come to, or why they are refused; pure
-sheet, own, foreign   own categories from CSV or from a table of the user's
-tables, store         the table `mappings`, and who reads and writes it
-projection            keeps the mappings' states in step with the catalog
-desk                  what a user does: import, link, unlink, remove, look
-show                  what the commands print
+model, evaluate, tree  what a mapping is, and what changes of the tree mean for it; pure
+suggest                which leaves an own category may be linked with; pure
+linking                checks links that a user requests; pure
+csv_table, sql_table   read own categories from CSV, or from a table of the user's
+own_categories         checks own categories; pure
+tables, store          the table `mappings`, and its reading and writing
+projection             keeps the states of the mappings in sync with the catalog
+service                what a user does: import, link, unlink, remove, read
+output                 formats what the commands print
+
+May import `consumers.sql`, `consumers.following` and `consumers.contract`.
 """

@@ -1,59 +1,64 @@
-"""How a mapping stands, from what the user decided and the category as it is now. Pure.
+"""Evaluates a mapping: compares the linked category with its row as it is now. Pure.
 
-Only the category's own row counts. That something above it was renamed is no reason: it still is
-the same category. So it does not matter how one came to the row, by events or by a resync.
+Only the category's own row counts: if one of its ancestors was renamed, it still is the same
+category. So the result does not depend on how the row came, by events or by a resync.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from consumers.contract.model import Category, Event
-from consumers.mapping.model import Decision, Finding, Mapping, Status
+from consumers.contract.model import Category, Event, Snapshot
+from consumers.mapping.model import CategoryMapping, Evaluation, LinkedCategory, Status
 
-VALID: Final = Finding("valid", "")
-UNLINKED: Final = Finding("unlinked", "")
-REMOVED: Final = Finding("broken", "removed")
+VALID: Final = Evaluation("valid", "")
+UNLINKED: Final = Evaluation("unlinked", "")
+REMOVED: Final = Evaluation("broken", "removed")
 
 
-def judge(decision: Decision | None, category: Category | None) -> Finding:
-    """Return how a mapping with `decision` stands where its category's row is `category`.
+def evaluate(linked: LinkedCategory | None, category: Category | None) -> Evaluation:
+    """Return the evaluation of a mapping with `linked` whose category's row is now `category`.
 
-    None is a category that is not there.
+    A `category` of None does not exist.
     """
-    if decision is None:
+    if linked is None:
         return UNLINKED
     if category is None:
         return REMOVED
-    reason = "; ".join(_reasons(decision, category))
+    reasons = [] if category.is_leaf else ["no longer a leaf"]
+    if category.local_name != linked.local_name:
+        reasons.append(f"renamed from {linked.local_name!r} to {category.local_name!r}")
+    if category.parent_id != linked.parent_id:
+        reasons.append(f"moved from parent {linked.parent_id!r} to {category.parent_id!r}")
     if not category.is_leaf:
-        return Finding("broken", reason)
-    return Finding("review", reason) if reason else VALID
+        return Evaluation("broken", "; ".join(reasons))
+    return Evaluation("review", "; ".join(reasons)) if reasons else VALID
 
 
-def judged(status: Status, finding: Finding, since: str, event: str | None) -> Status:
-    """Return the status after `finding`: since when it has been so moves only if it is another."""
-    if finding == (status.state, status.reason):
+def with_evaluation(
+    status: Status, evaluation: Evaluation, since: str, event: str | None
+) -> Status:
+    """Return `status` with `evaluation`; `since` and `event` are taken only if it is another."""
+    if evaluation == (status.state, status.reason):
         return status
-    return Status(*finding, since, event)
+    return Status(*evaluation, since, event)
 
 
-def followed(mapping: Mapping, events: Iterable[Event]) -> Mapping:
-    """Return `mapping` after `events`, all of its category, one after the other.
+def after_events(mapping: CategoryMapping, events: Iterable[Event]) -> CategoryMapping:
+    """Return `mapping` after `events`, all of the linked category, in order.
 
-    Judged one by one, `since` is the same however they are batched.
+    Each event is evaluated, so `since` does not depend on how events are batched.
     """
     status = mapping.status
     for event in events:
         category = None if event.type == "removed" else event.category
-        finding = judge(mapping.decision, category)
-        status = judged(status, finding, event.time, event.checkpoint.position)
+        evaluation = evaluate(mapping.linked, category)
+        status = with_evaluation(status, evaluation, event.time, event.checkpoint.position)
     return mapping._replace(status=status)
 
 
-def _reasons(decision: Decision, category: Category) -> Iterator[str]:
-    if not category.is_leaf:
-        yield "no longer a leaf"
-    if category.local_name != decision.local_name:
-        yield f"renamed from {decision.local_name!r} to {category.local_name!r}"
-    if category.parent_id != decision.parent_id:
-        yield f"moved from parent {decision.parent_id!r} to {category.parent_id!r}"
+def after_resync(mapping: CategoryMapping, snapshot: Snapshot) -> CategoryMapping:
+    """Return `mapping` after a resync to `snapshot`."""
+    category = snapshot.rows.get(mapping.linked.id) if mapping.linked else None
+    evaluation = evaluate(mapping.linked, category)
+    status = with_evaluation(mapping.status, evaluation, snapshot.committed_at, None)
+    return mapping._replace(status=status)

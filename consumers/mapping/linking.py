@@ -1,101 +1,121 @@
-"""What the links that a user wishes come to, or all that is against them. Pure."""
+"""Checks the links that a user requests, and returns the mappings they make. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from consumers.errors import MapRefused
-from consumers.mapping.csv_table import Sheet
-from consumers.mapping.evaluate import UNLINKED, VALID, judged
-from consumers.mapping.model import Atlas, Decision, Mapping, Mappings
+from consumers.mapping.csv_table import TextTable
+from consumers.mapping.evaluate import UNLINKED, VALID, with_evaluation
+from consumers.mapping.model import CategoryMapping, LinkedCategory, Mappings, MappingSnapshot
 from consumers.mapping.tree import Tree
 
 
-class Wish(NamedTuple):
-    """The own category `key` is to be linked with a category; `place` says where that stands."""
+class LinkRequest(NamedTuple):
+    """A request to link the own category `key` with a category.
+
+    `location` begins a message about it, such as `line 2: `.
+    """
 
     key: str
     category_id: str
-    place: str = ""
+    location: str = ""
 
 
-def wishes_of(sheet: Sheet) -> list[Wish]:
-    """Return the links that `sheet` asks for: its rows that name a category (`category_id`).
+def read_link_requests(table: TextTable) -> list[LinkRequest]:
+    """Return a request for each row of `table` that has a `category_id`.
 
-    Raises MapRefused if it has not the two columns.
+    Raises MapRefused if the columns `key` and `category_id` are not there.
     """
-    if problems := sheet.lacks("key", "category_id"):
-        raise MapRefused(f"{sheet.name}: nothing was linked", problems)
-    pairs = ((row, row.cells["category_id"].strip()) for row in sheet.rows)
-    return [Wish(row.cells["key"].strip(), id_, f"{row.place}: ") for row, id_ in pairs if id_]
+    if problems := table.column_problems("key", "category_id"):
+        raise MapRefused(f"{table.name}: nothing was linked", problems)
+    pairs = ((row, row.cells["category_id"].strip()) for row in table.rows)
+    return [
+        LinkRequest(row.cells["key"].strip(), id_, f"{row.location}: ") for row, id_ in pairs if id_
+    ]
 
 
-def linked(wishes: Sequence[Wish], atlas: Atlas, now: str, *, replace: bool) -> list[Mapping]:
-    """Return the mappings as `wishes` make them, decided `now` (RFC 3339).
+def link(
+    requests: Sequence[LinkRequest], snapshot: MappingSnapshot, now: str, *, replace: bool
+) -> list[CategoryMapping]:
+    """Return the mappings that `requests` make of those in `snapshot`, `now` (RFC 3339).
 
-    A link with another category than so far needs `replace`, unless the mapping is broken. Raises
-    MapRefused with all that is wrong.
+    Linking with another category needs `replace`, unless the mapping is broken. Raises MapRefused
+    with all problems, and then nothing is linked.
     """
-    problems = [*_unfit(wishes, atlas, replace=replace), *_taken(wishes, atlas)]
+    problems = [
+        *_unlinkable(requests, snapshot, replace=replace),
+        *_not_one_to_one(requests, snapshot),
+    ]
     if problems:
         raise MapRefused("nothing was linked", problems)
-    tree = Tree(atlas.rows)
-    return [_linked(wish, atlas.mappings[wish.key], tree, now) for wish in wishes]
+    tree = Tree(snapshot.rows)
+    made = []
+    for request in requests:
+        row, mapping = tree.rows[request.category_id], snapshot.mappings[request.key]
+        linked = LinkedCategory(row.id, row.local_name, row.parent_id, tree.path(row.id), now)
+        status = with_evaluation(mapping.status, VALID, now, None)
+        made.append(CategoryMapping(mapping.own, linked, status))
+    return made
 
 
-def unlinked(keys: Sequence[str], mappings: Mappings, now: str) -> list[Mapping]:
-    """Return the mappings of `keys` without a link; MapRefused if one of them is not there."""
+def unlink(keys: Sequence[str], mappings: Mappings, now: str) -> list[CategoryMapping]:
+    """Return the mappings of `keys` without a link. Raises MapRefused if one is unknown."""
     check_known(keys, mappings, "nothing was unlinked")
-    some = [mappings[key] for key in dict.fromkeys(keys)]
-    return [Mapping(each.own, None, judged(each.status, UNLINKED, now, None)) for each in some]
+    chosen = [mappings[key] for key in dict.fromkeys(keys)]
+    return [
+        CategoryMapping(each.own, None, with_evaluation(each.status, UNLINKED, now, None))
+        for each in chosen
+    ]
 
 
 def check_known(keys: Sequence[str], mappings: Mappings, outcome: str) -> None:
-    """Raise MapRefused unless all of `keys` are own categories' keys."""
-    if problems := [_unknown(key) for key in keys if key not in mappings]:
+    """Raise MapRefused with `outcome` unless `mappings` has all of `keys`."""
+    if problems := [_unknown_key(key) for key in keys if key not in mappings]:
         raise MapRefused(outcome, problems)
 
 
-def _linked(wish: Wish, mapping: Mapping, tree: Tree, now: str) -> Mapping:
-    row = tree.rows[wish.category_id]
-    decision = Decision(row.id, row.local_name, row.parent_id, tree.path(row.id), now)
-    return Mapping(mapping.own, decision, judged(mapping.status, VALID, now, None))
-
-
-def _unfit(wishes: Sequence[Wish], atlas: Atlas, *, replace: bool) -> Iterator[str]:
-    """Tell which keys and categories cannot be linked, whatever the other links are."""
-    for key, id_, place in wishes:
-        mapping, row = atlas.mappings.get(key), atlas.rows.get(id_)
+def _unlinkable(
+    requests: Sequence[LinkRequest], snapshot: MappingSnapshot, *, replace: bool
+) -> Iterator[str]:
+    """Yield the problems of each request by itself."""
+    for key, id_, location in requests:
+        mapping, row = snapshot.mappings.get(key), snapshot.rows.get(id_)
         if mapping is None:
-            yield f"{place}{_unknown(key)}: import it first"
-        elif not replace and (kept := _kept(mapping, id_)):
-            yield f"{place}key {key!r} is linked with {kept}: --replace changes that"
+            yield f"{location}{_unknown_key(key)}: import it first"
+        elif not replace and (link := _link_to_replace(mapping, id_)):
+            yield f"{location}key {key!r} is linked with {link}: use --replace to change that"
         if row is None:
-            yield f"{place}there is no category {id_!r}"
+            yield f"{location}there is no category {id_!r}"
         elif not row.is_leaf:
-            yield f"{place}category {id_!r} ({row.local_name!r}) is not a leaf: choose one below it"
+            yield (
+                f"{location}category {id_!r} ({row.local_name!r}) is not a leaf: "
+                "choose one below it"
+            )
 
 
-def _taken(wishes: Sequence[Wish], atlas: Atlas) -> Iterator[str]:
-    """Tell which links would not be one to one."""
-    wished = {wish.key for wish in wishes}
-    owners = {id_: key for id_, key in atlas.linked.items() if key not in wished}
+def _not_one_to_one(requests: Sequence[LinkRequest], snapshot: MappingSnapshot) -> Iterator[str]:
+    """Yield the problems of requests that share a key, or a category with another link."""
+    requested = {request.key for request in requests}
+    owners = {id_: key for id_, key in snapshot.linked_keys.items() if key not in requested}
     seen: set[str] = set()
-    for key, id_, place in wishes:
+    for key, id_, location in requests:
         if key in seen:
-            yield f"{place}key {key!r} is there twice"
+            yield f"{location}key {key!r} occurs twice"
         elif id_ in owners:
-            yield f"{place}category {id_!r} belongs to key {owners[id_]!r}: unlink that first"
+            yield (
+                f"{location}category {id_!r} is linked with key {owners[id_]!r}: unlink that first"
+            )
         seen.add(key)
         owners.setdefault(id_, key)
 
 
-def _kept(mapping: Mapping, id_: str) -> str | None:
-    """Tell which other link than one with `id_` stands; None if there is none to keep."""
-    decision, state = mapping.decision, mapping.status.state
-    if decision is None or decision.id == id_ or state == "broken":
+def _link_to_replace(mapping: CategoryMapping, id_: str) -> str | None:
+    """Describe the link that one with `id_` would replace; None if it would replace none."""
+    linked, state = mapping.linked, mapping.status.state
+    if linked is None or linked.id == id_ or state == "broken":
         return None
-    return f"{decision.id!r} ({decision.local_name!r}, {state})"
+    return f"{linked.id!r} ({linked.local_name!r}, {state})"
 
 
-def _unknown(key: str) -> str:
-    return f"no own category has key {key!r}"
+def _unknown_key(key: str) -> str:
+    return f"no category of yours has key {key!r}"

@@ -1,27 +1,27 @@
-"""What a mapping is: an own category, what the user decided for it, and how that stands. Pure."""
+"""What a mapping is: an own category, the category linked with it, and its status. Pure."""
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from consumers.contract.model import Rows
 
-KEY: Final = 255
-"""Characters of an own category's key at most, in all databases as in MySQL."""
+MAX_KEY_LENGTH: Final = 255
+"""Maximum characters of an own category's key: what MySQL allows is the limit everywhere."""
 
 State: TypeAlias = Literal["unlinked", "valid", "review", "broken"]
 
 
-class Own(NamedTuple):
-    """One of the user's own categories. None of its texts is empty; a path is joined with ` > `."""
+class OwnCategory(NamedTuple):
+    """One of the user's own categories. No field is empty; a path is joined with ` > `."""
 
     key: str
     name: str
     path: str
 
 
-class Decision(NamedTuple):
-    """The category that the user linked, as they saw it when they did (`decided_at`, RFC 3339).
+class LinkedCategory(NamedTuple):
+    """The category that the user linked, as it was at that time (`decided_at`, RFC 3339).
 
-    Only the user writes it; events change nothing in it.
+    Only the user's commands write it; events never change it.
     """
 
     id: str
@@ -31,17 +31,17 @@ class Decision(NamedTuple):
     decided_at: str
 
 
-class Finding(NamedTuple):
-    """How a mapping stands, and why; the reason is empty where there is nothing to say."""
+class Evaluation(NamedTuple):
+    """The state of a mapping and the reason for it; the reason may be empty."""
 
     state: State
     reason: str
 
 
 class Status(NamedTuple):
-    """A finding, since when (RFC 3339) and since which event (its id) it has been so.
+    """An evaluation, and since when (RFC 3339) and which event (its id) it has been the same.
 
-    `since_event` is None if no event told it: the user did, or a resync.
+    `since_event` is None if it comes from the user or from a resync.
     """
 
     state: State
@@ -50,35 +50,33 @@ class Status(NamedTuple):
     since_event: str | None
 
 
-class Mapping(NamedTuple):
-    """An own category; `decision` is None if and only if its state is `unlinked`."""
+class CategoryMapping(NamedTuple):
+    """An own category with its link; `linked` is None if and only if the state is `unlinked`."""
 
-    own: Own
-    decision: Decision | None
+    own: OwnCategory
+    linked: LinkedCategory | None
     status: Status
 
 
-Mappings: TypeAlias = dict[str, Mapping]
-"""All mappings of a catalog by own key, in the order of the keys as text."""
+Mappings: TypeAlias = dict[str, CategoryMapping]
+"""All mappings of a catalog by the own category's key, sorted by key."""
 
 
 class Candidate(NamedTuple):
-    """A leaf that a mapping could be linked with, and how similar (0 to 100) it is."""
+    """A leaf that a mapping could be linked with, and its similarity (0 to 100)."""
 
     id: str
     path: str
     score: float
 
 
-class Atlas(NamedTuple):
-    """All mappings of a catalog beside the tree that their states are about."""
+class MappingSnapshot(NamedTuple):
+    """All mappings of a catalog, and the tree that their states refer to, at one moment."""
 
     mappings: Mappings
     rows: Rows
 
     @property
-    def linked(self) -> dict[str, str]:
-        """Category's id → own key."""
-        return {
-            mapping.decision.id: key for key, mapping in self.mappings.items() if mapping.decision
-        }
+    def linked_keys(self) -> dict[str, str]:
+        """The own category's key by the id of the linked category."""
+        return {each.linked.id: key for key, each in self.mappings.items() if each.linked}

@@ -1,18 +1,18 @@
-"""The user's own categories, as they stand in a sheet. Pure.
+"""Checks the user's own categories, read from a table of text. Pure.
 
-A bad row spoils the sheet: half an import would look like a whole one.
+If one row is wrong the whole table is rejected: half an import would look like a complete one.
 """
 
 from typing import NamedTuple
 
 from consumers.errors import MapRefused
-from consumers.mapping.csv_table import Row, Sheet
-from consumers.mapping.model import KEY, Own
+from consumers.mapping.csv_table import TextRow, TextTable
+from consumers.mapping.model import MAX_KEY_LENGTH, OwnCategory
 from consumers.mapping.tree import SEPARATOR
 
 
 class Columns(NamedTuple):
-    """What the user calls the columns; None is the name that we give them."""
+    """The user's names for the columns; None means our name."""
 
     key: str | None = None
     name: str | None = None
@@ -20,56 +20,59 @@ class Columns(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """Of key, name and path."""
+        """The names of the columns for key, name and path."""
         return [self.key or "key", self.name or "name", self.path or "path"]
 
 
-def own_categories(sheet: Sheet, wanted: Columns, separator: str = SEPARATOR) -> list[Own]:
-    """Return the own categories in `sheet`, whose paths are separated by `separator`.
+def read_own_categories(
+    table: TextTable, wanted: Columns, separator: str = SEPARATOR
+) -> list[OwnCategory]:
+    """Return the own categories in `table`, whose paths are joined with `separator`.
 
-    A name that is not there is the path's last one, and a path that is not there is the name.
+    A missing name is the last one of the path, a missing path is the name.
     Raises MapRefused with all rows that are wrong.
     """
-    columns = _columns(sheet, wanted)
-    found: dict[str, Own] = {}
+    columns = _existing_columns(table, wanted)
+    found: dict[str, OwnCategory] = {}
     problems = []
-    for row in sheet.rows:
-        own = _own(row, columns, separator)
-        if problem := _problem(own) or ("its key is there before" if own.key in found else ""):
-            problems.append(f"{row.place}: {problem}" + (f" ({own.key!r})" if own.key else ""))
+    for row in table.rows:
+        own = _own_category(row, columns, separator)
+        if problem := _problem(own) or ("its key is a duplicate" if own.key in found else ""):
+            problems.append(f"{row.location}: {problem}" + (f" ({own.key!r})" if own.key else ""))
         found[own.key] = own
     if problems:
-        raise MapRefused(f"{sheet.name}: nothing was imported", problems)
+        raise MapRefused(f"{table.name}: nothing was imported", problems)
     return list(found.values())
 
 
-def _columns(sheet: Sheet, wanted: Columns) -> list[str | None]:
-    """Return the columns of key, name and path that there are."""
+def _existing_columns(table: TextTable, wanted: Columns) -> list[str | None]:
+    """Return the columns of key, name and path; None for a name or path without a column."""
     key, name, path = wanted.names
     named = [column for column in wanted if column is not None]
-    there = [each for each in (name, path) if each in sheet.header]
-    problems = sheet.lacks(*dict.fromkeys([key, *named, *there]))
-    if not there:
+    existing = [each for each in (name, path) if each in table.header]
+    problems = table.column_problems(*dict.fromkeys([key, *named, *existing]))
+    if not existing:
         problems = [f"there is neither a column {name!r} nor {path!r}", *problems]
     if problems:
-        raise MapRefused(f"{sheet.name}: nothing was imported", problems)
-    return [column if column in sheet.header else None for column in (key, name, path)]
+        raise MapRefused(f"{table.name}: nothing was imported", problems)
+    return [column if column in table.header else None for column in (key, name, path)]
 
 
-def _own(row: Row, columns: list[str | None], separator: str) -> Own:
+def _own_category(row: TextRow, columns: list[str | None], separator: str) -> OwnCategory:
     key, name, path = (row.cells[column] if column else "" for column in columns)
     parts = [part.strip() for part in path.split(separator)]
     path = SEPARATOR.join(part for part in parts if part)
-    return Own(key.strip(), name.strip() or path.split(SEPARATOR)[-1], path or name.strip())
+    return OwnCategory(key.strip(), name.strip() or path.split(SEPARATOR)[-1], path or name.strip())
 
 
-def _problem(own: Own) -> str:
+def _problem(own: OwnCategory) -> str:
+    """Return why `own` cannot be imported; an empty text if it can."""
     if not own.key:
         return "it has no key"
-    if len(own.key) > KEY:
-        return f"its key has more than {KEY} characters"
+    if len(own.key) > MAX_KEY_LENGTH:
+        return f"its key has more than {MAX_KEY_LENGTH} characters"
     if not own.path:
         return "it has neither name nor path"
     if any("\0" in text for text in own):
-        return "it holds NUL, which no database takes"
+        return "it contains NUL, which no database accepts"
     return ""

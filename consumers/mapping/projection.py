@@ -1,7 +1,7 @@
-"""The projection that keeps the mappings' states in step with their catalog.
+"""Keeps the states of mappings in sync with their catalog.
 
-It has a copy of the tree of its own (`map_categories`), so it needs no mirror, and what the user
-decides is checked against the very tree that the states are about.
+It has its own copy of the tree (`map_categories`): so it needs no mirror, and a user's link is
+checked against the same tree that the states refer to.
 """
 
 from collections import defaultdict
@@ -12,9 +12,9 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
-from consumers.mapping.evaluate import followed, judge, judged
-from consumers.mapping.model import Mapping
-from consumers.mapping.store import MappingsTable
+from consumers.mapping.evaluate import after_events, after_resync
+from consumers.mapping.model import CategoryMapping
+from consumers.mapping.store import MappingStore
 from consumers.mapping.tables import map_categories, mappings
 from consumers.sql.database import Database
 from consumers.sql.projection import VerifiableProjection
@@ -22,10 +22,10 @@ from consumers.sql.rows import RowsTable
 
 
 class MapProjection(VerifiableProjection):
-    """Writes the states of mappings, and nothing else in them.
+    """Writes the copy of the tree, and of the mappings nothing but their status.
 
-    A user's command takes the checkpoint's row first, as this does: so none comes between the
-    look at a category and the link with it (`desk`).
+    It locks the checkpoint's row first, as the user's commands do (`MappingService`): so no change
+    of a category comes between the check of a link and its commit.
     """
 
     kind: ClassVar = "map"
@@ -34,7 +34,7 @@ class MapProjection(VerifiableProjection):
     def __init__(self, database: Database, catalog: str) -> None:
         super().__init__(database, catalog)
         self._rows = RowsTable(map_categories, catalog)
-        self._mappings = MappingsTable(catalog)
+        self._mappings = MappingStore(catalog)
 
     async def rows_in(self, connection: AsyncConnection, ids: Collection[str] | None) -> Rows:
         """Return the rows of the copy."""
@@ -46,11 +46,12 @@ class MapProjection(VerifiableProjection):
         snapshot: Snapshot,
         checkpoint: Checkpoint,  # noqa: ARG002  a mapping's state has its own time
     ) -> None:
-        """Have the rows of `snapshot`, and judge all mappings that are linked."""
+        """Replace the rows by those of `snapshot`, and evaluate all linked mappings."""
         await self._rows.clear(connection)
         await self._rows.write(connection, snapshot.rows.values())
-        old = await self._mappings.linked(connection)
-        await self._write(connection, old, [_resynced(mapping, snapshot) for mapping in old])
+        old = await self._mappings.read_linked(connection)
+        new = [after_resync(each, snapshot) for each in old]
+        await self._write_changed(connection, old, new)
 
     async def apply_in(
         self,
@@ -58,24 +59,21 @@ class MapProjection(VerifiableProjection):
         events: Sequence[Event],
         checkpoint: Checkpoint,  # noqa: ARG002
     ) -> None:
-        """Have the rows as `events` leave them, and judge the mappings that they are about."""
+        """Apply `events` to the rows, and evaluate the mappings linked with their categories."""
         await self._rows.apply_events(connection, events)
-        about: dict[str, list[Event]] = defaultdict(list)
+        by_category: dict[str, list[Event]] = defaultdict(list)
         for event in events:
-            about[event.category.id].append(event)
-        old = await self._mappings.linked(connection, about.keys())
-        new = [followed(each, about[each.decision.id]) for each in old if each.decision]
-        await self._write(connection, old, new)
+            by_category[event.category.id].append(event)
+        old = await self._mappings.read_linked(connection, by_category.keys())
+        new = [after_events(each, by_category[each.linked.id]) for each in old if each.linked]
+        await self._write_changed(connection, old, new)
 
-    async def _write(
-        self, connection: AsyncConnection, old: Sequence[Mapping], new: Sequence[Mapping]
+    async def _write_changed(
+        self,
+        connection: AsyncConnection,
+        old: Sequence[CategoryMapping],
+        new: Sequence[CategoryMapping],
     ) -> None:
         pairs = zip(old, new, strict=True)
         changed = [after for before, after in pairs if after != before]
         await self._mappings.write_status(connection, changed)
-
-
-def _resynced(mapping: Mapping, snapshot: Snapshot) -> Mapping:
-    category = snapshot.rows.get(mapping.decision.id) if mapping.decision else None
-    finding = judge(mapping.decision, category)
-    return mapping._replace(status=judged(mapping.status, finding, snapshot.committed_at, None))

@@ -1,6 +1,5 @@
-"""Reading a table or view of the user's that has their own categories."""
+"""Reads own categories from a table or view of the user's."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,26 +18,29 @@ from sqlalchemy import table as clause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.errors import MapRefused
-from consumers.mapping.csv_table import Row, Sheet
+from consumers.mapping.csv_table import TextRow, TextTable
 from consumers.mapping.own_categories import Columns
 from consumers.sql.database import Database
 
 
-async def read_table(database: Database, name: str, wanted: Columns) -> Sheet:
-    """Return what stands in the columns `wanted` of the table or view `name` (or `schema.name`).
+async def read_table(database: Database, name: str, wanted: Columns) -> TextTable:
+    """Return the columns `wanted` of the table or view `name` (or `schema.name`) as text.
 
-    Numbers become text. Raises MapRefused if it is not there, and StoreError.
+    Raises MapRefused if it does not exist, or if a value is neither text nor a number; StoreError
+    if the database fails.
     """
     async with database.reading() as connection:
-        table = await connection.run_sync(_found, name)
+        table = await connection.run_sync(_find_table, name)
         everything: ColumnClause[Any] = literal_column("*")
-        nothing = select(everything).select_from(table).where(false())
-        header = list((await connection.execute(nothing)).keys())
-        rows = await _rows(connection, table, [name for name in wanted.names if name in header])
-    return Sheet(name, header, rows)
+        no_rows = select(everything).select_from(table).where(false())
+        header = list((await connection.execute(no_rows)).keys())
+        rows = await _read_rows(
+            connection, table, [name for name in wanted.names if name in header]
+        )
+    return TextTable(name, header, rows)
 
 
-def _found(connection: Connection, name: str) -> TableClause:
+def _find_table(connection: Connection, name: str) -> TableClause:
     known = inspect(connection)
     schema, _, last = name.rpartition(".")
     if known.has_table(name):
@@ -48,25 +50,28 @@ def _found(connection: Connection, name: str) -> TableClause:
     raise MapRefused("nothing was imported", [f"this database has no table or view {name!r}"])
 
 
-async def _rows(connection: AsyncConnection, table: TableClause, names: list[str]) -> list[Row]:
+async def _read_rows(
+    connection: AsyncConnection, table: TableClause, names: list[str]
+) -> list[TextRow]:
     if not names:
         return []
     columns: list[ColumnClause[Any]] = [column(name) for name in names]
     found = await connection.execute(select(*columns).select_from(table))
-    return [
-        Row(f"row {number}", _cells(zip(names, row, strict=True), f"row {number}"))
-        for number, row in enumerate(found, start=1)
-    ]
+    rows = []
+    for number, row in enumerate(found, start=1):
+        location = f"row {number}"
+        cells = {
+            name: _as_text(value, name, location) for name, value in zip(names, row, strict=True)
+        }
+        rows.append(TextRow(location, cells))
+    return rows
 
 
-def _cells(pairs: Iterable[tuple[str, Any]], place: str) -> dict[str, str]:
-    return {name: _text(value, name, place) for name, value in pairs}
-
-
-def _text(value: Any, name: str, place: str) -> str:
+def _as_text(value: Any, name: str, location: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, (str, int, Decimal, UUID)):
-        told = f"{place}: column {name!r} holds {type(value).__name__}, which is no text"
-        raise MapRefused("nothing was imported", [told])
+        kind = type(value).__name__
+        problem = f"{location}: column {name!r} contains {kind}, which is not text"
+        raise MapRefused("nothing was imported", [problem])
     return str(value)

@@ -1,4 +1,4 @@
-"""Reading and writing the mappings of one catalog."""
+"""Reads and writes the mappings of one catalog."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, Final
@@ -6,12 +6,18 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.mapping.model import Decision, Mapping, Mappings, Own, Status
+from consumers.mapping.model import (
+    CategoryMapping,
+    LinkedCategory,
+    Mappings,
+    OwnCategory,
+    Status,
+)
 from consumers.mapping.tables import mappings
 from consumers.sql.rows import in_ids
 
 OWN: Final = ("own_name", "own_path")
-DECISION: Final = (
+LINKED: Final = (
     "category_id",
     "category_name",
     "category_parent_id",
@@ -19,93 +25,97 @@ DECISION: Final = (
     "decided_at",
 )
 STATUS: Final = ("state", "reason", "since", "since_event")
-FIELDS: Final = [mappings.c[name] for name in ("own_key", *OWN, *DECISION, *STATUS)]
+FIELDS: Final = [mappings.c[name] for name in ("own_key", *OWN, *LINKED, *STATUS)]
 
 
-class MappingsTable:
-    """The mappings of `catalog`."""
+class MappingStore:
+    """The mappings of `catalog` in the table `mappings`."""
 
     def __init__(self, catalog: str) -> None:
         self._catalog = catalog
         self._is_ours = mappings.c.catalog == catalog
 
-    async def read(self, connection: AsyncConnection) -> Mappings:
-        """Return all mappings."""
-        found = await connection.execute(select(*FIELDS).where(self._is_ours))
-        every = sorted(map(_mapping, found))
-        return {mapping.own.key: mapping for mapping in every}
+    async def read_all(self, connection: AsyncConnection) -> Mappings:
+        """Return all mappings by key."""
+        rows = await connection.execute(select(*FIELDS).where(self._is_ours))
+        return {mapping.own.key: mapping for mapping in sorted(map(_mapping, rows))}
 
-    async def linked(
+    async def read_linked(
         self, connection: AsyncConnection, ids: Collection[str] | None = None
-    ) -> list[Mapping]:
-        """Return the mappings that are linked with the categories `ids`, or of None with any."""
+    ) -> list[CategoryMapping]:
+        """Return the mappings linked with one of the categories `ids`, or with any if None."""
         query = select(*FIELDS).where(self._is_ours, mappings.c.category_id.is_not(None))
         if ids is not None:
             query = query.where(in_ids(mappings.c.category_id, ids, connection.dialect))
         return [_mapping(row) for row in await connection.execute(query)]
 
-    async def add(self, connection: AsyncConnection, new: Iterable[Mapping]) -> None:
-        """Insert mappings whose keys are not there."""
+    async def add(self, connection: AsyncConnection, new: Iterable[CategoryMapping]) -> None:
+        """Insert mappings without a link, whose keys are not stored yet."""
         rows = [
-            {"catalog": self._catalog, **_key(each), **_own(each), **_status(each)} for each in new
+            {"catalog": self._catalog, "own_key": each.own.key, **_own(each), **_status(each)}
+            for each in new
         ]
         if rows:
             await connection.execute(insert(mappings), rows)
 
-    async def write_own(self, connection: AsyncConnection, changed: Iterable[Mapping]) -> None:
-        """Write names and paths of own categories."""
-        await self._update(connection, OWN, [_key(each, "k_") | _own(each) for each in changed])
-
-    async def write_status(self, connection: AsyncConnection, changed: Iterable[Mapping]) -> None:
-        """Write how mappings stand, and nothing that the user decided."""
-        await self._update(
-            connection, STATUS, [_key(each, "k_") | _status(each) for each in changed]
-        )
-
-    async def write_decisions(
-        self, connection: AsyncConnection, changed: Collection[Mapping]
+    async def write_own(
+        self, connection: AsyncConnection, changed: Iterable[CategoryMapping]
     ) -> None:
-        """Write what the user decided, and how the mappings stand since.
+        """Write names and paths of own categories."""
+        await self._update(connection, OWN, [_key(each) | _own(each) for each in changed])
 
-        All are unlinked first, so that two of them may change places.
+    async def write_status(
+        self, connection: AsyncConnection, changed: Iterable[CategoryMapping]
+    ) -> None:
+        """Write the status of mappings, and nothing that the user decided."""
+        await self._update(connection, STATUS, [_key(each) | _status(each) for each in changed])
+
+    async def write_links(
+        self, connection: AsyncConnection, changed: Collection[CategoryMapping]
+    ) -> None:
+        """Write links and status of mappings.
+
+        All are unlinked first: else two that exchange their categories would break the unique key.
         """
-        nothing = dict.fromkeys(DECISION)
-        await self._update(connection, DECISION, [_key(each, "k_") | nothing for each in changed])
-        rows = [_key(each, "k_") | _decision(each) | _status(each) for each in changed]
-        await self._update(connection, DECISION + STATUS, rows)
+        unlinked = dict.fromkeys(LINKED)
+        await self._update(connection, LINKED, [_key(each) | unlinked for each in changed])
+        rows = [
+            _key(each)
+            | dict(zip(LINKED, each.linked or (None,) * len(LINKED), strict=True))
+            | _status(each)
+            for each in changed
+        ]
+        await self._update(connection, LINKED + STATUS, rows)
 
     async def remove(self, connection: AsyncConnection, keys: list[str]) -> None:
         """Delete the mappings of `keys`."""
-        some = mappings.c.own_key.in_(keys)
-        await connection.execute(delete(mappings).where(self._is_ours, some))
+        is_one = mappings.c.own_key.in_(keys)
+        await connection.execute(delete(mappings).where(self._is_ours, is_one))
 
     async def _update(
         self, connection: AsyncConnection, names: Iterable[str], rows: list[dict[str, Any]]
     ) -> None:
+        """Update the columns `names` of several mappings; `rows` also have `_key`."""
         if rows:
-            statement = update(mappings).where(
-                self._is_ours, mappings.c.own_key == bindparam("k_own_key")
-            )
-            new: dict[str, Any] = {name: bindparam(name) for name in names}
-            await connection.execute(statement.values(new), rows)
+            is_it = mappings.c.own_key == bindparam("k_own_key")
+            values: dict[str, Any] = {name: bindparam(name) for name in names}
+            statement = update(mappings).where(self._is_ours, is_it).values(values)
+            await connection.execute(statement, rows)
 
 
-def _mapping(row: Any) -> Mapping:
-    decision = Decision(*row[3:8]) if row[3] is not None else None
-    return Mapping(Own(*row[:3]), decision, Status(*row[8:]))
+def _mapping(row: Any) -> CategoryMapping:
+    linked = LinkedCategory(*row[3:8]) if row[3] is not None else None
+    return CategoryMapping(OwnCategory(*row[:3]), linked, Status(*row[8:]))
 
 
-def _key(mapping: Mapping, prefix: str = "") -> dict[str, Any]:
-    return {f"{prefix}own_key": mapping.own.key}
+def _key(mapping: CategoryMapping) -> dict[str, Any]:
+    """Return the parameter that finds `mapping`; its name must not be a column's."""
+    return {"k_own_key": mapping.own.key}
 
 
-def _own(mapping: Mapping) -> dict[str, Any]:
+def _own(mapping: CategoryMapping) -> dict[str, Any]:
     return dict(zip(OWN, (mapping.own.name, mapping.own.path), strict=True))
 
 
-def _decision(mapping: Mapping) -> dict[str, Any]:
-    return dict(zip(DECISION, mapping.decision or (None,) * len(DECISION), strict=True))
-
-
-def _status(mapping: Mapping) -> dict[str, Any]:
+def _status(mapping: CategoryMapping) -> dict[str, Any]:
     return dict(zip(STATUS, mapping.status, strict=True))

@@ -1,63 +1,110 @@
-"""Which leaves are most similar to an own category, by rapidfuzz. Pure.
+"""Finds leaves similar to an own category, and candidates for broken mappings. Pure.
 
-The score is the mean of two ratios, 0 to 100: of the full paths as sets of words
-(`token_set_ratio`: an own path is mostly the shorter one, and whatever else the other says is no
-fault), and of the names as sorted words (`token_sort_ratio`: else `Dresses` would be equal
-to all that stands below a `Dresses`). On two published taxonomies that found more than either
-ratio alone; `WRatio` rated hundreds of leaves alike. Both compare without case and punctuation.
+The score is the mean of two ratios of rapidfuzz, 0 to 100. `token_set_ratio` compares the full
+paths as sets of words: an own path is usually the shorter one, and more words in the other do not
+lower the score. `token_sort_ratio` compares the names as sorted words: without it `Dresses` would
+score the same for everything below a `Dresses`. On two published taxonomies both together found
+more than either alone; `WRatio` gave hundreds of leaves the same score. Both ignore case and
+punctuation.
 """
 
 from bisect import insort
 from collections.abc import Collection
+from functools import cached_property
 from typing import Final
 
 from rapidfuzz import fuzz, process
 from rapidfuzz.utils import default_process
 
-from consumers.mapping.model import Candidate
+from consumers.mapping.model import Candidate, CategoryMapping, MappingSnapshot
 from consumers.mapping.tree import Tree
 
 MIN_SCORE: Final = 60.0
-"""Below it, words are similar by chance."""
-MIN_OF_NAMES: Final = 40.0
-"""What the names alone have to be: else a leaf would be found for its ancestors' sake. And nine of
-ten leaves are passed over before their paths, which cost the most, are looked at."""
+"""Below it, names and paths are similar by chance."""
+MIN_NAME_SCORE: Final = 40.0
+"""Minimum score of the names alone: else a leaf would be found because of its ancestors. It also
+excludes nine of ten leaves before their paths are compared, which takes most of the time."""
+MAX_SIMILAR: Final = 3
+"""How many candidates are similar leaves; the leaves below a former leaf are not limited."""
 
 
-class Leaves:
-    """The leaves of `tree` that are not linked, ready to be compared."""
+class LeafIndex:
+    """The leaves of `tree` without those whose ids are `linked`, ready to be compared."""
 
     def __init__(self, tree: Tree, linked: Collection[str]) -> None:
         free = [leaf for leaf in tree.leaves() if leaf.id not in linked]
         self._tree = tree
-        self._names = {leaf.id: _words(leaf.local_name) for leaf in free}
-        self._paths = {leaf.id: _words(tree.path(leaf.id)) for leaf in free}
+        self._names = {leaf.id: _normalize(leaf.local_name) for leaf in free}
+        self._paths = {leaf.id: _normalize(tree.path(leaf.id)) for leaf in free}
 
-    def similar(
+    def find_similar(
         self, name: str, path: str, limit: int, min_score: float = MIN_SCORE
     ) -> list[Candidate]:
-        """Return up to `limit` leaves with at least `min_score`, best first, ties by id."""
+        """Return up to `limit` leaves that score `min_score` at least, best first, ties by id."""
         best: list[tuple[float, str]] = []
-        name, path = _words(name), _words(path)
-        for _, of_names, id_ in process.extract(
-            name, self._names, scorer=fuzz.token_sort_ratio, limit=None, score_cutoff=MIN_OF_NAMES
+        name, path = _normalize(name), _normalize(path)
+        for _, name_score, id_ in process.extract(
+            name, self._names, scorer=fuzz.token_sort_ratio, limit=None, score_cutoff=MIN_NAME_SCORE
         ):
-            bar = -best[-1][0] if len(best) == limit else min_score
-            if (of_names + 100) / 2 < bar:  # and from here on the names differ more still
-                break
-            score = (of_names + fuzz.token_set_ratio(path, self._paths[id_])) / 2
-            if score >= bar:
+            threshold = -best[-1][0] if len(best) == limit else min_score
+            if (name_score + 100) / 2 < threshold:
+                break  # leaves come by descending score of their names: no later one can reach it
+            score = (name_score + fuzz.token_set_ratio(path, self._paths[id_])) / 2
+            if score >= threshold:
                 insort(best, (-score, id_))
                 del best[limit:]
         return [Candidate(id_, self._tree.path(id_), round(-score, 1)) for score, id_ in best]
 
     def score(self, name: str, path: str, id_: str) -> float:
-        """Return how similar the leaf `id_`, which is not linked, is."""
-        of_names = fuzz.token_sort_ratio(_words(name), self._names[id_])
-        of_paths = fuzz.token_set_ratio(_words(path), self._paths[id_])
-        return round((of_names + of_paths) / 2, 1)
+        """Return the score of the leaf `id_`, which must be in this index."""
+        name_score = fuzz.token_sort_ratio(_normalize(name), self._names[id_])
+        path_score = fuzz.token_set_ratio(_normalize(path), self._paths[id_])
+        return round((name_score + path_score) / 2, 1)
 
 
-def _words(text: str) -> str:
-    """Return `text` without case and punctuation; as it is if it has nothing else."""
+class CandidateFinder:
+    """Finds candidates for the broken mappings of `snapshot` among the leaves without a link.
+
+    Candidates are computed when needed, not stored: so they always belong to the present tree.
+    """
+
+    def __init__(self, snapshot: MappingSnapshot) -> None:
+        self.tree = Tree(snapshot.rows)
+        self._linked = snapshot.linked_keys
+
+    @cached_property
+    def leaf_index(self) -> LeafIndex:
+        """The leaves without a link."""
+        return LeafIndex(self.tree, self._linked.keys())
+
+    def find(self, mapping: CategoryMapping) -> list[Candidate]:
+        """Return the candidates for `mapping`: none unless it is broken.
+
+        For a former leaf these are the leaves below it, the nearest first. If there are none, they
+        are the leaves most similar to the linked category or to the own one, best first.
+        """
+        linked, own = mapping.linked, mapping.own
+        if mapping.status.state != "broken" or linked is None:
+            return []
+        below = [
+            Candidate(
+                leaf.id,
+                self.tree.path(leaf.id),
+                self.leaf_index.score(linked.local_name, linked.path, leaf.id),
+            )
+            for leaf in self.tree.leaves_below(linked.id)
+            if leaf.id not in self._linked
+        ]
+        return below or self._similar((linked.local_name, linked.path), (own.name, own.path))
+
+    def _similar(self, *names_and_paths: tuple[str, str]) -> list[Candidate]:
+        best: dict[str, Candidate] = {}
+        for name, path in names_and_paths:
+            for found in self.leaf_index.find_similar(name, path, MAX_SIMILAR):
+                best[found.id] = max(found, best.get(found.id, found), key=lambda it: it.score)
+        return sorted(best.values(), key=lambda it: (-it.score, it.id))[:MAX_SIMILAR]
+
+
+def _normalize(text: str) -> str:
+    """Return `text` without case and punctuation, or unchanged if nothing would remain."""
     return default_process(text) or text

@@ -1,20 +1,20 @@
-"""The tables of the mappings; docs/mapping.md says what is in `mappings` (contract, 8)."""
+"""The tables of the mappings (contract, 8); docs/mapping.md describes their columns."""
 
 from typing import Final
 
 from sqlalchemy import Column, Table, UniqueConstraint
 
-from consumers.mapping.model import KEY
+from consumers.mapping.model import MAX_KEY_LENGTH
 from consumers.sql.tables import ID, NAME, ExactText, metadata, rows_table
 
 map_categories: Final = rows_table("map_categories")
-"""The tree that the mappings' states are about: the map's own copy, beside that of any mirror."""
+"""The tree that the states refer to: a copy of its own, independent of any mirror."""
 
 mappings: Final = Table(
     "mappings",
     metadata,
     Column("catalog", ExactText(NAME), primary_key=True),
-    Column("own_key", ExactText(KEY), primary_key=True),
+    Column("own_key", ExactText(MAX_KEY_LENGTH), primary_key=True),
     Column("own_name", ExactText(), nullable=False),
     Column("own_path", ExactText(), nullable=False),
     Column("category_id", ExactText(ID)),
@@ -28,4 +28,4 @@ mappings: Final = Table(
     Column("since_event", ExactText(63)),
     UniqueConstraint("catalog", "category_id", name="mappings_one_to_one"),
 )
-"""Its columns behind the catalog are a Mapping's fields, in their order."""
+"""Its columns after `catalog` are the fields of a CategoryMapping, in their order."""

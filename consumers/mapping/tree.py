@@ -1,4 +1,4 @@
-"""A tree as a whole: paths, leaves, and what is below a category. Pure."""
+"""A tree of categories: their paths, the leaves, and the leaves below a category. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from consumers.contract.event import ROOT
 from consumers.contract.model import Category, Rows
 
 SEPARATOR: Final = " > "
-"""Between the names of a path, as in the view `category_paths` (contract, 8)."""
+"""Joins the names of a path, as in the view `category_paths` (contract, 8)."""
 
 
 class Tree:
-    """The tree that `rows`, a forest (contract, 5.5), are."""
+    """The tree of `rows`, which are a forest (contract, 5.5)."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -22,7 +22,7 @@ class Tree:
             self._children[row.parent_id].append(row)
 
     def path(self, id_: str) -> str:
-        """Return the names from the root to the category `id_`, which is there, and its own."""
+        """Return the names from the root down to the category `id_`, which must exist."""
         missing = []
         while id_ not in self._paths and id_ != ROOT:
             missing.append(self.rows[id_])

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from consumers.commands.map import app
-from tests.consumers.mapping.mapping_catalog import watched
+from tests.consumers.mapping.mapping_catalog import open_mapping_catalog
 from tests.support.databases import fetch
 from tests.support.paths import DOCS
 
@@ -21,7 +21,7 @@ def rows_of(heading: str) -> dict[str, str]:
 async def test_the_columns(folder: Path) -> None:
     """All are told, in their order, and which of them can be NULL."""
     to = f"sqlite:///{folder / 'm.db'}"
-    async with watched(to):
+    async with open_mapping_catalog(to):
         pass
     columns = await fetch(to, "PRAGMA table_info(mappings)")
     told = rows_of("The table `mappings`")

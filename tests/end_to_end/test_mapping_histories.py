@@ -10,11 +10,11 @@ import pytest
 from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
-from consumers.mapping.linking import Wish
-from consumers.mapping.model import Own, Status
-from consumers.mapping.output import export_json
+from consumers.mapping.linking import LinkRequest
+from consumers.mapping.model import OwnCategory, Status
+from consumers.mapping.output import mappings_to_json
 from consumers.mapping.projection import MapProjection
-from consumers.mapping.service import Desk
+from consumers.mapping.service import MappingService
 from consumers.sql.database import open_database
 from plumbing.redis.server import Server
 from tests.support.processes import PUBLISHER, call
@@ -52,20 +52,22 @@ class MappedShop:
     async def map_all(self, ids: list[str]) -> None:
         """Import one of the shop's categories for each of `ids`, and link them."""
         async with open_database(self.to) as opened:
-            desk = Desk(opened, "us")
-            await desk.bring([Own(f"own-{id_}", "Own", "Own") for id_ in ids])
-            await desk.link([Wish(f"own-{id_}", id_) for id_ in ids])
+            service = MappingService(opened, "us")
+            await service.import_categories(
+                [OwnCategory(f"own-{id_}", "Own", "Own") for id_ in ids]
+            )
+            await service.link([LinkRequest(f"own-{id_}", id_) for id_ in ids])
 
     async def invalid_mappings(self) -> dict[str, Status]:
         """Return the status of each mapping that is not valid, by its category."""
         async with open_database(self.to) as opened:
-            atlas = await Desk(opened, "us").look()
-        found = atlas.mappings.values()
-        assert orjson.loads(export_json(list(found)[:3], atlas))
+            snapshot = await MappingService(opened, "us").read_all()
+        found = snapshot.mappings.values()
+        assert orjson.loads(mappings_to_json(list(found)[:3], snapshot))
         return {
-            each.decision.id: each.status
+            each.linked.id: each.status
             for each in found
-            if each.decision and each.status.state != "valid"
+            if each.linked and each.status.state != "valid"
         }
 
 

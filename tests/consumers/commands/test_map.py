@@ -72,7 +72,7 @@ def shop(folder: Path, valkey: Valkey) -> Shop:
 
 def test_from_the_import_to_the_review(shop: Shop) -> None:
     """What docs/mapping.md shows: import, watch, suggest, link, and what a change comes to."""
-    assert shop.map("import", "us", "-", given=OWN) == "us: 3 new, 0 changed, 0 as before\n"
+    assert shop.map("import", "us", "-", given=OWN) == "us: 3 new, 0 changed, 0 unchanged\n"
     told = shop.map("suggest", "us", code=1)
     assert told.endswith("\nrun `category-consumer map watch us --to … --once` first")
     shop.publish(TREE)
@@ -93,7 +93,7 @@ def test_from_the_import_to_the_review(shop: Shop) -> None:
         "=1+1  Toys",
         f"    broken since {TIME}: removed",
         "    linked with 4  Toys",
-        "    no leaf is similar",
+        "    no similar leaf",
         "cups  Kitchen > Cups",
         f"    broken since {TIME}: no longer a leaf",
         "    linked with 3  Home > Cups",
@@ -103,8 +103,8 @@ def test_from_the_import_to_the_review(shop: Shop) -> None:
         "    linked with 2  Home > Mugs",
         "    which is now Home > Jugs",
         "us: 1 to review, 2 broken, 0 valid, 0 unlinked",
-        f"to accept one as it is now, link it with the same again: {how}",
-        f"to mend a broken one, link it with another: {how}",
+        f"to accept one as it is now, link it with the same category again: {how}",
+        f"to repair a broken one, link it with another category: {how}",
     ]
     accepted = shop.map("link", "us", "mugs", "2")
     assert accepted == "us: mugs is linked with 2: Home > Jugs\n"
@@ -135,7 +135,7 @@ def test_a_bad_import_changes_nothing(folder: Path) -> None:
     assert told.splitlines() == [
         f"{folder / 'own.csv'}: nothing was imported:",
         "line 2: it has no key",
-        "line 4: its key is there before ('b')",
+        "line 4: its key is a duplicate ('b')",
     ]
     assert [path.name for path in folder.iterdir()] == ["own.csv"]
 
@@ -145,7 +145,7 @@ def test_a_bad_import_changes_nothing(folder: Path) -> None:
     [
         (["import", "US", "x.csv"], "catalog 'US': a catalog's name"),
         (["import", "us", "x.csv"], "x.csv: No such file or directory"),
-        (["import", "us"], "map import: name a FILE"),
+        (["import", "us"], "map import: give a FILE"),
         (["import", "us", "x.csv", "--separator", " "], "--separator"),
         (["link", "us", "a"], "map link: give KEY and ID, or --from FILE"),
         (["link", "us", "a", "1", "--from", "x"], "map link: give KEY and ID"),
@@ -183,13 +183,13 @@ async def test_a_table_as_the_source(folder: Path) -> None:
     words = ["import", "us", "--to", to, "--table", "shelf", "--key-column", "no"]
     done = call(CONSUMER, "map", *words, "--name-column", "title", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "us: 2 new, 0 changed, 0 as before\n"
+    assert done.stdout == "us: 2 new, 0 changed, 0 unchanged\n"
     done = call(
         CONSUMER, "map", "import", "us", "-", "--to", to, cwd=folder, given="key,name\n1,Jugs"
     )
     assert done.stdout.splitlines() == [
-        "us: 0 new, 1 changed, 0 as before",
-        "1 of before are not in standard input and stay (`map remove` forgets them)",
+        "us: 0 new, 1 changed, 0 unchanged",
+        "1 imported before are not in standard input and are kept (`map remove` deletes them)",
     ]
 
 

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from consumers.contract.model import Category, Checkpoint, Event, Snapshot
-from consumers.mapping.linking import Wish
-from consumers.mapping.model import Mapping, Own
+from consumers.mapping.linking import LinkRequest
+from consumers.mapping.model import CategoryMapping, OwnCategory
 from consumers.mapping.projection import MapProjection
-from consumers.mapping.service import Desk
+from consumers.mapping.service import MappingService
 from consumers.sql.database import Database, open_database
 from tests.consumers.pretend_publisher import TIME, History, Row, row, tree
 from tests.consumers.trees import decoded
@@ -19,11 +19,11 @@ TOYS = row("4", "Toys")
 TREE = (HOME, MUGS, CUPS, TOYS)
 
 
-class Watched:
+class MappingCatalog:
     """The mappings of `us` in a database, the projection that watches them, and the history."""
 
     def __init__(self, opened: Database) -> None:
-        self.desk = Desk(opened, "us")
+        self.service = MappingService(opened, "us")
         self.projection = MapProjection(opened, "us")
         self.history = History()
 
@@ -49,31 +49,33 @@ class Watched:
         rows_ = {one["id"]: Category(**one) for one in rows}
         await self.projection.reset(Snapshot(rows_, TIME), self.checkpoint)
 
-    async def bring(self, **owns: str) -> None:
+    async def import_own(self, **owns: str) -> None:
         """Import own categories: key=name."""
-        await self.desk.bring([Own(key, name, name) for key, name in owns.items()])
+        await self.service.import_categories(
+            [OwnCategory(key, name, name) for key, name in owns.items()]
+        )
 
-    async def link(self, *, replace: bool = False, **ids: str) -> list[Mapping]:
+    async def link(self, *, replace: bool = False, **ids: str) -> list[CategoryMapping]:
         """Link own categories: key=id."""
-        wishes = [Wish(key, id_) for key, id_ in ids.items()]
-        return await self.desk.link(wishes, replace=replace)
+        requests = [LinkRequest(key, id_) for key, id_ in ids.items()]
+        return await self.service.link(requests, replace=replace)
 
     async def states(self) -> dict[str, str]:
         """Return key → state, and the reason if there is one."""
-        atlas = await self.desk.look()
-        told = {key: each.status for key, each in atlas.mappings.items()}
+        snapshot = await self.service.read_all()
+        told = {key: each.status for key, each in snapshot.mappings.items()}
         return {key: f"{each.state}: {each.reason}".rstrip(": ") for key, each in told.items()}
 
-    async def mapping(self, key: str) -> Mapping:
+    async def mapping(self, key: str) -> CategoryMapping:
         """Return one mapping."""
-        return (await self.desk.look()).mappings[key]
+        return (await self.service.read_all()).mappings[key]
 
 
 @asynccontextmanager
-async def watched(to: str, *rows: Row) -> AsyncIterator[Watched]:
+async def open_mapping_catalog(to: str, *rows: Row) -> AsyncIterator[MappingCatalog]:
     """Open the mappings in database `to`; with `rows`, the tree becomes them first."""
     async with open_database(to) as opened:
-        made = Watched(opened)
+        made = MappingCatalog(opened)
         await made.projection.load()
         if rows:
             await made.jump_to(*rows)

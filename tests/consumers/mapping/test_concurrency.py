@@ -10,14 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint, Event
 from consumers.errors import MapRefused, StoreAway
-from consumers.mapping.evaluate import judge
-from consumers.mapping.linking import Wish, linked
-from consumers.mapping.model import Own
+from consumers.mapping.evaluate import evaluate
+from consumers.mapping.linking import LinkRequest, link
+from consumers.mapping.model import OwnCategory
 from consumers.mapping.projection import MapProjection
-from consumers.mapping.service import Desk
-from consumers.mapping.store import MappingsTable
+from consumers.mapping.service import MappingService
+from consumers.mapping.store import MappingStore
 from consumers.sql.database import open_database
-from tests.consumers.mapping.mapping_catalog import MUGS, TREE, Watched, watched, without
+from tests.consumers.mapping.mapping_catalog import (
+    MUGS,
+    TREE,
+    MappingCatalog,
+    open_mapping_catalog,
+    without,
+)
 from tests.consumers.pretend_publisher import TIME, numbered, row
 
 
@@ -38,10 +44,10 @@ class HeldProjection(MapProjection):
 
 
 @asynccontextmanager
-async def another_desk(to: str) -> AsyncIterator[Desk]:
+async def another_service(to: str) -> AsyncIterator[MappingService]:
     """Open the mappings once more, as another process does."""
     async with open_database(to) as opened:
-        yield Desk(opened, "us")
+        yield MappingService(opened, "us")
 
 
 async def is_waiting(task: asyncio.Task[object]) -> bool:
@@ -52,15 +58,18 @@ async def is_waiting(task: asyncio.Task[object]) -> bool:
 
 async def test_a_removal_before_a_link(database_url: str) -> None:
     """A link that is asked for while the removal is written waits, and is refused."""
-    async with watched(database_url, *TREE) as it, another_desk(database_url) as desk:
-        await it.bring(a="A")
+    async with (
+        open_mapping_catalog(database_url, *TREE) as it,
+        another_service(database_url) as service,
+    ):
+        await it.import_own(a="A")
         held = HeldProjection(it.projection.database, "us")
         await held.load()
         held.hold()
         events = it.events(*without(MUGS))
         writing = asyncio.create_task(held.apply(events, it.checkpoint))
         await held.began.wait()
-        linking = asyncio.create_task(desk.link([Wish("a", "2")]))
+        linking = asyncio.create_task(service.link([LinkRequest("a", "2")]))
         assert await is_waiting(linking)
         held.go_on.set()
         await writing
@@ -71,13 +80,18 @@ async def test_a_removal_before_a_link(database_url: str) -> None:
 
 async def test_a_removal_behind_a_link(database_url: str) -> None:
     """A removal waits for the link that is being made, and then breaks it."""
-    async with watched(database_url, *TREE) as it, another_desk(database_url) as desk:
-        await it.bring(a="A")
-        async with desk.changing() as (connection, _):
+    async with (
+        open_mapping_catalog(database_url, *TREE) as it,
+        another_service(database_url) as service,
+    ):
+        await it.import_own(a="A")
+        async with service.changing() as (connection, _):
             removing = asyncio.create_task(it.go_to(*without(MUGS)))
             assert await is_waiting(removing)
-            made = linked([Wish("a", "2")], await desk._read(connection), TIME, replace=False)
-            await MappingsTable("us").write_decisions(connection, made)
+            made = link(
+                [LinkRequest("a", "2")], await service.read_in(connection), TIME, replace=False
+            )
+            await MappingStore("us").write_links(connection, made)
         await removing
         assert await it.states() == {"a": "broken: removed"}
 
@@ -86,9 +100,12 @@ async def test_a_crowd(database_url: str) -> None:
     """Links and events at random: in the end each state is that of the tree."""
     choose = random.Random(3)
     rows = list(numbered(20).values())
-    async with watched(database_url, *rows) as it, another_desk(database_url) as desk:
-        await desk.bring([Own(str(key), "A", "A") for key in range(20)])
-        user = asyncio.create_task(many_links(desk, choose))
+    async with (
+        open_mapping_catalog(database_url, *rows) as it,
+        another_service(database_url) as service,
+    ):
+        await service.import_categories([OwnCategory(str(key), "A", "A") for key in range(20)])
+        user = asyncio.create_task(many_links(service, choose))
         for name in range(15):
             some = choose.sample(rows, 12)
             await it.go_to(
@@ -98,29 +115,31 @@ async def test_a_crowd(database_url: str) -> None:
         await check(it)
 
 
-async def many_links(desk: Desk, choose: random.Random) -> None:
+async def many_links(service: MappingService, choose: random.Random) -> None:
     """Try to link this and that; what is refused is refused."""
     for _ in range(30):
         try:
-            await desk.link([Wish(str(choose.randrange(20)), str(choose.randrange(20)))])
+            await service.link([LinkRequest(str(choose.randrange(20)), str(choose.randrange(20)))])
         except MapRefused:
             await asyncio.sleep(0)
         except StoreAway as error:
             raise AssertionError("a lock was not waited for") from error
 
 
-async def check(it: Watched) -> None:
+async def check(it: MappingCatalog) -> None:
     """Assert that each state is what the tree says."""
-    atlas = await it.desk.look()
-    assert len(atlas.linked) > 3
-    for mapping in atlas.mappings.values():
-        category = atlas.rows.get(mapping.decision.id) if mapping.decision else None
-        assert mapping.status[:2] == judge(mapping.decision, category)
+    snapshot = await it.service.read_all()
+    assert len(snapshot.linked_keys) > 3
+    for mapping in snapshot.mappings.values():
+        category = snapshot.rows.get(mapping.linked.id) if mapping.linked else None
+        assert mapping.status[:2] == evaluate(mapping.linked, category)
 
 
 async def test_two_imports_at_once(database_url: str) -> None:
     """Each is done, one behind the other."""
-    owns = [Own(str(key), "A", "A") for key in range(50)]
-    async with watched(database_url, *TREE), another_desk(database_url) as desk:
-        done = await asyncio.gather(desk.bring(owns), desk.bring(owns))
+    owns = [OwnCategory(str(key), "A", "A") for key in range(50)]
+    async with open_mapping_catalog(database_url, *TREE), another_service(database_url) as service:
+        done = await asyncio.gather(
+            service.import_categories(owns), service.import_categories(owns)
+        )
         assert sorted(done) == [(0, 0, 50, 0), (50, 0, 0, 0)]

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.contract.model import Category, Event
-from consumers.mapping.evaluate import followed, judge
-from consumers.mapping.model import Decision, Mapping, Own, Status
+from consumers.mapping.evaluate import after_events, evaluate
+from consumers.mapping.model import CategoryMapping, LinkedCategory, OwnCategory, Status
 from tests.consumers.pretend_publisher import TIME
 from tests.consumers.trees import histories
 
 MUGS = Category("2", "1", "Mugs", is_leaf=True)
-DECISION = Decision("2", "Mugs", "1", "Home > Mugs", TIME)
+DECISION = LinkedCategory("2", "Mugs", "1", "Home > Mugs", TIME)
 NEW = Status("valid", "", "2026-01-01T00:00:00.000Z", None)
 
 
@@ -37,8 +37,8 @@ NEW = Status("valid", "", "2026-01-01T00:00:00.000Z", None)
 )
 def test_what_a_change_means(category: Category | None, state: str, reason: str) -> None:
     """Gone or no leaf: broken. Another name or parent: review. And all that is so is told."""
-    assert judge(DECISION, category) == (state, reason)
-    assert judge(None, category) == ("unlinked", "")
+    assert evaluate(DECISION, category) == (state, reason)
+    assert evaluate(None, category) == ("unlinked", "")
 
 
 @given(histories(), st.data())
@@ -49,14 +49,14 @@ def test_events_come_to_the_last_row(events: list[Event], data: st.DataObject) -
     """
     one = data.draw(st.sampled_from([event.category for event in events]))
     mine = [event for event in events if event.category.id == one.id]
-    decision = Decision(one.id, one.local_name, one.parent_id, one.local_name, TIME)
-    mapping = Mapping(Own("a", "A", "A"), decision, NEW)
-    whole = followed(mapping, mine)
+    decision = LinkedCategory(one.id, one.local_name, one.parent_id, one.local_name, TIME)
+    mapping = CategoryMapping(OwnCategory("a", "A", "A"), decision, NEW)
+    whole = after_events(mapping, mine)
     last = None if mine[-1].type == "removed" else mine[-1].category
-    assert whole.status[:2] == judge(decision, last)
+    assert whole.status[:2] == evaluate(decision, last)
     assert whole._replace(status=NEW) == mapping
     cut = data.draw(st.integers(0, len(mine)))
-    assert followed(followed(mapping, mine[:cut]), mine[cut:]) == whole
+    assert after_events(after_events(mapping, mine[:cut]), mine[cut:]) == whole
     if whole.status.since_event is not None:
         since = [event for event in mine if event.checkpoint.position == whole.status.since_event]
         assert [event.time for event in since] == [whole.status.since]

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from consumers.contract.model import Category, Event, Snapshot
 from consumers.errors import MapRefused
-from consumers.mapping.evaluate import judge
-from consumers.mapping.linking import Wish
-from consumers.mapping.model import Decision, Own
-from tests.consumers.mapping.mapping_catalog import Watched, watched
+from consumers.mapping.evaluate import evaluate
+from consumers.mapping.linking import LinkRequest
+from consumers.mapping.model import LinkedCategory, OwnCategory
+from tests.consumers.mapping.mapping_catalog import MappingCatalog, open_mapping_catalog
 from tests.consumers.pretend_publisher import TIME
 from tests.consumers.trees import BEGIN, histories
 
-KEYS = [Own(key, f"Own {key}", f"Own > {key}") for key in "abcd"]
+KEYS = [OwnCategory(key, f"Own {key}", f"Own > {key}") for key in "abcd"]
 
 
 @settings(max_examples=20)
@@ -36,11 +36,11 @@ def test_states_are_those_of_the_tree(events: list[Event], data: st.DataObject) 
 
 async def play(to: str, events: list[Event], data: st.DataObject) -> None:
     """Let some of `events` happen, then someone link, and so on, and look each time."""
-    async with watched(to) as it:
+    async with open_mapping_catalog(to) as it:
         await it.projection.reset(Snapshot({}, TIME), BEGIN)
-        await it.desk.bring(KEYS)
+        await it.service.import_categories(KEYS)
         rows: dict[str, Category] = {}
-        decided: dict[str, Decision] = {}
+        decided: dict[str, LinkedCategory] = {}
         while events:
             count = data.draw(st.integers(1, len(events)))
             batch, events = events[:count], events[count:]
@@ -57,24 +57,28 @@ async def play(to: str, events: list[Event], data: st.DataObject) -> None:
             await check(it, rows, decided)
 
 
-async def linked(it: Watched, data: st.DataObject, ids: list[str]) -> dict[str, Decision]:
+async def linked(
+    it: MappingCatalog, data: st.DataObject, ids: list[str]
+) -> dict[str, LinkedCategory]:
     """Try to link some own category with some category, and return what was decided then."""
     if not ids:
         return {}
     key, id_ = data.draw(st.sampled_from("abcd")), data.draw(st.sampled_from(ids))
     try:
-        made = await it.desk.link([Wish(key, id_)], replace=data.draw(st.booleans()))
+        made = await it.service.link([LinkRequest(key, id_)], replace=data.draw(st.booleans()))
     except MapRefused:
         return {}
-    return {each.own.key: each.decision for each in made if each.decision}
+    return {each.own.key: each.linked for each in made if each.linked}
 
 
-async def check(it: Watched, rows: dict[str, Category], decided: dict[str, Decision]) -> None:
+async def check(
+    it: MappingCatalog, rows: dict[str, Category], decided: dict[str, LinkedCategory]
+) -> None:
     """Assert that the mappings say what is to be said of `rows`, and `decided` is kept."""
-    atlas = await it.desk.look()
-    assert atlas.rows == rows
-    decisions = {key: each.decision for key, each in atlas.mappings.items() if each.decision}
+    snapshot = await it.service.read_all()
+    assert snapshot.rows == rows
+    decisions = {key: each.linked for key, each in snapshot.mappings.items() if each.linked}
     assert decisions == decided
-    for mapping in atlas.mappings.values():
-        row = rows.get(mapping.decision.id) if mapping.decision else None
-        assert mapping.status[:2] == judge(mapping.decision, row)
+    for mapping in snapshot.mappings.values():
+        row = rows.get(mapping.linked.id) if mapping.linked else None
+        assert mapping.status[:2] == evaluate(mapping.linked, row)

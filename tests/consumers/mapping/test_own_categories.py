@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.errors import MapRefused
-from consumers.mapping.csv_table import FORMULA, parse, unparse
-from consumers.mapping.linking import Wish, wishes_of
-from consumers.mapping.own_categories import Columns, own_categories
+from consumers.mapping.csv_table import FORMULA, format_csv, parse_csv
+from consumers.mapping.linking import LinkRequest, read_link_requests
+from consumers.mapping.own_categories import Columns, read_own_categories
 
 CELLS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("='+-@"),
@@ -24,12 +24,14 @@ def imported(
     text: str, columns: Columns = DEFAULT, separator: str = " > "
 ) -> list[tuple[str, ...]]:
     """Return the own categories in the CSV `text`."""
-    return [tuple(own) for own in own_categories(parse(text.encode(), "f"), columns, separator)]
+    return [
+        tuple(own) for own in read_own_categories(parse_csv(text.encode(), "f"), columns, separator)
+    ]
 
 
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_what_spreadsheets_write(begin: str, end: str) -> None:
+def test_what_spreadtables_write(begin: str, end: str) -> None:
     """With or without BOM, either line end, quotes, empty lines, short lines, other columns."""
     lines = ["key,name,path,more", 'a,"Mugs, ""big""",Home >  Mugs,x', "", "b,Toys", " c ,,A > B,"]
     assert imported(begin + end.join(lines) + end) == [
@@ -56,11 +58,11 @@ def test_columns_and_separators() -> None:
         ),
         ("key;name\na;A\n", "columns: 'key;name'"),
         ("name\nA\n", "there is no column 'key'"),
-        ("key,key,name\na,b,A\n", "column 'key' is there twice"),
+        ("key,key,name\na,b,A\n", "column 'key' occurs twice"),
         ("key,name\n,A\nb,B\n b,\n", "line 2: it has no key\nline 4: it has neither name nor path"),
-        ('key,name\na,"A\nA"\na,B\n', "line 4: its key is there before ('a')"),
+        ('key,name\na,"A\nA"\na,B\n', "line 4: its key is a duplicate ('a')"),
         ("key,name\na,A,B\n", "line 2 has 3 cells, the header 2"),
-        ('key,name\na,"A\n', "line 2 is no CSV: unexpected end of data"),
+        ('key,name\na,"A\n', "line 2 is not valid CSV: unexpected end of data"),
         ("key,name\na,A\0\n", "line 2"),
         (f"key,name\n{'a' * 256},A\n", "line 2: its key has more than 255 characters"),
     ],
@@ -84,29 +86,32 @@ def test_more_than_can_be_told() -> None:
 def test_another_encoding() -> None:
     """Bytes that are no UTF-8 are refused with their line."""
     with pytest.raises(MapRefused, match="line 3 is not UTF-8"):
-        parse("key,name\na,A\nb,Öl\n".encode("latin-1"), "f")
+        parse_csv("key,name\na,A\nb,Öl\n".encode("latin-1"), "f")
 
 
 @given(st.lists(st.tuples(CELLS, CELLS.filter(bool)), max_size=3))
 def test_no_cell_is_a_formula(rows: list[tuple[str, str]]) -> None:
     """What is written starts no formula anywhere, and is read back as it was."""
-    text = unparse(["a", "b"], rows)
+    text = format_csv(["a", "b"], rows)
     for row in csv.reader(io.StringIO(text, newline="")):
         assert not any(cell.startswith(FORMULA) for cell in row)
-    assert [tuple(row.cells.values()) for row in parse(text.encode(), "f").rows] == rows
+    assert [tuple(row.cells.values()) for row in parse_csv(text.encode(), "f").rows] == rows
 
 
 def test_links_from_a_file() -> None:
     """Rows without a category wish nothing; both columns have to be there."""
-    sheet = parse(b"category_id,key,name\n7,a,A\n,b,B\n 8 ,'=c,C\n", "f")
-    assert wishes_of(sheet) == [Wish("a", "7", "line 2: "), Wish("=c", "8", "line 4: ")]
+    table = parse_csv(b"category_id,key,name\n7,a,A\n,b,B\n 8 ,'=c,C\n", "f")
+    assert read_link_requests(table) == [
+        LinkRequest("a", "7", "line 2: "),
+        LinkRequest("=c", "8", "line 4: "),
+    ]
     with pytest.raises(MapRefused, match="there is no column 'category_id'"):
-        wishes_of(parse(b"key,id\n", "f"))
-    with pytest.raises(MapRefused, match="column 'category_id' is there twice"):
-        wishes_of(parse(b"key,category_id,category_id\na,1,2\n", "f"))
+        read_link_requests(parse_csv(b"key,id\n", "f"))
+    with pytest.raises(MapRefused, match="column 'category_id' occurs twice"):
+        read_link_requests(parse_csv(b"key,category_id,category_id\na,1,2\n", "f"))
 
 
 def test_a_cell_of_many_candidates() -> None:
     """What was exported can be read again, however long."""
-    text = unparse(["key", "candidates"], [["a", "x" * 200_000]])
-    assert parse(text.encode(), "f").rows[0].cells["candidates"] == "x" * 200_000
+    text = format_csv(["key", "candidates"], [["a", "x" * 200_000]])
+    assert parse_csv(text.encode(), "f").rows[0].cells["candidates"] == "x" * 200_000

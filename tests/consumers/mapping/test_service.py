@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from consumers.errors import MapRefused
-from consumers.mapping.linking import Wish
-from consumers.mapping.model import Own
-from consumers.mapping.own_categories import Columns, own_categories
-from consumers.mapping.service import Desk
+from consumers.mapping.linking import LinkRequest
+from consumers.mapping.model import OwnCategory
+from consumers.mapping.own_categories import Columns, read_own_categories
+from consumers.mapping.service import MappingService
 from consumers.mapping.sql_table import read_table
 from consumers.sql.database import open_database
 from tests.consumers.mapping.mapping_catalog import (
@@ -18,7 +18,7 @@ from tests.consumers.mapping.mapping_catalog import (
     TOYS,
     TREE,
     changed,
-    watched,
+    open_mapping_catalog,
     without,
 )
 from tests.consumers.pretend_publisher import TIME, row
@@ -35,8 +35,8 @@ async def decided(to: str) -> list[tuple[Any, ...]]:
 
 async def test_a_mapping_and_its_states(database_url: str) -> None:
     """Renamed, moved, no leaf, removed and back: each has its state, and no event a decision."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(mugs="Mugs", toys="Toys", rest="Rest")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(mugs="Mugs", toys="Toys", rest="Rest")
         assert await it.states() == dict.fromkeys(["mugs", "rest", "toys"], "unlinked")
         await it.link(mugs="2", toys="4")
         stored = await decided(database_url)
@@ -61,8 +61,8 @@ async def test_a_mapping_and_its_states(database_url: str) -> None:
 
 async def test_what_does_not_concern_a_mapping(database_url: str) -> None:
     """A parent's new name and another's removal change nothing, not even since when."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(mugs="Mugs")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(mugs="Mugs")
         [before] = await it.link(mugs="2")
         await it.go_to(HOME | {"local_name": "House"}, MUGS, TOYS)
         assert await it.mapping("mugs") == before
@@ -72,8 +72,8 @@ async def test_what_does_not_concern_a_mapping(database_url: str) -> None:
 
 async def test_a_resync_comes_to_the_same(database_url: str) -> None:
     """It judges all that is linked; `since` is the commit's time, and no event's id."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A", b="B", c="C")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A", b="B", c="C")
         await it.link(a="2", b="3", c="4")
         renamed, moved = CUPS | {"local_name": "Tea cups"}, TOYS | {"parent_id": "1"}
         await it.jump_to(HOME, renamed, moved)
@@ -87,48 +87,50 @@ async def test_a_resync_comes_to_the_same(database_url: str) -> None:
 
 async def test_accepting_a_review(database_url: str) -> None:
     """Linking with the same category again takes it as it is now."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(mugs="Mugs")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(mugs="Mugs")
         await it.link(mugs="2")
         await it.go_to(*changed(MUGS, local_name="Jugs", parent_id="4"), row("9", "New"))
         [after] = await it.link(mugs="2")
         assert (await it.mapping("mugs")) == after
-        assert after.decision is not None
-        assert after.decision[:4] == ("2", "Jugs", "4", "Toys > Jugs")
-        assert after.status.since == after.decision.decided_at
+        assert after.linked is not None
+        assert after.linked[:4] == ("2", "Jugs", "4", "Toys > Jugs")
+        assert after.status.since == after.linked.decided_at
         [again] = await it.link(mugs="2")
         assert again.status == after.status
 
 
 async def test_what_cannot_be_linked(database_url: str) -> None:
     """Unknown, no leaf, taken, linked already: all of it is told, and nothing is written."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A", b="B", c="C")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A", b="B", c="C")
         await it.link(a="2")
         before = await fetch(database_url, EVERYTHING)
         with pytest.raises(MapRefused) as caught:
             await it.link(a="3", b="2", c="1", d="4", e="99")
         assert str(caught.value).splitlines() == [
             "nothing was linked:",
-            "key 'a' is linked with '2' ('Mugs', valid): --replace changes that",
+            "key 'a' is linked with '2' ('Mugs', valid): use --replace to change that",
             "category '1' ('Home') is not a leaf: choose one below it",
-            "no own category has key 'd': import it first",
-            "no own category has key 'e': import it first",
+            "no category of yours has key 'd': import it first",
+            "no category of yours has key 'e': import it first",
             "there is no category '99'",
         ]
-        with pytest.raises(MapRefused, match="'2' belongs to key 'a': unlink that first"):
+        with pytest.raises(MapRefused, match="'2' is linked with key 'a': unlink that first"):
             await it.link(b="2", c="4")
-        with pytest.raises(MapRefused, match="'4' belongs to key 'b'"):
+        with pytest.raises(MapRefused, match="'4' is linked with key 'b'"):
             await it.link(b="4", c="4")
-        with pytest.raises(MapRefused, match="line 3: key 'b' is there twice"):
-            await it.desk.link([Wish("b", "3", "line 2: "), Wish("b", "4", "line 3: ")])
+        with pytest.raises(MapRefused, match="line 3: key 'b' occurs twice"):
+            await it.service.link(
+                [LinkRequest("b", "3", "line 2: "), LinkRequest("b", "4", "line 3: ")]
+            )
         assert await fetch(database_url, EVERYTHING) == before
 
 
 async def test_linking_anew(database_url: str) -> None:
     """A broken one may be linked anew at once, another with `replace`; two may change places."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A", b="B")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A", b="B")
         await it.link(a="2", b="3")
         await it.link(replace=True, a="3", b="2")
         assert [line[:2] for line in await decided(database_url)] == [("a", "3"), ("b", "2")]
@@ -139,8 +141,8 @@ async def test_linking_anew(database_url: str) -> None:
 
 async def test_one_to_one(database_url: str) -> None:
     """The database itself refuses a second link with a category."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A", b="B")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A", b="B")
         await it.link(a="2")
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         await execute(database_url, "UPDATE mappings SET category_id = '2' WHERE own_key = 'b'")
@@ -148,28 +150,32 @@ async def test_one_to_one(database_url: str) -> None:
 
 async def test_importing_again(database_url: str) -> None:
     """Names and paths are new, links stay, and so do keys that are not there any more."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A", b="B", A="other")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A", b="B", A="other")
         [before] = await it.link(a="2")
-        new = [Own("a", "Apples", "Fruit > Apples"), Own("b", "B", "B"), Own("é  ", "  x ", "=y")]
-        assert await it.desk.bring(new) == (1, 1, 1, 1)
-        atlas = await it.desk.look()
-        assert atlas.mappings["a"] == before._replace(own=new[0])
-        assert atlas.mappings["é  "].own == new[2]
-        assert list(atlas.mappings) == ["A", "a", "b", "é  "]
+        new = [
+            OwnCategory("a", "Apples", "Fruit > Apples"),
+            OwnCategory("b", "B", "B"),
+            OwnCategory("é  ", "  x ", "=y"),
+        ]
+        assert await it.service.import_categories(new) == (1, 1, 1, 1)
+        snapshot = await it.service.read_all()
+        assert snapshot.mappings["a"] == before._replace(own=new[0])
+        assert snapshot.mappings["é  "].own == new[2]
+        assert list(snapshot.mappings) == ["A", "a", "b", "é  "]
 
 
 async def test_unlinking_and_removing(database_url: str) -> None:
     """All or nothing; who is unlinked can be linked, who is removed is gone."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A", b="B")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A", b="B")
         await it.link(a="2", b="3")
-        for refused in (it.desk.unlink, it.desk.remove):
-            with pytest.raises(MapRefused, match="no own category has key 'x'"):
+        for refused in (it.service.unlink, it.service.remove):
+            with pytest.raises(MapRefused, match="no category of yours has key 'x'"):
                 await refused(["a", "x"])
-        await it.desk.unlink(["a", "a"])
+        await it.service.unlink(["a", "a"])
         assert (await decided(database_url))[0] == ("a", *[None] * 5)
-        await it.desk.remove(["b"])
+        await it.service.remove(["b"])
         assert await it.states() == {"a": "unlinked"}
         await it.go_to(*without(MUGS))
         assert await it.states() == {"a": "unlinked"}
@@ -178,30 +184,30 @@ async def test_unlinking_and_removing(database_url: str) -> None:
 
 async def test_catalogs_beside_each_other(database_url: str) -> None:
     """The same keys and ids in another catalog are others."""
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A")
         await it.link(a="2")
     query = "SELECT DISTINCT catalog FROM mappings"
     assert await fetch(database_url, query) == [("us",)]
     for table in ("mappings", "map_categories", "checkpoints"):
         await execute(database_url, f"UPDATE {table} SET catalog = 'uk'")  # noqa: S608
-    async with watched(database_url, *TREE) as it:
-        await it.bring(a="A")
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A")
         await it.link(a="2")
         await it.go_to(*without(MUGS))
-        await it.desk.remove(["a"])
+        await it.service.remove(["a"])
     assert await fetch(database_url, "SELECT catalog, state FROM mappings") == [("uk", "valid")]
 
 
 async def test_without_a_copy(database_url: str) -> None:
     """Looking and linking say what to run first; importing, unlinking and removing work."""
-    async with watched(database_url) as it:
-        await it.bring(a="A")
-        for refused in (it.desk.look(), it.link(a="2")):
+    async with open_mapping_catalog(database_url) as it:
+        await it.import_own(a="A")
+        for refused in (it.service.read_all(), it.link(a="2")):
             with pytest.raises(MapRefused, match="run `category-consumer map watch us --to"):
                 await refused
-        await it.desk.unlink(["a"])
-        await it.desk.remove(["a"])
+        await it.service.unlink(["a"])
+        await it.service.remove(["a"])
     assert await fetch(database_url, "SELECT * FROM mappings") == []
 
 
@@ -209,7 +215,7 @@ async def test_a_database_without_tables(database_url: str) -> None:
     """Looking at it says what to run first."""
     async with open_database(database_url) as opened:
         with pytest.raises(MapRefused, match="map watch us --to … --once` first"):
-            await Desk(opened, "us").look()
+            await MappingService(opened, "us").read_all()
 
 
 @pytest.fixture
@@ -230,11 +236,11 @@ async def test_own_categories_in_a_table(shop: str) -> None:
     """A table or a view of the same database does as well as a file; numbers become text."""
     columns = Columns("no", "title", "way")
     async with open_database(shop) as opened:
-        found = own_categories(await read_table(opened, "shelf", columns), columns, "/")
-        assert found == [Own("7", "Mugs", "Home > Mugs"), Own("8", "Toys", "Toys")]
+        found = read_own_categories(await read_table(opened, "shelf", columns), columns, "/")
+        assert found == [OwnCategory("7", "Mugs", "Home > Mugs"), OwnCategory("8", "Toys", "Toys")]
         view = await read_table(opened, "Own View", Columns(path="way"))
         assert [cells["name"] for _, cells in view.rows] == ["Mugs", ""]
-        assert own_categories(view, Columns(path="way"), "/") == found
+        assert read_own_categories(view, Columns(path="way"), "/") == found
 
 
 @pytest.mark.parametrize(
@@ -243,7 +249,7 @@ async def test_own_categories_in_a_table(shop: str) -> None:
         ("nope", Columns(), "this database has no table or view 'nope'"),
         ("x.shelf", Columns(), "this database has no table or view 'x.shelf'"),
         ("shelf", Columns(), "columns: 'no', 'title', 'way', 'extra'"),
-        ("shelf", Columns("extra", "title"), "row 1: column 'extra' holds float"),
+        ("shelf", Columns("extra", "title"), "row 1: column 'extra' contains float"),
         ("shelf", Columns("no", "title"), "row 2: it has neither name nor path ('8')"),
     ],
 )
@@ -251,5 +257,5 @@ async def test_tables_that_do_not_do(shop: str, name: str, columns: Columns, tol
     """What is missing or no text is told."""
     async with open_database(shop) as opened:
         with pytest.raises(MapRefused) as caught:
-            own_categories(await read_table(opened, name, columns), columns)
+            read_own_categories(await read_table(opened, name, columns), columns)
     assert told in str(caught.value)

@@ -7,9 +7,14 @@ import orjson
 import pytest
 
 from consumers.contract.model import Category, Rows
-from consumers.mapping.candidates import MOST_SIMILAR, Candidates
-from consumers.mapping.model import Atlas, Decision, Mapping, Own, Status
-from consumers.mapping.suggest import Leaves
+from consumers.mapping.model import (
+    CategoryMapping,
+    LinkedCategory,
+    MappingSnapshot,
+    OwnCategory,
+    Status,
+)
+from consumers.mapping.suggest import MAX_SIMILAR, CandidateFinder, LeafIndex
 from consumers.mapping.tree import Tree
 from tests.consumers.pretend_publisher import TIME
 
@@ -36,10 +41,10 @@ def test_paths() -> None:
 
 def test_the_best_leaf_comes_first() -> None:
     """The name counts as much as the path, ties are by id, and nothing but leaves is found."""
-    found = Leaves(TREE, []).similar("dresses", "women / DRESSES", 3)
+    found = LeafIndex(TREE, []).find_similar("dresses", "women / DRESSES", 3)
     assert [one.id for one in found] == ["4", "9", "6"]
     assert found[0].path == "Womenswear > Dresses"
-    dolls = Leaves(TREE, ["4"]).similar("Dresses", "Dolls > Dresses", 2)
+    dolls = LeafIndex(TREE, ["4"]).find_similar("Dresses", "Dolls > Dresses", 2)
     assert [one.id for one in dolls] == ["6", "7"]
     assert dolls[0].score == dolls[1].score
 
@@ -49,33 +54,37 @@ def test_the_best_leaf_comes_first() -> None:
 )
 def test_nothing_similar(name: str, min_score: float) -> None:
     """It is better to suggest nothing than anything."""
-    assert Leaves(TREE, []).similar(name, name, 3, min_score) == []
-    assert Leaves(Tree({}), []).similar(name, name, 3) == []
+    assert LeafIndex(TREE, []).find_similar(name, name, 3, min_score) == []
+    assert LeafIndex(Tree({}), []).find_similar(name, name, 3) == []
 
 
-def broken(id_: str, name: str, path: str, own: str) -> Mapping:
+def broken(id_: str, name: str, path: str, own: str) -> CategoryMapping:
     """Return a mapping of `own` whose category is broken."""
     status = Status("broken", "removed", TIME, None)
-    return Mapping(Own("a", own, own), Decision(id_, name, "1", path, TIME), status)
+    return CategoryMapping(
+        OwnCategory("a", own, own), LinkedCategory(id_, name, "1", path, TIME), status
+    )
 
 
-def candidates(mapping: Mapping, *others: Mapping) -> list[str]:
+def candidates(mapping: CategoryMapping, *others: CategoryMapping) -> list[str]:
     """Return the ids of the candidates of `mapping`."""
-    atlas = Atlas({each.own.key: each for each in (mapping, *others)}, TREE.rows)
-    return [one.id for one in Candidates(atlas).of(mapping)]
+    snapshot = MappingSnapshot({each.own.key: each for each in (mapping, *others)}, TREE.rows)
+    return [one.id for one in CandidateFinder(snapshot).find(mapping)]
 
 
 def test_names_without_letters() -> None:
     """They are compared as they are: not all of them are alike."""
     tree = Tree({id_: Category(id_, "0", name, is_leaf=True) for id_, name in ("1🎁", "2&", "3🧸")})
-    assert [one.id for one in Leaves(tree, []).similar("🧸", "🧸", 3)] == ["3"]
+    assert [one.id for one in LeafIndex(tree, []).find_similar("🧸", "🧸", 3)] == ["3"]
 
 
 def test_candidates_of_a_former_leaf() -> None:
     """They are the leaves below it that are not linked, its children first."""
     former = broken("1", "Womenswear", "Womenswear", "Clothes")
     assert candidates(former) == ["4", "3", "9"]
-    other = former._replace(own=Own("b", "B", "B"), decision=Decision("4", "", "", "", TIME))
+    other = former._replace(
+        own=OwnCategory("b", "B", "B"), linked=LinkedCategory("4", "", "", "", TIME)
+    )
     assert candidates(former, other) == ["3", "9"]
 
 
@@ -84,7 +93,7 @@ def test_candidates_of_a_removed_one() -> None:
     gone = broken("99", "Evening Gown", "Womenswear > Evening Gown", "Toys for dolls")
     assert candidates(gone)[0] == "3"
     assert "6" in candidates(broken("99", "Xyz", "Xyz", "Doll Dresses"))
-    assert len(candidates(broken("99", "Dresses", "Dresses", "Dresses"))) == MOST_SIMILAR
+    assert len(candidates(broken("99", "Dresses", "Dresses", "Dresses"))) == MAX_SIMILAR
     fine = gone._replace(status=Status("valid", "", TIME, None))
     assert candidates(fine) == []
 
@@ -98,7 +107,7 @@ def shopify(real_trees: Path) -> Rows:
 
 def test_a_real_tree(shopify: Rows) -> None:
     """What one would have chosen by hand is the first suggestion."""
-    leaves = Leaves(Tree(shopify), [])
+    leaves = LeafIndex(Tree(shopify), [])
     wanted = {
         "Dresses": "Apparel & Accessories > Clothing > Dresses",
         "Kitchen > Mugs": "Home & Garden > Kitchen & Dining > Tableware > Drinkware > Mugs",
@@ -106,15 +115,15 @@ def test_a_real_tree(shopify: Rows) -> None:
         "sneakers": "Apparel & Accessories > Shoes > Sneakers",
     }
     for path, best in wanted.items():
-        assert leaves.similar(path.split(" > ")[-1], path, 3)[0].path == best
+        assert leaves.find_similar(path.split(" > ")[-1], path, 3)[0].path == best
 
 
 def test_it_is_quick(shopify: Rows) -> None:
     """Hundreds of own categories take seconds at most."""
     tree = Tree(shopify)
     chosen = list(tree.leaves())
-    leaves = Leaves(tree, {leaf.id for leaf in chosen[3000:]})
+    leaves = LeafIndex(tree, {leaf.id for leaf in chosen[3000:]})
     begin = time.process_time()
     for leaf in chosen[3000:3200]:
-        leaves.similar(leaf.local_name, tree.path(leaf.id), 3)
+        leaves.find_similar(leaf.local_name, tree.path(leaf.id), 3)
     assert time.process_time() - begin < 4
