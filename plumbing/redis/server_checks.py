@@ -1,39 +1,47 @@
-"""What a server's settings mean for the data in it, told at start.
+"""Checks whether a server may lose our data, or refuses to be written to.
 
-Redis is where the events are: a server that evicts keys, or that forgets all when it restarts, is
-repaired by the next poll (contract, 5.2 and 5.7), but histories begin anew and consumers resync.
+Redis is where the events are. If a server evicts keys, or loses all when it restarts, the next
+poll repairs the state (contract, 5.2 and 5.7), but under a new epoch, and consumers resync.
 """
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import redis.exceptions
 
-from plumbing.redis.server import NodeCommand, Server, per_node
+from plumbing.redis.error_advice import BY_CODE
+from plumbing.redis.server import Client, NodeCommand, Server, per_node
+
+FULL, REPLICA, DISK = (BY_CODE[code].advice for code in ("OOM", "READONLY", "MISCONF"))
+REFUSES: Final = "refuses writes"
+MAY_REFUSE: Final = (
+    "could not save its last snapshot; unless stop-writes-on-bgsave-error is no it refuses writes"
+)
 
 
 async def durability_warnings(server: Server) -> list[str]:
     """Return a line for each setting that endangers our keys, of each node of a Cluster.
 
-    What a user may not ask (INFO, CONFIG GET), and a node that does not answer, is passed over.
+    What a user may not read (INFO, CONFIG GET) gives no line, nor does a node that does not answer.
     """
     client = server.client()
     try:
         with server.errors_explained():
             nodes = await per_node(client, replicas=True)
         return [
-            f"Redis at {node or server.address} {what}"
-            for node, ask in nodes.items()
-            for what in (await _eviction(ask), await _persistence(ask))
-            if what
+            f"Redis at {node or server.address} {warning}"
+            for node, command in nodes.items()
+            for warning in (await _eviction_warning(command), await _persistence_warning(command))
+            if warning
         ]
     finally:
         await client.aclose()
 
 
-async def _eviction(ask: NodeCommand) -> str | None:
-    about = await _told(ask, "INFO", "memory")
-    policy = about.get("maxmemory_policy", "noeviction")
-    if not about.get("maxmemory") or policy == "noeviction":
+async def _eviction_warning(command: NodeCommand) -> str | None:
+    info = await _read(command, "INFO", "memory")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if not info.get("maxmemory") or policy == "noeviction":
         return None
     return (
         f"may evict our keys once its memory is full (maxmemory-policy is {policy}): "
@@ -41,23 +49,60 @@ async def _eviction(ask: NodeCommand) -> str | None:
     )
 
 
-async def _persistence(ask: NodeCommand) -> str | None:
-    about = await _told(ask, "INFO", "persistence")
-    if about.get("aof_enabled") != 0:
+async def _persistence_warning(command: NodeCommand) -> str | None:
+    info = await _read(command, "INFO", "persistence")
+    if info.get("aof_enabled") != 0:
         return None
-    points = (await _told(ask, "CONFIG GET", "save")).get("save")
-    if points:
+    save_points = (await _read(command, "CONFIG GET", "save")).get("save")
+    if save_points:
         return None
-    saves = "nor snapshots" if points is not None else "whether snapshots is not for us to see"
+    snapshots = (
+        "saves no snapshots"
+        if save_points is not None
+        else "may save no snapshots (this user may not read its setting `save`)"
+    )
     return (
-        f"keeps no append-only file on disk, {saves}: a restart may lose what was published; "
+        f"has no append-only file and {snapshots}: a restart may lose what was published; "
         "set appendonly to yes"
     )
 
 
-async def _told(ask: NodeCommand, *command: str) -> dict[str, Any]:
-    """Return the reply, empty where there is none for us."""
+async def write_refusals(server: Server, client: Client) -> list[str]:
+    """Return a line for each reason why a primary of `server` refuses writes, without writing.
+
+    INFO does not show a missing right to write, or too few replicas. A node that does not answer
+    gives no line: every other command to it fails anyway.
+    """
+    nodes = await per_node(client)
+    return [
+        f"Redis at {node or server.address} {reason}"
+        for node, command in nodes.items()
+        for reason in refusal_reasons(await _read(command, "INFO"))
+    ]
+
+
+def refusal_reasons(info: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why a server with this INFO refuses writes, and what to do."""
+    if info.get("role") == "slave":
+        yield f"{REFUSES}: {REPLICA}"
+    if _is_full(info):
+        yield f"{REFUSES}: {FULL}"
+    if info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "err":
+        yield f"{REFUSES}: {DISK}"
+    if info.get("rdb_last_bgsave_status") == "err":
+        yield f"{MAY_REFUSE}: {DISK}"
+
+
+def _is_full(info: Mapping[str, Any]) -> bool:
+    """Return whether Redis answers writes with OOM; with another policy it may evict instead."""
+    limit = info.get("maxmemory", 0)
+    used = info.get("used_memory", 0) - info.get("mem_not_counted_for_evict", 0)
+    return bool(limit and used > limit and info.get("maxmemory_policy") == "noeviction")
+
+
+async def _read(command: NodeCommand, *words: str) -> dict[str, Any]:
+    """Return the reply to a command; an empty one if it is refused or does not come."""
     try:
-        return dict(await ask(*command))
+        return dict(await command(*words))
     except (redis.exceptions.RedisError, OSError):
         return {}

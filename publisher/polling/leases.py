@@ -22,10 +22,10 @@ from time import monotonic
 from typing import Any, Final, NamedTuple
 
 from plumbing.redis.error_advice import is_wrong_type
+from plumbing.redis.replies import as_text, chunks
 from plumbing.redis.server import Client
 from publisher.polling.lease_owner import is_alive, new_owner
 from publisher.state import keys
-from publisher.state.redis_values import chunks, text
 
 Replies = dict[str, Any]
 """Name of a catalog → what Redis replied, which may be an error."""
@@ -136,7 +136,7 @@ class Leases:
         """Return each lease's owner, or FREE or DEAD, and the errors of those that gave one."""
         replies = await self._each(names, lambda pipe, key: pipe.get(key))
         errors = {name: each for name, each in replies.items() if isinstance(each, Exception)}
-        owners = {name: text(each) for name, each in replies.items() if name not in errors}
+        owners = {name: as_text(each) for name, each in replies.items() if name not in errors}
         return {name: _alive(who) for name, who in owners.items()}, errors
 
     async def _each(self, names: Iterable[str], command: Callable[[Any, str], object]) -> Replies:

@@ -1,13 +1,10 @@
 """What stands in Redis as Python values; what cannot be read is no error, but told apart."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
-
-T = TypeVar("T")
 
 NUMBER: Final = re.compile(r"[0-9]{1,20}")
 OFFSET: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
@@ -42,26 +39,3 @@ def moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
-
-
-def raw(value: bytes | str | None) -> bytes:
-    """Return the bytes of `value`; none where there is none."""
-    if value is None:
-        return b""
-    return value.encode() if isinstance(value, str) else value
-
-
-def text(value: bytes | str | None) -> str:
-    """Return the text of `value`, with marks in place of what is no UTF-8."""
-    return raw(value).decode(errors="replace")
-
-
-def texts(fields: Mapping[Any, Any]) -> dict[str, str]:
-    """Return a hash as texts."""
-    return {text(field): text(value) for field, value in fields.items()}
-
-
-def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield `items` in pieces of `size`: a pipeline is better not endless."""
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]

@@ -13,6 +13,7 @@ import msgspec
 import redis.exceptions
 
 from plumbing.redis.error_advice import is_wrong_type
+from plumbing.redis.replies import as_bytes, as_text, as_texts
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
 from publisher.core.event import Position
@@ -21,7 +22,6 @@ from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.state import keys
 from publisher.state.commit import CONTRACT, Commit, CommitArguments, StoredPosition
 from publisher.state.key_watch import KeyWatch
-from publisher.state.redis_values import raw, text, texts
 
 COMMIT_SCRIPT: Final = files("publisher.state").joinpath("commit.lua").read_text("utf-8")
 META_FORMS: Final = {
@@ -113,11 +113,11 @@ class Store:
             found = await self._client.hmget(self.key("meta"), fields)
         except redis.exceptions.ResponseError as error:
             raise await self._explained(error) from error
-        epoch, sequence, digest, origin, contract = (raw(value) for value in found)
+        epoch, sequence, digest, origin, contract = (as_bytes(value) for value in found)
         if contract not in {b"", CONTRACT.encode()}:
             raise UnknownContract(
-                f"{self.key('meta')} says contract {text(contract)!r}, but this publisher writes "
-                f"contract {CONTRACT}: update it"
+                f"{self.key('meta')} says contract {as_text(contract)!r}, but this publisher "
+                f"writes contract {CONTRACT}: update it"
             )
         return PollStart(StoredPosition(epoch, sequence, digest), Origin.from_json(origin))
 
@@ -145,7 +145,7 @@ class Store:
                 invalid_fields.append(field)
             else:
                 tree[category.id] = category
-        meta = texts(raw_meta)
+        meta = as_texts(raw_meta)
         position = None if invalid_fields else _position(meta, tree)
         return State(stored, tree, invalid_fields, meta, position)
 
@@ -160,11 +160,12 @@ class Store:
         if len(words) > MANY_WORDS:
             await self._client.script_load(COMMIT_SCRIPT)
         reply = await self._script(keys=written, args=arguments)
-        verdict, *details = (text(word) for word in reply)
+        verdict, *details = (as_text(word) for word in reply)
         if verdict == "lost":
             raise RaceLost(
                 f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
-                f"{_format_position(details)}, not {_format_position(map(text, commit.expected))})"
+                f"{_format_position(details)}, "
+                f"not {_format_position(map(as_text, commit.expected))})"
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)
@@ -198,7 +199,7 @@ class Store:
         if is_wrong_type(error):
             own = {self.key(name): wanted for name, wanted in keys.TYPES.items()}
             for key, wanted in {keys.CATALOGS: "set", **own}.items():
-                found = text(await self._client.type(key))
+                found = as_text(await self._client.type(key))
                 if found not in {"none", wanted}:
                     return _wrong_type(key, found, wanted)
         return error

@@ -14,10 +14,11 @@ import redis.exceptions
 from plumbing import clock
 from plumbing.errors import RedisError
 from plumbing.redis.error_advice import advice_for, is_wrong_type
+from plumbing.redis.replies import as_text, as_texts, chunks
 from plumbing.redis.server import Client, Transaction
 from publisher.core.model import Hold
 from publisher.state import keys
-from publisher.state.redis_values import chunks, json_object, moment, number, offset, text, texts
+from publisher.state.redis_values import json_object, moment, number, offset
 
 CATALOGS_PER_PIPELINE: Final = 500
 """Some 4,000 short replies."""
@@ -83,7 +84,7 @@ async def read_catalog_names(client: Client) -> list[str]:
     Raises RedisError if the key is no set.
     """
     try:
-        return sorted(text(name) for name in await client.smembers(keys.CATALOGS))
+        return sorted(as_text(name) for name in await client.smembers(keys.CATALOGS))
     except redis.exceptions.ResponseError as error:
         if not is_wrong_type(error):
             raise
@@ -101,7 +102,7 @@ async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[
         for name, reply in zip(chunk, replies, strict=True):
             if isinstance(reply, Exception) and not is_wrong_type(reply):
                 raise reply
-            found[name] = {} if isinstance(reply, Exception) else texts(reply)
+            found[name] = {} if isinstance(reply, Exception) else as_texts(reply)
     return found
 
 
@@ -125,20 +126,20 @@ def _parse_overview(name: str, replies: Sequence[Any]) -> CatalogOverview:
     parts = dict(zip(READS, replies, strict=True))
     errors = {part: reply for part, reply in parts.items() if isinstance(reply, Exception)}
     parts |= dict.fromkeys(errors)
-    meta = texts(parts["meta"] or {})
+    meta = as_texts(parts["meta"] or {})
     checkpoints = {
-        text(who): json_object(value) for who, value in (parts["consumers"] or {}).items()
+        as_text(who): json_object(value) for who, value in (parts["consumers"] or {}).items()
     }
     return CatalogOverview(
         catalog=name,
         error=_describe_errors(name, errors),
         meta=meta,
-        status=texts(parts["status"] or {}),
+        status=as_texts(parts["status"] or {}),
         hold=None if parts["hold"] is None else Hold.from_json(parts["hold"]),
-        lease=text(parts["lease"]) or None,
+        lease=as_text(parts["lease"]) or None,
         consumers=checkpoints,
         rows=parts["categories"],
-        last_event=text(parts["events"][0][0]) if parts["events"] else None,
+        last_event=as_text(parts["events"][0][0]) if parts["events"] else None,
         lags={who: Lag(_events_behind(meta, at), 0.0) for who, at in checkpoints.items()},
     )
 

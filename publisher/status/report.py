@@ -17,8 +17,8 @@ from plumbing import clock
 from plumbing.config.settings import Settings
 from plumbing.errors import EmbeddedServerError, Error, RedisError
 from plumbing.redis.embedded_mode import EmbeddedMode
-from plumbing.redis.refusing import write_refusals
 from plumbing.redis.server import Client, Server, open_server
+from plumbing.redis.server_checks import write_refusals
 from publisher.errors import Held
 from publisher.status import terminal
 from publisher.status.overview import read_catalog_names, read_overviews

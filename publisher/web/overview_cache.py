@@ -11,9 +11,9 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 from plumbing.errors import RedisError
+from plumbing.redis.replies import chunks
 from publisher.polling.daemon import Daemon
 from publisher.sources.single_flight import SingleFlight
-from publisher.state.redis_values import chunks
 from publisher.status.overview import (
     CATALOGS_PER_PIPELINE,
     CatalogOverview,

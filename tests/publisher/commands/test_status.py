@@ -138,7 +138,7 @@ def test_redis_refuses_writes(folder: Path, own: Valkey) -> None:
     assert call(PUBLISHER, "sync", cwd=folder).returncode == 1
     done = call(PUBLISHER, "status", cwd=folder)
     assert done.returncode == 1
-    said = f"Redis at {own.url} refuses what is written there: its memory is full: "
+    said = f"Redis at {own.url} refuses writes: its memory is full: "
     assert f"{said}raise maxmemory or make room\n1 problem\n" in done.stdout
     asked(own, "CONFIG SET", "maxmemory", "0")
     assert call(PUBLISHER, "status", cwd=folder).returncode == 0

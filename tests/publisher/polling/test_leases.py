@@ -12,9 +12,9 @@ import redis.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plumbing.redis.replies import as_text
 from publisher.polling.lease_owner import is_alive, new_owner
 from publisher.polling.leases import FREE, Leases, plan
-from publisher.state.redis_values import text
 from tests.support.waiting import eventually
 
 HOUR = timedelta(hours=1)
@@ -62,7 +62,7 @@ async def test_one_publisher_has_all(client: redis.asyncio.Redis) -> None:
     leases = Leases(client, timedelta(seconds=30))
     await leases.round(NAMES)
     assert leases.held() == set(NAMES)
-    assert text(await client.get("catalog:{c3}:lease")) == leases.owner
+    assert as_text(await client.get("catalog:{c3}:lease")) == leases.owner
     assert 17_000 < await client.pttl("catalog:{c3}:lease") <= 18_000
 
 

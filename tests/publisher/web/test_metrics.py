@@ -14,10 +14,10 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as text_format
 
+from plumbing.redis.replies import as_text
 from publisher.errors import ShopClosed
 from publisher.sources import Answer
 from publisher.sources.tiktok.stand_ins import StandInSource
-from publisher.state.redis_values import text
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.paths import DOCS
 from tests.support.scripted_source import ScriptedSource
@@ -43,7 +43,7 @@ async def test_what_they_say_of_catalogs(site: Site) -> None:
     checkpoint = {"epoch": "0" * 8, "sequence": 3, "offset": "0-0"}
     await site.daemon.client.hset("catalog:{us}:consumers", ODD, orjson.dumps(checkpoint))
     epoch = await site.daemon.client.hget("catalog:{us}:meta", "epoch")
-    checkpoint["epoch"] = text(epoch)
+    checkpoint["epoch"] = as_text(epoch)
     await site.daemon.client.hset("catalog:{us}:consumers", "mirror", orjson.dumps(checkpoint))
     await site.shows(
         "/metrics", 'category_publisher_consumer_lag_events{catalog="us",consumer="mirror"} 27.0'

@@ -15,12 +15,12 @@ from pydantic import SecretStr, ValidationError
 from redis.asyncio.lock import Lock
 
 from plumbing import logs
+from plumbing.redis.replies import as_bytes
 from plumbing.redis.server import Client, Server
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import LOCK_SECONDS, TokenPair, describe_errors
-from publisher.state.redis_values import raw
 
 log = logs.logger(__name__)
 
@@ -115,7 +115,7 @@ class RedisTokenStore:
 
     async def _get(self) -> bytes:
         with self._server.errors_explained():
-            return raw(await self._client.get(self.key))
+            return as_bytes(await self._client.get(self.key))
 
     async def _swap(self, expected: bytes, sealed: bytes) -> bool:
         with self._server.errors_explained():

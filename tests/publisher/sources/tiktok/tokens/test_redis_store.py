@@ -13,6 +13,7 @@ from aiohttp import web
 from cryptography.fernet import Fernet
 
 from plumbing.errors import RedisError
+from plumbing.redis.replies import as_bytes
 from plumbing.redis.server import Server
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.tiktok.authorize import authorize
@@ -22,7 +23,6 @@ from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
 from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from publisher.sources.tiktok.tokens.stores import token_store
-from publisher.state.redis_values import raw
 from tests.publisher.sources.fake_shop import GET_TOKEN, REFRESH, SHOPS, FakeShop, envelope, pair
 from tests.publisher.sources.refresher import TOKEN_KEY
 from tests.publisher.sources.token_processes import SECONDS, killed, running, said
@@ -85,7 +85,7 @@ async def test_what_stands_in_redis_tells_nothing(
     await store.store(PAIR)
     assert await store.load() == PAIR
     assert await client.keys() == [KEY.encode()]
-    sealed = raw(await client.get(KEY))
+    sealed = as_bytes(await client.get(KEY))
     assert b"access" not in sealed
     assert b"refresh" not in sealed
     assert TOKEN_KEY not in f"{store!r} {vars(store)}"
@@ -334,7 +334,7 @@ async def test_redis_loses_its_last_second(
 ) -> None:
     """Who has refreshed finds the old pair there, or none, and puts the new one back."""
     await store.store(PAIR)
-    before = raw(await client.get(KEY))
+    before = as_bytes(await client.get(KEY))
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
     tokens = publisher.tokens(store)
     assert await tokens.renewed("access-0") == "access-1"
