@@ -78,7 +78,7 @@ def _urgency(catalog: CheckedCatalog) -> int:
 
 
 def _describe_held_change(change: Mapping[str, Any]) -> str:
-    """Return a change of a hold, e.g. `~ 12 Toys (local_name was Games)`. Any field may be missing."""
+    """Return e.g. `~ 12 Toys (local_name was Games)`. Any field may be missing."""
     category, before = as_dict(change.get("category")), as_dict(change.get("before"))
     sign = phrases.SIGNS.get(str(change.get("type", "")).removeprefix("category."), "?")
     line = f"{sign} {category.get('id')} {category.get('local_name')}"
