@@ -37,17 +37,16 @@ from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Client, Server
 from publisher.core.event import Position
-from publisher.core.guard import Limits
-from publisher.core.model import Origin
 from publisher.polling.cache import StateCache, open_cache
-from publisher.polling.poll import Catalog, poll_once
+from publisher.polling.poll import poll_once
 from publisher.sources import Answer
 from publisher.state.commit import Commit
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog, make_limits
 from tests.support.databases import MariaDb, Postgres, fetch
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
-ANYTHING = Limits(max_removed=1_000_000, max_updated=1_000_000)
+ANYTHING = make_limits(max_removed=1_000_000, max_updated=1_000_000)
 """The guard has nothing against whatever is published here."""
 
 Row: TypeAlias = dict[str, Any]
@@ -123,9 +122,7 @@ class Shop:
         self.client = client
         self.tree: Tree = {}
         self.store = TimedStore(client, CATALOG)
-        self._catalog = Catalog(
-            CATALOG, Origin("bench"), self, self.store, ANYTHING, state_cache=cache
-        )
+        self._catalog = make_catalog(self.store, self, limits=ANYTHING, state_cache=cache)
 
     async def fetch(self) -> Answer:
         """Be the publisher's source."""

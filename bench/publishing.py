@@ -37,12 +37,12 @@ from bench.works import (
 )
 from plumbing.redis import embedded
 from plumbing.redis.server import Server
-from publisher.core.model import Origin
 from publisher.polling.cache import StateCache, open_cache
-from publisher.polling.poll import Catalog, poll_once
+from publisher.polling.poll import poll_once
 from publisher.sandbox.tree import Row
 from publisher.sources import Answer
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 
 STATUSES: Final = ("AVAILABLE", "INVITE_ONLY")
 BIG: Final = 10
@@ -66,7 +66,7 @@ class Bench:
     def __init__(self, url: str, socket: Path, store: Store, cache: StateCache) -> None:
         self._socket = socket
         self._source = Said()
-        self._catalog = Catalog("us", Origin("bench"), self._source, store, state_cache=cache)
+        self._catalog = make_catalog(store, self._source, state_cache=cache)
         self.redis: redis.Redis = redis.Redis.from_url(url, protocol=2, socket_timeout=60)
 
     async def poll(self, body: bytes, outcome: str) -> float:

@@ -16,11 +16,10 @@ from bench.peers.lists import NOTHING, differences, must_be, parsed
 from bench.peers.meter import Meter
 from bench.publishing import Said
 from plumbing.redis.server import Client, Server
-from publisher.core.guard import Limits
-from publisher.core.model import Origin
 from publisher.polling.cache import open_cache
-from publisher.polling.poll import Catalog, poll_once
+from publisher.polling.poll import poll_once
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 
 
 def main() -> None:
@@ -34,7 +33,7 @@ async def _works(url: str, first: bytes, changed: bytes) -> None:
     source = Said()
     async with Server(url).client() as client, open_cache() as cache:
         store = Store(client, "us")
-        catalog = Catalog("us", Origin("bench"), source, store, Limits(), state_cache=cache)
+        catalog = make_catalog(store, source, state_cache=cache)
         for work, before, body in (
             ("first list", NOTHING, first),
             ("1 % changed", first, changed),

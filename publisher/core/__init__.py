@@ -1,4 +1,4 @@
 """Pure rules: parse a snapshot, diff, guard, digest, events, schedule.
 
-Imports nothing of the publisher but `errors`, and neither Redis, HTTP nor asyncio.
+Imports only `publisher.errors`; neither Redis nor HTTP nor asyncio.
 """

@@ -1,9 +1,9 @@
-"""From a state to a snapshot, as changes in an order that never breaks the tree. Pure.
+"""Computes the changes from a state to a snapshot, in an order that never breaks the tree.
 
 Added and updated categories come top-down by their depth in the snapshot, then removed ones
-bottom-up by their depth in the state; ties by id, by code point (contract, 5.5). So at every
-moment whatever was touched hangs on parents that are final already, and nothing is removed
-before its children: every prefix is a forest, moves that swap parent and child included.
+bottom-up by their depth in the state; ties by id, by code point (contract, 5.5). So a changed
+category is always below parents that are final already, and a category is removed after its
+children: every prefix is a forest, even where a parent and its child swap places.
 """
 
 import sys
@@ -14,14 +14,14 @@ from typing import Final
 from publisher.core.model import Category, Change, Tree, depths_of
 
 BY_ID: Final = attrgetter("id")
-"""Texts sort by code point, as the contract wants it."""
+"""Python sorts text by code point, as the contract demands."""
 
 
 def diff(state: Tree, snapshot: Tree) -> list[Change]:
-    """Return the changes that lead from `state` to `snapshot`; the same trees, the same list.
+    """Return the changes from `state` to `snapshot`; equal trees give equal lists.
 
-    `snapshot` is a forest. A damaged `state` need not be one (contract, 5.2): categories of it
-    that hang on no root count as deepest.
+    `snapshot` is a forest. A damaged `state` may not be one (contract, 5.2): its categories that
+    are below no root count as the deepest ones.
     """
     if state is snapshot or state == snapshot:
         return []

@@ -1,7 +1,8 @@
-"""The digest: a fingerprint of a whole state that can be kept per event (contract, 4). Pure.
+"""The digest: a fingerprint of a whole state, brought up to date per event (contract, 4).
 
-Digests are 64-bit integers here and 16 lower-case hex digits outside (`text`). XOR takes a
-category out as well as in. A consumer has its own implementation; the two must agree.
+Digests are 64-bit integers in this code, and 16 lower-case hex digits in Redis and in events
+(`text`). XOR takes a category out of a digest as well as in. Consumers have an implementation of
+their own, and the two must agree.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from publisher.core.model import Category, Change
 EMPTY: Final = 0
 """The digest of an empty state."""
 _first_8_bytes: Final = Struct(">Q24x").unpack
-"""Big-endian, of 32; of 100,000 digests 0.03 s sooner than `int.from_bytes` of a slice."""
+"""Of 32 bytes, big-endian; 100,000 digests take 0.03 s less than with `int.from_bytes`."""
 
 
 def of_category(category: Category) -> int:
@@ -40,5 +41,5 @@ def after(digest: int, change: Change) -> int:
 
 
 def text(digest: int) -> str:
-    """Return `digest` as it stands in Redis and in events."""
+    """Return `digest` as it is written to Redis and to events: 16 hex digits."""
     return f"{digest:016x}"

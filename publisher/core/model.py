@@ -1,4 +1,4 @@
-"""The words of the contract as small frozen types (contract, 1 to 3). Pure."""
+"""The terms of the contract as small frozen types (contract, 1 to 3)."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -19,8 +19,8 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 class Category(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """One node of the tree, as the source sent it.
 
-    A struct of msgspec's, which decodes 100,000 of them in 0.06 s with their types checked, where
-    parsing alone takes 0.3 s and more into dicts; and the garbage collector need not look at them.
+    A msgspec struct: 100,000 of them are decoded in 0.06 s with their types checked, where parsing
+    them into dicts alone takes 0.3 s; and the garbage collector does not have to visit them.
     """
 
     id: Text
@@ -29,7 +29,7 @@ class Category(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     is_leaf: bool
 
     def fields(self) -> dict[str, Any]:
-        """Return the row as the contract has it, keys in its order."""
+        """Return the fields by name, in the contract's order."""
         return msgspec.structs.asdict(self)
 
 
@@ -42,7 +42,7 @@ ChangeType: TypeAlias = Literal["added", "updated", "removed"]
 class Change(Struct, frozen=True, gc=False):
     """One category's difference between state and snapshot.
 
-    `category` is the new one, or of a removal the last known one; `before` is set if and only if
+    `category` is the new one, or the last known one of a removal; `before` is set if and only if
     `type` is `updated`.
     """
 
@@ -52,7 +52,7 @@ class Change(Struct, frozen=True, gc=False):
 
     @property
     def changed(self) -> list[str]:
-        """The fields in which an updated category differs, in the order of the row."""
+        """The names of the fields that an update changed, in the contract's order."""
         if self.before is None:
             return []
         return [
@@ -61,7 +61,7 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class Counts(NamedTuple):
-    """How many changes of each type."""
+    """The number of changes of each type."""
 
     added: int = 0
     updated: int = 0
@@ -70,7 +70,7 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Origin:
-    """What a catalog is published from; another one is another catalog (contract, 2 and 5.11)."""
+    """What a catalog is published from; a change of it must be accepted (contract, 5.11)."""
 
     source: str
     locale: str | None = None
@@ -145,39 +145,49 @@ def count(changes: Iterable[Change]) -> Counts:
 def depths(tree: Tree) -> dict[str, int]:
     """Return each id's depth in `tree`, from 1 for a root, parents before children.
 
-    Ids that hang on no root (an orphan's, a cycle's) are not in the result.
+    Ids below no root (orphans, cycles) are not in the result.
     """
-    return _depths_top_down(tree) or _depths_from_roots(tree)
+    if found := _depths_top_down(tree):
+        return found
+    children: dict[str, list[str]] = {}
+    for category in tree.values():
+        children.setdefault(category.parent_id, []).append(category.id)
+    level, depth = children.get(ROOT, []), 1
+    while level:
+        found.update(dict.fromkeys(level, depth))
+        level = [child for parent in level for child in children.get(parent, ())]
+        depth += 1
+    return found
 
 
 def depths_of(categories: Collection[Category], tree: Tree) -> dict[str, int]:
-    """Return the depths of `categories` of `tree`, and of some others, as `depths` has them.
+    """Return the depths of `categories` in `tree`, perhaps with some others, as `depths` does.
 
-    Of 1,000 among 100,000 that takes 4 ms. Of most it takes long, so all are looked up instead if
-    parents come before children, in half the time.
+    1,000 of 100,000 take 4 ms. For more than half of them it is faster to compute all depths in one
+    pass, which is possible if parents come before children.
     """
     if len(categories) > len(tree) // 2 and (of_all := _depths_top_down(tree)):
         return of_all
     found = {ROOT: 0}
     for category in categories:
-        way_down = [category]
-        while way_down:
-            each = way_down[-1]
+        path = [category]
+        while path:
+            each = path[-1]
             if each.parent_id in found:
                 found[each.id] = found[each.parent_id] + 1
-                way_down.pop()
-            elif each.parent_id in tree and len(way_down) <= len(tree):
-                way_down.append(tree[each.parent_id])
+                path.pop()
+            elif each.parent_id in tree and len(path) <= len(tree):
+                path.append(tree[each.parent_id])
             else:  # an orphan, or a cycle
                 return depths(tree)
     return found
 
 
 def _depths_top_down(tree: Tree) -> dict[str, int]:
-    """Return the depths of a tree whose parents come before their children, or else nothing.
+    """Return all depths if parents come before their children in `tree`; else an empty dict.
 
-    TikTok Shop writes trees in that order (TikTok Shop API, Get Categories). A state comes as its
-    hash has it, in any order.
+    TikTok Shop sends them so (TikTok Shop API, Get Categories). A state has the order of its Redis
+    hash, which is any.
     """
     found = {ROOT: 0}
     try:
@@ -186,17 +196,4 @@ def _depths_top_down(tree: Tree) -> dict[str, int]:
     except KeyError:
         return {}
     del found[ROOT]
-    return found
-
-
-def _depths_from_roots(tree: Tree) -> dict[str, int]:
-    children: dict[str, list[str]] = {}
-    for category in tree.values():
-        children.setdefault(category.parent_id, []).append(category.id)
-    found: dict[str, int] = {}
-    level, depth = children.get(ROOT, []), 1
-    while level:
-        found.update(dict.fromkeys(level, depth))
-        level = [child for parent in level for child in children.get(parent, ())]
-        depth += 1
     return found

@@ -1,10 +1,11 @@
-"""An answer of any form, decoded row by row: says just what is wrong with it, and where. Pure.
+"""Parses an answer of any form row by row, and says what is wrong with it, and where.
 
-The first half of contract 6, but for what only the whole tree shows, which is `snapshot`'s. A
-refusal is a BadSnapshot that names the place; what is tolerated comes back as warnings.
+This is the first half of contract, 6; `snapshot` checks what only the whole tree shows. An answer
+is rejected with a BadSnapshot that names the row and the field; what is tolerated is returned as
+warnings.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -21,39 +22,37 @@ LONGEST_QUOTE: Final = 200
 
 
 def parse(body: bytes, *, bare_list: bool) -> tuple[dict[str, Category], list[str]]:
-    """Return the categories in `body`, by id, and what was tolerated, one sentence each.
+    """Return the categories in `body` by id, and warnings, one sentence each.
 
-    Raises BadSnapshot for anything but a list of sound rows; whether they are a forest has not
-    been looked at.
+    Raises BadSnapshot for anything but a list of valid rows. Whether they are a forest is not
+    checked here.
     """
-    found = _json(body)
-    rows, unknown = (
-        (found, []) if bare_list and isinstance(found, list) else _unwrap_envelope(found)
-    )
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadSnapshot(f"the answer ({len(body)} bytes) is not JSON: {error}") from None
+    is_bare = bare_list and isinstance(found, list)
+    rows, warnings = (found, []) if is_bare else _unwrap_envelope(found)
     if not rows:
         raise BadSnapshot("the list of categories is empty; a shop's tree never is")
     if len(rows) > MAX_CATEGORIES:
         raise BadSnapshot(f"{len(rows)} categories; a catalog holds at most {MAX_CATEGORIES}")
     tree: dict[str, Category] = {}
-    twice: list[str] = []
+    duplicates: list[str] = []
     for index, row in enumerate(rows):
         category = _category(index, row)
-        known = tree.setdefault(category.id, category)
-        if known is not category:
-            _same(known, category)
-            twice.append(category.id)
-    return tree, [*_duplicates(twice), *unknown, *_unknown_fields(KNOWN_IN_ROW, rows, "a category")]
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadSnapshot(f"the answer ({len(body)} bytes) is not JSON: {error}") from None
+        first = tree.setdefault(category.id, category)
+        if first is not category:
+            if first != category:
+                raise BadSnapshot(f"category {quoted(first.id)} is in the list twice, and differs")
+            duplicates.append(category.id)
+    if duplicates:
+        warnings = [f"the same row twice: {examples(duplicates)}", *warnings]
+    return tree, [*warnings, *_unknown_fields(KNOWN_IN_ROW, rows, "a category")]
 
 
 def _unwrap_envelope(envelope: Any) -> tuple[list[Any], list[str]]:
-    """Return the envelope's list of categories, and warnings of unknown fields."""
+    """Return the envelope's list of rows, and warnings."""
     if not isinstance(envelope, dict):
         raise BadSnapshot(f"the answer is {_kind(envelope)}, not the documented envelope")
     code = envelope.get("code")
@@ -71,20 +70,18 @@ def _unwrap_envelope(envelope: Any) -> tuple[list[Any], list[str]]:
         raise BadSnapshot(
             "the answer has a next_page_token: it is one page of a list, and no page is a tree"
         )
-    return data["categories"], [
+    rows, total = data["categories"], data.get("total_count")
+    warnings = [
         *_unknown_fields(KNOWN_IN_ENVELOPE, [envelope], "the envelope"),
         *_unknown_fields(KNOWN_IN_DATA, [data], "`data`"),
-        *_other_total(data),
     ]
-
-
-def _other_total(data: Mapping[str, Any]) -> Iterator[str]:
-    total, found = data.get("total_count"), len(data["categories"])
-    if isinstance(total, int) and total != found:
-        yield f"total_count is {total}, but the list has {found} categories"
+    if isinstance(total, int) and total != len(rows):
+        warnings.append(f"total_count is {total}, but the list has {len(rows)} categories")
+    return rows, warnings
 
 
 def _category(index: int, row: Any) -> Category:
+    """Return the category in `row`. Raises BadSnapshot if a field is missing or invalid."""
     if not isinstance(row, dict):
         raise BadSnapshot(f"categories[{index}] is {_kind(row)}, not an object")
     for name in TEXTS:
@@ -103,18 +100,8 @@ def _category(index: int, row: Any) -> Category:
             f"categories[{index}] has an empty {'local_name' if category.id else 'id'}"
         )
     if category.id == ROOT:
-        raise BadSnapshot(f'categories[{index}] has the id "0", which stands for no parent')
+        raise BadSnapshot(f'categories[{index}] has the id "0", which means "no parent"')
     return category
-
-
-def _same(first: Category, second: Category) -> None:
-    if first != second:
-        raise BadSnapshot(f"category {quoted(first.id)} is in the list twice, and differs")
-
-
-def _duplicates(ids: list[str]) -> Iterator[str]:
-    if ids:
-        yield f"the same row twice: {examples(ids)}"
 
 
 def _unknown_fields(known: frozenset[str], objects: Iterable[Any], where: str) -> list[str]:
@@ -132,16 +119,16 @@ def _kind(value: Any) -> str:
 
 
 def examples(names: list[str]) -> str:
-    """Return the first of `names`, and how many more there are."""
+    """Return the first of `names`, and the number of the others."""
     shown = ", ".join(quoted(name) for name in names[:EXAMPLES])
     return f"{shown}{and_more(len(names), EXAMPLES)}"
 
 
 def and_more(count: int, shown: int = 1) -> str:
-    """Return how many of `count` were not `shown`: nothing if none."""
+    """Return how many of `count` are not `shown`; nothing if all are."""
     return f" (and {count - shown} more)" if count > shown else ""
 
 
 def quoted(value: Any) -> str:
-    """Return outside text as ASCII on one line, cut."""
+    """Return text from outside as ASCII on one line, cut to LONGEST_QUOTE."""
     return ascii(value)[:LONGEST_QUOTE]

@@ -1,7 +1,7 @@
-"""Decodes answers of the documented form (TikTok Shop API, Get Categories) with msgspec. Pure.
+"""Parses an answer of the documented form with msgspec in one go (TikTok Shop API, Get Categories).
 
-What has just this form and can be no mistake is taken here: of 100,000 categories in 0.15 s, where
-looking at each field in Python takes a second. All else is left to `exact`, which says what it is.
+100,000 categories take 0.15 s, where a check of each field in Python takes a second. Whatever has
+another form, or may be a mistake, is left to `parse_checked`, which says what is wrong with it.
 """
 
 import re
@@ -14,17 +14,17 @@ from msgspec import Meta, Raw, Struct
 from publisher.core.model import MAX_CATEGORIES, ROOT, Category
 
 NUL: Final = re.compile(rb"\\u0000")
-"""How NUL stands in JSON, if it does; a text that only looks like it is left to `exact` as well."""
+"""NUL in JSON text. Text that only resembles it is left to `parse_checked` as well."""
 
 BLANKS: Final = rb"[ \t\n\r]*+"
-"""What may stand between two words of JSON (RFC 8259, 2)."""
+"""White space between two tokens of JSON (RFC 8259, 2)."""
 _statuses: Final = rb', "permission_statuses" : \[ (?:"[A-Z_]++"(?: , "[A-Z_]++")*+)?+ \]'
-_behind: Final = rb"(?= \} (?:, \{|\]))"
-STATUSES: Final = re.compile((_statuses + _behind).replace(b" ", BLANKS))
+_end_of_row: Final = rb"(?= \} (?:, \{|\]))"
+STATUSES: Final = re.compile((_statuses + _end_of_row).replace(b" ", BLANKS))
 """A row's permission statuses as its last member, before another row or the end of the list.
 
-Any names will do: nothing depends on them. Possessive, so that nothing is kept to go back to: of
-many statuses that took ten times their size."""
+Any names match: nothing depends on them. The quantifiers are possessive, since to backtrack over
+many statuses took ten times their size in memory."""
 
 _Rows: TypeAlias = Annotated[list[Category], Meta(min_length=1, max_length=MAX_CATEGORIES)]
 
@@ -48,9 +48,9 @@ _bare: Final = msgspec.json.Decoder(_Rows)
 
 
 def payload_of(body: bytes, *, bare_list: bool) -> bytes | Raw | None:
-    """Return the part of `body` that tells of categories; None where it has another form.
+    """Return the part of `body` that holds the categories; None if the form is another one.
 
-    That is the envelope's `data`, byte for byte, as Raw, or the whole of a bare list, as bytes.
+    That is the envelope's `data`, byte for byte, as Raw, or a whole bare list, as bytes.
     """
     if bare_list and body.startswith(b"["):
         return body
@@ -60,32 +60,25 @@ def payload_of(body: bytes, *, bare_list: bool) -> bytes | Raw | None:
         return None
 
 
-def fingerprint(data: bytes | Raw) -> bytes:
-    """Return what only the same bytes have: their SHA-256, 9 ms of 100,000 categories."""
-    return sha256(data).digest()
+def fingerprint(payload: bytes | Raw) -> bytes:
+    """Return the SHA-256 of `payload`, which takes 9 ms for 100,000 categories."""
+    return sha256(payload).digest()
 
 
-def parse(said: bytes | Raw) -> dict[str, Category] | None:
-    """Return the categories that `said` tells of, by id; None where anything is not as documented.
+def parse(payload: bytes | Raw) -> dict[str, Category] | None:
+    """Return the categories in `payload` by id; None if anything is not as documented.
 
-    That all of them hang together has not been looked at.
+    Whether they are a forest is not checked here.
     """
-    text = _without_statuses(said)
+    # Without the statuses the rows decode straight to categories, 0.07 s faster for 100,000. The
+    # line break in their place is not allowed in JSON text (RFC 8259, 7): so if it was a part of
+    # some text that only resembled statuses, decoding fails.
+    text = STATUSES.sub(b"\n", payload)
     try:
-        data = _data.decode(text) if isinstance(said, Raw) else _Data(_bare.decode(text))
+        data = _data.decode(text) if isinstance(payload, Raw) else _Data(_bare.decode(text))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     rows, total = data.categories, data.total_count
     tree = {row.id: row for row in rows}
     is_complete = len(tree) == len(rows) and total in {None, len(rows)}
     return tree if is_complete and ROOT not in tree and not NUL.search(text) else None
-
-
-def _without_statuses(said: bytes | Raw) -> bytes:
-    """Return `said` without what no category has, so that it decodes to just categories.
-
-    To decode them too, and to make categories of that, takes 0.07 s more of 100,000. A line break
-    takes their place, which no text in JSON may hold (RFC 8259, 7): so what only looked like
-    statuses, as part of a text, is refused when it is decoded.
-    """
-    return STATUSES.sub(b"\n", said)

@@ -1,7 +1,7 @@
-"""When a catalog is polled: pure.
+"""Decides when a catalog is polled.
 
-Each catalog has moments of its own, one an interval, told from its name alone. So the polls of many
-catalogs are spread over the interval, and all publishers agree on them without asking one another.
+Each catalog is due once an interval, at an offset that is computed from its name. This spreads the
+polls of many catalogs over the interval, and all publishers agree on it without asking each other.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from typing import Final
 from zlib import crc32
 
 SHORTEST: Final = 0.1
-"""Share of the interval that lies between two polls at least: the first poll is at no moment of its
-catalog's, and a timer can be a little early."""
+"""The least share of the interval between two polls: a first poll is at no due time of its catalog,
+and a timer can be a little early."""
 OVERDUE: Final = timedelta(minutes=2)
-"""A poll takes less, retries included; one that is due for longer has nobody who does it."""
+"""A poll takes less, retries included; a catalog that is due for longer is polled by nobody."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def next_due(name: str, every: timedelta, begun: datetime) -> datetime:
-    """Return when catalog `name` is due after a poll that began at `begun`.
+    """Return when catalog `name` is due again after a poll that began at `begun`.
 
-    That is the last of its moments within `every`; so, but for the first time, `every` later.
+    That is its last due time within `every` from then; so after the first poll it is `every` later.
     """
     offset = every * (crc32(name.encode()) / 2**32)
     due = begun + every - (begun - EPOCH - offset) % every
@@ -28,9 +28,9 @@ def next_due(name: str, every: timedelta, begun: datetime) -> datetime:
 
 
 def first_due(every: timedelta, status: Mapping[str, str], now: datetime) -> datetime:
-    """Return when a catalog with this `status` (contract, 2) is due for who begins to poll it.
+    """Return when a publisher that takes over a catalog with this `status` polls it (contract, 2).
 
-    At once if it was never polled, or failed: whoever starts after that has mended something.
+    At once if the catalog was never polled or its last poll failed: the cause may be gone.
     """
     try:
         polled, due = (datetime.fromisoformat(status[at]) for at in ("polled_at", "next_poll_at"))

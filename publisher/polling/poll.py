@@ -5,7 +5,7 @@ nothing to state, events and meta, and the next poll goes on from there.
 """
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -36,13 +36,14 @@ class Catalog:
     origin: Origin
     source: Source
     store: Store
-    limits: Limits = field(default_factory=Limits)
-    max_age: timedelta = timedelta(days=30)
-    """How long the stream keeps an event, at least `max_events` permitting."""
-    max_events: int = 1_000_000
-    poll_every: timedelta = timedelta(hours=1)
-    state_cache: StateCache | None = None
-    """Kept from poll to poll; None if there is only one poll."""
+    limits: Limits
+    max_age: timedelta
+    """Of the events in the stream; older ones are trimmed."""
+    max_events: int
+    """In the stream; what exceeds it is trimmed."""
+    poll_every: timedelta
+    state_cache: StateCache | None
+    """Used from poll to poll; None if there is only one poll."""
 
     @property
     def cache(self) -> CatalogCache:

@@ -12,9 +12,9 @@ import orjson
 import pytest
 import redis.asyncio
 
-from publisher.core.model import Origin
-from publisher.polling.poll import Catalog, poll_once
+from publisher.polling.poll import poll_once
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 from tests.support.contract import digest_of
 from tests.support.paths import DOCS
 from tests.support.scripted_source import ScriptedSource
@@ -48,7 +48,7 @@ def consumer(folder: Path, valkey: Valkey) -> Iterator[Path]:
 async def test_its_consumer_follows(consumer: Path, real_client: redis.asyncio.Redis) -> None:
     """Through import, changes, a trimmed stream and a repair, to an equal copy each time."""
     source = ScriptedSource()
-    catalog = Catalog("us", Origin("file"), source, Store(real_client, "us"))
+    catalog = make_catalog(Store(real_client, "us"), source)
 
     async def equals_state() -> bool:
         with closing(sqlite3.connect(consumer, timeout=10)) as copy:

@@ -8,16 +8,13 @@ import redis.asyncio
 import structlog
 from structlog.testing import LogCapture
 
-from publisher.core.guard import Limits
-from publisher.core.model import Origin
 from publisher.polling.cache import open_cache
 from publisher.polling.poll import Catalog
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
 
 MakeCatalog = Callable[..., Catalog]
-
-ORIGIN = Origin("file")
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def source() -> ScriptedSource:
 async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
     """Give catalog `us` on the store, with the default limits, as the daemon has it."""
     async with open_cache() as cache:
-        yield Catalog("us", ORIGIN, source, Store(client, "us"), Limits(), state_cache=cache)
+        yield make_catalog(Store(client, "us"), source, state_cache=cache)
 
 
 @pytest.fixture

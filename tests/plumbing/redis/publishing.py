@@ -10,10 +10,11 @@ import pytest
 from consumers.following.catalog_client import CatalogClient, Timing, connect
 from plumbing.errors import RedisError
 from plumbing.redis.server import Client, Server
-from publisher.core.model import Category, Origin
-from publisher.polling.poll import Catalog, PollResult
+from publisher.core.model import Category
+from publisher.polling.poll import PollResult
 from publisher.polling.recorded_poll import poll_and_record
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
 
 
@@ -24,7 +25,7 @@ class Publishing:
         self.server = server
         self.client = client
         self._source = ScriptedSource()
-        self._catalog = Catalog(name, Origin("file"), self._source, Store(client, name))
+        self._catalog = make_catalog(Store(client, name), self._source)
 
     async def poll(self, count: int) -> PollResult:
         """Poll while the source has `count` categories."""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from publisher.core.guard import Limits, hold_reasons
+from publisher.core.guard import hold_reasons
 from publisher.core.model import Counts
+from tests.support.catalogs import make_limits
 
 
 @pytest.mark.parametrize(
@@ -27,24 +28,26 @@ from publisher.core.model import Counts
 )
 def test_limits_are_strict(removed: int, updated: int, count: int, *, held: bool) -> None:
     """Neither the share alone nor the number alone withholds."""
-    assert bool(hold_reasons(Counts(0, updated, removed), count, Limits())) is held
+    assert bool(hold_reasons(Counts(0, updated, removed), count, make_limits())) is held
 
 
 def test_a_share_is_the_decimal_that_was_written() -> None:
     """0.07 of 100 is 7, though 0.07 * 100 is 7.000000000000001 in binary."""
-    limits = Limits(max_removed_share=0.07, max_removed=0)
+    limits = make_limits(max_removed_share=0.07, max_removed=0)
     assert hold_reasons(Counts(removed=8), 100, limits)
     assert not hold_reasons(Counts(removed=7), 100, limits)
-    assert hold_reasons(Counts(removed=58), 200, Limits(max_removed_share=0.285, max_removed=0))
+    assert hold_reasons(
+        Counts(removed=58), 200, make_limits(max_removed_share=0.285, max_removed=0)
+    )
 
 
 def test_a_first_import_is_exempt() -> None:
     """Additions alone are never implausible."""
-    assert hold_reasons(Counts(added=200_000), 0, Limits()) == []
+    assert hold_reasons(Counts(added=200_000), 0, make_limits()) == []
 
 
 def test_both_reasons_are_told() -> None:
     """Each objection says how many of how many, and the limits."""
-    first, second = hold_reasons(Counts(0, 600, 200), 1000, Limits())
+    first, second = hold_reasons(Counts(0, 600, 200), 1000, make_limits())
     assert first == "200 of 1000 categories removed: more than 0.1 of them and more than 20"
     assert second == "600 of 1000 categories updated: more than 0.5 of them and more than 100"

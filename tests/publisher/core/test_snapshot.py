@@ -80,7 +80,7 @@ def test_what_is_no_json(raw: bytes) -> None:
         (envelope([{"id": "1", "parent_id": "0", "local_name": "A"}]), "categories[0].is_leaf is missing, not true or false"),
         (envelope([{**ROW, "id": ""}]), "categories[0] has an empty id"),
         (envelope([{**ROW, "local_name": ""}]), "categories[0] has an empty local_name"),
-        (envelope([{**ROW, "id": "0"}]), 'categories[0] has the id "0", which stands for no parent'),
+        (envelope([{**ROW, "id": "0"}]), 'categories[0] has the id "0", which means "no parent"'),
         (envelope([{**ROW, "local_name": "a\0b"}]), "categories[0].local_name holds a NUL character"),
         (envelope([{**ROW, "id": "\0"}]), "categories[0].id holds a NUL character"),
         (envelope([ROW, {**ROW, "local_name": "B"}]), "category '1' is in the list twice, and differs"),
@@ -88,8 +88,8 @@ def test_what_is_no_json(raw: bytes) -> None:
         (envelope([{**ROW, "parent_id": "9"}]), "category '1' has the parent '9', which is not in the list: a branch is missing"),
         (envelope([{**ROW, "parent_id": ""}]), "category '1' has the parent '', which is not in the list: a branch is missing"),
         (envelope(rows_of(tree(("1", "8"), ("2", "9"), ("3", "9")))), "category '1' has the parent '8', which is not in the list (and 2 more): a branch is missing"),
-        (envelope([{**ROW, "parent_id": "1"}]), "category '1' hangs on no root: its ancestors form a cycle"),
-        (envelope(rows_of(tree(("1", "0"), ("2", "3"), ("3", "2")))), "category '2' hangs on no root: its ancestors form a cycle (and 1 more)"),
+        (envelope([{**ROW, "parent_id": "1"}]), "category '1' is below no root: its ancestors form a cycle"),
+        (envelope(rows_of(tree(("1", "0"), ("2", "3"), ("3", "2")))), "category '2' is below no root: its ancestors form a cycle (and 1 more)"),
     ],
 )  # fmt: skip
 def test_refused_whole(raw: bytes, told: str) -> None:

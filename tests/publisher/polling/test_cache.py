@@ -13,9 +13,9 @@ from publisher.core import digest
 from publisher.errors import RaceLost
 from publisher.polling import cache as caches
 from publisher.polling.cache import CatalogCache, StateCache, open_cache
-from publisher.polling.poll import Catalog, poll_once
+from publisher.polling.poll import poll_once
 from publisher.state.store import State, Store
-from tests.publisher.conftest import ORIGIN
+from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree
 from tests.support.valkey import Valkey
@@ -45,7 +45,7 @@ class Polling:
         self.store = Counting(client, name)
         self.source = ScriptedSource()
         self.source.says(SMALL)
-        self.catalog = Catalog(name, ORIGIN, self.source, self.store, state_cache=cache)
+        self.catalog = make_catalog(self.store, self.source, state_cache=cache)
 
     async def loads(self) -> int:
         """Poll, and return how often the state was read for that."""

@@ -14,7 +14,7 @@ from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
 from publisher.sources import Answer
 from publisher.state.store import Store
-from tests.publisher.conftest import ORIGIN
+from tests.support.catalogs import make_catalog
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
@@ -67,7 +67,7 @@ TREE = b"""[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":false},
 def catalogs(client: Client, count: int, every: timedelta = HOUR) -> dict[str, Catalog]:
     """Return `count` catalogs with a source each."""
     return {
-        name: Catalog(name, ORIGIN, Counted(), Store(client, name), poll_every=every)
+        name: make_catalog(Store(client, name), Counted(), poll_every=every)
         for name in (f"c{number}" for number in range(count))
     }
 

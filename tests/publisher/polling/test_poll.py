@@ -9,7 +9,7 @@ import redis.asyncio
 import redis.exceptions
 
 from publisher.core.event import Position
-from publisher.core.model import Hold, Origin
+from publisher.core.model import Hold
 from publisher.errors import (
     BadSnapshot,
     Held,
@@ -21,6 +21,7 @@ from publisher.errors import (
 )
 from publisher.polling.poll import Catalog, approve, compare, poll_once
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 from tests.support.contract import digest_of
 from tests.support.raw_keys import check_consistent, read_keys, replay
 from tests.support.scripted_source import ScriptedSource
@@ -480,7 +481,7 @@ async def test_many_words_are_sent_once(
     await real_client.script_flush()
     await real_client.config_resetstat()
     source.says(wide(4000))
-    await poll_once(Catalog("us", Origin("file"), source, Store(real_client, "us")))
+    await poll_once(make_catalog(Store(real_client, "us"), source))
     stats: Any = await real_client.info("commandstats")
     assert (stats["cmdstat_evalsha"]["calls"], stats["cmdstat_evalsha"]["failed_calls"]) == (1, 0)
 
@@ -495,7 +496,7 @@ async def test_a_commit_that_is_not_permitted_writes_nothing(
     )
     try:
         await real_client.auth("x", "narrow")
-        catalog = Catalog("us", Origin("file"), source, Store(real_client, "us"))
+        catalog = make_catalog(Store(real_client, "us"), source)
         source.says(SMALL)
         with pytest.raises(redis.exceptions.ResponseError):
             await poll_once(catalog)
@@ -509,7 +510,7 @@ async def test_a_full_memory_writes_nothing(
     real_client: redis.asyncio.Redis, source: ScriptedSource
 ) -> None:
     """OOM refuses the commit whole."""
-    catalog = Catalog("us", Origin("file"), source, Store(real_client, "us"))
+    catalog = make_catalog(Store(real_client, "us"), source)
     source.says(SMALL)
     await poll_once(catalog)
     before = await dump(real_client)

@@ -33,11 +33,12 @@ from consumers.following.runner import run_projection
 from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
-from publisher.core.model import Category, Origin
+from publisher.core.model import Category
 from publisher.errors import RaceLost
 from publisher.polling.cache import StateCache
 from publisher.polling.poll import Catalog, poll_once
 from publisher.state.store import Store
+from tests.support.catalogs import make_catalog
 from tests.support.kill_points import Killed, dying_client
 from tests.support.raw_keys import CatalogKeys, check_consistent, read_keys, replay
 from tests.support.scripted_source import ScriptedSource
@@ -198,7 +199,7 @@ class Machine(RuleBasedStateMachine):
         """Return a publisher of `tree`, its rows in any order, that may have polled before."""
         source = ScriptedSource()
         source.says(random.sample(list(tree.values()), len(tree)))
-        return Catalog("us", Origin("file"), source, Store(client, "us"), state_cache=cache)
+        return make_catalog(Store(client, "us"), source, state_cache=cache)
 
     def look(self) -> CatalogKeys:
         """Look at all keys; rows that are no rows are not seen."""

@@ -12,14 +12,13 @@ import aiohttp
 import pytest
 
 from plumbing.redis.server import Client, Server
-from publisher.core.guard import Limits
 from publisher.polling.daemon import Daemon
 from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
 from publisher.sources.tiktok.tokens.refreshed import Expiry
 from publisher.state.store import Store
 from publisher.web import Metrics, http_server
-from tests.publisher.conftest import ORIGIN
+from tests.support.catalogs import make_catalog, make_limits
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import wide
 from tests.support.valkey import Valkey
@@ -93,7 +92,7 @@ async def _running(
 
 
 def _catalog(client: Client, name: str, source: ScriptedSource) -> Catalog:
-    return Catalog(name, ORIGIN, source, Store(client, name), Limits(max_removed=0))
+    return make_catalog(Store(client, name), source, limits=make_limits(max_removed=0))
 
 
 @pytest.fixture
