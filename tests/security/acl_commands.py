@@ -1,6 +1,6 @@
-"""All that our commands ask of Redis, run by the user whose work it is.
+"""All that our commands ask of Redis, run by the user that they belong to.
 
-In this process, since some thirty new ones would take half a minute.
+They run in this process, since some thirty new ones would take half a minute.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from plumbing.errors import Error
 from publisher.core.model import Category
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sandbox.faults import Fault
-from tests.security.acl_server import Seen, client_of, send, url_of
+from tests.security.acl_server import CommandMonitor, client_of, execute, url_of
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import PUBLISHER, replace, start
@@ -36,11 +36,11 @@ from tests.support.waiting import PATIENCE, eventually_now
 LARGE = wide(101)
 SMALL = wide(10)
 CHANGED = {**wide(100), "2": Category("2", "1", "renamed", False)}
-"""One row removed, one with another name; with SMALL after it, more than the guard lets through."""
+"""One row removed and one renamed; SMALL after it is more than the guard lets through."""
 
 
-class Desk:
-    """A folder with a configuration of catalogs `us`, from a file, and `shop`, from the sandbox."""
+class CommandRunner:
+    """Runs commands in a folder with the catalogs `us`, from a file, and `shop`, from the sandbox."""
 
     def __init__(self, folder: Path, server: Valkey, sandbox: Sandbox) -> None:
         self.folder = folder
@@ -63,32 +63,32 @@ class Desk:
             f"{shop}TOKEN_KEY": Fernet.generate_key().decode(),
             "CATEGORY_PUBLISHER_TO": f"sqlite:///{folder / 'copy.sqlite'}",
         }
-        self.give(LARGE)
+        self.write_tree(LARGE)
 
-    def give(self, tree: dict[str, Category]) -> None:
-        """Let the file hold another tree."""
+    def write_tree(self, tree: dict[str, Category]) -> None:
+        """Write `tree` into the source's file."""
         replace(self.folder / "us.json", body(tree))
 
-    def publish(self, user: str, *words: str) -> tuple[int, str]:
-        """Run `category-publisher` as a user; return exit code and output."""
-        return self._run(publisher.cli.app, user, *words)
+    def publish(self, user: str, *arguments: str) -> tuple[int, str]:
+        """Run `category-publisher` as `user`; return exit code and output."""
+        return self._run(publisher.cli.app, user, *arguments)
 
-    def consume(self, *words: str, user: str = "consumer") -> tuple[int, str]:
-        """Run `category-consumer` as a user; return exit code and output."""
-        return self._run(consumers.cli.app, user, *words)
+    def consume(self, *arguments: str, user: str = "consumer") -> tuple[int, str]:
+        """Run `category-consumer` as `user`; return exit code and output."""
+        return self._run(consumers.cli.app, user, *arguments)
 
     def environment(self, user: str) -> dict[str, str]:
-        """Return the variables of a user's process."""
+        """Return the environment variables of a process of `user`."""
         return {**self.variables, "CATEGORY_PUBLISHER_REDIS_URL": url_of(self.server, user)}
 
-    def look(self, page: str) -> None:
-        """Ask the daemon for a page; what it thinks of its health does not matter here."""
+    def request(self, page: str) -> None:
+        """Request a page of the daemon; its status does not matter here."""
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(f"{self.pages}/{page}", timeout=PATIENCE).close()  # noqa: S310  ours
 
-    def _run(self, app: object, user: str, *words: str) -> tuple[int, str]:
-        own = ["--config", str(self.folder / "publisher.toml")]
-        done = CliRunner().invoke(app, [*words, *own], env=self.environment(user))  # type: ignore[arg-type]
+    def _run(self, app: object, user: str, *arguments: str) -> tuple[int, str]:
+        config = ["--config", str(self.folder / "publisher.toml")]
+        done = CliRunner().invoke(app, [*arguments, *config], env=self.environment(user))  # type: ignore[arg-type]
         if isinstance(done.exception, Error):
             return done.exception.exit_code, f"{done.output}{done.exception}"
         if done.exception is not None and not isinstance(done.exception, SystemExit):
@@ -96,58 +96,58 @@ class Desk:
         return done.exit_code, done.output
 
 
-def prepare(desk: Desk) -> None:
-    """Publish a tree, let a consumer take it, and put something else under another one's name."""
-    assert desk.publish("publisher", "sync", "us")[0] == 0
-    assert desk.consume("mirror", "us", "--once")[0] == 0
-    with client_of(desk.server) as tester:
+def prepare_catalogs(runner: CommandRunner) -> None:
+    """Publish a tree, let a consumer copy it, and give a key of `odd` a wrong type."""
+    assert runner.publish("publisher", "sync", "us")[0] == 0
+    assert runner.consume("mirror", "us", "--once")[0] == 0
+    with client_of(runner.server) as tester:
         tester.set("catalog:{odd}:meta", "no hash")
 
 
-def publish_as(user: str, desk: Desk) -> None:
-    """Change, withhold, take back, approve, repair, look, export; and what goes wrong."""
-    desk.give(CHANGED)
-    assert desk.publish(user, "diff", "us")[0] == 0
-    desk.give(SMALL)
-    assert desk.publish(user, "sync", "us")[0] == 3
-    desk.give(CHANGED)
-    assert desk.publish(user, "sync", "us")[0] == 0
-    desk.give(SMALL)
-    assert desk.publish(user, "sync", "us")[0] == 3
-    assert desk.publish(user, "approve", "us", _held(desk, user))[0] == 0
-    with client_of(desk.server, "operator") as operator:
-        send(operator, "HSET", "catalog:{us}:meta", "digest", "not this")
-    assert desk.publish(user, "sync", "us")[0] == 0
-    assert desk.publish(user, "export", "us")[0] == 0
-    assert "holds a string" in desk.publish(user, "sync", "odd")[1]
-    assert desk.publish(user, "status")[0] == 1
+def run_publisher_commands(user: str, runner: CommandRunner) -> None:
+    """Change, hold, withdraw, approve, repair, export and show; and one command that fails."""
+    runner.write_tree(CHANGED)
+    assert runner.publish(user, "diff", "us")[0] == 0
+    runner.write_tree(SMALL)
+    assert runner.publish(user, "sync", "us")[0] == 3
+    runner.write_tree(CHANGED)
+    assert runner.publish(user, "sync", "us")[0] == 0
+    runner.write_tree(SMALL)
+    assert runner.publish(user, "sync", "us")[0] == 3
+    assert runner.publish(user, "approve", "us", _held_digest(runner, user))[0] == 0
+    with client_of(runner.server, "operator") as operator:
+        execute(operator, "HSET", "catalog:{us}:meta", "digest", "not this")
+    assert runner.publish(user, "sync", "us")[0] == 0
+    assert runner.publish(user, "export", "us")[0] == 0
+    assert "holds a string" in runner.publish(user, "sync", "odd")[1]
+    assert runner.publish(user, "status")[0] == 1
 
 
-def look_after(desk: Desk) -> None:
-    """Say to Redis what our pages have an operator say, as that user."""
+def run_documented_commands(runner: CommandRunner) -> None:
+    """Run as operator the redis-cli commands that docs/ gives an operator."""
     pages = "".join(file.read_text("utf-8") for file in sorted((ROOT / "docs").glob("*.md")))
-    found = re.findall(r"(?:redis|valkey)-cli --user operator ([^`\n]+)", pages)
-    assert len(found) >= 7
-    with client_of(desk.server, "operator") as operator:
-        for line in found:
-            send(operator, *shlex.split(line.removeprefix("-e ").replace("CATALOG", "us")))
+    commands = re.findall(r"(?:redis|valkey)-cli --user operator ([^`\n]+)", pages)
+    assert len(commands) >= 7
+    with client_of(runner.server, "operator") as operator:
+        for line in commands:
+            execute(operator, *shlex.split(line.removeprefix("-e ").replace("CATALOG", "us")))
 
 
-def sell_as(user: str, desk: Desk, sandbox: Sandbox) -> None:
-    """Authorize, with the tokens in Redis, poll, and refresh them."""
-    assert desk.publish(user, "authorize", sandbox.auth_code)[0] == 0
-    assert desk.publish(user, "sync", "shop")[0] == 0
+def run_token_commands(user: str, runner: CommandRunner, sandbox: Sandbox) -> None:
+    """Authorize with the tokens in Redis, poll, and refresh them."""
+    assert runner.publish(user, "authorize", sandbox.auth_code)[0] == 0
+    assert runner.publish(user, "sync", "shop")[0] == 0
     sandbox.faults = [Fault.parse("code=105002@2")]
-    assert desk.publish(user, "sync", "shop")[0] == 0
+    assert runner.publish(user, "sync", "shop")[0] == 0
 
 
-def serve_as(user: str, desk: Desk, seen: Seen) -> None:
-    """Run the daemon until it has renewed its leases, look at its pages, and stop it."""
-    daemon = start(PUBLISHER, "run", cwd=desk.folder, **desk.environment(user))
+def run_daemon(user: str, runner: CommandRunner, monitor: CommandMonitor) -> None:
+    """Run the daemon until it has renewed its leases, request its pages, and stop it."""
+    daemon = start(PUBLISHER, "run", cwd=runner.folder, **runner.environment(user))
     try:
-        eventually_now(lambda: seen.has("pexpire") or daemon.poll() is not None)
+        eventually_now(lambda: monitor.has_seen("pexpire") or daemon.poll() is not None)
         for page in ("healthz", "readyz", "metrics", ""):
-            desk.look(page)
+            runner.request(page)
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(PATIENCE) == 0
     finally:
@@ -155,9 +155,9 @@ def serve_as(user: str, desk: Desk, seen: Seen) -> None:
         daemon.communicate()
 
 
-def consume_as(desk: Desk) -> None:
-    """Follow, keep, ask, compare, mend; and a catalog that is not there."""
-    for words in (
+def run_consumer_commands(runner: CommandRunner) -> None:
+    """Run each kind of consumer, compare, repair; and one for a catalog that does not exist."""
+    for arguments in (
         ("tail", "us", "--once", "--since", "1"),
         ("mirror", "us", "--once"),
         ("history", "us", "--once"),
@@ -165,20 +165,20 @@ def consume_as(desk: Desk) -> None:
         ("map", "suggest", "us"),
         ("verify", "us", "--projection", "mirror", "--repair"),
     ):
-        code, told = desk.consume(*words)
-        assert code == 0, told
-    assert desk.consume("mirror", "nowhere", "--once")[0] == 1
+        code, output = runner.consume(*arguments)
+        assert code == 0, output
+    assert runner.consume("mirror", "nowhere", "--once")[0] == 1
 
 
-def _held(desk: Desk, user: str) -> str:
-    _, shown = desk.publish(user, "status", "--json")
-    (us,) = (each for each in json.loads(shown)["catalogs"] if each["catalog"] == "us")
+def _held_digest(runner: CommandRunner, user: str) -> str:
+    _, output = runner.publish(user, "status", "--json")
+    (us,) = (each for each in json.loads(output)["catalogs"] if each["catalog"] == "us")
     return str(us["hold"]["digest"])
 
 
 @contextmanager
-def selling() -> Iterator[Sandbox]:
-    """Run a sandbox in a thread, since our commands bring an event loop of their own."""
+def run_sandbox() -> Iterator[Sandbox]:
+    """Run a sandbox in a thread, since our commands start event loops of their own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

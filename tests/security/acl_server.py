@@ -1,4 +1,4 @@
-"""A server with the users of deploy/users.acl, started by deploy/valkey.sh, and what it saw."""
+"""A server with the users of deploy/users.acl, started by deploy/valkey.sh, and its monitor."""
 
 import re
 import shlex
@@ -18,49 +18,51 @@ from tests.support.valkey import Valkey
 from tests.support.waiting import eventually_now
 
 PASSWORDS: Final = {name: f"{name}-hush-77" for name in ("publisher", "consumer", "operator")}
+TESTERS_OWN: Final = {"config|resetstat", "monitor", "acl|log", "echo"}
+"""Commands that the monitor itself sends."""
 WRITES: Final = {b"insert", b"delete", b"update"}
 CATALOGS_PART: Final = re.compile(r"^catalog:\{[^}]*\}:")
 APPS_PART: Final = re.compile(r"^tiktok_shop:\{[^}]*\}:.*")
 
 
-class Access(NamedTuple):
-    """What is done with keys: `R`ead or `W`ritten."""
+class KeyAccess(NamedTuple):
+    """One way to use keys: `R` for read, `W` for written."""
 
     pattern: str
-    how: str
+    mode: str
 
 
-class Rules(NamedTuple):
-    """What one line of users.acl grants."""
+class UserRules(NamedTuple):
+    """The rights that one line of users.acl grants."""
 
     commands: set[str]
-    access: set[Access]
+    access: set[KeyAccess]
 
 
-def granted(name: str) -> Rules:
-    """Return what users.acl grants the user `name`."""
+def rules_of(name: str) -> UserRules:
+    """Return the rights that users.acl grants the user `name`."""
     (line,) = (
         line
         for line in (ROOT / "deploy" / "users.acl").read_text().splitlines()
         if line.startswith(f"user {name} ")
     )
     keys = [re.fullmatch(r"%(R?W?)~(.+)", word) for word in line.split() if word[0] == "%"]
-    return Rules(
+    return UserRules(
         {word[1:] for word in line.split() if word[0] == "+"},
-        {Access(key[2], how) for key in keys if key for how in key[1]},
+        {KeyAccess(key[2], mode) for key in keys if key for mode in key[1]},
     )
 
 
-def guarded(
+def server_with_users(
     folder: Path,
     *options: str,
     binary: str | Path | None = None,
     tester: bool = True,
     more: str = "",
 ) -> Valkey:
-    """Return a server, not started yet, with our users on it.
+    """Return a server, not started yet, with the users of users.acl.
 
-    `tester`: in place of the default user, who is off, there is one who may do everything. `more`:
+    With `tester` the default user, which is off in users.acl, may do everything. `more` has
     further lines of users.acl.
     """
     scripts = folder / "scripts"
@@ -71,9 +73,9 @@ def guarded(
         rules = rules.replace("user default off", "user default on nopass ~* &* +@all")
     (scripts / "users.acl").write_text(rules + more)
     (scripts / "valkey-server").symlink_to(binary or get_binary_path())
-    begin = scripts / "begin"
-    passwords = [f"export {name.upper()}_PASSWORD={word}" for name, word in PASSWORDS.items()]
-    begin.write_text(
+    start = scripts / "start"
+    passwords = [f"export {name.upper()}_PASSWORD={value}" for name, value in PASSWORDS.items()]
+    start.write_text(
         "\n".join(
             [
                 "#!/bin/sh",
@@ -83,13 +85,13 @@ def guarded(
             ]
         )
     )
-    begin.chmod(0o700)
-    kind = Valkey if tester else Delivered
-    return kind(folder, *options, binary=begin)
+    start.chmod(0o700)
+    kind = Valkey if tester else ServerAsDelivered
+    return kind(folder, *options, binary=start)
 
 
-class Delivered(Valkey):
-    """A server on which only our users get in."""
+class ServerAsDelivered(Valkey):
+    """A server without a tester: only the users of users.acl can connect."""
 
     def _wait(self) -> None:
         eventually_now(self._answers)
@@ -103,7 +105,7 @@ class Delivered(Valkey):
 
 
 def url_of(server: Valkey, name: str) -> str:
-    """Return the address by which the user `name` gets in."""
+    """Return the URL with which the user `name` connects."""
     return server.tcp_url.replace("://", f"://{name}:{PASSWORDS[name]}@")
 
 
@@ -113,13 +115,13 @@ def client_of(server: Valkey, name: str | None = None) -> redis.Redis:
     return redis.Redis.from_url(url, protocol=2, driver_info=None)
 
 
-def send(client: Any, *words: str | bytes) -> Any:
+def execute(client: Any, *arguments: str | bytes) -> Any:
     """Send a command for which redis-py has no method."""
-    return client.execute_command(*words)
+    return client.execute_command(*arguments)
 
 
-class Seen:
-    """What the server was asked since `watching` began."""
+class CommandMonitor:
+    """Records what a server was asked since `monitor_commands` began."""
 
     def __init__(self, server: Valkey, tester: redis.Redis) -> None:
         self._tester = tester
@@ -128,38 +130,40 @@ class Seen:
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
-    def has(self, command: str) -> bool:
-        """Tell whether a command was seen yet."""
-        return any(words[0].lower() == command.encode() for words in self._commands())
+    def has_seen(self, command: str) -> bool:
+        """Return whether `command` was seen yet."""
+        return any(each[0].lower() == command.encode() for each in self._commands())
 
     def commands(self) -> set[str]:
-        """Return the commands that were executed, in scripts too."""
-        return {name for name, stat in self._stats().items() if stat["calls"]}
+        """Return the names of the executed commands, those in scripts too."""
+        stats: Any = self._tester.info("commandstats")
+        calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats.items()}
+        return {name for name, count in calls.items() if count and name not in TESTERS_OWN}
 
-    def refused(self) -> list[tuple[str, str]]:
-        """Return who was refused what for a missing right."""
+    def denied(self) -> list[tuple[str, str]]:
+        """Return user and object of each denial for a missing right."""
         entries: Any = self._tester.acl_log()
         return [(entry["username"], entry["object"]) for entry in entries]
 
-    def access(self) -> set[Access]:
-        """Return which keys were read and written, by the server's own account of commands."""
-        self._tester.echo("all")  # behind all that was asked
-        eventually_now(lambda: self.has("echo"))
-        asked = {tuple(words) for words in self._commands()}
+    def key_access(self) -> set[KeyAccess]:
+        """Return which keys were read and written, by what the server says of its commands."""
+        self._tester.echo("all")  # after all that was asked
+        eventually_now(lambda: self.has_seen("echo"))
+        commands = {tuple(arguments) for arguments in self._commands()}
         with self._tester.pipeline(transaction=False) as pipe:
-            for words in asked:
-                send(pipe, "COMMAND GETKEYSANDFLAGS", *words)
+            for arguments in commands:
+                execute(pipe, "COMMAND GETKEYSANDFLAGS", *arguments)
             replies = pipe.execute(raise_on_error=False)
         found = [key for reply in replies if isinstance(reply, list) for key in reply]
         return {
-            Access(_pattern(key.decode()), how)
+            KeyAccess(_pattern(key.decode()), mode)
             for key, flags in found
-            for how, is_meant in (("R", b"access" in flags), ("W", WRITES & set(flags)))
-            if is_meant
+            for mode, is_used in (("R", b"access" in flags), ("W", WRITES & set(flags)))
+            if is_used
         }
 
     def stop(self) -> None:
-        """End it."""
+        """Stop recording."""
         self._monitor.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._monitor.close()
@@ -171,36 +175,25 @@ class Seen:
 
     def _commands(self) -> Iterator[list[bytes]]:
         for line in list(self._lines):
-            words = [_unquoted(word) for word in re.findall(rb'"((?:[^"\\]|\\.)*)"', line)]
-            if words:
-                yield words
-
-    def _stats(self) -> dict[str, Any]:
-        """Return the statistics of all commands but what the tester has sent by now."""
-        stats: Any = self._tester.info("commandstats")
-        own = {"config|resetstat", "monitor", "acl|log", "echo"}
-        found = {name.removeprefix("cmdstat_"): stat for name, stat in stats.items()}
-        return {name: stat for name, stat in found.items() if name not in own}
+            arguments = re.findall(rb'"((?:[^"\\]|\\.)*)"', line)
+            if arguments:
+                yield [each.decode("unicode_escape").encode("latin-1") for each in arguments]
 
 
 @contextmanager
-def watching(server: Valkey) -> Iterator[Seen]:
-    """Note all that the server is asked, for as long as the context lasts."""
+def monitor_commands(server: Valkey) -> Iterator[CommandMonitor]:
+    """Record all commands of `server` as long as the context lasts."""
     with client_of(server) as tester:
         tester.acl_log_reset()
         tester.script_flush()
-        seen = Seen(server, tester)
+        monitor = CommandMonitor(server, tester)
         try:
-            eventually_now(lambda: seen._lines)
+            eventually_now(lambda: monitor._lines)
             tester.config_resetstat()
-            yield seen
+            yield monitor
         finally:
-            seen.stop()
+            monitor.stop()
 
 
 def _pattern(key: str) -> str:
     return APPS_PART.sub("tiktok_shop:*", CATALOGS_PART.sub("catalog:{*}:", key))
-
-
-def _unquoted(word: bytes) -> bytes:
-    return word.decode("unicode_escape").encode("latin-1")

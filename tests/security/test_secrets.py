@@ -1,8 +1,9 @@
-"""No secret is told: every failure that has to do with one, through the real commands.
+"""No secret is shown: every failure that involves one, through the real commands.
 
-Each secret has one word in it, which is looked for in all that a command prints, logs at level
-debug and writes into Redis, and of the daemon on its pages and in the process list. A new path is
-one more row. The shop quotes back all that it was asked with, which a real one may do.
+Each secret has the word HUSH in it. The tests search for it in all that a command prints, logs at
+level debug and writes into Redis, and for the daemon also on its pages and in the process list. A
+new way to fail is one more row of CASES. The fake shop quotes all that it was sent, as a real one
+may do.
 """
 
 import asyncio
@@ -28,14 +29,14 @@ from tests.publisher.sources.fake_shop import (
     envelope,
     pair,
 )
-from tests.security.acl_server import client_of, guarded, url_of
+from tests.security.acl_server import client_of, server_with_users, url_of
 from tests.support.ports import free_port
 from tests.support.processes import CONSUMER, PUBLISHER, call, environment
 from tests.support.valkey import Valkey
 from tests.support.waiting import PATIENCE, eventually
 
 HUSH = "hush"
-"""In every secret of this module, those of tests.security.guarded included."""
+"""Part of every secret of this module, and of the passwords in tests.security.acl_server."""
 SHOP = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"
 SHOP_US = '[catalogs.us]\nsource = "tiktok_shop"\nshop_cipher = "c"\n'
 TOKENS = {f"{SHOP}ACCESS_TOKEN": "hush-access", f"{SHOP}REFRESH_TOKEN": "hush-refresh"}
@@ -45,10 +46,10 @@ MIRROR = ("mirror", "us", "--once")
 
 
 class Case(NamedTuple):
-    """One way to fail: `told` is what its message says, so that it failed of just that."""
+    """One way to fail. `message` is part of its error message: it failed for that reason alone."""
 
-    told: str
-    words: tuple[str, ...] = SYNC
+    message: str
+    arguments: tuple[str, ...] = SYNC
     toml: str = SHOP_US
     variables: Mapping[str, str] = MappingProxyType({})
     answers: Mapping[str, list[Answer]] = MappingProxyType({})
@@ -56,16 +57,16 @@ class Case(NamedTuple):
 
     @property
     def module(self) -> str:
-        """Whose command it is."""
-        return CONSUMER if self.words[0] in {"mirror", "verify", "history"} else PUBLISHER
+        """The module whose command it is."""
+        return CONSUMER if self.arguments[0] in {"mirror", "verify", "history"} else PUBLISHER
 
 
 def quoting(code: int, status: int = 200) -> Answer:
-    """Refuse with `code`, and say all that was asked."""
+    """Return an answer with the error `code` that quotes the request."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        said = f"no: {request.url} {dict(request.headers)}"
-        body = {"code": code, "message": said, "request_id": "r-1", "data": None}
+        quote = f"no: {request.url} {dict(request.headers)}"
+        body = {"code": code, "message": quote, "request_id": "r-1", "data": None}
         return web.json_response(body, status=status)
 
     return answer
@@ -75,11 +76,11 @@ EXPIRED = quoting(105002)
 HTTP_US = '[catalogs.us]\nsource = "http"\nurl = "http://me:hush-url@{shop}{path}?key=hush-query"\n'
 CASES = {
     "wrong app secret": Case("bad signature", answers={CATEGORIES: [quoting(106001)]}),
-    "a code that is not in our list": Case("not in our list", answers={CATEGORIES: [quoting(777)]}),
+    "an unknown code": Case("not in our list", answers={CATEGORIES: [quoting(777)]}),
     "expired, refresh token expired": Case(
         "authorize", answers={CATEGORIES: [EXPIRED], REFRESH: [quoting(36004001)]}
     ),
-    "expired, refresh refused for another reason": Case(
+    "expired, refresh rejected for another reason": Case(
         "inactive", answers={CATEGORIES: [EXPIRED], REFRESH: [quoting(36009044)]}
     ),
     "expired, refresh without tokens": Case(
@@ -94,7 +95,7 @@ CASES = {
         variables={f"{SHOP}REFRESH_TOKEN": ""},
         answers={CATEGORIES: [EXPIRED]},
     ),
-    "refused again with the new token": Case(
+    "rejected again with the new token": Case(
         "expired",
         answers={
             CATEGORIES: [EXPIRED],
@@ -103,13 +104,13 @@ CASES = {
             ],
         },
     ),
-    "tokens in redis, refresh refused": Case(
+    "tokens in redis, refresh rejected": Case(
         "authorize",
         variables={f"{SHOP}TOKEN_KEY": base64.urlsafe_b64encode(b"hush" * 8).decode()},
         answers={CATEGORIES: [EXPIRED], REFRESH: [quoting(36004005)]},
     ),
-    "a token_key that is none": Case("Fernet", variables={f"{SHOP}TOKEN_KEY": "hush-key"}),
-    "a token that is none": Case("one word", variables={f"{SHOP}ACCESS_TOKEN": "hush two words"}),
+    "an invalid token_key": Case("Fernet", variables={f"{SHOP}TOKEN_KEY": "hush-key"}),
+    "an invalid token": Case("one word", variables={f"{SHOP}ACCESS_TOKEN": "hush two words"}),
     "wrong authorization code": Case(
         "authorization code",
         ("authorize",),
@@ -124,7 +125,7 @@ CASES = {
     "a token command that prints no token": Case(
         "gives no token", toml=SHOP_US + "access_token_command = \"sh -c 'echo hush and more'\"\n"
     ),
-    "an address with a password, refused": Case(
+    "an address with a password, rejected": Case(
         "access refused", toml=HTTP_US, answers={"/x": [quoting(1, 401)]}
     ),
     "an address with a password, no tree": Case(
@@ -137,11 +138,11 @@ CASES = {
         "user name and password",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-wrong@{redis}/0"},
     ),
-    "redis is not there": Case(
+    "redis is unreachable": Case(
         "redis://127.0.0.1:1",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-away@127.0.0.1:1/0"},
     ),
-    "a redis address that is none": Case(
+    "an invalid redis address": Case(
         "not a Redis address",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis://publisher:hush-x@127.0.0.1:port/0"},
     ),
@@ -149,7 +150,7 @@ CASES = {
         "user name and password",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://publisher:hush-wrong@{redis}"},
     ),
-    "a cluster that is not there": Case(
+    "an unreachable cluster": Case(
         "redis-cluster://127.0.0.1:1",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://me:hush-away@127.0.0.1:1"},
     ),
@@ -157,7 +158,7 @@ CASES = {
         "no database but 0",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://me:hush-x@127.0.0.1:1/3"},
     ),
-    "sentinels that are not there": Case(
+    "unreachable sentinels": Case(
         "redis-sentinel://127.0.0.1:1",
         variables={
             "CATEGORY_PUBLISHER_REDIS_URL": "redis-sentinel://me:hush-away@127.0.0.1:1/0"
@@ -178,15 +179,15 @@ CASES = {
             "?sentinel_password=hush-sentinel"
         },
     ),
-    "a database that is not there": Case(
+    "an unreachable database": Case(
         "127.0.0.1",
         MIRROR,
         variables={"CATEGORY_PUBLISHER_TO": "postgresql://me:hush-db@127.0.0.1:1/x"},
     ),
-    "a database's address that is none": Case(
+    "an invalid database address": Case(
         "", MIRROR, variables={"CATEGORY_PUBLISHER_TO": "postgresql://me:hush-db@127.0.0.1:port/x"}
     ),
-    "a kind of database that is unknown": Case(
+    "an unknown kind of database": Case(
         "", MIRROR, variables={"CATEGORY_PUBLISHER_TO": "oracle://me:hush-db@127.0.0.1/x"}
     ),
     "nothing to compare with": Case(
@@ -203,8 +204,8 @@ CASES = {
         },
     ),
 }
-PATIENT = {"an address with a password, nobody there"}
-"""Asked again and again, for a quarter of a minute."""
+SLOW = {"an address with a password, nobody there"}
+"""Retried for a quarter of a minute."""
 
 
 @pytest.fixture
@@ -214,13 +215,13 @@ async def shop() -> AsyncIterator[FakeShop]:
 
 
 class Trial:
-    """A folder, a server and a shop in which a case is tried, and all that could be seen of it."""
+    """Runs a case with a folder, a server and a shop, and collects all output."""
 
     def __init__(self, folder: Path, server: Valkey, shop: FakeShop) -> None:
         self.folder = folder
         self.server = server
         self.shop = shop
-        self._places = {
+        self._values = {
             "{shop}": shop.url.removeprefix("http://"),
             "{redis}": f"127.0.0.1:{server.port}",
             "{path}": "/x",
@@ -228,12 +229,12 @@ class Trial:
         self.listen = f"127.0.0.1:{free_port()}"
 
     async def run(self, case: Case) -> str:
-        """Run the case's command to its end; return what it said."""
+        """Run the case's command to its end; return exit code and output."""
         self.prepare(case)
         done = await asyncio.to_thread(
             call,
             case.module,
-            *case.words,
+            *case.arguments,
             cwd=self.folder,
             given=case.given,
             **self.variables(case),
@@ -242,17 +243,17 @@ class Trial:
         return f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
 
     def prepare(self, case: Case) -> None:
-        """Write the configuration, and have the shop answer as it shall."""
+        """Write the configuration, and give the shop the case's answers."""
         self.shop.answers.update(case.answers)
         file = self.folder / "publisher.toml"
         file.write_text(
-            f'http_listen = "{self.listen}"\nlog_level = "debug"\n{self._placed(case.toml)}'
+            f'http_listen = "{self.listen}"\nlog_level = "debug"\n{self._fill(case.toml)}'
             f'[tiktok_shop]\napi_url = "{self.shop.url}"\nauth_url = "{self.shop.url}"\n'
         )
         file.chmod(0o600)
 
-    def seen(self) -> str:
-        """Return all that stands in Redis."""
+    def redis_content(self) -> str:
+        """Return everything that is stored in Redis."""
         with client_of(self.server) as tester:
             names: Any = tester.keys("*")
             values = [tester.dump(name) for name in names]
@@ -260,7 +261,7 @@ class Trial:
         return f"{names}{values}{texts}"
 
     def variables(self, case: Case) -> dict[str, str]:
-        """Return the environment, secrets included."""
+        """Return the environment variables, secrets included."""
         user = "publisher" if case.module == PUBLISHER else "consumer"
         own = TOKENS if "access_token" not in case.toml else {}
         given = {
@@ -270,82 +271,87 @@ class Trial:
             **own,
             **case.variables,
         }
-        return {name: self._placed(value) for name, value in given.items() if value}
+        return {name: self._fill(value) for name, value in given.items() if value}
 
-    def _placed(self, text: str) -> str:
-        for there, here in self._places.items():
-            text = text.replace(there, here)
+    def _fill(self, text: str) -> str:
+        for placeholder, value in self._values.items():
+            text = text.replace(placeholder, value)
         return text
 
 
 @pytest.fixture
 async def trial(folder: Path, shop: FakeShop) -> AsyncIterator[Trial]:
     (redis_folder := folder / "r").mkdir()
-    with guarded(redis_folder) as server:
+    with server_with_users(redis_folder) as server:
         yield Trial(folder, server, shop)
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in PATIENT else []) for name in CASES],
+    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CASES],
 )
-async def test_a_failure_tells_no_secret(name: str, trial: Trial) -> None:
-    """It fails with a message that names what is wrong, but no secret, anywhere."""
+@pytest.mark.contract("7")
+async def test_a_failure_shows_no_secret(name: str, trial: Trial) -> None:
+    """The command fails with a message that names the reason; no secret appears anywhere."""
     case = CASES[name]
-    said = await trial.run(case)
-    assert "exit code 0" not in said
-    assert case.told in said
-    assert HUSH not in said
-    assert HUSH not in trial.seen()
+    output = await trial.run(case)
+    assert "exit code 0" not in output
+    assert case.message in output
+    assert HUSH not in output
+    assert HUSH not in trial.redis_content()
 
 
-async def test_the_daemon_tells_no_secret(trial: Trial) -> None:
-    """Neither on its pages, in its log nor in the process list, while all fails; nor does `status`."""
+@pytest.mark.contract("7")
+async def test_the_daemon_shows_no_secret(trial: Trial) -> None:
+    """All polls fail; no secret is on a page, in the log, in the process list or in `status`."""
     case = Case(
         "",
-        words=("run",),
+        arguments=("run",),
         toml=SHOP_US + HTTP_US.replace(".us]", ".other]"),
         answers={CATEGORIES: [quoting(106001)], "/x": [quoting(1, 401)]},
     )
     trial.prepare(case)
     variables = trial.variables(case)
     daemon = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", PUBLISHER, *case.words),
+        *(sys.executable, "-m", PUBLISHER, *case.arguments),
         cwd=trial.folder,
         env=environment(variables),
         stderr=(log := (trial.folder / "log").open("w")),
     )
-    said = trial.folder / "log"
+    log_file = trial.folder / "log"
     try:
-        await eventually(lambda: failed_twice(said))
-        lines = [each.cmdline() for each in family(daemon.pid)]
+        await eventually(lambda: failed_twice(log_file))
+        command_lines = [each.cmdline() for each in process_family(daemon.pid)]
         pages = [await asyncio.to_thread(page, trial.listen, each) for each in PAGES]
     finally:
         daemon.terminate()
         async with asyncio.timeout(PATIENCE):
             await daemon.wait()
         log.close()
-    shown = await asyncio.to_thread(
+    status = await asyncio.to_thread(
         call, PUBLISHER, "status", "--json", cwd=trial.folder, **variables
     )
-    assert "bad signature" in shown.stdout
-    assert "access refused" in shown.stdout
-    assert HUSH not in f"{lines}{pages}{shown.stdout}{shown.stderr}{said.read_text()}{trial.seen()}"
+    assert "bad signature" in status.stdout
+    assert "access refused" in status.stdout
+    assert (
+        HUSH
+        not in f"{command_lines}{pages}{status.stdout}{status.stderr}{log_file.read_text()}{trial.redis_content()}"
+    )
 
 
-def family(process: int) -> list[psutil.Process]:
+def process_family(process: int) -> list[psutil.Process]:
     """Return a process and its children."""
-    whole = psutil.Process(process)
-    return [whole, *whole.children(recursive=True)]
+    parent = psutil.Process(process)
+    return [parent, *parent.children(recursive=True)]
 
 
 async def failed_twice(log: Path) -> bool:
-    """Tell whether both catalogs were polled."""
+    """Return whether the polls of both catalogs failed."""
     return log.read_text().count("poll failed") == 2
 
 
 def page(listen: str, path: str) -> str:
-    """Return a page of the daemon, its headers included, whatever its status."""
+    """Return a page of the daemon with its headers, whatever its status is."""
     try:
         with urllib.request.urlopen(f"http://{listen}{path}", timeout=PATIENCE) as answer:
             return f"{answer.headers}{answer.read().decode()}"
