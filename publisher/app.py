@@ -1,11 +1,10 @@
 """The composition root: from the configuration to catalogs that can be polled."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from plumbing.config.settings import Settings, TikTokShopSettings
+from plumbing.config.settings import Settings
 from plumbing.config.shops import tiktok_shops_of
 from plumbing.errors import ConfigError
 from plumbing.redis.embedded_mode import EmbeddedMode
@@ -15,14 +14,8 @@ from publisher.core.model import Origin
 from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog
 from publisher.sources import Source
-from publisher.sources.factory import SourceFactory
-from publisher.sources.request_limit import RequestLimiter
+from publisher.sources.factory import SourceFactory, open_source_factory
 from publisher.state.store import Store
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
 @dataclass(frozen=True)
@@ -54,24 +47,8 @@ async def open_app(
         open_server(settings, mode) as server,
         server.client() as client,
         open_cache() as state_cache,
-        AsyncExitStack() as stack,
+        open_source_factory(settings, client, server) as sources,
     ):
-
-        def session() -> "aiohttp.ClientSession":
-            from publisher.sources.transport import open_session  # noqa: PLC0415  as `SourceFactory`
-
-            made = open_session()
-            stack.push_async_callback(made.close)
-            return made
-
-        def store_of(shop: TikTokShopSettings, authorize: str) -> "TokenStore":
-            from publisher.sources.tiktok.tokens.stores import token_store  # noqa: PLC0415  as `SourceFactory`
-
-            return token_store(
-                shop, authorize, data_dir=settings.data_dir, client=client, server=server
-            )
-
-        sources = SourceFactory(session, store_of, limiter=RequestLimiter(settings.polls_at_once))
         cache = state_cache if mode is EmbeddedMode.KEEP_RUNNING else None
         catalogs = _build_catalogs(settings, names, client, sources, cache)
         yield App(server, client, sources, cache, catalogs)

@@ -12,7 +12,7 @@ from plumbing.errors import ConfigError
 from plumbing.text import escape_control_chars
 from publisher.sources.tiktok.authorize import Authorization, authorize
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
-from publisher.sources.tiktok.factory import app_of
+from publisher.sources.tiktok.factory import app_and_command
 from publisher.sources.tiktok.tokens.stores import open_token_store
 from publisher.sources.transport import open_session
 
@@ -58,11 +58,11 @@ def authorize_(
     if stand_in and not catalog:
         raise ConfigError("--stand-in wants --catalog beside it")
     own = (settings.tiktok_shop, AUTHORIZE_COMMAND)
-    shop, words = app_of(settings, catalog, stand_in or 0) if catalog else own
+    shop, command = app_and_command(settings, catalog, stand_in or 0) if catalog else own
     answered = code or typer.prompt("Authorization code", err=True)
 
     async def exchange() -> int:
-        async with open_session() as session, open_token_store(settings, shop, words) as store:
+        async with open_session() as session, open_token_store(settings, shop, command) as store:
             _show_authorized(await authorize(answered, shop, session, store))
         return 0
 

@@ -1,4 +1,8 @@
-"""Where snapshots come from. A source fetches bytes; what they say is `snapshot`'s business."""
+"""Sources: from a catalog's settings to the bytes of its snapshot.
+
+Sources check that an answer is complete and no error; `core` checks the categories in it.
+Imports `publisher.errors` and the plumbing.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,9 +10,9 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Answer:
-    """What a source answered: a body of JSON that is complete, but not yet looked at.
+    """A complete JSON document from a source, not parsed yet.
 
-    `bare_list`: the body may be a bare list of categories as well as the API's envelope.
+    `bare_list`: the document may be a list of categories instead of the API's envelope.
     """
 
     body: bytes
@@ -16,12 +20,12 @@ class Answer:
 
 
 class Source(Protocol):
-    """One catalog's way to its snapshots."""
+    """Fetches the snapshots of one catalog."""
 
     async def fetch(self) -> Answer:
-        """Ask for the complete list, once, retries included.
+        """Request the complete list of categories, with retries.
 
-        Raises SourceError, TokenError, RedisError where tokens are kept in Redis, or BadSnapshot
-        for a body over the limit; their texts are fit for the log and the status.
+        Raises SourceError or TokenError, RedisError if the tokens are in Redis and it fails, and
+        BadSnapshot for a body over the limit. No message contains a secret.
         """
         ...

@@ -1,4 +1,4 @@
-"""The envelope around every answer of TikTok Shop, and how to quote from it safely. Pure."""
+"""Parses TikTok Shop's envelope and quotes it without secrets. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ SUCCESS: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*0\s*,')
 
 @dataclass(frozen=True)
 class Envelope:
-    """`{"code", "message", "request_id", "data"}`; texts that are missing are empty."""
+    """`{"code", "message", "request_id", "data"}`; a missing text is empty."""
 
     code: int
     message: str
@@ -23,7 +23,7 @@ class Envelope:
 
     @classmethod
     def parse(cls, body: bytes) -> Self | None:
-        """Parse `body`; None if it is no envelope."""
+        """Parse `body`; return None if it is not an envelope."""
         try:
             found = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -38,30 +38,30 @@ class Envelope:
             data=found.get("data"),
         )
 
-    def describe(self, hidden: Iterable[str]) -> str:
-        """Return code, message and request_id for a message of ours, without the secrets `hidden`.
+    def describe(self, secrets: Iterable[str]) -> str:
+        """Return code, message and request_id as text, with `secrets` replaced by `***`.
 
         For example `code 36009003, message 'Internal error', request_id 20260101`.
         """
-        parts = [f"code {self.code}", f"message {quoted(self.message, hidden)}"]
+        parts = [f"code {self.code}", f"message {_quote(self.message, secrets)}"]
         if self.request_id:
-            plain = PLAIN_ID.fullmatch(self.request_id)
-            shown = self.request_id if plain else quoted(self.request_id, hidden)
+            is_plain = PLAIN_ID.fullmatch(self.request_id)
+            shown = self.request_id if is_plain else _quote(self.request_id, secrets)
             parts.append(f"request_id {shown}")
         return ", ".join(parts)
 
 
 def starts_with_success(body: bytes) -> bool:
-    """Tell whether `body` opens with `"code":0`, as TikTok Shop writes it.
+    """Return whether `body` starts with `"code":0`, as TikTok Shop writes it.
 
-    A good answer has up to 25 MB, and reading it is `snapshot`'s business: this look at its first
-    bytes spares the client from parsing it too. An envelope in another order is parsed twice.
+    A good answer has up to 25 MB and is parsed in `core`. This check of its first bytes saves a
+    second parse; an envelope whose keys have another order is parsed twice.
     """
     return SUCCESS.match(body) is not None
 
 
-def quoted(text: str, hidden: Iterable[str] = ()) -> str:
-    """Return `text` of a stranger harmless: in quotes, escaped, cut, without what is `hidden`."""
-    for secret in hidden:
+def _quote(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` quoted, escaped and cut, with `secrets` replaced by `***`."""
+    for secret in secrets:
         text = text.replace(secret, "***")
     return repr(text[:LONGEST_QUOTE]) + ("…" if len(text) > LONGEST_QUOTE else "")

@@ -1,59 +1,53 @@
-"""From a catalog's settings to its source, and what the sources of a process share.
+"""Opens the sources of a process from its settings.
 
-What a kind of source needs is imported for the first catalog that has it: aiohttp, 0.2 s, not for
-`file`, and for `tiktok_shop` 0.06 s more, since tokens bring file locks and cryptography along.
+The modules of a kind of source are imported when the first catalog needs them: aiohttp, 0.2 s, not
+for `file`; file locks and cryptography, 0.06 s more, only for `tiktok_shop`.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from plumbing.cli.main import gc_paused
 from plumbing.config.settings import Settings, TikTokShopSettings
+from plumbing.redis.server import Client, Server
 from publisher.sources import Source
 from publisher.sources.request_limit import RequestLimiter
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from publisher.sources.tiktok.factory import StoreOf, TikTokSourceFactory
+    from publisher.sources.tiktok.factory import TikTokSourceFactory, TokenStoreFor
     from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
-def _in_files(settings: TikTokShopSettings, authorize: str) -> "TokenStore":
-    from publisher.sources.tiktok.tokens.file_store import FileTokenStore  # noqa: PLC0415
-
-    return FileTokenStore(settings.token_file, authorize)
-
-
 class SourceFactory:
-    """Opens sources. One per process: limits and tokens are shared by all catalogs of a shop.
+    """Opens sources. One per process, because the catalogs of a shop share limits and tokens.
 
-    `session` is called once, by the first source that asks an address; what it opens stays the
-    caller's to close, and should not limit its connections, since that would let one host hold up
-    the others. `store_of` says where tokens are kept (`token_place.kept`).
-    `turns` holds for all that is ever opened, whatever newer settings say.
+    `open_session` is called once, for the first source that needs HTTP. The session should not
+    limit its connections itself: one host could then delay all others. `limiter` stays the same
+    for all sources, even if newer settings have another `polls_at_once`.
     """
 
     def __init__(
         self,
-        session: "Callable[[], aiohttp.ClientSession]",
-        store_of: "StoreOf" = _in_files,
-        *,
-        limiter: RequestLimiter | None = None,
+        open_session: "Callable[[], aiohttp.ClientSession]",
+        token_store_for: "TokenStoreFor",
+        limiter: RequestLimiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._opened_session = session
-        self._store_of = store_of
+        self._open_session = open_session
+        self._token_store_for = token_store_for
+        self._limiter = limiter
         self._clock = clock
-        self._limiter = limiter or RequestLimiter()
 
     def open(self, name: str, settings: Settings) -> Source:
-        """Return the source of catalog `name`; nothing is asked yet.
+        """Return the source of catalog `name`; sends no request yet.
 
         Raises ConfigError if the app's key or secret is missing, or if the configured token is
-        none.
+        not valid.
         """
         catalog = settings.catalog(name)
         match catalog.source:
@@ -67,15 +61,43 @@ class SourceFactory:
 
                 return HttpSource(catalog, self._session, self._limiter)
             case "tiktok_shop":
-                return self._market.open(name, settings)
+                return self._tiktok.open(name, settings)
 
     @cached_property
     def _session(self) -> "aiohttp.ClientSession":
-        return self._opened_session()
+        return self._open_session()
 
     @cached_property
-    def _market(self) -> "TikTokSourceFactory":
+    def _tiktok(self) -> "TikTokSourceFactory":
         with gc_paused():
             from publisher.sources.tiktok.factory import TikTokSourceFactory  # noqa: PLC0415
 
-        return TikTokSourceFactory(self._session, self._store_of, self._limiter, self._clock)
+        return TikTokSourceFactory(self._session, self._token_store_for, self._limiter, self._clock)
+
+
+@asynccontextmanager
+async def open_source_factory(
+    settings: Settings, client: Client, server: Server
+) -> AsyncIterator[SourceFactory]:
+    """Open a factory of sources, and close its HTTP session at the end.
+
+    `client` and `server` are for tokens in Redis.
+    """
+    async with AsyncExitStack() as stack:
+
+        def session() -> "aiohttp.ClientSession":
+            from publisher.sources.transport import open_session  # noqa: PLC0415
+
+            opened = open_session()
+            stack.push_async_callback(opened.close)
+            return opened
+
+        def token_store_for(shop: TikTokShopSettings, authorize_command: str) -> "TokenStore":
+            from publisher.sources.tiktok.tokens.stores import token_store  # noqa: PLC0415
+
+            data_dir = settings.data_dir
+            return token_store(
+                shop, authorize_command, data_dir=data_dir, client=client, server=server
+            )
+
+        yield SourceFactory(session, token_store_for, RequestLimiter(settings.polls_at_once))

@@ -1,32 +1,29 @@
-"""A limit of the requests that are under way at once, whoever asks (`polls_at_once`).
+"""Limits how many requests are under way at the same time (`polls_at_once`).
 
-TikTok Shop gives its rates to an app, so the catalogs of one app wait for each other, and nobody
-else. A turn is taken for one request: who backs off after a failure holds none.
+TikTok Shop limits the rate of each app, so the catalogs of one app share a limit. A slot is held
+during one request only: not while waiting between two attempts.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from yarl import URL
 
-AT_ONCE: Final = 8
-"""As many as `polls_at_once` has by default."""
-
 
 class RequestLimiter:
-    """Gives each pair of a host and an app so many turns at once; first come, first served."""
+    """Allows `at_once` requests for each pair of host and app, first come, first served."""
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._limiter: dict[tuple[URL, str], asyncio.Semaphore] = {}
+        self._slots: dict[tuple[URL, str], asyncio.Semaphore] = {}
 
     def slot(self, url: "URL", app: str = "") -> asyncio.Semaphore:
-        """Return what to hold, as `async with`, during one request of `app` to the host of `url`.
+        """Return the semaphore to hold with `async with` during one request of `app` to `url`.
 
-        Hosts differ by scheme and port too.
+        Two URLs have the same host if scheme, host name and port are equal.
         """
-        place = (url.origin(), app)
-        if place not in self._limiter:
-            self._limiter[place] = asyncio.Semaphore(self._at_once)
-        return self._limiter[place]
+        key = (url.origin(), app)
+        if key not in self._slots:
+            self._slots[key] = asyncio.Semaphore(self._at_once)
+        return self._slots[key]

@@ -1,6 +1,6 @@
-"""Trying again within one poll: few times, further and further apart, never for long.
+"""Repeats a failed request within one poll: a few times, with back-off, for about a minute.
 
-The next poll is the real retry; this one bridges a hiccup, and a short `Retry-After`.
+The next poll is the real retry. This one bridges a short failure or a short `Retry-After`.
 """
 
 import time
@@ -15,27 +15,27 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 5
 LAST_START: Final = 45.0
-"""Seconds after the first try's start after which no further one begins on our own account."""
-PATIENCE: Final = 60.0
-"""Seconds in all that are waited because the source asked for it."""
+"""Seconds after the first attempt's start after which back-off starts no further attempt."""
+LONGEST_REQUESTED_WAIT: Final = 60.0
+"""Seconds, in total, to wait because the source asks for it."""
 
 
 async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
-    """Return what `call` returns; after a Transient, call again, with back-off and jitter.
+    """Return the result of `call`; repeat it after a Transient error, with back-off and jitter.
 
-    A Transient's `not_before` is honoured if it fits into what is left of our patience, and
-    otherwise ends the matter at once. The last error is let through as it is.
+    Waits as long as the error's `not_before` says, if that fits into LONGEST_REQUESTED_WAIT;
+    otherwise raises at once. Raises the last error unchanged.
     """
-    began = time.monotonic()
+    start = time.monotonic()
 
-    def wait(error: Exception) -> bool | float:
-        left = PATIENCE - (time.monotonic() - began)
-        if not isinstance(error, Transient) or error.not_before > left:
+    def wait_after(error: Exception) -> bool | float:
+        time_left = LONGEST_REQUESTED_WAIT - (time.monotonic() - start)
+        if not isinstance(error, Transient) or error.not_before > time_left:
             return False
         return error.not_before or True
 
     async for attempt in stamina.retry_context(
-        on=wait,
+        on=wait_after,
         attempts=ATTEMPTS,
         timeout=LAST_START,
         wait_initial=1.0,

@@ -1,4 +1,4 @@
-"""Work that several wait for, and work that must not be broken off."""
+"""Runs work once for all who ask at the same time, and runs work that must not be interrupted."""
 
 import asyncio
 import contextlib
@@ -9,39 +9,40 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Lets everyone who wants the same thing at the same time share one piece of work.
+    """Shares one run of a coroutine among all callers that ask for it meanwhile.
 
-    Ten thousand catalogs of one shop want one token: it is read once for all that ask meanwhile.
+    Ten thousand catalogs of one shop need one token: it is read once for all of them.
     """
 
     def __init__(self) -> None:
-        self._under_way: dict[str, _Flight[T]] = {}
+        self._running: dict[str, _Run[T]] = {}
 
-    async def share(self, name: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return what the work called `name` gives: that under way, or else `work`, begun now.
+    async def share(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of the run under `key`; start `work` if there is none.
 
-        It is cancelled when the last who waits for it is, who then waits for its end.
+        The run is cancelled when its last caller is cancelled, who then waits for its end.
         """
-        flight = self._under_way.get(name)
-        if flight is None:
-            flight = self._under_way[name] = _Flight(work)
-            flight.task.add_done_callback(lambda _: self._forget(name, flight))
-        flight.waiters += 1
+        run = self._running.get(key)
+        if run is None:
+            run = self._running[key] = _Run(work)
+            run.task.add_done_callback(lambda _: self._forget(key, run))
+        run.waiters += 1
         try:
-            return await asyncio.shield(flight.task)
+            return await asyncio.shield(run.task)
         finally:
-            flight.waiters -= 1
-            if not flight.waiters and not flight.task.done():
-                self._forget(name, flight)
-                flight.task.cancel()
-                await ended(flight.task)
+            run.waiters -= 1
+            if not run.waiters and not run.task.done():
+                # forgotten first: a caller that comes now must not join a cancelled run
+                self._forget(key, run)
+                run.task.cancel()
+                await _wait_for_end(run.task)
 
-    def _forget(self, name: str, flight: "_Flight[T]") -> None:
-        if self._under_way.get(name) is flight:
-            del self._under_way[name]
+    def _forget(self, key: str, run: "_Run[T]") -> None:
+        if self._running.get(key) is run:
+            del self._running[key]
 
 
-class _Flight(Generic[T]):
+class _Run(Generic[T]):
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self.task = asyncio.create_task(work())
         self.waiters = 0
@@ -53,14 +54,14 @@ async def run_to_completion(work: Awaitable[T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await ended(task)
+        await _wait_for_end(task)
         raise
 
 
-async def ended(task: asyncio.Future[Any]) -> None:
-    """Wait for the end of `task`, however often cancelled meanwhile; what it raises is dropped."""
+async def _wait_for_end(task: asyncio.Future[Any]) -> None:
+    """Wait until `task` has ended, even if cancelled meanwhile; drop its exception."""
     while not task.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([task])
     if not task.cancelled():
-        task.exception()
+        task.exception()  # marks it as retrieved: asyncio would log it otherwise

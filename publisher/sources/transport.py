@@ -1,8 +1,8 @@
-"""One HTTP GET, bounded in time and size, whose errors are fit for a log.
+"""Sends one HTTP GET, limited in time and size, whose errors are safe to log.
 
-aiohttp's exceptions may quote a URL, and the URLs here carry secrets in their queries. So none of
-them is quoted or chained: what happened is said in our own words, with the place but never with
-user name, password or query.
+aiohttp's exceptions may quote a URL, and URLs contain secrets here. So no exception of aiohttp is
+quoted or chained: ERROR_TEXTS says what happened, with the location but without user name, password
+and query.
 """
 
 import io
@@ -23,11 +23,10 @@ from publisher.errors import BadSnapshot, SourceError, Transient, Unreachable
 
 CHUNK_BYTES: Final = 64 * 1024
 LONGEST_WAIT: Final = 24 * 3600.0
-"""Seconds. A `Retry-After` beyond this is taken for a mistake of who wrote it."""
+"""Seconds. A longer `Retry-After` is taken for a mistake of the server."""
 TOO_MANY_REQUESTS: Final = 429
 REQUEST_TIMEOUT: Final = 408
-CLOSINGS: Final = {b"{": b"}", b"[": b"]"}
-
+CLOSING_OF: Final = {b"{": b"}", b"[": b"]"}
 
 ERROR_TEXTS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str], ...]] = (
     (
@@ -37,21 +36,21 @@ ERROR_TEXTS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str
     ),
     (aiohttp.ClientConnectorError, Unreachable, "cannot connect"),
     (aiohttp.TooManyRedirects, SourceError, "too many redirects"),
-    (aiohttp.RedirectClientError, SourceError, "redirects to what is no http(s) address"),
-    (aiohttp.InvalidURL, SourceError, "the address cannot be used"),
-    (aiohttp.ClientPayloadError, Transient, "the answer broke off, or is no valid gzip"),
-    (aiohttp.ClientResponseError, Transient, "what came back is not HTTP"),
-    (aiohttp.ClientError, Transient, "the connection was lost before the answer came"),
+    (aiohttp.RedirectClientError, SourceError, "it redirects to an address that is not http(s)"),
+    (aiohttp.InvalidURL, SourceError, "the address is not valid"),
+    (aiohttp.ClientPayloadError, Transient, "the answer was cut off, or is not valid gzip"),
+    (aiohttp.ClientResponseError, Transient, "the answer is not HTTP"),
+    (aiohttp.ClientError, Transient, "the connection was closed before the answer"),
 )
-"""aiohttp's exceptions in our words; the first that fits counts."""
+"""Exception of aiohttp, our exception, our text; the first row that fits is used."""
 
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """What one request may take: `seconds` in all, `body_bytes` after decompression."""
+    """The limits of one request: `seconds` in total, `body_bytes` after decompression."""
 
-    seconds: float = 60.0
-    body_bytes: int = 64 * 1024 * 1024
+    seconds: float
+    body_bytes: int
 
     @classmethod
     def of(cls, catalog: CatalogSettings) -> Self:
@@ -61,7 +60,7 @@ class RequestLimits:
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete answer, of whatever status. `place` is where it came from, for messages."""
+    """A complete response of any status. `location` is its address without secrets."""
 
     location: str
     status: int
@@ -70,26 +69,27 @@ class Reply:
 
     @property
     def date(self) -> float | None:
-        """The sender's clock when it answered (header `Date`), in Unix seconds."""
+        """The server's clock when it answered (header `Date`), in Unix seconds."""
         return _unix_seconds(self.headers.get("Date", ""))
 
     def retry_after(self, now: float) -> float:
-        """Return the seconds to wait that `Retry-After` asks for, 0 if it does not.
+        """Return the seconds that `Retry-After` asks to wait, 0 without a usable header.
 
-        `now` is this machine's clock; a date is compared with the sender's own, if it told.
+        A date is compared with the server's own clock, or with `now`, this machine's, if the
+        response has no `Date`.
         """
         value = self.headers.get("Retry-After", "").strip()
         if re.fullmatch(r"[0-9]+", value, re.ASCII):
             wait = float(value[:10])
         else:
             until = _unix_seconds(value)
-            here = now if self.date is None else self.date
-            wait = 0.0 if until is None else until - here
+            clock = now if self.date is None else self.date
+            wait = 0.0 if until is None else until - clock
         return min(max(wait, 0.0), LONGEST_WAIT)
 
 
 def open_session() -> aiohttp.ClientSession:
-    """Return a new HTTP session, which keeps no cookies; `polls_at_once` is what limits it."""
+    """Return an HTTP session without cookies. RequestLimiter limits its requests, not its pool."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     )
@@ -103,13 +103,13 @@ async def get(
     headers: Mapping[str, str] | None = None,
     follow: bool,
 ) -> Reply:
-    """Ask for `url` once and read the whole answer; `follow` redirects, to http(s) only.
+    """Request `url` once and read the whole response; `follow` redirects, to http(s) only.
 
-    aiohttp sends a GET a second time by itself if the server closes the connection unanswered.
-    Raises Transient (Unreachable if nothing was sent), SourceError if asking again is useless,
-    and BadSnapshot for a body over the limit.
+    aiohttp itself repeats a GET once if the server closes the connection without an answer.
+    Raises Transient (Unreachable if nothing was sent), SourceError if a retry is useless, and
+    BadSnapshot for a body over the limit.
     """
-    place = location_of(url)
+    location = location_of(url)
     try:
         async with session.get(
             url,
@@ -117,84 +117,80 @@ async def get(
             allow_redirects=follow,
             timeout=aiohttp.ClientTimeout(total=limits.seconds),
         ) as response:
-            body = await _read(response.content, limits.body_bytes, place)
+            body = await _read_body(response.content, limits.body_bytes, location)
     except TimeoutError:
         raise Transient(
-            f"{place}: no complete answer within {limits.seconds:g} s (request_timeout)"
+            f"{location}: no complete answer within {limits.seconds:g} s (request_timeout)"
         ) from None
     except aiohttp.ClientError as error:
-        raise _described(error, place) from None
+        kind, text = next(row[1:] for row in ERROR_TEXTS if isinstance(error, row[0]))
+        raise kind(f"{location}: {text}{_cause_of(error)}") from None
     except ValueError:
         raise SourceError(
-            f"{place}: this address, or the user name or password in it, cannot be used"
+            f"{location}: this address, or the user name or password in it, is not valid"
         ) from None
     if response.ok and _is_cut_off(body):
-        raise Transient(f"{place}: the answer breaks off after {len(body)} bytes")
-    return Reply(place, response.status, response.headers, body)
+        raise Transient(f"{location}: the answer is cut off after {len(body)} bytes")
+    return Reply(location, response.status, response.headers, body)
 
 
 def location_of(url: URL) -> str:
-    """Return scheme, host, port and path of `url`: what a message may say of it."""
+    """Return scheme, host, port and path of `url`: the parts that a message may quote."""
     return f"{url.scheme}://{url.host_subcomponent}:{url.port}{url.raw_path}"
 
 
 def status_error(reply: Reply, now: float) -> SourceError:
-    """Return the error that an HTTP status other than success stands for."""
-    told = f"{reply.location}: HTTP {reply.status}"
+    """Return the error for a response whose HTTP status is not a success."""
+    text = f"{reply.location}: HTTP {reply.status}"
     wait = reply.retry_after(now)
     if reply.status == TOO_MANY_REQUESTS:
-        return Transient(f"{told}, too many requests{asked_to_wait(wait)}", not_before=wait)
+        return Transient(f"{text}, too many requests{requested_wait(wait)}", not_before=wait)
     if reply.status >= 500 or reply.status == REQUEST_TIMEOUT:  # noqa: PLR2004  5xx
-        return Transient(f"{told}, trouble at the other end", not_before=wait)
+        return Transient(f"{text}, server error", not_before=wait)
     if 300 <= reply.status < 400:  # noqa: PLR2004  3xx
-        return SourceError(f"{told}, a redirect that is not followed: is the address right?")
+        return SourceError(f"{text}, a redirect that is not followed: is the address right?")
     if reply.status in {401, 403}:
-        return SourceError(f"{told}, access refused: are user name, password and rights right?")
-    return SourceError(f"{told}: is the address right?")
+        return SourceError(f"{text}, access refused: are user name, password and rights right?")
+    return SourceError(f"{text}: is the address right?")
 
 
-def asked_to_wait(seconds: float) -> str:
-    """Return what a message says of a `Retry-After`: nothing if there was none."""
+def requested_wait(seconds: float) -> str:
+    """Return the part of a message about `Retry-After`; empty if there was none."""
     return f"; it asks to wait {seconds:.0f} s" if seconds else ""
 
 
-async def _read(content: aiohttp.StreamReader, limit: int, place: str) -> bytes:
-    """Return the body; what is over `limit` is not even read, let alone decompressed."""
+async def _read_body(content: aiohttp.StreamReader, limit: int, location: str) -> bytes:
+    """Return the body; stop reading and decompressing as soon as it is over `limit`."""
     body = io.BytesIO()  # its getvalue() copies nothing
     async for chunk in content.iter_chunked(CHUNK_BYTES):
         body.write(chunk)
         if body.tell() > limit:
             raise BadSnapshot(
-                f"{place}: the answer has more than {limit} bytes: if that is right, raise "
+                f"{location}: the answer has more than {limit} bytes: if that is right, raise "
                 "max_body_bytes"
             )
     return body.getvalue()
 
 
 def _is_cut_off(body: bytes) -> bool:
-    """Tell whether a JSON document does not end as it began.
+    """Return whether a JSON document lacks its closing bracket.
 
-    This finds what HTTP cannot: a body without a length, or a gzip stream, that just ends.
+    HTTP cannot tell: a body without a length, or a gzip stream, may end anywhere.
     """
-    closing = CLOSINGS.get(body[:CHUNK_BYTES].lstrip()[:1])
+    closing = CLOSING_OF.get(body[:CHUNK_BYTES].lstrip()[:1])
     ending = body[-CHUNK_BYTES:].rstrip()
     return closing is not None and bool(ending) and not ending.endswith(closing)
 
 
-def _described(error: aiohttp.ClientError, place: str) -> SourceError:
-    """Return `error` in our words."""
-    kind, words = next(row[1:] for row in ERROR_TEXTS if isinstance(error, row[0]))
-    return kind(f"{place}: {words}{_why(error)}")
-
-
-def _why(error: aiohttp.ClientError) -> str:
+def _cause_of(error: aiohttp.ClientError) -> str:
+    """Return the system's reason in brackets, or nothing; it contains no URL."""
     cause = getattr(error, "certificate_error", getattr(error, "os_error", error))
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f" ({cause.verify_message})"
     if isinstance(cause, ConnectionError) and cause.errno:
         return f" ({os.strerror(cause.errno)})"
-    strerror = getattr(cause, "strerror", None)
-    return f" ({strerror})" if strerror else ""
+    reason = getattr(cause, "strerror", None)
+    return f" ({reason})" if reason else ""
 
 
 def _unix_seconds(date: str) -> float | None:

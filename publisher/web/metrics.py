@@ -23,7 +23,7 @@ from publisher.errors import WrongType
 from publisher.polling.daemon import Daemon, FinishedPoll
 from publisher.sources import Source
 from publisher.sources.tiktok.stand_ins import answering_shop
-from publisher.sources.tiktok.tokens.refreshed import Expiry
+from publisher.sources.tiktok.tokens.refreshed import TokenExpiry
 from publisher.state.commit import CONTRACT
 from publisher.web.catalog_metrics import PREFIX, catalog_metrics, gauge
 from publisher.web.overview_cache import OverviewResult
@@ -77,7 +77,7 @@ class Metrics:
     """Counts what the daemon does. `expiries` returns when the tokens of sources expire."""
 
     def __init__(
-        self, expiries: Callable[[Iterable[Source]], Iterable[Expiry]] = lambda _sources: ()
+        self, expiries: Callable[[Iterable[Source]], Iterable[TokenExpiry]] = lambda _sources: ()
     ) -> None:
         self._expiries = expiries
         self._changes: Counter[tuple[str, str]] = Counter()

@@ -35,7 +35,7 @@ ERRORS = [
     ("http=503", "503"),
     ("http=404", "404"),
     ("http=302", "302"),
-    ("cut", "the answer broke off"),
+    ("cut", "the answer was cut off"),
     ("truncate", "127.0.0.1"),
     ("bomb=80", "max_body_bytes"),
     ("empty", "the list of categories is empty"),

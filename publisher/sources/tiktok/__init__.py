@@ -1,4 +1,4 @@
-"""The source `tiktok_shop`: signed requests, error codes, shops and their fallbacks.
+"""The source `tiktok_shop`: signed requests, error codes, tokens and fallback shops.
 
-Imports the modules of `sources` and `core`.
+Imports the modules of `sources`.
 """

@@ -1,7 +1,4 @@
-"""Turns an authorization code into stored tokens and lists their shops.
-
-See TikTok Shop API, Tokens.
-"""
+"""Exchanges an authorization code for stored tokens (TikTok Shop API, Tokens); lists the shops."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +9,7 @@ import aiohttp
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError
+from publisher.sources.request_limit import RequestLimiter
 from publisher.sources.retry import retry_transient
 from publisher.sources.single_flight import run_to_completion
 from publisher.sources.tiktok.client import TikTokClient
@@ -19,12 +17,12 @@ from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
 
 SHOPS: Final = "/authorization/202309/shops"
 SELLER: Final = 0
-"""The `user_type` whose tokens open shops."""
+"""The `user_type` whose tokens give access to shops."""
 
 
 @dataclass(frozen=True)
 class AuthorizedShop:
-    """A shop that the tokens open; `cipher` is what a catalog's `shop_cipher` wants."""
+    """A shop that the tokens give access to; `cipher` is the value for `shop_cipher`."""
 
     id: str
     name: str
@@ -36,43 +34,51 @@ class AuthorizedShop:
 
 @dataclass(frozen=True)
 class Authorization:
-    """Who has authorized the app, for what, and their shops. Holds no token."""
+    """The seller who has authorized the app, and their shops. Contains no token."""
 
     seller_name: str
     region: str
-    scopes: tuple[str, ...]
     shops: tuple[AuthorizedShop, ...]
 
 
 async def authorize(
     code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession, store: TokenStore
 ) -> Authorization:
-    """Exchange an authorization code, keep the pair in `store`, and list the shops.
+    """Exchange an authorization code, store the pair in `store`, and list the shops.
 
     `code` is the code itself, or the whole address that the seller was sent back to. Raises
-    ConfigError if there is none in it, if the app's key or secret is missing or if another system
-    owns the tokens; TokenError if the code is not accepted or not a seller's, which stores
-    nothing; SourceError if TikTok Shop does not answer; RedisError where the store is there.
+    ConfigError if it contains no code, if the app's key or secret is missing or if another system
+    owns the tokens; TokenError if the code is not accepted or not a seller's (nothing is stored);
+    SourceError if TikTok Shop does not answer; RedisError if the store is in Redis and it fails.
     """
-    _refuse_other_owner(settings)
-    api = TikTokClient(settings, session, section="the catalog's section of publisher.toml")
-    found = code_of(code)
+    for name in ("access_token_file", "access_token_command"):
+        if getattr(settings, name) is not None:
+            raise ConfigError(
+                f"{name} is set: another system owns the tokens, and stored ones would not be "
+                f"used; remove {name} to authorize here"
+            )
+    client = TikTokClient(
+        settings,
+        session,
+        section="the catalog's section of publisher.toml",
+        limiter=RequestLimiter(at_once=1),
+    )
+    parsed_code = parse_code(code)
 
     async def exchange() -> tuple[Any, TokenPair]:
         async with store.locked():
-            return await run_to_completion(_exchange_and_store(found, api, store))
+            return await run_to_completion(_exchange_and_store(parsed_code, client, store))
 
     data, pair = await retry_transient(exchange)
     return Authorization(
         seller_name=_text(data, "seller_name"),
         region=_text(data, "seller_base_region"),
-        scopes=tuple(str(scope) for scope in data.get("granted_scopes") or ()),
-        shops=await _shops(api, pair, store),
+        shops=await _list_shops(client, pair, store),
     )
 
 
-def code_of(text: str) -> str:
-    """Return the authorization code in `text`, which it is, or an address whose query has it."""
+def parse_code(text: str) -> str:
+    """Return the authorization code: `text` itself, or the code in the query of an address."""
     text = text.strip()
     if "://" in text:
         query = parse_qs(text.partition("?")[2].partition("#")[0])
@@ -86,11 +92,11 @@ def code_of(text: str) -> str:
 
 
 async def _exchange_and_store(
-    code: str, api: TikTokClient, store: TokenStore
+    code: str, client: TikTokClient, store: TokenStore
 ) -> tuple[Any, TokenPair]:
     await store.check_writable()
-    data = await api.tokens_of_code(code)
-    pair = TokenPair.from_answer(data, api.clock())
+    data = await client.exchange_code(code)
+    pair = TokenPair.from_answer(data, client.clock())
     if data.get("user_type", SELLER) != SELLER:
         raise TokenError(
             f"this authorization is of user type {data['user_type']!r}, not of a seller "
@@ -100,33 +106,22 @@ async def _exchange_and_store(
     return data, pair
 
 
-async def _shops(
-    api: TikTokClient, pair: TokenPair, store: TokenStore
+async def _list_shops(
+    client: TikTokClient, pair: TokenPair, store: TokenStore
 ) -> tuple[AuthorizedShop, ...]:
     try:
-        data = await retry_transient(lambda: api.get_data(SHOPS, {}, pair.access_token))
+        data = await retry_transient(lambda: client.get_data(SHOPS, {}, pair.access_token))
     except (SourceError, TokenError) as error:
         raise SourceError(
             f"the tokens are stored in {store.location}, but the shops cannot be listed: {error}"
         ) from error
     rows = data.get("shops") if isinstance(data, dict) else None
+    fields = AuthorizedShop.__dataclass_fields__
     return tuple(
-        AuthorizedShop(
-            **{field: _text(row, field) for field in AuthorizedShop.__dataclass_fields__}
-        )
-        for row in rows or ()
+        AuthorizedShop(**{field: _text(row, field) for field in fields}) for row in rows or ()
     )
 
 
 def _text(row: Any, field: str) -> str:
     value = row.get(field) if isinstance(row, dict) else None
     return "" if value is None else str(value)
-
-
-def _refuse_other_owner(settings: TikTokShopSettings) -> None:
-    for name in ("access_token_file", "access_token_command"):
-        if getattr(settings, name) is not None:
-            raise ConfigError(
-                f"{name} is set: another system owns the tokens, and stored ones would not be "
-                f"used; remove {name} to authorize here"
-            )

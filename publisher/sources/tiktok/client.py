@@ -1,7 +1,7 @@
-"""One app's way to TikTok Shop: signs what it asks, and turns refusals into our errors.
+"""Sends signed requests to TikTok Shop as one app, and raises our errors for its refusals.
 
-Never follows a redirect, which would take the tokens along. Asks each question once: trying again
-is `patience`'s business.
+Redirects are not followed: the tokens would go along. Each request is sent once; `sources.retry`
+repeats it.
 """
 
 import time
@@ -21,15 +21,18 @@ from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND, RequestConte
 from publisher.sources.tiktok.signature import sign
 from publisher.sources.transport import Reply, RequestLimits
 
-TOKEN_OF_CODE: Final = "/api/v2/token/get"  # noqa: S105  paths
-TOKEN_OF_REFRESH: Final = "/api/v2/token/refresh"  # noqa: S105
+CODE_PATH: Final = "/api/v2/token/get"
+REFRESH_PATH: Final = "/api/v2/token/refresh"
+TOKEN_LIMITS: Final = RequestLimits(seconds=60.0, body_bytes=64 * 1024 * 1024)
+"""For requests about tokens, which no catalog's settings limit."""
 
 
 class TikTokClient:
-    """TikTok Shop as one app sees it. Raises ConfigError if the app's key or secret is missing.
+    """TikTok Shop's API for one app.
 
-    `section` is where a catalog that asks is configured, for messages: `[catalogs.us]`; `authorize`
-    is the command that gets it new tokens.
+    `section` is the catalog's section of publisher.toml, for messages: `[catalogs.us]`;
+    `authorize_command` gets new tokens for it. Raises ConfigError if the app's key or secret is
+    missing.
     """
 
     def __init__(
@@ -38,23 +41,28 @@ class TikTokClient:
         session: aiohttp.ClientSession,
         *,
         section: str,
-        authorize: str = AUTHORIZE_COMMAND,
-        limits: RequestLimits | None = None,
-        limiter: RequestLimiter | None = None,
+        limiter: RequestLimiter,
+        authorize_command: str = AUTHORIZE_COMMAND,
+        limits: RequestLimits = TOKEN_LIMITS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._key, self._secret = _app(settings)
+        prefix = f"{ENV_PREFIX}TIKTOK_SHOP__"
+        if settings.app_key is None:
+            raise ConfigError(f"{prefix}APP_KEY is not set: TikTok Shop asks for the app's key")
+        if settings.app_secret is None or not settings.app_secret.get_secret_value():
+            raise ConfigError(f"{prefix}APP_SECRET is not set: requests are signed with it")
+        self._key, self._secret = settings.app_key, settings.app_secret.get_secret_value()
         self._api_url = settings.api_url
         self._auth_url = settings.auth_url
         self._session = session
         self._section = section
-        self.authorize = authorize
-        self._limits = limits or RequestLimits()
-        self._limiter = limiter or RequestLimiter()
+        self._limiter = limiter
+        self.authorize_command = authorize_command
+        self._limits = limits
         self.clock = clock
 
     async def get(self, path: str, query: Mapping[str, str], access_token: str) -> bytes:
-        """Ask the API and return the body of a success, its content not looked at.
+        """Send a signed GET and return the body of a success; its content is not checked.
 
         Raises SourceError (Transient, TokenExpired), TokenError or BadSnapshot.
         """
@@ -65,33 +73,33 @@ class TikTokClient:
             ),
             {"x-tts-access-token": access_token, "Content-Type": "application/json"},
         )
-        self._check(reply, access_token, query.get("shop_cipher", access_token))
+        self._raise_for_error(reply, access_token, query.get("shop_cipher", access_token))
         return reply.body
 
     async def get_data(self, path: str, query: Mapping[str, str], access_token: str) -> Any:
-        """Ask the API and return the envelope's `data`; errors as `get`."""
+        """Send a signed GET and return the envelope's `data`; raises as `get` does."""
         body = await self.get(path, query, access_token)
-        return _data(body, self._api_url + path)
+        return _data_of(body, self._api_url + path)
 
-    async def tokens_of_code(self, code: str) -> Any:
-        """Exchange an authorization code; return the answer's `data`."""
-        return await self._tokens(
-            TOKEN_OF_CODE, {"auth_code": code, "grant_type": "authorized_code"}, code
+    async def exchange_code(self, code: str) -> Any:
+        """Exchange an authorization code for tokens; return the answer's `data`."""
+        return await self._request_tokens(
+            CODE_PATH, {"auth_code": code, "grant_type": "authorized_code"}, code
         )
 
-    async def tokens_of_refresh(self, refresh_token: str) -> Any:
-        """Refresh a pair; return the answer's `data`."""
-        return await self._tokens(
-            TOKEN_OF_REFRESH,
+    async def refresh_tokens(self, refresh_token: str) -> Any:
+        """Exchange a refresh token for a new pair; return the answer's `data`."""
+        return await self._request_tokens(
+            REFRESH_PATH,
             {"refresh_token": refresh_token, "grant_type": "refresh_token"},
             refresh_token,
         )
 
-    async def _tokens(self, path: str, query: Mapping[str, str], spent: str) -> Any:
-        """Ask for tokens with `spent`, which is good for one use.
+    async def _request_tokens(self, path: str, query: Mapping[str, str], used_up: str) -> Any:
+        """Request tokens for `used_up`, a code or a refresh token that works once.
 
-        Asking again after a lost answer does no harm: if the first request was carried out, its
-        tokens are lost either way; if it was not, the second one saves the day.
+        A retry after a lost answer does no harm: if the first request took effect, its tokens are
+        lost anyway; if it did not, the second one gets them.
         """
         url = URL(self._auth_url + path).with_query(
             {"app_key": self._key, "app_secret": self._secret, **query}
@@ -103,10 +111,10 @@ class TikTokClient:
         except Transient as error:
             raise Transient(
                 f"{error}. The tokens may have been replaced all the same and the new ones lost: "
-                f"should the old ones be refused from now on, run `{self.authorize}`"
+                f"if the old ones are refused from now on, run `{self.authorize_command}`"
             ) from error
-        self._check(reply, spent)
-        return _data(reply.body, transport.location_of(url))
+        self._raise_for_error(reply, used_up)
+        return _data_of(reply.body, transport.location_of(url))
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Reply:
         async with self._limiter.slot(url, self._key):
@@ -114,25 +122,19 @@ class TikTokClient:
                 self._session, url, self._limits, headers=headers, follow=False
             )
 
-    def _check(self, reply: Reply, *secrets: str) -> None:
-        hidden = (self._secret, *secrets)
-        if error := error_from(
-            reply, RequestContext(self._section, hidden, self.clock, self.authorize)
-        ):
+    def _raise_for_error(self, reply: Reply, *secrets: str) -> None:
+        context = RequestContext(
+            section=self._section,
+            secrets=(self._secret, *secrets),
+            clock=self.clock,
+            authorize_command=self.authorize_command,
+        )
+        if error := error_from(reply, context):
             raise error
 
 
-def _app(settings: TikTokShopSettings) -> tuple[str, str]:
-    prefix = f"{ENV_PREFIX}TIKTOK_SHOP__"
-    if settings.app_key is None:
-        raise ConfigError(f"{prefix}APP_KEY is not set: TikTok Shop asks for the app's key")
-    if settings.app_secret is None or not settings.app_secret.get_secret_value():
-        raise ConfigError(f"{prefix}APP_SECRET is not set: requests are signed with it")
-    return settings.app_key, settings.app_secret.get_secret_value()
-
-
-def _data(body: bytes, place: str) -> Any:
+def _data_of(body: bytes, location: str) -> Any:
     envelope = Envelope.parse(body)
     if envelope is None:
-        raise SourceError(f"{place}: the answer is not TikTok Shop's: is the address right?")
+        raise SourceError(f"{location}: the answer is not TikTok Shop's: is the address right?")
     return envelope.data

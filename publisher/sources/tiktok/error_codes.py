@@ -1,11 +1,11 @@
-"""What each of TikTok Shop's errors means to us (TikTok Shop API, Errors and Tokens).
+"""Maps TikTok Shop's error codes to actions and messages (TikTok Shop API, Errors and Tokens).
 
-The envelope's code decides, at whatever HTTP status; the status only where the code says nothing.
+The envelope's code decides, whatever the HTTP status. The status decides only where there is no
+code, or an unknown one.
 """
 
 import enum
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from plumbing.errors import Error
 from publisher.errors import NotAuthorized, ShopClosed, SourceError, TokenExpired, Transient
 from publisher.sources.envelope import Envelope, starts_with_success
-from publisher.sources.transport import TOO_MANY_REQUESTS, Reply, asked_to_wait, status_error
+from publisher.sources.transport import TOO_MANY_REQUESTS, Reply, requested_wait, status_error
 
 AUTHORIZE_COMMAND: Final = "category-publisher authorize"
 """Gets new tokens for [tiktok_shop]. Other tokens need `--catalog`, and maybe `--stand-in`."""
@@ -21,25 +21,25 @@ HOUR: Final = 3600
 
 
 class ErrorAction(enum.Enum):
-    """What to do about an error."""
+    """What the publisher does after an error."""
 
-    RETRY = "ask again, with back-off"
-    WAIT = "ask again after Retry-After, or with back-off"
+    RETRY = "retry with back-off"
+    WAIT = "retry after Retry-After, or with back-off"
     NEXT_HOUR = "fail the poll; the next one waits for the next full hour"
-    RENEW = "get another access token, once, and ask again, once"
-    AUTHORIZE = "ask a stand-in shop, or else fail; someone has to authorize the app again"
-    CLOSED = "ask a stand-in shop, or else as FIX"
+    RENEW = "get another access token once, and retry once"
+    AUTHORIZE = "ask a fallback shop, or fail the poll; someone has to authorize the app again"
+    CLOSED = "ask a fallback shop, or else as FIX"
     FIX = "fail the poll; someone has to fix what the message says"
 
 
 class ErrorRule(NamedTuple):
-    """One error of the API: what it means and what to do about it.
+    """The action, the meaning and the advice for one error of the API.
 
-    `{section}` in the advice becomes the place of the catalog in publisher.toml, `{authorize}` the
-    command that gets it new tokens.
+    In the advice, `{section}` stands for the catalog's section of publisher.toml, and `{authorize}`
+    for the command that gets new tokens for the catalog.
     """
 
-    reaction: ErrorAction
+    action: ErrorAction
     meaning: str
     advice: str
 
@@ -55,9 +55,9 @@ ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
     105002: ErrorRule(ErrorAction.RENEW, "the access token has expired", AUTHORIZE_AGAIN),
     36009002: ErrorRule(ErrorAction.WAIT, "too many requests", LIMIT),
     36009003: ErrorRule(
-        ErrorAction.RETRY, "internal error", "it may pass; see TikTok Shop's status"
+        ErrorAction.RETRY, "internal error", "it may be over soon; see TikTok Shop's status"
     ),
-    36009007: ErrorRule(ErrorAction.RETRY, "time-out at TikTok Shop", "it may pass"),
+    36009007: ErrorRule(ErrorAction.RETRY, "time-out at TikTok Shop", "it may be over soon"),
     36009037: ErrorRule(ErrorAction.NEXT_HOUR, "hourly limit of a development shop reached", LIMIT),
     106001: ErrorRule(ErrorAction.FIX, "bad signature", CHECK_APP),
     106013: ErrorRule(
@@ -117,49 +117,46 @@ WITHOUT_WAIT: Final[Mapping[ErrorAction, type[Error]]] = {
     ErrorAction.CLOSED: ShopClosed,
     ErrorAction.FIX: SourceError,
 }
-"""Reactions whose error says nothing of when to ask again."""
+"""The error classes of the actions that do not depend on time."""
 AMBIGUOUS: Final = 36009004
-"""Stands for several things; the message tells which. See `_by_message`."""
+"""This code means several things; `_rule_by_message` decides."""
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """What an error's text has to know of the request."""
+    """What an error message needs to know about the request."""
 
     section: str
-    """Where the catalog is configured: `[catalogs.us]`."""
-    hidden: Iterable[str] = field(repr=False)
-    """Secrets that the answer might quote."""
-    clock: Callable[[], float] = time.time
-    """This machine's Unix seconds."""
-    authorize: str = AUTHORIZE_COMMAND
-    """The command that gets new tokens for it."""
+    """The catalog's section of publisher.toml: `[catalogs.us]`."""
+    secrets: Iterable[str] = field(repr=False)
+    """Texts that the answer might quote and no message may contain."""
+    clock: Callable[[], float]
+    """This machine's clock, in Unix seconds."""
+    authorize_command: str
+    """The command that gets new tokens for the catalog."""
 
 
 def error_from(reply: Reply, context: RequestContext) -> Error | None:
-    """Return the error that `reply` is, or None if it is a success.
+    """Return the error that `reply` reports, or None for a success.
 
-    SourceError, of it Transient if asking again may help, TokenExpired if another access token may
-    and ShopClosed if another shop may; NotAuthorized if only an authorization helps. A body without
-    an envelope is judged by the HTTP status alone: of a success, what it says is `snapshot`'s
-    business.
+    Transient if a retry may help, TokenExpired if another access token may, ShopClosed if another
+    shop may, NotAuthorized if only an authorization helps, otherwise SourceError. Without an
+    envelope the HTTP status decides; the content of a success is checked in `core`.
     """
-    succeeded = 200 <= reply.status < 300  # noqa: PLR2004  2xx
-    if succeeded and starts_with_success(reply.body):
+    is_success = 200 <= reply.status < 300  # noqa: PLR2004  2xx
+    if is_success and starts_with_success(reply.body):
         return None
     envelope = Envelope.parse(reply.body)
     if envelope is None or envelope.code == 0:
-        return None if succeeded else status_error(reply, context.clock())
+        return None if is_success else status_error(reply, context.clock())
     rule = _rule_for(envelope, reply, context)
+    advice = rule.advice.replace("{section}", context.section)
+    advice = advice.replace("{authorize}", context.authorize_command)
     text = (
         f"{reply.location}: TikTok Shop refused: {rule.meaning} "
-        f"({envelope.describe(context.hidden)}): {_filled(rule.advice, context)}"
+        f"({envelope.describe(context.secrets)}): {advice}"
     )
-    return _raised(rule.reaction, text, reply, context)
-
-
-def _filled(advice: str, context: RequestContext) -> str:
-    return advice.replace("{section}", context.section).replace("{authorize}", context.authorize)
+    return _error_for(rule.action, text, reply, context.clock())
 
 
 def _rule_for(envelope: Envelope, reply: Reply, context: RequestContext) -> ErrorRule:
@@ -170,20 +167,22 @@ def _rule_for(envelope: Envelope, reply: Reply, context: RequestContext) -> Erro
     if reply.status == TOO_MANY_REQUESTS:
         return ERROR_RULES[36009002]
     meaning = f"HTTP {reply.status}, an error that is not in our list"
-    reaction = ErrorAction.RETRY if reply.status >= 500 else ErrorAction.FIX  # noqa: PLR2004  5xx
+    action = ErrorAction.RETRY if reply.status >= 500 else ErrorAction.FIX  # noqa: PLR2004  5xx
     return ErrorRule(
-        reaction, meaning, "look the code up at TikTok Shop, or ask its support with request_id"
+        action, meaning, "look the code up at TikTok Shop, or ask its support with request_id"
     )
 
 
 def _rule_by_message(message: str, reply: Reply, context: RequestContext) -> ErrorRule:
-    """Tell what 36009004 means this time."""
+    """Return the rule of code 36009004, which only its message tells apart.
+
+    The order matters: a message about the token or the timestamp may mention the signature too.
+    """
     if re.search(r"access[-_ ]?token", message, re.IGNORECASE):
         return ErrorRule(ErrorAction.RENEW, "the access token is not accepted", AUTHORIZE_AGAIN)
     if re.search(r"time[-_ ]?stamp", message, re.IGNORECASE):
-        return ErrorRule(
-            ErrorAction.FIX, "the timestamp is not accepted", _clock_advice(reply, context)
-        )
+        advice = _clock_advice(reply, context.clock())
+        return ErrorRule(ErrorAction.FIX, "the timestamp is not accepted", advice)
     if re.search(r"\bsign", message, re.IGNORECASE):
         return ErrorRule(ErrorAction.FIX, "the signature is not accepted", CHECK_APP)
     if re.search(r"app[-_ ]?(key|secret)", message, re.IGNORECASE):
@@ -191,23 +190,22 @@ def _rule_by_message(message: str, reply: Reply, context: RequestContext) -> Err
     return ErrorRule(ErrorAction.FIX, "the request is not accepted", "the message says why")
 
 
-def _clock_advice(reply: Reply, context: RequestContext) -> str:
+def _clock_advice(reply: Reply, now: float) -> str:
     advice = "set this machine's clock right (NTP)"
     if reply.date is None:
         return advice
-    ahead = context.clock() - reply.date
+    ahead = now - reply.date
     side = "ahead of" if ahead > 0 else "behind"
     return f"this machine's clock is {abs(ahead):.0f} s {side} TikTok Shop's: {advice}"
 
 
-def _raised(reaction: ErrorAction, text: str, reply: Reply, context: RequestContext) -> Error:
-    if kind := WITHOUT_WAIT.get(reaction):
-        return kind(text)
-    now = context.clock()
-    if reaction is ErrorAction.NEXT_HOUR:
-        here = now if reply.date is None else reply.date
-        return SourceError(text, not_before=HOUR - here % HOUR)
+def _error_for(action: ErrorAction, text: str, reply: Reply, now: float) -> Error:
+    if error_class := WITHOUT_WAIT.get(action):
+        return error_class(text)
+    if action is ErrorAction.NEXT_HOUR:
+        clock = now if reply.date is None else reply.date
+        return SourceError(text, not_before=HOUR - clock % HOUR)
     wait = reply.retry_after(now)
-    if reaction is ErrorAction.WAIT:
-        text += asked_to_wait(wait)
+    if action is ErrorAction.WAIT:
+        text += requested_wait(wait)
     return Transient(text, not_before=wait)

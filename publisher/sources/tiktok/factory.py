@@ -1,4 +1,4 @@
-"""From settings to the source `tiktok_shop`: one shop or several, and tokens that are shared."""
+"""Opens sources `tiktok_shop` from settings: one shop or several, with shared tokens."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,31 +10,31 @@ from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettin
 from plumbing.config.shops import tiktok_shop_of
 from publisher.sources import Source
 from publisher.sources.request_limit import RequestLimiter
-from publisher.sources.tiktok.client import TikTokClient
+from publisher.sources.tiktok.client import TOKEN_LIMITS, TikTokClient
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.source import TikTokShopSource
 from publisher.sources.tiktok.stand_ins import StandInSource
 from publisher.sources.tiktok.tokens.pair import TokenStore
 from publisher.sources.tiktok.tokens.provider import TokenProvider, token_provider
-from publisher.sources.tiktok.tokens.refreshed import Expiry, RefreshedTokens
+from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens, TokenExpiry
 from publisher.sources.transport import RequestLimits
 
-StoreOf = Callable[[TikTokShopSettings, str], TokenStore]
-"""From a shop's settings, and the command that authorizes it, to where its tokens are kept."""
+TokenStoreFor = Callable[[TikTokShopSettings, str], TokenStore]
+"""From a shop's settings and the command that authorizes it to the store of its tokens."""
 
 
 class TikTokSourceFactory:
-    """Opens sources `tiktok_shop`; limits and tokens are shared by all catalogs of a shop."""
+    """Opens sources `tiktok_shop`. All catalogs of a shop share its limit and its tokens."""
 
     def __init__(
         self,
         session: aiohttp.ClientSession,
-        store_of: StoreOf,
+        token_store_for: TokenStoreFor,
         limiter: RequestLimiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
-        self._store_of = store_of
+        self._token_store_for = token_store_for
         self._limiter = limiter
         self._clock = clock
         self._providers: WeakValueDictionary[TikTokShopSettings, TokenProvider] = (
@@ -42,68 +42,65 @@ class TikTokSourceFactory:
         )
 
     def open(self, name: str, settings: Settings) -> Source:
-        """Return the source of catalog `name`. Raises ConfigError, as `Sources.open` does."""
+        """Return the source of catalog `name`; raises ConfigError as `SourceFactory.open` does."""
         catalog = settings.catalog(name)
-        first = self._shop(catalog, f"[catalogs.{name}]", *app_of(settings, name))
+        first = self._shop(catalog, f"[catalogs.{name}]", *app_and_command(settings, name))
         if not catalog.stand_ins:
             return first
-        others = [
+        fallbacks = [
             self._shop(
                 catalog.model_copy(update={"shop_cipher": stand_in.shop_cipher}),
-                f"stand-in {number} of [catalogs.{name}]",
-                *app_of(settings, name, number),
+                f"entry {number} of stand_ins in [catalogs.{name}]",
+                *app_and_command(settings, name, number),
             )
             for number, stand_in in enumerate(catalog.stand_ins, 1)
         ]
-        return StandInSource(name, [first, *others])
+        return StandInSource(name, [first, *fallbacks])
 
     def _shop(
-        self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, authorize: str
+        self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, command: str
     ) -> TikTokShopSource:
-        api = self._api(app, section, authorize, RequestLimits.of(catalog))
-        return TikTokShopSource(catalog, api, self._access(app, authorize))
+        client = self._client(app, section, command, RequestLimits.of(catalog))
+        tokens = self._providers.get(app)
+        if tokens is None:
+            token_client = self._client(app, "[tiktok_shop]", command, TOKEN_LIMITS)
+            tokens = token_provider(app, token_client, self._token_store_for(app, command))
+            self._providers[app] = tokens
+        return TikTokShopSource(catalog, client, tokens)
 
-    def _access(self, app: TikTokShopSettings, authorize: str) -> TokenProvider:
-        access = self._providers.get(app)
-        if access is None:
-            api = self._api(app, "[tiktok_shop]", authorize)
-            access = token_provider(app, api, self._store_of(app, authorize))
-            self._providers[app] = access
-        return access
-
-    def _api(
-        self,
-        app: TikTokShopSettings,
-        section: str,
-        authorize: str,
-        limits: RequestLimits | None = None,
+    def _client(
+        self, app: TikTokShopSettings, section: str, command: str, limits: RequestLimits
     ) -> TikTokClient:
         return TikTokClient(
             app,
             self._session,
             section=section,
-            authorize=authorize,
+            authorize_command=command,
             limits=limits,
             limiter=self._limiter,
             clock=self._clock,
         )
 
 
-def token_expiries(sources: Iterable[Source]) -> Iterator[Expiry]:
-    """Yield when the tokens of `sources` end, as last seen, where they are ours to refresh."""
+def token_expiries(sources: Iterable[Source]) -> Iterator[TokenExpiry]:
+    """Yield the known expiries of the tokens of `sources` that this publisher refreshes."""
     shops = (
         shop
         for source in sources
         for shop in (source.shops if isinstance(source, StandInSource) else [source])
     )
-    accesses = {shop.access for shop in shops if isinstance(shop, TikTokShopSource)}
-    for access in accesses:
-        if isinstance(access, RefreshedTokens) and (expiry := access.expiry):
+    for tokens in {shop.tokens for shop in shops if isinstance(shop, TikTokShopSource)}:
+        if isinstance(tokens, RefreshedTokens) and (expiry := tokens.expiry):
             yield expiry
 
 
-def app_of(settings: Settings, name: str, stand_in: int = 0) -> tuple[TikTokShopSettings, str]:
-    """Return the app of a catalog, or of a stand-in of it, and the command that authorizes it."""
+def app_and_command(
+    settings: Settings, name: str, stand_in: int = 0
+) -> tuple[TikTokShopSettings, str]:
+    """Return the app of catalog `name` and the command that authorizes it.
+
+    `stand_in`: those of the catalog's fallback shop of this number, counted from 1.
+    """
     app, command = tiktok_shop_of(settings, name, stand_in), AUTHORIZE_COMMAND
     if app != settings.tiktok_shop:
         command += f" --catalog {name}"

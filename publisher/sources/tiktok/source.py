@@ -1,4 +1,4 @@
-"""The source `tiktok_shop` asks for the categories (TikTok Shop API, Get Categories)."""
+"""The source `tiktok_shop` requests one shop's categories (TikTok Shop API, Get Categories)."""
 
 from typing import Final
 
@@ -13,41 +13,39 @@ CATEGORIES: Final = "/product/202309/categories"
 
 
 class TikTokShopSource:
-    """Asks for one market's complete tree; a refused access token is renewed once per fetch."""
+    """Requests the tree of one market; renews a refused access token once per fetch."""
 
-    def __init__(self, settings: CatalogSettings, api: TikTokClient, access: TokenProvider) -> None:
+    def __init__(
+        self, settings: CatalogSettings, client: TikTokClient, tokens: TokenProvider
+    ) -> None:
         self._query = _query(settings)
-        self._api = api
-        self.access = access
+        self._client = client
+        self.tokens = tokens
 
     async def fetch(self) -> Answer:
         """Return the categories as answered, in their envelope.
 
-        Raises SourceError, of it ShopClosed, TokenError, of it NotAuthorized, RedisError where
-        the tokens are kept there, or BadSnapshot for a body over the limit.
+        Raises SourceError (its subclass ShopClosed if another shop may answer), TokenError (its
+        subclass NotAuthorized if another shop may answer), RedisError if the tokens are in Redis
+        and it fails, and BadSnapshot for a body over the limit.
         """
-        token = await self.access.current()
+        token = await self.tokens.current()
         try:
-            body = await self._ask(token)
+            body = await self._request(token)
         except TokenExpired:
-            body = await self._ask_again(await self.access.renewed(token))
+            token = await self.tokens.renewed(token)
+            try:
+                body = await self._request(token)
+            except TokenExpired as error:
+                raise NotAuthorized(f"a renewed access token is refused too: {error}") from error
         return Answer(body, bare_list=False)
 
-    async def _ask_again(self, token: str) -> bytes:
-        try:
-            return await self._ask(token)
-        except TokenExpired as error:
-            raise NotAuthorized(f"a renewed access token is refused too: {error}") from error
-
-    async def _ask(self, token: str) -> bytes:
-        return await retry_transient(lambda: self._api.get(CATEGORIES, self._query, token))
+    async def _request(self, token: str) -> bytes:
+        return await retry_transient(lambda: self._client.get(CATEGORIES, self._query, token))
 
 
 def _query(settings: CatalogSettings) -> dict[str, str]:
-    """Return the parameters that are set; empty ones must not be sent.
-
-    See TikTok Shop API, Get Categories.
-    """
+    """Return the parameters that are set: TikTok Shop refuses empty ones."""
     prohibited = settings.include_prohibited_categories
     parameters = {
         "shop_cipher": settings.shop_cipher,

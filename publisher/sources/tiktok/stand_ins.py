@@ -1,17 +1,18 @@
-"""Several shops of one market behind one catalog: the next is asked when one answers no more.
+"""Several shops of one market as one source: the first, and fallback shops (`stand_ins`).
 
-A market's tree is the same whichever of its shops asks (contract, 2: another shop may take a
-catalog over). So a shop that is inactive, or whose seller has withdrawn the authorization, need not
-stop the catalog. Trouble that would meet any shop (network, rates, bad snapshots) does not switch.
+All shops of a market have the same tree (contract, 2: another shop may take a catalog over). So a
+shop that is inactive, or whose seller has withdrawn the authorization, need not stop the catalog.
+Errors that any shop would have (network, rates, bad snapshots) do not switch to the next shop.
 
-Once the first shop is out, a stand-in that fails of something that does not pass is passed over
-too, whatever it is: it may have an app and tokens of its own, and asking the next can only help.
+Once the first shop has failed, a fallback shop is skipped after any error that is not transient: it
+may have an app and tokens of its own, so asking the next one can only help.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from plumbing import logs
+from plumbing.edge_log import EdgeLog
 from plumbing.errors import Error
 from publisher.errors import (
     BadSnapshot,
@@ -30,66 +31,70 @@ FIRST: Final = 0
 
 
 class StandInSource:
-    """A source over the sources of several shops; the first is asked first at every fetch."""
+    """Asks the sources of several shops in their order, at every fetch from the first on."""
 
     def __init__(self, catalog: str, shops: Sequence[Source]) -> None:
         self._catalog = catalog
         self.shops = shops
+        self._edge_log = EdgeLog(log)
         self.answering_shop: int | None = None
-        """The place of the shop that answered last: 0 the catalog's own, 1 the first stand-in."""
+        """The index of the shop that answered last: 0 the first shop, 1 the first fallback."""
 
     async def fetch(self) -> Answer:
         """Return the answer of the first shop that can give one.
 
-        Raises what the first shop raises if another could not do better; what a stand-in raises
-        if that may pass; and SourceError if none can answer. Each shop's reason is in the text.
+        Raises the first shop's error if another shop would have it too, a fallback shop's error if
+        it is transient, and SourceError if no shop answers. The message has each shop's reason.
         """
         reasons: list[str] = []
-        for place, shop in enumerate(self.shops):
+        for index, shop in enumerate(self.shops):
             try:
                 answer = await shop.fetch()
             except (SourceError, TokenError, BadSnapshot) as error:
-                if not _is_passed_over(place, error):
-                    raise _told(error, place, reasons) from error
-                reasons.append(_reason(place, error))
+                if not _should_ask_next(index, error):
+                    raise _with_reasons(error, index, reasons) from error
+                reasons.append(_reason(index, error))
             else:
-                self._tell(place, reasons)
+                self._log_switch(index, reasons)
+                self.answering_shop = index
                 return answer
         raise SourceError(f"no shop of this market answers: {'; '.join(reasons)}")
 
-    def _tell(self, place: int, reasons: list[str]) -> None:
-        """Tell that another shop answers than the last time."""
-        if place != (self.answering_shop or FIRST):
-            told = log.bind(catalog=self._catalog)
-            if place == FIRST:
-                told.info("first shop answers again")
-            else:
-                told.warning("stand-in answers", stand_in=place, because=reasons)
-        self.answering_shop = place
+    def _log_switch(self, index: int, reasons: list[str]) -> None:
+        if index == FIRST:
+            self._edge_log.up("first shop answers again", catalog=self._catalog)
+        else:
+            self._edge_log.down(
+                "fallback shop answers",
+                cause=str(index),
+                catalog=self._catalog,
+                stand_in=index,
+                because=reasons,
+            )
 
 
 def answering_shop(source: Source) -> int | None:
-    """Return the place of the shop that answered last; None if none did, or there is but one."""
+    """Return the index of the shop that answered last; None if unknown, or without fallbacks."""
     return source.answering_shop if isinstance(source, StandInSource) else None
 
 
-def _is_passed_over(place: int, error: Error) -> bool:
-    """Tell whether the next shop is asked after `error` of the one at `place`."""
-    if place == FIRST:
+def _should_ask_next(index: int, error: Error) -> bool:
+    """Return whether to ask the next shop after `error` of the shop at `index`."""
+    if index == FIRST:
         return isinstance(error, ShopClosed | NotAuthorized)
-    passes = isinstance(error, Transient | RefreshUnderWay | BadSnapshot)
-    return not passes and not getattr(error, "not_before", 0.0)
+    is_transient = isinstance(error, Transient | RefreshUnderWay | BadSnapshot)
+    return not is_transient and not getattr(error, "not_before", 0.0)
 
 
-def _told(error: Error, place: int, reasons: list[str]) -> Error:
-    """Return `error` of the shop at `place`, with the `reasons` of those before it."""
+def _with_reasons(error: Error, index: int, reasons: list[str]) -> Error:
+    """Return `error` of the shop at `index` with the `reasons` of the shops before it."""
     if not reasons:
         return error
-    text = "; ".join([*reasons, _reason(place, error)])
+    text = "; ".join([*reasons, _reason(index, error)])
     if isinstance(error, SourceError):
         return type(error)(text, not_before=error.not_before)
     return type(error)(text)
 
 
-def _reason(place: int, error: Error) -> str:
-    return f"{'first shop' if place == FIRST else f'stand-in {place}'}: {error}"
+def _reason(index: int, error: Error) -> str:
+    return f"{'first shop' if index == FIRST else f'fallback shop {index}'}: {error}"

@@ -50,5 +50,5 @@ async def test_authorize_and_sync(folder: Path) -> None:
         code, told = await run("sync", token_key=right)
         assert (code, "added" in told) == (0, True)
         code, told = await run("sync", token_key=wrong)
-        assert (code, "token_key does not open the tokens" in told) == (1, True)
+        assert (code, "token_key does not decrypt the tokens" in told) == (1, True)
     assert not (folder / "data" / "tiktok-shop-tokens.json").exists()

@@ -15,12 +15,12 @@ import structlog
 from plumbing.cli.signals import until_stopped
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.redis.server import Server
-from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from publisher.sources.tiktok.tokens.stores import token_store
 from tests.publisher.sources.fake_shop import settings_at
+from tests.publisher.sources.open_sources import tiktok_client
 
 TOKEN_KEY = "a2V5LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25nISE="
 
@@ -43,9 +43,7 @@ def say(text: str) -> None:
 
 async def renew(settings: TikTokShopSettings, redis_url: str | None) -> int:
     async with aiohttp.ClientSession() as session, opened(settings, redis_url) as store:
-        tokens = RefreshedTokens(
-            settings, TikTokClient(settings, session, section="[catalogs.us]"), store
-        )
+        tokens = RefreshedTokens(settings, tiktok_client(settings, session), store)
         say("ready")
         say(await tokens.renewed("access-0"))
         await asyncio.Event().wait()

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from plumbing.errors import ConfigError
-from publisher.sources.factory import SourceFactory
 from tests.publisher.sources.fake_shop import FakeShop
+from tests.publisher.sources.open_sources import open_source
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ async def test_a_missing_secret_is_named_by_its_variable(
 ) -> None:
     """Before anything is asked, as a mistake of the configuration."""
     with pytest.raises(ConfigError, match=f"{variable} is not set"):
-        SourceFactory(lambda: session).open("us", shop.settings(tmp_path, **missing))
+        open_source(session, shop.settings(tmp_path, **missing))
 
 
 async def test_an_unknown_catalog_is_a_mistake_of_the_configuration(
@@ -36,7 +36,7 @@ async def test_an_unknown_catalog_is_a_mistake_of_the_configuration(
 ) -> None:
     """The configured ones are named."""
     with pytest.raises(ConfigError, match="'uk' is not configured"):
-        SourceFactory(lambda: session).open("uk", shop.settings(tmp_path))
+        open_source(session, shop.settings(tmp_path), "uk")
 
 
 async def test_a_catalogs_own_token_needs_its_own_file(
@@ -44,10 +44,8 @@ async def test_a_catalogs_own_token_needs_its_own_file(
 ) -> None:
     """The shared file would win over it as soon as it exists, with another seller's tokens."""
     with pytest.raises(ConfigError, match=r"catalogs\.us: access_token needs a token_file"):
-        SourceFactory(lambda: session).open(
-            "us", shop.settings(tmp_path, {"access_token": "access-9"})
-        )
+        open_source(session, shop.settings(tmp_path, {"access_token": "access-9"}))
 
     own = {"access_token": "access-9", "token_file": str(tmp_path / "us.json")}
-    await SourceFactory(lambda: session).open("us", shop.settings(tmp_path, own)).fetch()
+    await open_source(session, shop.settings(tmp_path, own)).fetch()
     assert shop.asked[0].headers["x-tts-access-token"] == "access-9"

@@ -12,14 +12,14 @@ import pytest
 from plumbing.config.settings import Settings
 from publisher.errors import BadSnapshot, SourceError
 from publisher.sources import Answer
-from publisher.sources.factory import SourceFactory
+from tests.publisher.sources.open_sources import open_source
 
 NOBODY = 65534
 
 
 async def fetch(path: Path | str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
     made = {"catalogs": {"shelf": {"source": "file", "url": str(path), **catalog}}}
-    return await SourceFactory(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
+    return await open_source(session, Settings.model_validate(made), "shelf").fetch()
 
 
 async def test_the_content_is_the_answer(session: aiohttp.ClientSession, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ async def test_what_cannot_be_read_is_told(session: aiohttp.ClientSession, tmp_p
         ("loop", "cannot be read: Too many levels of symbolic links"),
         ("plain/none", "cannot be read: Not a directory"),
         ("x" * 300, "cannot be read: File name too long"),
-        ("a\0b", "is no path"),
+        ("a\0b", "is not a valid path"),
     ):
         path = f"{tmp_path}/{name}"
         with pytest.raises(SourceError, match=says):
@@ -97,5 +97,5 @@ async def test_what_is_no_regular_file_is_refused(
     listener.bind(str(tmp_path / "socket"))
     with listener:
         for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path / "socket"):
-            with pytest.raises(SourceError, match=r"no regular file|No such device"):
+            with pytest.raises(SourceError, match=r"not a regular file|No such device"):
                 await fetch(path, session)

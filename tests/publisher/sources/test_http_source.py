@@ -9,15 +9,15 @@ from aiohttp import encode_basic_auth, web
 from plumbing.config.settings import Settings
 from publisher.errors import BadSnapshot, SourceError, Transient
 from publisher.sources import Answer
-from publisher.sources.factory import SourceFactory
 from tests.publisher.sources.fake_shop import FakeShop, raw
+from tests.publisher.sources.open_sources import open_source
 
 TREE = b'[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":true}]'
 
 
 async def fetch(url: str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
     made = {"catalogs": {"shelf": {"source": "http", "url": url, **catalog}}}
-    return await SourceFactory(lambda: session).open("shelf", Settings.model_validate(made)).fetch()
+    return await open_source(session, Settings.model_validate(made), "shelf").fetch()
 
 
 async def test_the_body_is_the_answer(shop: FakeShop, session: aiohttp.ClientSession) -> None:
@@ -94,7 +94,7 @@ async def test_redirects_lead_to_http_only(
     shop.answers["/tree"] = [raw(b"", status=302, headers={"Location": target})]
     with pytest.raises(SourceError) as caught:
         await fetch(f"{shop.url}/tree", session)
-    assert "redirects to what is no http(s) address" in str(caught.value)
+    assert "redirects to an address that is not http(s)" in str(caught.value)
     assert len(shop.asked) == 1
 
 
@@ -127,6 +127,6 @@ async def test_no_token_goes_to_a_stranger(
     settings = shop.settings(tmp_path).model_copy(
         update={"catalogs": Settings.model_validate({"catalogs": {"us": catalog}}).catalogs}
     )
-    await SourceFactory(lambda: session).open("us", settings).fetch()
+    await open_source(session, settings).fetch()
     assert "x-tts-access-token" not in {name.lower() for name in shop.asked[0].headers}
     assert "sign" not in shop.asked[0].query

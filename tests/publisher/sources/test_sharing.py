@@ -12,7 +12,6 @@ from aiohttp import web
 from plumbing.config.settings import Settings
 from publisher.errors import TokenError
 from publisher.sources.factory import SourceFactory
-from publisher.sources.request_limit import RequestLimiter
 from publisher.sources.tiktok.factory import token_expiries
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
@@ -25,6 +24,7 @@ from tests.publisher.sources.fake_shop import (
     pair,
     raw,
 )
+from tests.publisher.sources.open_sources import open_source, source_factory
 
 
 class Queue:
@@ -72,9 +72,7 @@ async def test_one_app_has_so_many_requests_at_once(
     queue = Queue()
     shop.answers[CATEGORIES] = [queue]
     settings, names = many(shop, tmp_path, 12)
-    with fetching(
-        SourceFactory(lambda: session, limiter=RequestLimiter(3)), settings, names
-    ) as tasks:
+    with fetching(source_factory(session, at_once=3), settings, names) as tasks:
         await queue.reached(3)
         queue.may_answer.set()
         async with asyncio.timeout(20):
@@ -90,7 +88,7 @@ async def test_newer_settings_share_the_limit(
     queue = Queue()
     shop.answers[CATEGORIES] = [queue]
     old, names = many(shop, tmp_path, 4)
-    sources = SourceFactory(lambda: session, limiter=RequestLimiter(3))
+    sources = source_factory(session, at_once=3)
     new = old.model_copy(update={"polls_at_once": 9})
     with fetching(sources, old, names) as tasks, fetching(sources, new, names) as more:
         await queue.reached(3)
@@ -108,9 +106,7 @@ async def test_the_end_of_a_due_token_is_told_only_by_who_failed_to_refresh_it(
     now = 1000.0
     await file.store(TokenPair.from_answer({**pair(1), "access_token_expire_in": 2000}, now))
     settings = shop.settings(tmp_path)
-    opened = [
-        SourceFactory(lambda: session, clock=lambda: now).open("us", settings) for _ in range(2)
-    ]
+    opened = [open_source(session, settings, clock=lambda: now) for _ in range(2)]
     await asyncio.gather(*(source.fetch() for source in opened))
     assert [each.access_token for each in token_expiries(opened)] == [2000, 2000]
 
@@ -131,7 +127,7 @@ async def test_another_app_and_another_host_have_turns_of_their_own(
     shop.answers[CATEGORIES] = [queue]
     shop.answers["/tree.json"] = [queue]
     stuck, names = many(shop, tmp_path, 4)
-    sources = SourceFactory(lambda: session, limiter=RequestLimiter(3))
+    sources = source_factory(session, at_once=3)
     with fetching(sources, stuck, names):
         await queue.reached(3)
         other_app = stuck.model_copy(
@@ -163,9 +159,7 @@ async def test_who_backs_off_holds_no_turn(
     catalog = settings.catalogs["c0"]
     second = catalog.model_copy(update={"locale": "xx-2"})
     settings = settings.model_copy(update={"catalogs": {"c0": catalog, "c1": second}})
-    with fetching(
-        SourceFactory(lambda: session, limiter=RequestLimiter(1)), settings, ["c0", "c1"]
-    ) as tasks:
+    with fetching(source_factory(session, at_once=1), settings, ["c0", "c1"]) as tasks:
         await asyncio.gather(*tasks)
     assert came == ["xx-1", "xx-2", "xx-1"]
 
@@ -183,7 +177,7 @@ async def test_ten_catalogs_refresh_once(
     shop.answers[CATEGORIES] = [judge]
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
     settings, names = many(shop, tmp_path, 10)
-    sources = SourceFactory(lambda: session)
+    sources = source_factory(session)
     opened = [sources.open(name, settings) for name in names]
     await asyncio.gather(*(source.fetch() for source in opened))
     assert len(shop.asked_at(REFRESH)) == 1
@@ -201,7 +195,7 @@ async def test_an_authorization_that_ended_is_asked_about_once(
     shop.answers[CATEGORIES] = [envelope(105002, "Expired credentials", status=401)]
     shop.answers[REFRESH] = [envelope(36004005, "no record")]
     settings, names = many(shop, tmp_path, 5)
-    sources = SourceFactory(lambda: session)
+    sources = source_factory(session)
     opened = [sources.open(name, settings) for name in names]
     for source in opened:
         with contextlib.suppress(TokenError):
@@ -227,7 +221,7 @@ async def test_a_late_refresh_is_told_once(
         TokenPair.from_answer(pair(1, life=100), 0.0)
     )
     settings, names = many(shop, tmp_path, 5)
-    sources = SourceFactory(lambda: session)
+    sources = source_factory(session)
     await asyncio.gather(*(sources.open(name, settings).fetch() for name in names))
     assert len(log_lines) == 1
 
@@ -241,9 +235,7 @@ async def test_a_source_without_an_app_has_turns_too(
     catalog = {"source": "http", "url": f"{shop.url}/tree.json"}
     names = [f"c{index}" for index in range(5)]
     settings = Settings.model_validate({"catalogs": dict.fromkeys(names, catalog)})
-    with fetching(
-        SourceFactory(lambda: session, limiter=RequestLimiter(2)), settings, names
-    ) as tasks:
+    with fetching(source_factory(session, at_once=2), settings, names) as tasks:
         await queue.reached(2)
         queue.may_answer.set()
         await asyncio.gather(*tasks)

@@ -15,7 +15,7 @@ from plumbing.redis.server import Client, Server
 from publisher.polling.daemon import Daemon
 from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
-from publisher.sources.tiktok.tokens.refreshed import Expiry
+from publisher.sources.tiktok.tokens.refreshed import TokenExpiry
 from publisher.state.store import Store
 from publisher.web import Metrics, http_server
 from tests.support.catalogs import make_catalog, make_limits
@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 LEASE = timedelta(seconds=3)
 COUNT = "category_publisher_poll_duration_seconds_count"
-EXPIRY = Expiry("tokens.json", 2_000_000_000.0, None)
+EXPIRY = TokenExpiry("tokens.json", 2_000_000_000.0, None)
 
 
 @dataclass

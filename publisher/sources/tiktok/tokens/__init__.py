@@ -1,4 +1,4 @@
-"""Access tokens: where they are stored, and how they are refreshed once for everybody.
+"""Access tokens: stored in a file or in Redis, refreshed once for all catalogs that share them.
 
-Imports `tiktok.client` and the modules of `sources`.
+Imports `tiktok.client`, `tiktok.error_codes` and the modules of `sources`.
 """

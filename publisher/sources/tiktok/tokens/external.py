@@ -1,7 +1,7 @@
 """Access tokens that another system owns and renews (contract, 7).
 
-Read before every fetch, and again when one is refused; never refreshed here, which would take the
-tokens away from their owner.
+They are read before every fetch, and again after a refusal. The publisher never refreshes them:
+that would take the tokens away from their owner.
 """
 
 import asyncio
@@ -9,104 +9,105 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from publisher.errors import NotAuthorized, TokenError
-from publisher.sources import read_file as files
+from publisher.sources.read_file import Unreadable, read_file
 from publisher.sources.single_flight import SingleFlight
 from publisher.sources.tiktok.tokens.file_store import MAX_FILE_BYTES
 
 COMMAND_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 1.0
-"""Longer only if a process that left the command's session holds its output open."""
+"""How long to read what is left in the pipe: a process that left the command's session, and so
+was not killed, may hold it open."""
 
 
 class ExternalTokens:
-    """What `read` gives is the access token; `place` names it in messages."""
+    """Provides the access token that `read` returns; `location` names its origin in messages."""
 
-    def __init__(self, place: str, read: Callable[[], Awaitable[bytes]]) -> None:
-        self._place = place
+    def __init__(self, location: str, read: Callable[[], Awaitable[bytes]]) -> None:
+        self._location = location
         self._read = read
-        self._flights = SingleFlight[str]()
+        self._reads = SingleFlight[str]()
 
     async def current(self) -> str:
-        """Read the token; TokenError if there is none."""
-        return await self._flights.share("current", self._token)
+        """Read the token; raises TokenError if there is none."""
+        return await self._reads.share("current", self._read_token)
 
     async def renewed(self, refused: str) -> str:
-        """Read again; NotAuthorized if it is still the refused one."""
-        token = await self._flights.share("renewed", self._token)
+        """Read the token again; raises NotAuthorized if it is still the refused one."""
+        token = await self._reads.share("renewed", self._read_token)
         if token == refused:
             raise NotAuthorized(
-                f"{self._place} still gives the access token that TikTok Shop refuses: the system "
-                "that owns it has to renew it"
+                f"{self._location} still gives the access token that TikTok Shop refuses: the "
+                "system that owns it has to renew it"
             )
         return token
 
-    async def _token(self) -> str:
+    async def _read_token(self) -> str:
         try:
             token = (await self._read()).strip()
-        except files.Unreadable as error:
-            raise TokenError(f"{self._place} {error}") from error
+        except Unreadable as error:
+            raise TokenError(f"{self._location} {error}") from error
         if not re.fullmatch(rb"[\x21-\x7e]+", token):
             raise TokenError(
-                f"{self._place} gives no token: one word of printable ASCII is expected"
+                f"{self._location} gives no token: one word of printable ASCII is expected"
             )
         return token.decode("ascii")
 
 
-async def from_file(path: Path) -> bytes:
-    """Read the token file, which must be its owner's alone; Unreadable if it is not."""
-    return await asyncio.to_thread(files.read, path, MAX_FILE_BYTES, private=True)
+async def read_token_file(path: Path) -> bytes:
+    """Return the content of a token file; raises Unreadable if others than its owner can use it."""
+    return await asyncio.to_thread(read_file, path, MAX_FILE_BYTES, private=True)
 
 
-async def from_command(words: list[str], seconds: float = COMMAND_SECONDS) -> bytes:
-    """Run a command, without a shell and for `seconds` at most, and return what it prints.
+async def read_command_output(command: Sequence[str], seconds: float = COMMAND_SECONDS) -> bytes:
+    """Run a command without a shell, for `seconds` at most, and return what it prints.
 
-    Raises Unreadable; what the command printed is never part of the message.
+    Raises Unreadable, whose message never contains what the command printed.
     """
     try:
         process = await asyncio.create_subprocess_exec(
-            *words,
+            *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # its children end with it
+            start_new_session=True,  # so that its children can be killed with it
         )
     except (OSError, ValueError) as error:
-        raise files.Unreadable(f"cannot be run: {getattr(error, 'strerror', error)}") from error
+        raise Unreadable(f"cannot be run: {getattr(error, 'strerror', error)}") from error
     try:
         async with asyncio.timeout(seconds):
-            output = await _output(process)
+            output = await _read_output(process)
             code = await process.wait()
     except TimeoutError:
-        raise files.Unreadable(f"did not end within {seconds:g} s") from None
+        raise Unreadable(f"did not end within {seconds:g} s") from None
     finally:
-        await _end(process)
+        await _kill(process)
     if code != 0:
-        raise files.Unreadable(f"failed with exit code {code}: run it yourself to see why")
+        raise Unreadable(f"failed with exit code {code}: run it yourself to see why")
     return output
 
 
-async def _output(process: asyncio.subprocess.Process) -> bytes:
+async def _read_output(process: asyncio.subprocess.Process) -> bytes:
     output = b""
     async for chunk in _chunks(process):
         output += chunk
         if len(output) > MAX_FILE_BYTES:
-            raise files.Unreadable(f"prints more than {MAX_FILE_BYTES} bytes")
+            raise Unreadable(f"prints more than {MAX_FILE_BYTES} bytes")
     return output
 
 
 async def _chunks(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
-    assert process.stdout is not None  # noqa: S101  it was asked for
+    assert process.stdout is not None  # noqa: S101  a pipe was requested
     while chunk := await process.stdout.read(MAX_FILE_BYTES):
         yield chunk
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End what is left of the command and of its children, and read its pipe empty."""
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill the command, if it still runs, and its children; read its pipe empty."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

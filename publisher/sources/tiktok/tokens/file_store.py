@@ -1,4 +1,4 @@
-"""The pair of tokens in a file: JSON, mode 0600, replaced atomically, behind a lock beside it."""
+"""Stores the token pair in a JSON file of mode 0600, replaced atomically, with a lock beside it."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import filelock
 from pydantic import ValidationError
 
 from publisher.errors import RefreshUnderWay, TokenError
-from publisher.sources import read_file as files
+from publisher.sources.read_file import FileMissing, Unreadable, read_file
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.tokens.pair import LOCK_SECONDS, TokenPair, describe_errors
 
@@ -19,14 +19,14 @@ MAX_FILE_BYTES: Final = 64 * 1024
 
 
 class FileTokenStore:
-    """A TokenStore for the processes of one machine. Write it under its lock.
+    """A TokenStore for the processes of one machine. Call `store` and `replace` under its lock.
 
-    `authorize` is the command that gets a new pair, for messages.
+    `authorize_command` gets a new pair, for messages.
     """
 
-    def __init__(self, path: Path, authorize: str = AUTHORIZE_COMMAND) -> None:
+    def __init__(self, path: Path, authorize_command: str = AUTHORIZE_COMMAND) -> None:
         self.path = path
-        self._authorize = authorize
+        self._authorize_command = authorize_command
         self._next = path.with_name(f"{path.name}.next")
 
     @property
@@ -35,32 +35,35 @@ class FileTokenStore:
         return str(self.path)
 
     async def load(self) -> TokenPair | None:
-        """Return the pair, None if there is no file.
+        """Return the pair, or None if there is no file.
 
-        Raises TokenError for a file that is broken, or that others than its owner can use.
+        Raises TokenError if the file is damaged, or if others than its owner can use it.
         """
         return await asyncio.to_thread(self._load)
 
     async def store(self, pair: TokenPair) -> None:
-        """Put `pair` in the old one's place, on the disk when this returns; TokenError if not."""
+        """Store `pair` instead of any other; it is on the disk when this returns.
+
+        Raises TokenError.
+        """
         await asyncio.to_thread(self._store, pair)
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
-        """Store `new` if `old` is in the file; return whether it was."""
+        """Store `new` if the file contains `old`; return whether it did."""
         if await self.load() != old:
             return False
         await self.store(new)
         return True
 
     async def check_writable(self) -> None:
-        """Do what `store` does, short of replacing; TokenError if `store` would fail."""
+        """Do the steps of `store` except for the replacement; raises TokenError if one fails."""
         await asyncio.to_thread(self._check_writable)
 
     @asynccontextmanager
     async def locked(self, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
-        """Be the only one, of all tasks and processes, that gets and stores tokens.
+        """Lock the pair among all tasks and processes of this machine.
 
-        Raises RefreshUnderWay if somebody else is that for `seconds`.
+        Raises RefreshUnderWay if somebody else holds the lock for `seconds`.
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,68 +77,68 @@ class FileTokenStore:
                 f"{seconds:g} s: does it hang?"
             ) from None
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._cannot_store(error) from error
         try:
             yield
         finally:
             await lock.release()
 
     async def set_aside(self) -> None:
-        """Rename the file, whose pair lives elsewhere now; TokenError if that cannot be done."""
+        """Rename the file, because its pair was moved to another store. Raises TokenError."""
         try:
             with suppress(FileNotFoundError):
                 await asyncio.to_thread(self.path.rename, f"{self.path}.moved")
         except OSError as error:
             raise TokenError(
-                f"{self.path}: the tokens live elsewhere now, but the file cannot be renamed: "
-                f"{error.strerror}: remove it"
+                f"{self.path}: the tokens were moved to another store, but the file cannot be "
+                f"renamed: {error.strerror}: remove it"
             ) from error
 
     def _load(self) -> TokenPair | None:
         try:
-            content = files.read(self.path, MAX_FILE_BYTES, private=True)
+            content = read_file(self.path, MAX_FILE_BYTES, private=True)
             return TokenPair.model_validate_json(content)
-        except files.Missing:
+        except FileMissing:
             return None
-        except files.Unreadable as error:
+        except Unreadable as error:
             raise TokenError(f"{self.path} {error}") from error
         except ValidationError as error:
             raise TokenError(
-                f"{self.path} is no token file ({describe_errors(error)}): run "
-                f"`{self._authorize}`, which replaces it"
+                f"{self.path} is not a token file ({describe_errors(error)}): run "
+                f"`{self._authorize_command}`, which replaces it"
             ) from None
 
     def _store(self, pair: TokenPair) -> None:
         try:
             self._write_next(pair.model_dump_json(indent=1).encode())
             self._next.replace(self.path)
-            _sync(self.path.parent)
+            _fsync_folder(self.path.parent)  # without it, a power failure may undo the rename
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._cannot_store(error) from error
 
     def _check_writable(self) -> None:
         try:
             self._write_next(bytes(4096))
             self._next.unlink()
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self._cannot_store(error) from error
 
     def _write_next(self, content: bytes) -> None:
-        self._next.unlink(missing_ok=True)  # what a killed process left
+        self._next.unlink(missing_ok=True)  # a killed process may have left it
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with open(os.open(self._next, flags, 0o600), "wb") as file:  # noqa: PTH123  a descriptor
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
 
-    def _unusable(self, error: OSError) -> TokenError:
+    def _cannot_store(self, error: OSError) -> TokenError:
         return TokenError(
             f"{self.path}: tokens cannot be stored: {error.strerror}: make its folder writable "
             "for this user, or choose another token_file"
         )
 
 
-def _sync(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""The pair of tokens, and what a place has to do in which it survives (TikTok Shop API, Tokens).
+"""The pair of tokens and the protocol of its stores (TikTok Shop API, Tokens).
 
-A refresh may invalidate the pair that it replaces. So such a place always holds one whole pair: the
-old one until the new one is safe, then the new one, whenever a process is killed.
+A refresh may invalidate the pair that it replaces. So a store always holds one complete pair: the
+old one until the new one is safely stored, whenever a process is killed.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -14,16 +14,16 @@ from publisher.errors import SourceError
 DAY: Final = 24 * 3600.0
 MARGIN_SHARE: Final = 0.2
 LOCK_SECONDS: Final = 120.0
-"""How long to wait for another process that refreshes; one request takes a minute at most."""
+"""How long to wait while another process refreshes; its request takes a minute at most."""
 
 Token = Annotated[str, Field(pattern=r"^[\x21-\x7e]+$", max_length=8192)]
 """One word of printable ASCII, as an HTTP header can carry it."""
 
 
 class TokenPair(BaseModel):
-    """An access token, and the refresh token that gets the next pair. Its `repr` shows neither.
+    """An access token and the refresh token for the next pair; `repr` shows neither.
 
-    Times are Unix seconds, None where unknown, as they are for tokens from the environment.
+    Times are Unix seconds; None if unknown, as for tokens from the environment.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -36,16 +36,16 @@ class TokenPair(BaseModel):
 
     @classmethod
     def from_answer(cls, data: Any, now: float) -> Self:
-        """Take the pair out of a token answer's `data`; SourceError if it holds none."""
+        """Parse the `data` of a token answer; raises SourceError if it contains no pair."""
         if not isinstance(data, dict) or data.get("refresh_token") is None:
-            raise SourceError("TikTok Shop's token answer holds no tokens")
+            raise SourceError("TikTok Shop's token answer contains no tokens")
         try:
             return cls(
                 access_token=data.get("access_token"),
                 refresh_token=data["refresh_token"],
                 stored_at=now,
-                access_token_expires_at=_moment(data.get("access_token_expire_in"), now),
-                refresh_token_expires_at=_moment(data.get("refresh_token_expire_in"), now),
+                access_token_expires_at=_expiry(data.get("access_token_expire_in"), now),
+                refresh_token_expires_at=_expiry(data.get("refresh_token_expire_in"), now),
             )
         except ValidationError as error:
             raise SourceError(
@@ -53,54 +53,54 @@ class TokenPair(BaseModel):
             ) from None
 
     def is_due(self, now: float) -> bool:
-        """Tell whether it is time to refresh: a day, or a fifth of its life, before the end."""
+        """Return whether to refresh: a day, or a fifth of the token's life, before its end."""
         if self.access_token_expires_at is None or self.stored_at is None:
             return False
-        life = self.access_token_expires_at - self.stored_at
-        return now >= self.access_token_expires_at - min(DAY, MARGIN_SHARE * life)
+        lifetime = self.access_token_expires_at - self.stored_at
+        return now >= self.access_token_expires_at - min(DAY, MARGIN_SHARE * lifetime)
 
     def has_expired(self, now: float) -> bool:
-        """Tell whether the access token is known to be of no use any more."""
+        """Return whether the access token is known to have expired."""
         return self.access_token_expires_at is not None and now >= self.access_token_expires_at
 
 
 class TokenStore(Protocol):
-    """Where one pair is kept: a file (`FileTokenStore`), or Redis (`RedisTokenStore`)."""
+    """Stores one pair: in a file (`FileTokenStore`) or in Redis (`RedisTokenStore`)."""
 
     @property
     def location(self) -> str:
-        """Where that is, for messages."""
+        """The name of the file or key, for messages."""
         ...
 
     async def load(self) -> TokenPair | None:
-        """Return the pair, None if there is none; TokenError if it cannot be used."""
+        """Return the pair, or None if there is none; raises TokenError if it cannot be used."""
         ...
 
     async def store(self, pair: TokenPair) -> None:
-        """Put `pair` there, whatever was there; it is safe when this returns."""
+        """Store `pair` instead of any other; it is safely stored when this returns."""
         ...
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
-        """Put `new` in the place of `old`; return False, and leave it, if another pair is there."""
+        """Replace `old` with `new`; return False and change nothing if another pair is stored."""
         ...
 
     async def check_writable(self) -> None:
         """Raise what `store` would raise, as far as that can be known before.
 
-        Done before a refresh: new tokens that cannot be stored are lost, and the old ones may be.
+        Call it before a refresh: new tokens that cannot be stored are lost, maybe with the old.
         """
         ...
 
     def locked(self, seconds: float = LOCK_SECONDS) -> AbstractAsyncContextManager[None]:
-        """Be the only one, of all that share the pair, who gets and stores tokens.
+        """Lock the pair: only the holder requests and stores tokens.
 
-        Raises RefreshUnderWay if somebody else is that for `seconds`.
+        Raises RefreshUnderWay if somebody else holds the lock for `seconds`.
         """
         ...
 
 
 def describe_errors(error: ValidationError) -> str:
-    """Return which fields are wrong, and how, without their values."""
+    """Return which fields are wrong and how, without their values."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return ", ".join(
         f"{'.'.join(map(str, problem['loc']))}: {problem['type']}".removeprefix(": ")
@@ -108,10 +108,10 @@ def describe_errors(error: ValidationError) -> str:
     )
 
 
-def _moment(value: Any, now: float) -> float | None:
-    """Return absolute seconds, which may exceed 32 bits; None for what lies not ahead of `now`.
+def _expiry(value: Any, now: float) -> float | None:
+    """Return Unix seconds, which may exceed 32 bits; None for any value that is not after `now`.
 
-    A life that is over when it begins is a misunderstanding, which must not make every poll
-    refresh: then 105002 tells when the time has come.
+    A time in the past is a misunderstanding. It must not make every poll refresh: without a time,
+    error 105002 tells when to refresh.
     """
     return float(value) if isinstance(value, int) and now < value < 2**53 else None

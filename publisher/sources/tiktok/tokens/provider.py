@@ -1,4 +1,4 @@
-"""Where a catalog's access tokens come from."""
+"""Chooses where a catalog's access tokens come from: our own refreshed pair, or another system."""
 
 import shlex
 from functools import partial
@@ -6,15 +6,19 @@ from typing import Protocol
 
 from plumbing.config.settings import TikTokShopSettings
 from publisher.sources.tiktok.client import TikTokClient
-from publisher.sources.tiktok.tokens.external import ExternalTokens, from_command, from_file
+from publisher.sources.tiktok.tokens.external import (
+    ExternalTokens,
+    read_command_output,
+    read_token_file,
+)
 from publisher.sources.tiktok.tokens.pair import TokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 
 
 class TokenProvider(Protocol):
-    """Gives access tokens, to all catalogs that use the same ones.
+    """Provides the access token that several catalogs share.
 
-    Raises TokenError if there is none, SourceError or RedisError if not now.
+    Raises TokenError if there is none; SourceError or RedisError if there is none at the moment.
     """
 
     async def current(self) -> str:
@@ -22,18 +26,23 @@ class TokenProvider(Protocol):
         ...
 
     async def renewed(self, refused: str) -> str:
-        """Return another one than `refused`, which TikTok Shop takes no more."""
+        """Return another access token than `refused`, which TikTok Shop does not accept."""
         ...
 
 
 def token_provider(
-    settings: TikTokShopSettings, api: TikTokClient, store: TokenStore
+    settings: TikTokShopSettings, client: TikTokClient, store: TokenStore
 ) -> TokenProvider:
-    """Return the way to tokens that `settings` choose (contract, 7); `store` is for our own."""
+    """Return the token provider that `settings` choose (contract, 7).
+
+    `store` is for the tokens that the publisher refreshes itself.
+    """
     if settings.access_token_file is not None:
         path = settings.access_token_file
-        return ExternalTokens(f"access_token_file {path}", partial(from_file, path))
+        return ExternalTokens(f"access_token_file {path}", partial(read_token_file, path))
     if settings.access_token_command is not None:
-        words = shlex.split(settings.access_token_command)
-        return ExternalTokens(f"access_token_command {words[0]}", partial(from_command, words))
-    return RefreshedTokens(settings, api, store)
+        command = shlex.split(settings.access_token_command)
+        return ExternalTokens(
+            f"access_token_command {command[0]}", partial(read_command_output, command)
+        )
+    return RefreshedTokens(settings, client, store)

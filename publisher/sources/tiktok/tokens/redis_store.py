@@ -1,7 +1,7 @@
-"""The pair of tokens in Redis, sealed with `token_key`, for several publishers.
+"""Stores the token pair in Redis for several publishers, encrypted with `token_key`.
 
-What keeps a pair safe is the swap, which replaces only what the refresher began with: the lock just
-saves refreshes, since whoever holds it may be paused for longer than it lasts.
+The swap keeps the pair safe: it replaces only the pair that the refresh started from. The lock only
+saves refreshes, because its holder may be paused for longer than the lock lasts.
 """
 
 from collections.abc import AsyncIterator
@@ -25,16 +25,17 @@ from publisher.sources.tiktok.tokens.pair import LOCK_SECONDS, TokenPair, descri
 log = logs.logger(__name__)
 
 SWAP: Final = files("publisher.sources.tiktok.tokens").joinpath("swap.lua").read_text("utf-8")
-LOCK_LIFE: Final = 90.0
-"""Seconds after which a killed refresher's lock ends: longer than its request takes at most."""
-LOOK_AGAIN: Final = 0.1
+LOCK_EXPIRY: Final = 90.0
+"""Seconds after which a killed refresher's lock expires: longer than its request can take."""
+LOCK_CHECK_INTERVAL: Final = 0.1
+"""Seconds."""
 
 
 class RedisTokenStore:
-    """A TokenStore in the Redis key `key`; Redis's errors come as RedisError.
+    """A TokenStore in the Redis key `key`; raises RedisError if Redis fails.
 
-    `token_key`: Fernet keys with commas between; the first seals, each opens. `file` is where the
-    pair may have been before there was a token_key.
+    `token_key`: Fernet keys, separated by commas; the first encrypts, each decrypts. `file` is
+    where the pair may have been stored before there was a token_key.
     """
 
     def __init__(
@@ -44,16 +45,16 @@ class RedisTokenStore:
         file: FileTokenStore,
         client: Client,
         server: Server,
-        authorize: str = AUTHORIZE_COMMAND,
+        authorize_command: str = AUTHORIZE_COMMAND,
     ) -> None:
         self.key = key
-        self._authorize = authorize
+        self._authorize_command = authorize_command
         keys = [Fernet(word.strip()) for word in token_key.get_secret_value().split(",")]
-        self._newest, self._keys = keys[0], MultiFernet(keys)
+        self._newest_key, self._keys = keys[0], MultiFernet(keys)
         self._file = file
         self._client = client
         self._server = server
-        self._script = client.register_script(SWAP)
+        self._swap_script = client.register_script(SWAP)
 
     @property
     def location(self) -> str:
@@ -61,46 +62,48 @@ class RedisTokenStore:
         return f"Redis key {self.key}"
 
     async def load(self) -> TokenPair | None:
-        """Return the pair; what an older key has sealed is sealed anew, with the first.
+        """Return the pair, or None if there is none; a pair in the file is moved to Redis.
 
-        Raises TokenError if none of the keys opens it. A pair in the file is taken over.
+        A pair that was encrypted with an older key is encrypted again with the first one. Raises
+        TokenError if none of the keys decrypts it.
         """
-        sealed = await self._get()
-        pair = self._opened(sealed)
+        encrypted = await self._get()
+        pair = self._decrypt(encrypted)
         if pair is None:
-            return await self._taken_over()
-        if not self._is_of_newest_key(sealed):
-            await self._swap(sealed, self._sealed(pair))
+            return await self._move_from_file()
+        try:
+            self._newest_key.decrypt(encrypted)
+        except InvalidToken:
+            await self._swap(encrypted, self._encrypt(pair))
         return pair
 
     async def store(self, pair: TokenPair) -> None:
-        """Put `pair` there, whatever was there."""
+        """Store `pair` instead of any other."""
         with self._server.errors_explained():
-            await self._client.set(self.key, self._sealed(pair))
+            await self._client.set(self.key, self._encrypt(pair))
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
-        """Put `new` in the place of `old`; return False, and leave it, if another pair is there."""
-        sealed = self._sealed(new)
-        while self._opened(found := await self._get()) == old:
-            if await self._swap(found, sealed):
+        """Replace `old` with `new`; return False and change nothing if another pair is stored."""
+        encrypted_new = self._encrypt(new)
+        while self._decrypt(found := await self._get()) == old:
+            if await self._swap(found, encrypted_new):
                 return True
-        return self._opened(found) == new
+        return self._decrypt(found) == new
 
     async def check_writable(self) -> None:
-        """Raise TokenError if what is there is not ours to replace, RedisError if Redis refuses."""
-        sealed = await self._get()
-        if self._opened(sealed) is not None:
-            await self._swap(sealed, sealed)
+        """Write the stored value again; raises TokenError if our keys do not decrypt it."""
+        encrypted = await self._get()
+        if self._decrypt(encrypted) is not None:
+            await self._swap(encrypted, encrypted)
 
     @asynccontextmanager
     async def locked(self, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
-        """Be the only refresher of all publishers, for as long as the lock lives.
+        """Lock the pair among all publishers, until the lock expires.
 
-        Raises RefreshUnderWay if somebody else is that for `seconds`.
+        Raises RefreshUnderWay if somebody else holds the lock for `seconds`.
         """
-        lock = Lock(
-            self._client, f"{self.key}:lock", LOCK_LIFE, sleep=LOOK_AGAIN, thread_local=False
-        )
+        name = f"{self.key}:lock"
+        lock = Lock(self._client, name, LOCK_EXPIRY, sleep=LOCK_CHECK_INTERVAL, thread_local=False)
         with self._server.errors_explained():
             is_ours = await lock.acquire(blocking_timeout=seconds)
         if not is_ours:
@@ -111,57 +114,50 @@ class RedisTokenStore:
         try:
             yield
         finally:
-            await _release(lock)
+            try:
+                await lock.release()
+            except redis.exceptions.RedisError as error:  # the pair is stored: no failure
+                log.warning(
+                    "lock of the tokens not released, it expires",
+                    ends_within=LOCK_EXPIRY,
+                    error=str(error),
+                )
 
     async def _get(self) -> bytes:
         with self._server.errors_explained():
             return as_bytes(await self._client.get(self.key))
 
-    async def _swap(self, expected: bytes, sealed: bytes) -> bool:
+    async def _swap(self, expected: bytes, encrypted: bytes) -> bool:
         with self._server.errors_explained():
-            return bool(await self._script(keys=[self.key], args=[expected, sealed]))
+            return bool(await self._swap_script(keys=[self.key], args=[expected, encrypted]))
 
-    def _sealed(self, pair: TokenPair) -> bytes:
+    def _encrypt(self, pair: TokenPair) -> bytes:
         return self._keys.encrypt(pair.model_dump_json().encode())
 
-    def _opened(self, sealed: bytes) -> TokenPair | None:
-        if not sealed:
+    def _decrypt(self, encrypted: bytes) -> TokenPair | None:
+        if not encrypted:
             return None
         try:
-            return TokenPair.model_validate_json(self._keys.decrypt(sealed))
+            return TokenPair.model_validate_json(self._keys.decrypt(encrypted))
         except InvalidToken:
             raise TokenError(
-                f"{self.location}: token_key does not open the tokens: give the key that sealed "
-                "them (several with commas between; the first seals), or, if it is lost, delete "
-                f"this Redis key and run `{self._authorize}`"
+                f"{self.location}: token_key does not decrypt the tokens: set the key that "
+                "encrypted them (several keys with commas between; the first encrypts), or, if "
+                f"it is lost, delete this Redis key and run `{self._authorize_command}`"
             ) from None
         except ValidationError as error:
             raise TokenError(
-                f"{self.location} holds no tokens ({describe_errors(error)}): delete it and run "
-                f"`{self._authorize}`"
+                f"{self.location} contains no tokens ({describe_errors(error)}): delete it and "
+                f"run `{self._authorize_command}`"
             ) from None
 
-    def _is_of_newest_key(self, sealed: bytes) -> bool:
-        try:
-            self._newest.decrypt(sealed)
-        except InvalidToken:
-            return False
-        return True
-
-    async def _taken_over(self) -> TokenPair | None:
-        """Move the pair from the file, once; return what is in Redis then."""
+    async def _move_from_file(self) -> TokenPair | None:
+        """Move the pair from the file, once; return the pair that is in Redis then."""
         pair = await self._file.load()
         if pair is None:
             return None
         if not await self.replace(None, pair):
             return await self.load()
-        log.info("tokens have moved", out_of=self._file.location, into=self.location)
+        log.info("tokens moved to Redis", out_of=self._file.location, into=self.location)
         await self._file.set_aside()
         return pair
-
-
-async def _release(lock: Lock) -> None:
-    try:
-        await lock.release()
-    except redis.exceptions.RedisError as error:  # a stored pair is no failure for that
-        log.warning("lock of the tokens was not released", ends_within=LOCK_LIFE, error=str(error))

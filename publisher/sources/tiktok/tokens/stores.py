@@ -1,6 +1,6 @@
-"""Where the pair of tokens of a shop is kept: in a file, or with a `token_key` in Redis.
+"""Chooses the store of a shop's token pair: a file, or Redis if there is a `token_key`.
 
-What Redis needs besides is imported for it: cryptography, 0.02 s.
+The store in Redis is imported only when it is used: cryptography takes 0.02 s.
 """
 
 from collections.abc import AsyncIterator
@@ -17,44 +17,40 @@ from publisher.sources.tiktok.tokens.pair import TokenStore
 
 def token_store(
     settings: TikTokShopSettings,
-    authorize: str = AUTHORIZE_COMMAND,
+    authorize_command: str = AUTHORIZE_COMMAND,
     *,
     data_dir: Path,
     client: Client,
     server: Server,
 ) -> TokenStore:
-    """Return where the pair of `settings` is kept: in Redis if there is a `token_key`.
+    """Return the store that `settings` choose: Redis if there is a `token_key`, else a file.
 
-    `authorize` is the command that gets a new pair, for messages.
+    `authorize_command` gets a new pair, for messages.
     """
-    file = FileTokenStore(settings.token_file, authorize)
+    file = FileTokenStore(settings.token_file, authorize_command)
     if settings.token_key is None:
         return file
     from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore  # noqa: PLC0415
 
-    key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{_name(file.path, data_dir)}"
-    return RedisTokenStore(key, settings.token_key, file, client, server, authorize)
+    # below data_dir, the path in the key is the one that is configured, equal on all machines
+    is_below = file.path.is_relative_to(data_dir)
+    name = (file.path.relative_to(data_dir) if is_below else file.path).as_posix()
+    key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{name}"
+    return RedisTokenStore(key, settings.token_key, file, client, server, authorize_command)
 
 
 @asynccontextmanager
 async def open_token_store(
-    settings: Settings, shop: TikTokShopSettings, authorize: str
+    settings: Settings, shop: TikTokShopSettings, authorize_command: str
 ) -> AsyncIterator[TokenStore]:
-    """Open where the tokens of `shop`, which the command `authorize` gets, are kept.
-
-    Redis only if that is there.
-    """
+    """Open the token store of `shop`; connects to Redis only if the tokens are stored there."""
     if shop.token_key is None:
-        yield FileTokenStore(shop.token_file, authorize)
+        yield FileTokenStore(shop.token_file, authorize_command)
         return
     async with (
         open_server(settings, EmbeddedMode.START_IF_NEEDED) as server,
         server.client() as client,
     ):
-        yield token_store(shop, authorize, data_dir=settings.data_dir, client=client, server=server)
-
-
-def _name(token_file: Path, data_dir: Path) -> str:
-    """Return `token_file` as it is configured, which is the same on each machine."""
-    is_below = token_file.is_relative_to(data_dir)
-    return (token_file.relative_to(data_dir) if is_below else token_file).as_posix()
+        yield token_store(
+            shop, authorize_command, data_dir=settings.data_dir, client=client, server=server
+        )

@@ -1,11 +1,11 @@
--- Puts a pair of tokens into the place of the one that its refresher began with, or leaves the
--- place alone: a refresher that was paused beyond its lock must not take away a newer pair.
+-- Replaces the stored pair of tokens if it is the one that the refresh started from: a refresher
+-- that was paused for longer than its lock lasts must not overwrite a newer pair.
 --
--- KEYS: 1 the sealed pair (string)
--- ARGV: 1 what is expected there ('': nothing), 2 what to put there
--- Returns 1 if it is there now, 0 if something else is.
+-- KEYS: 1 the encrypted pair (string)
+-- ARGV: 1 the expected value ('': none), 2 the new value
+-- Returns 1 if the new value is stored, 0 if another value is.
 --
--- A script that a client sends again, since it lost the reply, finds its own pair and returns 1.
+-- A script that the client sends again after a lost reply finds its own value and returns 1.
 
 local found = redis.call('GET', KEYS[1]) or ''
 if found ~= ARGV[1] and found ~= ARGV[2] then return 0 end

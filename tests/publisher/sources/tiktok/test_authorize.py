@@ -9,7 +9,7 @@ import pytest
 from plumbing.config.settings import TikTokShopSettings
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError
-from publisher.sources.tiktok.authorize import Authorization, AuthorizedShop, authorize, code_of
+from publisher.sources.tiktok.authorize import Authorization, AuthorizedShop, authorize, parse_code
 from publisher.sources.tiktok.signature import sign
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from tests.publisher.sources.fake_shop import GET_TOKEN, SHOPS, FakeShop, envelope, pair, raw
@@ -42,7 +42,6 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     """The exchange goes to auth_url, the signed list of shops uses the new token."""
     found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert (found.seller_name, found.region) == ("Ann's shop", "US")
-    assert found.scopes == ("seller.product.basic",)
     assert found.shops == (AuthorizedShop(**ROW), AuthorizedShop("7", "", "", "", "", ""))
     [exchange] = shop.asked_at(GET_TOKEN)
     assert exchange.query == {
@@ -71,14 +70,14 @@ async def test_a_code_becomes_stored_tokens_and_shops(
 )
 def test_the_whole_address_is_as_good_as_the_code(text: str) -> None:
     """People copy what the browser shows."""
-    assert code_of(text) == "a+b/c"
+    assert parse_code(text) == "a+b/c"
 
 
 @pytest.mark.parametrize("text", ["", " ", "https://me.example/back?error=hush", "x://?code="])
 def test_no_code_is_a_clear_error(text: str) -> None:
     """It says what was expected, and quotes nothing."""
     with pytest.raises(ConfigError, match="there is no authorization code") as caught:
-        code_of(text)
+        parse_code(text)
     assert "hush" not in str(caught.value)
 
 

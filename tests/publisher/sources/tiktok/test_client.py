@@ -16,10 +16,10 @@ from plumbing.errors import Error
 from publisher.errors import BadSnapshot, SourceError, TokenError
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.sources import Answer
-from publisher.sources.factory import SourceFactory
 from publisher.sources.tiktok.authorize import authorize
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from tests.publisher.sources.fake_shop import CATEGORIES, REFRESH, settings_at
+from tests.publisher.sources.open_sources import open_source
 
 DAY = 24 * 3600
 
@@ -60,7 +60,7 @@ def settings(
 
 
 async def fetch(settings: Settings, session: aiohttp.ClientSession, clock: Clock) -> Answer:
-    return await SourceFactory(lambda: session, clock=clock).open("us", settings).fetch()
+    return await open_source(session, settings, clock=clock).fetch()
 
 
 def rows(answer: Answer) -> list[tuple[Any, ...]]:
@@ -73,7 +73,7 @@ async def test_every_round_arrives_as_it_was_served(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """Signature, headers and parameters are right, odd names come through unharmed."""
-    source = SourceFactory(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
+    source = open_source(session, settings(sandbox, tmp_path), clock=clock)
     seen = set()
     for _ in range(3):
         found = rows(await source.fetch())
@@ -86,7 +86,7 @@ async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """With a server that ends the old refresh token at once: one refresh a week, no failure."""
-    source = SourceFactory(lambda: session, clock=clock).open("us", settings(sandbox, tmp_path))
+    source = open_source(session, settings(sandbox, tmp_path), clock=clock)
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
@@ -184,7 +184,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
 async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Six polls at two a second: Retry-After is waited for, and none fails."""
     async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
-        source = SourceFactory(lambda: session).open("us", settings(sandbox, tmp_path))
+        source = open_source(session, settings(sandbox, tmp_path))
         with stamina.set_testing(False):
             for _ in range(6):
                 await source.fetch()

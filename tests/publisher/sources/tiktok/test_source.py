@@ -14,7 +14,6 @@ from aiohttp import web
 
 from publisher.errors import BadSnapshot, SourceError, TokenError, Transient
 from publisher.sources import Answer
-from publisher.sources.factory import SourceFactory
 from publisher.sources.tiktok.signature import sign
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
@@ -25,6 +24,7 @@ from tests.publisher.sources.fake_shop import (
     pair,
     raw,
 )
+from tests.publisher.sources.open_sources import open_source
 
 SECRETS = ("hush-app", "access-0", "refresh-0", "access-1", "refresh-1")
 
@@ -35,7 +35,7 @@ async def fetch(
     folder: Path,
     catalog: dict[str, Any] | None = None,
 ) -> Answer:
-    return await SourceFactory(lambda: session).open("us", shop.settings(folder, catalog)).fetch()
+    return await open_source(session, shop.settings(folder, catalog)).fetch()
 
 
 async def refusal(shop: FakeShop, session: aiohttp.ClientSession, folder: Path) -> SourceError:
@@ -231,9 +231,7 @@ async def test_36009004_is_what_its_message_says(
     """Timestamp before sign before the message itself; a wrong clock is measured."""
     headers = {"Date": formatdate(1_800_000_000, usegmt=True)}
     shop.answers[CATEGORIES] = [envelope(36009004, message, status=400, headers=headers)]
-    source = SourceFactory(lambda: session, clock=lambda: 1_800_000_400).open(
-        "us", shop.settings(tmp_path)
-    )
+    source = open_source(session, shop.settings(tmp_path), clock=lambda: 1_800_000_400)
     with pytest.raises(SourceError, match=says) as caught:
         await source.fetch()
     assert repr(message) in str(caught.value)
@@ -318,7 +316,7 @@ async def test_a_success_is_handed_on_unread(
     """What a 200 without an error's code says is the snapshot reader's business."""
     shop.answers[CATEGORIES] = [raw(body)]
     if body.endswith(b":"):
-        assert "breaks off" in str(await refusal(shop, session, tmp_path))
+        assert "is cut off" in str(await refusal(shop, session, tmp_path))
     else:
         assert (await fetch(shop, session, tmp_path)).body == body
 

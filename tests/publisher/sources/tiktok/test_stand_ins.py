@@ -12,7 +12,6 @@ from aiohttp import web
 from publisher.errors import SourceError, TokenError
 from publisher.sandbox import Fault, Sandbox, SandboxOptions, SandboxShop
 from publisher.sources import Source
-from publisher.sources.factory import SourceFactory
 from publisher.sources.tiktok.stand_ins import answering_shop
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
@@ -24,6 +23,7 @@ from tests.publisher.sources.fake_shop import (
     raw,
     settings_at,
 )
+from tests.publisher.sources.open_sources import open_source
 
 TWO = [{"shop_cipher": "hush-two"}, {"shop_cipher": "hush-three"}]
 
@@ -56,7 +56,7 @@ def market(shop: FakeShop) -> Market:
 @pytest.fixture
 def source(shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path) -> Source:
     catalog = {"shop_cipher": "hush-one", "stand_ins": TWO}
-    return SourceFactory(lambda: session).open("us", shop.settings(tmp_path, catalog))
+    return open_source(session, shop.settings(tmp_path, catalog))
 
 
 async def misfit(request: web.Request) -> web.StreamResponse:
@@ -94,8 +94,8 @@ async def test_the_next_shop_is_asked_in_the_same_poll(
         assert market.asked() == ["hush-one"]
         assert answering_shop(source) == 0
     assert [(line["event"], line.get("stand_in")) for line in log_lines] == [
-        ("stand-in answers", 1),
-        ("stand-in answers", 2),
+        ("fallback shop answers", 1),
+        ("fallback shop answers", 2),
         ("first shop answers again", None),
     ]
     assert "hush" not in str(log_lines)
@@ -136,7 +136,9 @@ async def test_a_broken_stand_in_is_passed_over(
     await source.fetch()
     assert answering_shop(source) == 2
     market.fails["hush-three"] = failure
-    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: .*; stand-in 2"):
+    with pytest.raises(
+        SourceError, match=r"first shop: .*36009043.*; fallback shop 1: .*; fallback shop 2"
+    ):
         await source.fetch()
 
 
@@ -145,7 +147,7 @@ async def test_trouble_that_passes_ends_the_poll_with_each_reason(
 ) -> None:
     """The next shop is not asked; when to ask again is kept."""
     market.fails |= {"hush-one": CLOSED[0], "hush-two": envelope(36009037, "Hourly limit")}
-    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; stand-in 1: ") as caught:
+    with pytest.raises(SourceError, match=r"first shop: .*36009043.*; fallback shop 1: ") as caught:
         await source.fetch()
     assert caught.value.not_before > 0
     assert market.asked() == ["hush-one", "hush-two"]
@@ -179,12 +181,12 @@ async def test_the_advice_names_whose_tokens_are_wanted(
     shop.answers[CATEGORIES] = [envelope(101000, "misfit", status=401)]
     settings = shop.settings(tmp_path, made)
     with pytest.raises(SourceError) as caught:
-        await SourceFactory(lambda: session).open("us", settings).fetch()
+        await open_source(session, settings).fetch()
     assert re.findall(r"`category-publisher (.+?)` lists", str(caught.value)) == commands
 
     none = shop.settings(tmp_path, made, access_token=None, refresh_token=None)
     with pytest.raises(SourceError) as caught:
-        await SourceFactory(lambda: session).open("us", none).fetch()
+        await open_source(session, none).fetch()
     assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands
 
 
@@ -196,10 +198,10 @@ async def test_when_none_answers_each_reason_is_told(market: Market, source: Sou
         await source.fetch()
     text = str(caught.value)
     assert "no shop of this market answers: first shop: " in text
-    assert "; stand-in 1: " in text
-    assert "; stand-in 2: " in text
+    assert "; fallback shop 1: " in text
+    assert "; fallback shop 2: " in text
     assert "36009043" in text
-    assert "stand-in 2 of [catalogs.us]" in text
+    assert "entry 2 of stand_ins in [catalogs.us]" in text
     assert "hush" not in text
 
 
@@ -218,7 +220,7 @@ async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     shop.answers[REFRESH] = [envelope(code, "ended")]
     own = {"access_token": "access-9", "token_file": tmp_path / "nine.json", "app_key": "key-9"}
     catalog = {"shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **own}]}
-    source = SourceFactory(lambda: session).open("us", shop.settings(tmp_path, catalog))
+    source = open_source(session, shop.settings(tmp_path, catalog))
     await source.fetch()
     assert answering_shop(source) == 1
     assert shop.asked[-1].query["app_key"] == "key-9"
@@ -248,11 +250,11 @@ async def test_the_sandbox_has_an_inactive_shop(
         app = {"app_key": sandbox.app_key, "app_secret": sandbox.app_secret}
         tokens = {"access_token": sandbox.access_token, "refresh_token": sandbox.refresh_token}
         settings = settings_at(sandbox.url, tmp_path, catalog, **app, **tokens)
-        source = SourceFactory(lambda: session).open("us", settings)
+        source = open_source(session, settings)
         for fault, place in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
             sandbox.faults = [Fault.parse(fault)] if fault else []
             await source.fetch()
             assert answering_shop(source) == place
         sandbox.faults = [Fault.parse("code=36009044")]
-        with pytest.raises(SourceError, match=r"stand-in 1: .*36009044"):
+        with pytest.raises(SourceError, match=r"fallback shop 1: .*36009044"):
             await source.fetch()

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from publisher.errors import TokenError
-from publisher.sources.factory import SourceFactory
 from publisher.sources.read_file import Unreadable
-from publisher.sources.tiktok.tokens import external as other_tokens
+from publisher.sources.tiktok.tokens.external import read_command_output
 from tests.publisher.sources.fake_shop import CATEGORIES, GOOD, FakeShop, envelope
+from tests.publisher.sources.open_sources import open_source
 from tests.support.waiting import eventually
 
 EXPIRED = envelope(105002, "Expired credentials", status=401)
@@ -36,7 +36,7 @@ def shell(script: str) -> str:
 
 async def fetch(shop: FakeShop, session: aiohttp.ClientSession, folder: Path, **owner: Any) -> None:
     settings = shop.settings(folder, access_token=None, refresh_token=None, **owner)
-    await SourceFactory(lambda: session).open("us", settings).fetch()
+    await open_source(session, settings).fetch()
 
 
 async def failure(
@@ -54,7 +54,7 @@ async def test_the_file_is_read_before_each_fetch(
     """Its owner may replace it at any time; blanks around the token do not matter."""
     path = private(tmp_path / "token", "one\n")
     settings = shop.settings(tmp_path, access_token=None, access_token_file=path)
-    source = SourceFactory(lambda: session).open("us", settings)
+    source = open_source(session, settings)
     await source.fetch()
     path.write_text("  two  \n")
     await source.fetch()
@@ -133,7 +133,7 @@ async def test_a_command_that_is_cancelled_is_ended(tmp_path: Path) -> None:
     """With its children: nothing of ours stays behind."""
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
-    task = asyncio.create_task(other_tokens.from_command(["sh", "-c", script]))
+    task = asyncio.create_task(read_command_output(["sh", "-c", script]))
     await eventually(lambda: asyncio.to_thread(pids.exists))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -159,4 +159,4 @@ async def test_a_command_that_does_not_end_is_ended(script: str) -> None:
     """Even if it is only a child of it that keeps the output open."""
     async with asyncio.timeout(10):
         with pytest.raises(Unreadable, match=r"did not end within 0\.2 s"):
-            await other_tokens.from_command(["sh", "-c", script], seconds=0.2)
+            await read_command_output(["sh", "-c", script], seconds=0.2)

@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair
+from tests.publisher.sources.open_sources import tiktok_client
 from tests.publisher.sources.token_processes import SECONDS, killed, running, said
 
 
@@ -68,7 +68,7 @@ async def test_killed_after_the_request_before_the_store(
     assert await tokens(file) == ("access-0", "refresh-0")
 
     settings = shop.settings(file.path.parent).tiktok_shop
-    own = RefreshedTokens(settings, TikTokClient(settings, session, section="[catalogs.us]"), file)
+    own = RefreshedTokens(settings, tiktok_client(settings, session), file)
     assert await own.renewed("access-0") == "access-2"
 
 
@@ -123,10 +123,7 @@ async def test_one_refresher_at_a_time(
     """Of two processes and eight tasks that find the token refused, one refreshes for all."""
     shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
     settings = shop.settings(file.path.parent).tiktok_shop
-    owns = [
-        RefreshedTokens(settings, TikTokClient(settings, session, section=""), file)
-        for _ in range(4)
-    ]
+    owns = [RefreshedTokens(settings, tiktok_client(settings, session), file) for _ in range(4)]
     async with (
         running("refresher", shop.url, file.path.parent) as one,
         running("refresher", shop.url, file.path.parent) as two,

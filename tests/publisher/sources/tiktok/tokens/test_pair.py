@@ -79,7 +79,7 @@ async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) ->
     file.path.write_bytes(content)
     file.path.chmod(0o600)
     with pytest.raises(
-        TokenError, match=r"is no token file.*category-publisher authorize"
+        TokenError, match=r"is not a token file.*category-publisher authorize"
     ) as error:
         await file.load()
     assert "hush" not in str(error.value)

@@ -17,13 +17,13 @@ from plumbing.redis.replies import as_bytes
 from plumbing.redis.server import Server
 from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.tiktok.authorize import authorize
-from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
 from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from publisher.sources.tiktok.tokens.stores import token_store
 from tests.publisher.sources.fake_shop import GET_TOKEN, REFRESH, SHOPS, FakeShop, envelope, pair
+from tests.publisher.sources.open_sources import tiktok_client
 from tests.publisher.sources.refresher import TOKEN_KEY
 from tests.publisher.sources.token_processes import SECONDS, killed, running, said
 from tests.support.valkey import Valkey
@@ -51,7 +51,7 @@ class Publisher:
     def tokens(self, store: TokenStore) -> RefreshedTokens:
         """Return tokens that nobody shares yet."""
         settings = self._shop.settings(self._folder, token_key=TOKEN_KEY).tiktok_shop
-        return RefreshedTokens(settings, TikTokClient(settings, self._session, section=""), store)
+        return RefreshedTokens(settings, tiktok_client(settings, self._session), store)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ async def test_a_key_is_rotated_in_three_steps(
     await store.store(PAIR)
     for keys in (f"{TOKEN_KEY},{OTHER_KEY}", f"{OTHER_KEY}, {TOKEN_KEY}", OTHER_KEY):
         assert await publisher.store(client, server, keys).load() == PAIR
-    with pytest.raises(TokenError, match="token_key does not open the tokens"):
+    with pytest.raises(TokenError, match="token_key does not decrypt the tokens"):
         await store.load()
 
 
@@ -148,7 +148,7 @@ async def test_what_cannot_be_opened_is_not_overwritten(
         publisher.tokens(store).renewed("access-0"),
         authorize("code-1", settings, session, store),
     ):
-        with pytest.raises(TokenError, match=f"{KEY}: token_key does not open") as caught:
+        with pytest.raises(TokenError, match=f"{KEY}: token_key does not decrypt") as caught:
             await attempt
         assert TOKEN_KEY not in str(caught.value)
     assert await client.get(KEY) == before

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from plumbing.errors import ConfigError
 from publisher.errors import SourceError, TokenError, Transient
-from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair, raw
+from tests.publisher.sources.open_sources import tiktok_client
 
 DAY = 24 * 3600
 
@@ -30,7 +30,7 @@ def own(
 ) -> RefreshedTokens:
     """Return own tokens whose clock is `later` seconds ahead."""
     made = shop.settings(folder, **settings).tiktok_shop
-    api = TikTokClient(made, session, section="[catalogs.us]", clock=lambda: time.time() + later)
+    api = tiktok_client(made, session, clock=lambda: time.time() + later)
     return RefreshedTokens(made, api, FileTokenStore(made.token_file))
 
 
@@ -117,7 +117,7 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     shop.answers[REFRESH] = [envelope(data=pair(1)), trouble]
     await own(shop, session, tmp_path).renewed("access-0")
     settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
-    api = TikTokClient(settings, session, section="", clock=lambda: time.time() + later[0])
+    api = tiktok_client(settings, session, clock=lambda: time.time() + later[0])
     tokens = RefreshedTokens(settings, api, FileTokenStore(settings.token_file))
     for _ in range(3):
         assert await tokens.current() == "access-1"
