@@ -6,8 +6,8 @@ equal, 1 different, 2 could not compare.
 
 from typing import Final, NoReturn
 
-from plumbing.cli import lazy_group as cli
-from plumbing.cli import main as entry
+from plumbing.cli.lazy_group import lazy_group
+from plumbing.cli.main import run_app
 
 COMMANDS: Final = {
     "mirror": "Keep a copy of a catalog in a database.",
@@ -16,9 +16,9 @@ COMMANDS: Final = {
     "tail": "Show a catalog's last events, then each new one.",
     "verify": "Compare what a database keeps of a catalog with Redis.",
 }
-"""Each is the `app` of the module of `consumers.commands` with that name; its help begins so."""
+"""The modules of `consumers.commands`, each with the first line of its help."""
 
-app = cli.group(
+app = lazy_group(
     "Follows the changes of a catalog that category-publisher publishes.",
     "consumers.commands",
     COMMANDS,
@@ -27,4 +27,4 @@ app = cli.group(
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    entry.main(app)
+    run_app(app)

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from plumbing.cli import main as entry
 from plumbing.cli import signals
+from plumbing.cli.main import run_app
 from plumbing.cli.options import load_common_settings
 from plumbing.config.settings import CommonSettings
 
@@ -25,4 +25,4 @@ def run(work: Callable[[CommonSettings], Awaitable[None]]) -> NoReturn:
         settings = load_common_settings(None)
         sys.exit(asyncio.run(signals.until_stopped(done(settings))))
 
-    entry.main(app)
+    run_app(app)

@@ -5,8 +5,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 a snapsho
 
 from typing import Final, NoReturn
 
-from plumbing.cli import lazy_group as cli
-from plumbing.cli import main as entry
+from plumbing.cli.lazy_group import lazy_group
+from plumbing.cli.main import run_app
 
 COMMANDS: Final = {
     "demo": "Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.",
@@ -20,9 +20,9 @@ COMMANDS: Final = {
     "export": "Write a catalog's categories to standard output.",
     "schemas": "Write the JSON Schemas of what is published.",
 }
-"""Each is the `app` of the module of `publisher.commands` with that name; its help begins so."""
+"""The modules of `publisher.commands`, each with the first line of its help."""
 
-app = cli.group(
+app = lazy_group(
     "Keeps TikTok Shop's category tree in Redis and publishes every change of it.",
     "publisher.commands",
     COMMANDS,
@@ -31,4 +31,4 @@ app = cli.group(
 
 def main() -> NoReturn:
     """Run the command line and exit."""
-    entry.main(app)
+    run_app(app)

@@ -1,8 +1,7 @@
-"""What our two command lines have in common: how a command behaves, and groups of them.
+"""Groups of commands whose modules are imported only when they are called.
 
-A command's module is imported when it is called, and none for `--help`: most of what a `sync` takes
-is importing, all commands together import twice of what it needs, and a `tail` should not wait for
-the libraries of a database.
+`--help` of a group imports none: most of the time of a `sync` is importing, all commands together
+import twice what it needs, and `tail` should not wait for a database's libraries.
 """
 
 from collections.abc import Mapping
@@ -12,11 +11,11 @@ import typer
 import typer.core
 import typer.main
 
-from plumbing.cli import main as entry
+from plumbing.cli.main import import_command
 
 
 def new_app(help_: str | None = None) -> typer.Typer:
-    """Return an empty command, or group of commands, that behaves as ours do."""
+    """Return an empty command, or group of commands, with our common settings."""
     return typer.Typer(
         help=help_,
         no_args_is_help=True,
@@ -26,29 +25,25 @@ def new_app(help_: str | None = None) -> typer.Typer:
     )
 
 
-def group(help_: str, package: str, commands: Mapping[str, str]) -> typer.Typer:
-    """Return a group of `commands`, names and what their help begins with.
+def lazy_group(help_: str, package: str, commands: Mapping[str, str]) -> typer.Typer:
+    """Return a group of `commands`: names, each with the first line of its help.
 
-    Each is the `app` of the module of `package` with its name.
+    A command is the `app` of the module of `package` that has its name.
     """
 
     class Commands(typer.core.TyperGroup):
-        def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  Typer's
+        def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  Typer's signature
             return list(commands)
 
-        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  Typer's
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  Typer's signature
             if cmd_name not in commands:
                 return None
-            return typer.main.get_command(entry.import_command(f"{package}.{cmd_name}").app)
+            return typer.main.get_command(import_command(f"{package}.{cmd_name}").app)
 
-        def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  Typer's
+        def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  Typer's signature
             with formatter.section("Commands"):
                 formatter.write_dl(list(commands.items()))
 
     app = new_app(help_)
-    app.callback(cls=Commands)(_nothing)
+    app.callback(cls=Commands)(lambda: None)
     return app
-
-
-def _nothing() -> None:
-    pass
