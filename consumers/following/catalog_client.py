@@ -1,8 +1,8 @@
-"""A catalog in Redis as a consumer sees it: the one module here that knows keys (contract, 2).
+"""Reads a catalog from Redis: the only module of the consumers that knows keys (contract, 2).
 
-Its questions are asked until Redis answers (`patience`), except for the one thing that a consumer
-writes, which is best effort. There are two clients because redis-py's time-out belongs to a
-client: a server that hangs should be noticed soon, but a whole state takes its time.
+During an outage reads are repeated until Redis answers. A consumer's checkpoint is the only thing
+that is written, as a best effort. There are two Redis clients because in redis-py a timeout belongs
+to a client: a server that hangs should be noticed soon, but reading a whole state takes its time.
 """
 
 import asyncio
@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 import orjson
 import redis.exceptions
 
-import plumbing.redis.server
 from consumers.contract.event import Entry
 from consumers.contract.model import Checkpoint, Snapshot
 from consumers.contract.snapshot import Meta, decode_meta, decode_rows
@@ -23,35 +22,36 @@ from consumers.errors import BadEntry, NoState
 from plumbing import logs
 from plumbing.clock import now, rfc3339
 from plumbing.config.settings import CommonSettings
+from plumbing.edge_log import EdgeLog
 from plumbing.outage_retry import OutageRetry
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
-from plumbing.redis.server import Client, Server, Transaction
+from plumbing.redis.server import Client, Server, Transaction, open_server
 
 log = logs.logger(__name__)
 
 T = TypeVar("T")
 
 BATCH: Final = 5000
-"""Entries of one read: some 2 MB and one transaction. Five of a thousand entries write much the
-same pages of a database, and took twice as long. Redis is busy for 4 to 8 ms with such a read (0.7
-with a thousand, and 20 with ten thousand)."""
+"""Entries of one read: some 2 MB and one transaction. Five reads of a thousand entries write nearly
+the same pages of a database, and took twice as long. Such a read keeps Redis busy for 4 to 8 ms
+(0.7 ms with a thousand entries, 20 ms with ten thousand)."""
 START: Final = "0-0"
-"""Before the first entry of any stream."""
+"""The offset before the first entry of any stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How patiently one looks, in seconds."""
+    """How long a client waits, in seconds."""
 
     block: float = 2.0
-    """How long a read waits for events, and so how long a lost history can go unnoticed."""
+    """A read waits this long for events; a lost history is noticed no later."""
     reply: float = 10.0
-    """What a small answer may take beyond that before the connection counts as lost."""
+    """A small reply may take this much longer before the connection counts as lost."""
     check_meta: float = 0.5
-    """Between two looks at `meta` where there is no state."""
+    """Time between two checks of `meta` while there is no state."""
     check_rows: float = 10.0
-    """Between two looks at damaged rows under the same `meta`: they may be many."""
+    """Time between two checks of damaged rows under the same `meta`: they may be many."""
 
 
 TIMING: Final = Timing()
@@ -61,50 +61,48 @@ TIMING: Final = Timing()
 async def open_catalog(
     settings: CommonSettings, catalog: str, *, once: bool
 ) -> AsyncIterator["CatalogClient"]:
-    """Follow `catalog` in the Redis of `settings`.
+    """Open a client of `catalog` in the Redis of `settings`.
 
-    The embedded server is waited for, or with `once` started if need be (contract, 7).
+    If no embedded server runs, the client waits for it, or with `once` starts it (contract, 7).
     """
+    mode = EmbeddedMode.START_IF_NEEDED if once else EmbeddedMode.WAIT
     async with (
-        plumbing.redis.server.open_server(
-            settings, EmbeddedMode.START_IF_NEEDED if once else EmbeddedMode.WAIT
-        ) as server,
-        connect(server, catalog, once=once) as stream,
+        open_server(settings, mode) as server,
+        connect(server, catalog, once=once) as client,
     ):
-        yield stream
+        yield client
 
 
 @asynccontextmanager
 async def connect(
     server: Server, catalog: str, *, once: bool, timing: Timing = TIMING
 ) -> AsyncIterator["CatalogClient"]:
-    """Follow `catalog` on `server` for as long as the context lasts.
+    """Open a client of `catalog` on `server`; closes its connections at the end.
 
-    With `once` an outage or a missing state is an error; without, it is waited for.
+    With `once` an outage or a missing state is an error; without it the client waits.
     """
-    client = server.client()
+    bulk = server.client()
     quick = server.client(timeout=timing.block + timing.reply)
     try:
-        yield CatalogClient(catalog, server, client, quick, timing, once=once)
+        yield CatalogClient(catalog, server, bulk, quick, timing, once=once)
     finally:
-        await client.aclose()
+        await bulk.aclose()
         await quick.aclose()
 
 
 class CatalogClient:
-    """One catalog's events and state. Get one with `connect`.
+    """Reads one catalog's events and state. Get one with `open_catalog` or `connect`.
 
-    `read`, `entries_before` and `read_with_meta` raise NoState where there is no
-    state; `snapshot` and `last_entries` wait
-    for it, or with `once` raise that too. All raise RedisError where Redis refuses, or with `once`
-    cannot be reached.
+    Without a state `read`, `entries_before` and `read_with_meta` raise NoState; `snapshot` and
+    `last_entries` wait for one, or with `once` raise NoState too. All raise RedisError if Redis
+    refuses, or with `once` if it is unavailable.
     """
 
     def __init__(
         self,
         catalog: str,
         server: Server,
-        client: Client,
+        bulk: Client,
         quick: Client,
         timing: Timing,
         *,
@@ -114,70 +112,70 @@ class CatalogClient:
         self._once = once
         self._server = server
         self._retry = OutageRetry("redis", server.address, is_transient_for_reads, once=once)
-        self._client = client
+        self._bulk = bulk
         self._quick = quick
         self._timing = timing
-        self._is_mute = False
+        self._publishing = EdgeLog(log)
         self._categories, self._meta, self._events, self._consumers = (
             f"catalog:{{{catalog}}}:{key}" for key in ("categories", "meta", "events", "consumers")
         )
 
     async def read(self, offset: str, *, wait: bool) -> list[Entry]:
-        """Return up to BATCH entries behind `offset`; `wait` a while for the first one, or not."""
+        """Return up to BATCH entries after `offset`; with `wait` block a while if there is none."""
         block_ms = round(self._timing.block * 1000) if wait else None
 
-        async def question() -> Any:
+        async def request() -> Any:
             return await self._quick.xread({self._events: offset}, BATCH, block_ms)
 
-        return _entries_of_read(await self._ask(question))
+        return _entries_of_xread(await self._call(request))
 
     async def read_with_meta(self, offset: str) -> tuple[list[Entry], Meta]:
-        """Return up to BATCH entries behind `offset`, and `meta` at the same moment."""
-        read, meta = await self._at_once(
+        """Return up to BATCH entries after `offset`, and `meta`, both of the same moment."""
+        read, meta = await self._transaction(
             self._quick,
             lambda pipeline: pipeline.xread({self._events: offset}, BATCH),
             lambda pipeline: pipeline.hgetall(self._meta),
         )
-        return _entries_of_read(read), self._decode(meta)
+        return _entries_of_xread(read), self._decode_meta(meta)
 
     async def last_entries(self, count: int) -> tuple[list[Entry], Meta]:
         """Return the last `count` (at least 1) entries, oldest first, and `meta` with them."""
 
-        async def question() -> tuple[list[Entry], Meta]:
-            newest_first, meta = await self._at_once(
-                self._client,
+        async def request() -> tuple[list[Entry], Meta]:
+            newest_first, meta = await self._transaction(
+                self._bulk,
                 lambda pipeline: pipeline.xrevrange(self._events, count=count),
                 lambda pipeline: pipeline.hgetall(self._meta),
             )
-            return _entries(reversed(newest_first)), self._decode(meta)
+            return _entries(reversed(newest_first)), self._decode_meta(meta)
 
-        return await self._when_there(question)
+        return await self._wait_for_state(request)
 
     async def entries_before(self, offset: str, count: int) -> list[Entry]:
         """Return the last `count` (at least 1) entries before `offset`, oldest first."""
 
-        async def question() -> Any:
+        async def request() -> Any:
             return await self._quick.xrevrange(self._events, max=f"({offset}", count=count)
 
-        return _entries(reversed(await self._ask(question)))
+        return _entries(reversed(await self._call(request)))
 
     async def snapshot(self) -> tuple[Snapshot, Checkpoint]:
-        """Return the whole state, intact, and the checkpoint of who has it.
+        """Return the whole state, checked against its digest, and its checkpoint.
 
-        One reads on behind the stream's last entry: what is in the stream at the moment of the
-        snapshot is in the snapshot too, or is no event.
+        The checkpoint's offset is the stream's last entry: whatever the stream holds at that moment
+        is part of the snapshot, or is no event.
         """
-        return await self._when_there(self._snapshot)
+        return await self._wait_for_state(self._read_snapshot)
 
-    async def _snapshot(self) -> tuple[Snapshot, Checkpoint]:
-        self._decode(await self._read_meta())  # if that fails, the rows need not be read
-        raw, hash_, newest = await self._at_once(
-            self._client,
+    async def _read_snapshot(self) -> tuple[Snapshot, Checkpoint]:
+        self._decode_meta(await self._read_meta())  # if this fails, no rows need to be read
+        raw, hash_, newest = await self._transaction(
+            self._bulk,
             lambda pipeline: pipeline.hgetall(self._meta),
             lambda pipeline: pipeline.hgetall(self._categories),
             lambda pipeline: pipeline.xrevrange(self._events, count=1),
         )
-        meta = self._decode(raw)
+        meta = self._decode_meta(raw)
         offset = newest[0][0].decode() if newest else meta.offset
         checkpoint = Checkpoint(meta.epoch, meta.sequence, offset, meta.digest)
         try:
@@ -186,68 +184,66 @@ class CatalogClient:
             raise NoState(f"the state of catalog {self.catalog} is damaged: {error}", raw) from None
         return Snapshot(rows, meta.committed_at), checkpoint
 
-    async def _when_there(self, question: Callable[[], Awaitable[T]]) -> T:
-        waits = False
+    async def _wait_for_state(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Repeat `request` until it raises no NoState; with `once` call it only once."""
+        state = EdgeLog(log)
         while True:
             try:
-                return await question()
+                return await request()
             except NoState as error:
                 if self._once:
                     raise
-                if not waits:
-                    log.warning("waiting for a state", catalog=self.catalog, reason=str(error))
-                waits = True
-                await self._change(error.meta)
+                state.down("no valid state, waiting", catalog=self.catalog, reason=str(error))
+                await self._wait_for_change(error.meta)
 
-    async def _change(self, meta: Mapping[bytes, bytes] | None) -> None:
-        """Wait until `meta` is another one, or long enough for another look at the rows."""
+    async def _wait_for_change(self, meta: Mapping[bytes, bytes] | None) -> None:
+        """Wait until `meta` has changed, or until it is time to check the rows again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timing.check_rows):
-                while await self._is_still(meta):
+                while await self._is_unchanged(meta):
                     await asyncio.sleep(self._timing.check_meta)
 
-    async def _is_still(self, meta: Mapping[bytes, bytes] | None) -> bool:
+    async def _is_unchanged(self, meta: Mapping[bytes, bytes] | None) -> bool:
         try:
             return meta is None or await self._read_meta() == meta
         except NoState:
-            return not meta  # no hash, and neither was there one before
+            return not meta  # it is no hash, and it was none before
 
     async def publish_checkpoint(self, name: str, checkpoint: Checkpoint) -> bool:
-        """Show how far consumer `name` is (contract, 2); return whether Redis let it."""
+        """Write the checkpoint of consumer `name` (contract, 2); return whether Redis took it."""
         value = {**checkpoint._asdict(), "updated_at": rfc3339(now())}
         try:
             await self._quick.hset(self._consumers, name, orjson.dumps(value).decode())
         except (redis.exceptions.RedisError, OSError) as error:
-            # of an outage the next read tells
-            if not self._is_mute and not is_transient_for_reads(error):
-                self._is_mute = True
-                log.warning("redis does not take the checkpoint, going on", error=str(error))
+            if not is_transient_for_reads(error):  # an outage is logged by the next read
+                self._publishing.down("checkpoint not published, continuing", error=str(error))
             return False
-        if self._is_mute:
-            self._is_mute = False
-            log.info("redis takes the checkpoint again")
+        self._publishing.up("checkpoint published again")
         return True
 
     async def _read_meta(self) -> dict[bytes, bytes]:
-        (meta,) = await self._at_once(self._quick, lambda pipeline: pipeline.hgetall(self._meta))
+        (meta,) = await self._transaction(
+            self._quick, lambda pipeline: pipeline.hgetall(self._meta)
+        )
         return dict(meta)
 
-    async def _at_once(
+    async def _transaction(
         self, client: Client, *commands: Callable[[Transaction], object]
     ) -> list[Any]:
         """Return the replies to `commands`, all of the same moment (MULTI/EXEC)."""
 
-        async def question() -> list[Any]:
+        async def request() -> list[Any]:
             async with client.pipeline(transaction=True) as pipeline:
                 for command in commands:
                     command(pipeline)
                 return await pipeline.execute()
 
-        return await self._ask(question)
+        return await self._call(request)
 
-    async def _ask(self, question: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of `request`, repeated during an outage; see the class for errors."""
         try:
-            return await self._retry.call(question)
+            return await self._retry.call(request)
         except (redis.exceptions.RedisError, OSError) as error:
             if is_wrong_type(error):
                 raise NoState(
@@ -256,7 +252,7 @@ class CatalogClient:
                 ) from error
             raise self._server.error(error) from error
 
-    def _decode(self, meta: Mapping[bytes, bytes]) -> Meta:
+    def _decode_meta(self, meta: Mapping[bytes, bytes]) -> Meta:
         if not meta:
             raise NoState(
                 f"catalog {self.catalog} is not in Redis: has a publisher polled it yet?", meta
@@ -267,7 +263,7 @@ class CatalogClient:
             raise NoState(f"{self._meta}: {error}", meta) from None
 
 
-def _entries_of_read(reply: Any) -> list[Entry]:
+def _entries_of_xread(reply: Any) -> list[Entry]:
     return _entries(reply[0][1]) if reply else []
 
 

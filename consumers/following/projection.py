@@ -1,4 +1,4 @@
-"""What a consumer builds: two methods (contract, 1), and two more for who keeps what it built."""
+"""What a consumer builds from a catalog: `reset` and `apply` (contract, 1), `load` and `rows`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -9,32 +9,33 @@ from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 class Projection(ABC):
     """Something built from a catalog.
 
-    `reset` and `apply` change the data and keep the checkpoint, together or not at all (contract,
-    5.8). They raise StoreAway where waiting helps and another StoreError where it does not; of
-    the former the reader starts again from `load`. Cancelling them is safe at any moment.
+    `reset` and `apply` change the data and store the checkpoint, both or neither (contract, 5.8).
+    They raise StoreAway if waiting helps, and then the reader starts again from `load`; else
+    another StoreError. Cancelling them is safe at any moment.
     """
 
     address: str = "its own store"
-    """Where the data are, as messages say it."""
+    """Where the data are stored, for messages."""
 
     @abstractmethod
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """Become what `snapshot` says, whatever there was before."""
+        """Replace all data by `snapshot` and store `checkpoint`."""
 
     @abstractmethod
     async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        """Apply `events`, which connect to the checkpoint so far and lead to `checkpoint`."""
+        """Apply `events`, which connect to the stored checkpoint, and store `checkpoint`."""
 
     async def load(self) -> Checkpoint | None:
-        """Return the checkpoint of the data as they are; None if there are none to go on from.
+        """Return the stored checkpoint; None if there is none that events can be applied to.
 
-        So a projection that keeps no checkpoint begins with a reset, each time.
+        So a projection that stores no checkpoint starts with a reset each time.
         """
         return None
 
-    async def rows(self, ids: Collection[str]) -> Rows | None:  # noqa: ARG002  for who has some
-        """Return the rows kept of `ids`, without those it lacks; None if it keeps no rows.
+    async def rows(self, ids: Collection[str]) -> Rows | None:  # noqa: ARG002  for those with rows
+        """Return the stored rows of `ids`, as far as they exist; None if it stores no rows.
 
-        Who has rows gives them: then a copy that something else changed is found (contract, 5.6).
+        With them each event's digest is checked against the data themselves, so that a change made
+        by something else is found (contract, 5.6).
         """
         return None

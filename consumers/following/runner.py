@@ -1,4 +1,4 @@
-"""Keeps a projection in step with its catalog, for as long as it is let."""
+"""Keeps a projection in sync with its catalog until it is cancelled or, with `once`, caught up."""
 
 import asyncio
 from contextlib import aclosing
@@ -17,27 +17,27 @@ log = logs.logger(__name__)
 async def follow(
     projection: Projection, catalog: str, settings: CommonSettings, *, name: str, once: bool = False
 ) -> None:
-    """Keep `projection` in step with `catalog`, in the Redis of `settings`, as consumer `name`.
+    """Keep `projection` in sync with `catalog`, in the Redis of `settings`, as consumer `name`.
 
-    Until cancelled; with `once` until caught up, and then an outage is an error, which otherwise
-    is waited for. Raises what `run_projection` does.
+    Runs until cancelled, waiting for Redis and the database during outages. With `once` it ends
+    when it has caught up, and an outage is an error. Raises what `run_projection` raises.
     """
-    async with open_catalog(settings, catalog, once=once) as events:
-        await run_projection(projection, Reader(events, name, once=once))
+    async with open_catalog(settings, catalog, once=once) as client:
+        await run_projection(projection, Reader(client, name, once=once))
 
 
 async def run_projection(projection: Projection, reader: Reader) -> None:
-    """Do step by step what `reader` says, until cancelled or, with `once`, caught up.
+    """Apply each step of `reader` to `projection`, until cancelled or, with `once`, caught up.
 
-    While the store of `projection` is away it is waited for, but not with `once`. Whether the last
-    transaction before an outage went through is not known: so each one is followed by `load`. That
-    may answer while nothing can be written, such as in a standby: then the waits become longer.
+    Without `once` it waits while the database is unavailable. Whether the last transaction before
+    an outage was committed is unknown, so after each outage it starts again from `load`. `load` may
+    succeed while writes still fail, for example on a standby: then the waits become longer.
     Raises StoreError, RedisError, and with `once` NoState.
     """
-    retry = OutageRetry("database", projection.address, _is_away, once=reader.once)
+    loading = OutageRetry("database", projection.address, _is_away, once=reader.once)
     failures = 0
     while True:
-        checkpoint = await retry.call(projection.load)
+        checkpoint = await loading.call(projection.load)
         try:
             async with aclosing(reader.steps(checkpoint, projection.rows)) as steps:
                 async for step in steps:

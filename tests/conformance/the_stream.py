@@ -62,10 +62,10 @@ class OnAStream(Subject):
         before = await kept.seen()
         async with kept.following():
             await publisher.client.flushall()
-            await eventually(saying(logs, "waiting for a state"))
+            await eventually(saying(logs, "no valid state, waiting"))
             assert await kept.seen() == before
         async with kept.following():
-            await eventually(saying(logs, "waiting for a state", times=2))
+            await eventually(saying(logs, "no valid state, waiting", times=2))
             assert await kept.seen() == before
             publisher.tree, publisher.digest = {}, 0
             await publisher.begin_epoch("00000002", tree(HOME, TOYS))

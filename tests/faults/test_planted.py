@@ -192,10 +192,10 @@ BUGS: Final = [
     Bug(
         "reader: an emptied Redis empties",
         "consumers/following/reader.py",
-        "                snapshot, checkpoint = await self._stream.snapshot()\n",
+        "                snapshot, checkpoint = await self._client.snapshot()\n",
         """\
                 try:
-                    snapshot, checkpoint = await self._stream.snapshot()
+                    snapshot, checkpoint = await self._client.snapshot()
                 except NoState:
                     empty = checkpoint._replace(digest="0" * 16)
                     yield Reset(Snapshot({}, "2026-01-01T00:00:00.000Z"), empty, "it is empty")

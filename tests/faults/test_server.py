@@ -22,7 +22,7 @@ from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 ROUNDS = 4
-WAITS = "waiting for a state"
+WAITS = "no valid state, waiting"
 """What a consumer logs once it has seen that there is nothing to resync to."""
 RESYNCED = "resynced"
 """What a consumer logs after each reset."""

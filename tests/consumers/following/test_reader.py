@@ -55,11 +55,11 @@ async def test_it_waits_for_the_first_poll(
 ) -> None:
     """A mirror may be there before the catalog is, and says once that it waits."""
     async with copying(server, to):
-        await eventually(lambda: saw(logs, "waiting for a state"))
+        await eventually(lambda: saw(logs, "no valid state, waiting"))
         await publisher.commit(tree(HOME))
         await equal(to, publisher)
         await eventually(lambda: saw(logs, "resynced"))
-    assert [log["event"] for log in logs] == ["started", "waiting for a state", "resynced"]
+    assert [log["event"] for log in logs] == ["started", "no valid state, waiting", "resynced"]
 
 
 async def test_it_goes_on_from_its_checkpoint(
@@ -290,12 +290,12 @@ async def check_damage(
         await copy_once(server, to)
     assert copied(to) == kept
     async with copying(server, to):
-        await eventually(lambda: saw(logs, "waiting for a state"))
+        await eventually(lambda: saw(logs, "no valid state, waiting"))
         assert copied(to) == kept
         await publisher.restore(backup)
         await publisher.commit(tree(HOME, TOYS))
         await equal(to, publisher)
-    assert sum(log["event"] == "waiting for a state" for log in logs) == 1
+    assert sum(log["event"] == "no valid state, waiting" for log in logs) == 1
 
 
 async def test_rows_restored_by_hand(
@@ -305,7 +305,7 @@ async def test_rows_restored_by_hand(
     await publisher.commit(tree(HOME, GARDEN))
     await publisher.client.hdel(publisher.categories, "2")
     async with copying(server, to):
-        await eventually(lambda: saw(logs, "waiting for a state"))
+        await eventually(lambda: saw(logs, "no valid state, waiting"))
         await publisher.client.hset(publisher.categories, "2", json.dumps(GARDEN))
         await equal(to, publisher)
 
@@ -324,7 +324,7 @@ async def test_a_wipe_is_noticed_without_an_event(
         await eventually(lambda: saw(logs, "resynced"))
         logs.clear()
         await publisher.client.flushall()
-        await eventually(lambda: saw(logs, "waiting for a state"))
+        await eventually(lambda: saw(logs, "no valid state, waiting"))
         assert copied(to) == tree(HOME, GARDEN)
         await publisher.restore(backup)
         await eventually(lambda: saw(logs, "resynced"))
@@ -332,26 +332,26 @@ async def test_a_wipe_is_noticed_without_an_event(
     assert [log["reason"] for log in logs] == [gone, gone]
 
 
-async def test_a_checkpoint_that_cannot_be_shown(
+async def test_a_checkpoint_that_cannot_be_published(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """If Redis does not take the checkpoint, that is told once, and the copy goes on.
+    """If Redis rejects the checkpoint, that is logged once, and the mirror continues.
 
-    As soon as Redis takes it again it is shown, though nothing else happens.
+    As soon as Redis accepts it again it is published, though nothing else happens.
     """
     await publisher.commit(tree(HOME))
     await publisher.client.set("catalog:{us}:consumers", "text")
     async with copying(server, to):
         await equal(to, publisher)
-        await eventually(lambda: saw(logs, "redis does not take the checkpoint, going on"))
+        await eventually(lambda: saw(logs, "checkpoint not published, continuing"))
         await publisher.client.delete("catalog:{us}:consumers")
-        await eventually(lambda: saw(logs, "redis takes the checkpoint again"))
+        await eventually(lambda: saw(logs, "checkpoint published again"))
         logs.clear()
         await publisher.client.set("catalog:{us}:consumers", "text")
         for rows in ((HOME, GARDEN), (HOME,), (HOME, GARDEN)):
             await publisher.commit(tree(*rows))
             await equal(to, publisher)
-    assert sum("does not take" in log["event"] for log in logs) == 1
+    assert sum("not published" in log["event"] for log in logs) == 1
 
 
 class Diary(Projection):
@@ -414,7 +414,7 @@ async def test_a_reset_says_why(server: Server, publisher: PretendPublisher) -> 
     (at_the_end,) = await steps(server, begin.checkpoint)
     resets = [begin, behind_a_gap, at_the_end]
     assert [reset.reason for reset in resets if isinstance(reset, Reset)] == [
-        "there is no intact copy to go on from",
+        "no valid checkpoint, full resync",
         "event 9f3c1a2b-3 does not follow 9f3c1a2b-1",
         f"no event leads from {begin.checkpoint.position} to {publisher.position}",
     ]
@@ -450,7 +450,7 @@ async def test_each_step_is_logged_with_its_place(
     await publisher.commit(tree(HOME, TOYS, GARDEN))
     second = publisher.position
     await steps(server, begin.checkpoint)
-    reason, both = "there is no intact copy to go on from", {"catalog": "us", "consumer": "mine"}
+    reason, both = "no valid checkpoint, full resync", {"catalog": "us", "consumer": "mine"}
     info, debug = both | {"log_level": "info"}, both | {"log_level": "debug"}
     assert [log for log in logs if "consumer" in log] == [
         info | {"event": "started", "position": None},
@@ -526,4 +526,4 @@ async def test_a_key_of_another_type_is_looked_at_with_pauses(server: Server) ->
     async with connect(server, "us", once=False, timing=patient) as events:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await events._change(None)
+                await events._wait_for_change(None)
