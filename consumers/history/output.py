@@ -51,8 +51,12 @@ class JsonHistoryOutput:
         position = item.start if isinstance(item, Resync) else item.position
         at, event, resync, sequence = position
         common = {"time": at, "resync": resync, "sequence": sequence, "event": event}
-        rest = _resync_fields(item) if isinstance(item, Resync) else _change_fields(item)
-        self._write({**common, **rest})
+        if isinstance(item, Resync):
+            names = ("from_position", "to_position", "added", "updated", "removed")
+            fields = {"type": "resync", **{name: getattr(item, name) for name in names}}
+        else:
+            fields = _change_fields(item)
+        self._write({**common, **fields})
 
     def flush(self) -> None:
         """Write everything that is buffered."""
@@ -82,11 +86,6 @@ class TextHistoryOutput(TextLines):
             at, event, resync, _ = item.position
             where = event.rpartition("-")[0] if event else f"resync {resync}"
             self.write(format_change(at, where, item))
-
-
-def _resync_fields(resync: Resync) -> dict[str, Any]:
-    names = ("from_position", "to_position", "added", "updated", "removed")
-    return {"type": "resync", **{name: getattr(resync, name) for name in names}}
 
 
 def _change_fields(change: RecordedChange) -> dict[str, Any]:

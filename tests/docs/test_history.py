@@ -26,7 +26,7 @@ def queries() -> list[str]:
 
 
 def answers() -> list[list[Any]]:
-    """Return what they give in the history that `record_example` records, in any order."""
+    """Return the result of each query in the history of `record_example`, in any order."""
     return [
         in_any_order(FOURTH.values()),
         in_any_order(SECOND.values()),

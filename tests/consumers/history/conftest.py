@@ -1,4 +1,4 @@
-"""Fixtures for the history."""
+"""Fixtures for the tests of the history."""
 
 from pathlib import Path
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture
 def to(folder: Path) -> str:
-    """Give the URL of a SQLite file that is not there yet."""
+    """Return the URL of a SQLite file that does not exist yet."""
     return f"sqlite:///{folder / 'history.sqlite'}"

@@ -1,20 +1,8 @@
-"""`history` in each database: what is in its tables, and what is told of them."""
-
-from typing import Any
+"""`HistoryProjection` in each database: the rows it writes, and how it repairs changed ones."""
 
 import pytest
 
-from consumers.commands.history import show_changes, show_tree
-from consumers.contract.history_point import parse
-from consumers.contract.model import Rows
 from consumers.errors import NotRecorded, StoreError, StoreTaken
-from consumers.history import query
-from consumers.history.projection import HistoryProjection
-from consumers.history.query import RecordedChange
-from consumers.history.reader import open_history
-from consumers.history.store import Resync
-from consumers.sql.database import open_database
-from plumbing.errors import ConfigError
 from tests.consumers.history.history_builder import (
     FIRST,
     FOURTH,
@@ -23,53 +11,21 @@ from tests.consumers.history.history_builder import (
     TIMES,
     Publisher,
     apply,
+    changes_between,
     open_projection,
-    reader_of,
     record_example,
     resync,
     rows,
+    summary,
+    tree_at,
 )
 from tests.consumers.pretend_publisher import row
 from tests.support.databases import execute, fetch
 
 
-class Notes:
-    """A screen that remembers."""
-
-    def __init__(self) -> None:
-        self.rows: Rows = {}
-        self.seen: list[Resync | RecordedChange] = []
-
-    def tree(self, rows: Rows) -> None:
-        """Note a tree."""
-        self.rows = rows
-
-    def recorded(self, what: Resync | RecordedChange) -> None:
-        """Note what was recorded."""
-        self.seen.append(what)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
-async def tree(history: HistoryProjection, text: str) -> Rows:
-    """Return the tree as of the moment `text`."""
-    notes = Notes()
-    await show_tree(await reader_of(history), notes, parse(text))
-    return notes.rows
-
-
-async def between(
-    history: HistoryProjection, after: str, until: str
-) -> list[Resync | RecordedChange]:
-    """Return what was recorded between two moments."""
-    notes = Notes()
-    await show_changes(await reader_of(history), notes, parse(after), parse(until))
-    return notes.seen
-
-
+@pytest.mark.contract("8")
 async def test_the_tables(database_url: str) -> None:
-    """Each version has both its ends, and each resync what it found and how far it led."""
+    """Each version has its begin and end, each resync its counts and the last event after it."""
     async with open_projection(database_url) as history:
         await record_example(history)
     versions = await fetch(
@@ -101,8 +57,9 @@ async def test_the_tables(database_url: str) -> None:
     ]
 
 
+@pytest.mark.contract("8")
 async def test_event_ids(database_url: str) -> None:
-    """An event's id stands at what it ended and began; a resync has positions instead."""
+    """Versions have the ids of the events that began and ended them, resyncs have positions."""
     async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)
@@ -126,96 +83,8 @@ async def test_event_ids(database_url: str) -> None:
     assert positions == [(None, begin, end), (end, end, end)]
 
 
-async def test_a_tree_at_each_moment(database_url: str) -> None:
-    """By time, by sequence and by event id there is the tree of then."""
-    async with open_projection(database_url) as history:
-        publisher = await record_example(history)
-        for text, wanted in {
-            "2026-11-23T09:04:59.999Z": FIRST,
-            "2026-11-23T10:05+01:00": SECOND,
-            TIMES[9]: SECOND,
-            TIMES[10]: THIRD,
-            "2030-01-01": FOURTH,
-            "3": FIRST,
-            "7": SECOND,
-            "9f3c1a2b-11": THIRD,
-            publisher.position: FOURTH,
-        }.items():
-            assert await tree(history, text) == wanted
-        part = await tree(history, "6")
-        assert part == {**SECOND, "3": FIRST["3"]}
-
-
-NOWHERE = ("2", "8", "13", "00000000-4", "9f3c1a2b-4-" + "0" * 16)
-
-
-async def test_what_is_not_recorded(database_url: str) -> None:
-    """What was before the record or missed is refused, and the message says what there is."""
-    async with open_projection(database_url) as history:
-        await record_example(history)
-        for text in ("2026-11-23", "2026-11-23T08:59:59Z", *NOWHERE):
-            with pytest.raises(NotRecorded) as refused:
-                await tree(history, text)
-            assert str(refused.value).endswith(
-                "the recorded history of this catalog: it covers 2026-11-23T09:00:00.000Z to "
-                "2026-11-23T09:15:00.000Z, sequences 9f3c1a2b-3 to 7, 9f3c1a2b-11 to 12"
-            )
-
-
-async def test_what_changed(database_url: str) -> None:
-    """Events come in their order, and a resync before the differences that it found."""
-    async with open_projection(database_url) as history:
-        await record_example(history)
-        seen = await between(history, "5", "2030-01-01")
-        assert [told(each) for each in seen] == [
-            ("added", "4", 6),
-            ("removed", "3", 7),
-            (2, 1, 2, 1),
-            ("added", "5", 11),
-            ("updated", "1", 11),
-            ("updated", "4", 11),
-            ("removed", "2", 11),
-            ("removed", "5", 12),
-        ]
-        assert await between(history, "9f3c1a2b-12", TIMES[20]) == []
-        assert len(await between(history, TIMES[0], TIMES[5])) == 4
-
-
-def told(each: Resync | RecordedChange) -> tuple[Any, ...]:
-    if isinstance(each, Resync):
-        return each.number, each.added, each.updated, each.removed
-    return each.type, each.category.id, each.position.sequence
-
-
-@pytest.mark.parametrize(("after", "until"), [("5", "4"), ("11", TIMES[5]), (TIMES[30], TIMES[20])])
-async def test_the_wrong_way_round(to: str, after: str, until: str) -> None:
-    """The earlier moment comes first, even where both mean the record's end."""
-    async with open_projection(to) as history:
-        await record_example(history)
-        with pytest.raises(ConfigError, match=f"^--between: {after} is after {until}: name the"):
-            await between(history, after, until)
-
-
-async def test_a_failover_brings_sequences_back(database_url: str) -> None:
-    """Of what came twice the newer is meant, unless the whole event id names the older."""
-    async with open_projection(database_url) as history:
-        publisher = Publisher()
-        publisher.events(FIRST)
-        await resync(history, publisher)
-        state = vars(publisher).copy()
-        lost = publisher.events(SECOND, TIMES[1])
-        await apply(history, lost)
-        vars(publisher).update(state)
-        await resync(history, publisher)
-        await apply(history, publisher.events({**FIRST, "1": SECOND["1"]}, TIMES[2]))
-        assert await tree(history, "9f3c1a2b-4") == {**FIRST, "1": SECOND["1"]}
-        assert (await tree(history, lost[1].checkpoint.position)).keys() == FIRST.keys()
-        assert await tree(history, lost[3].checkpoint.position) == SECOND
-        assert await tree(history, "7") == SECOND
-
-
 async def test_a_clock_that_was_set_back(database_url: str) -> None:
-    """Nothing is recorded before what was recorded before it, by an event or by a resync."""
+    """Recorded times never go back, neither by an event nor by a resync."""
     async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST, TIMES[30])
@@ -224,28 +93,31 @@ async def test_a_clock_that_was_set_back(database_url: str) -> None:
         publisher.events(THIRD, TIMES[20])
         await resync(history, publisher)
         await apply(history, publisher.events(FOURTH, TIMES[40]))
-        assert await tree(history, TIMES[30]) == THIRD
-        assert await tree(history, TIMES[40]) == FOURTH
-        assert await tree(history, "7") == SECOND
+        assert await tree_at(history, TIMES[30]) == THIRD
+        assert await tree_at(history, TIMES[40]) == FOURTH
+        assert await tree_at(history, "7") == SECOND
     times = await fetch(database_url, "SELECT DISTINCT valid_from FROM category_history")
     assert times == [(TIMES[30],)]
 
 
 async def test_a_resync_without_differences(database_url: str) -> None:
-    """It is recorded as such, and nothing begins or ends."""
+    """The resync is recorded, and no version begins or ends."""
     async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)
         await resync(history, publisher)
         publisher.epoch, publisher.sequence, publisher.time = "00000001", 0, TIMES[1]
         await resync(history, publisher)
-        assert [told(each) for each in await between(history, "3", "0")] == [(2, 0, 0, 0)]
-        assert await tree(history, "0") == await tree(history, "3") == FIRST
+        assert [summary(each) for each in await changes_between(history, "3", "0")] == [
+            (2, 0, 0, 0)
+        ]
+        assert await tree_at(history, "0") == await tree_at(history, "3") == FIRST
     assert await fetch(database_url, "SELECT count(*) FROM category_history") == [(3,)]
 
 
+@pytest.mark.contract("8")
 async def test_catalogs_side_by_side(database_url: str) -> None:
-    """Each catalog of a database has a history of its own."""
+    """Each catalog in a database has its own history."""
     async with (
         open_projection(database_url) as ours,
         open_projection(database_url, "uk-en") as theirs,
@@ -254,19 +126,10 @@ async def test_catalogs_side_by_side(database_url: str) -> None:
         publisher = Publisher("uk-en")
         publisher.events(rows(row("1", "Toys & Games")), TIMES[20])
         await resync(theirs, publisher)
-        assert await tree(ours, TIMES[30]) == FOURTH
-        assert await tree(theirs, TIMES[30]) == rows(row("1", "Toys & Games"))
+        assert await tree_at(ours, TIMES[30]) == FOURTH
+        assert await tree_at(theirs, TIMES[30]) == rows(row("1", "Toys & Games"))
         with pytest.raises(NotRecorded):
-            await tree(theirs, TIMES[5])
-
-
-async def test_no_history(database_url: str) -> None:
-    """A database without a history, or without one of this catalog, says what to do."""
-    async with open_database(database_url) as store:
-        for _ in range(2):
-            with pytest.raises(NotRecorded, match="run `category-consumer history us --to"):
-                await open_history(store, "us")
-            await HistoryProjection(store, "us").load()
+            await tree_at(theirs, TIMES[5])
 
 
 @pytest.mark.parametrize(
@@ -280,8 +143,8 @@ async def test_no_history(database_url: str) -> None:
         "UPDATE checkpoints SET sequence = 5",
     ],
 )
-async def test_a_record_that_was_changed(database_url: str, statement: str) -> None:
-    """When a consumer starts, it becomes right by a resync of a number of its own."""
+async def test_tables_changed_by_somebody_else(database_url: str, statement: str) -> None:
+    """A consumer that starts finds it, and repairs it by a resync with a new number."""
     async with open_projection(database_url) as history:
         publisher = await record_example(history)
     await execute(database_url, statement)
@@ -289,15 +152,15 @@ async def test_a_record_that_was_changed(database_url: str, statement: str) -> N
         assert await history.load() is None
         await resync(history, publisher)
         assert await history.load() == publisher.checkpoint
-        assert (await history.read())[1] == await tree(history, "2030-01-01") == FOURTH
+        assert (await history.read())[1] == await tree_at(history, "2030-01-01") == FOURTH
         await apply(history, publisher.events(THIRD, TIMES[20]))
-        assert await tree(history, "2030-01-01") == THIRD
+        assert await tree_at(history, "2030-01-01") == THIRD
     number = "SELECT max(valid_from_resync), max(number) FROM category_history, history_resyncs"
     assert await fetch(database_url, number) == [(3, 3)]
 
 
 async def test_a_version_inserted_by_hand(database_url: str) -> None:
-    """A second version of a category that is valid now ends with the resync."""
+    """A second valid version of a category ends with the resync."""
     async with open_projection(database_url) as history:
         publisher = await record_example(history)
     await execute(
@@ -309,11 +172,11 @@ async def test_a_version_inserted_by_hand(database_url: str) -> None:
     async with open_projection(database_url) as history:
         await resync(history, publisher)
         assert (await history.read())[1] == FOURTH
-        assert await tree(history, "2030-01-01") == FOURTH
+        assert await tree_at(history, "2030-01-01") == FOURTH
 
 
 async def test_resyncs_deleted_meanwhile(database_url: str) -> None:
-    """Without the resync that events are behind, nothing is written, and the line says it."""
+    """Without the resync before the events nothing is written, and the error says why."""
     async with open_projection(database_url) as history:
         publisher = await record_example(history)
         await execute(database_url, "DELETE FROM history_resyncs")
@@ -322,8 +185,9 @@ async def test_resyncs_deleted_meanwhile(database_url: str) -> None:
         assert (await history.read())[1] == FOURTH
 
 
+@pytest.mark.contract("5.8")
 async def test_two_consumers(database_url: str) -> None:
-    """The second to write is refused, and the record has each event once."""
+    """The second one to write is rejected, and each event is recorded once."""
     async with open_projection(database_url) as one, open_projection(database_url) as other:
         publisher = await record_example(one)
         await other.load()
@@ -331,34 +195,15 @@ async def test_two_consumers(database_url: str) -> None:
         await apply(one, events)
         with pytest.raises(StoreTaken, match="another consumer writes to this store's history"):
             await apply(other, events)
-        assert len(await between(one, "12", "2030-01-01")) == len(events)
-
-
-async def test_more_than_is_read_at_once(to: str) -> None:
-    """A long stretch of events comes in order, none left out and none twice."""
-    async with open_projection(to) as history:
-        publisher = Publisher()
-        publisher.events(rows(row("1", "0")))
-        await resync(history, publisher)
-        events = [
-            event
-            for number in range(1, query.BATCH + 10)
-            for event in publisher.events(rows(row("1", f"{number}")))
-        ]
-        await apply(history, events)
-        seen = await between(history, "1", "2030-01-01")
-        assert [
-            each.position.sequence for each in seen if isinstance(each, RecordedChange)
-        ] == list(range(2, query.BATCH + 11))
-        assert await tree(history, "9000") == rows(row("1", "8999"))
+        assert len(await changes_between(one, "12", "2030-01-01")) == len(events)
 
 
 async def test_large_resyncs(database_url: str) -> None:
-    """Every category may differ, more of them than a statement takes parameters."""
+    """Every category may differ: more of them than a statement takes parameters."""
     async with open_projection(database_url) as history:
         publisher = Publisher()
         for name in ("a", "b"):
             publisher.events(rows(*(row(str(id_), name) for id_ in range(1, 4_001))))
             await resync(history, publisher)
         assert (await history.read())[1] == publisher.rows
-        assert len(await tree(history, "4000")) == 4_000
+        assert len(await tree_at(history, "4000")) == 4_000

@@ -1,4 +1,4 @@
-"""Any history of trees, cut into batches anywhere and with resyncs anywhere, can be told again."""
+"""Properties of any recorded history, however it is batched and wherever resyncs come."""
 
 import shutil
 import tempfile
@@ -31,20 +31,20 @@ from tests.consumers.history.history_builder import (
 from tests.consumers.trees import FORESTS, Forest
 from tests.support.databases import fetch
 
-How: TypeAlias = Literal["events", "missed", "repaired", "set back"]
-Moves: TypeAlias = list[tuple[How, Forest, str, list[int]]]
-"""What happens, the tree that it leads to, the time, and where to cut batches."""
+Way: TypeAlias = Literal["events", "missed", "repaired", "set back"]
+Steps: TypeAlias = list[tuple[Way, Forest, str, list[int]]]
+"""The way to the next tree, that tree, the time, and the sizes of batches."""
 
-HOWS: st.SearchStrategy[How] = st.sampled_from(
+WAYS: st.SearchStrategy[Way] = st.sampled_from(
     ["events", "events", "events", "missed", "repaired", "set back"]
 )
 CUTS = st.lists(st.integers(1, 10), max_size=3)
-MOVES = st.lists(st.tuples(HOWS, FORESTS, st.sampled_from(TIMES[:9]), CUTS), max_size=7)
+STEPS = st.lists(st.tuples(WAYS, FORESTS, st.sampled_from(TIMES[:9]), CUTS), max_size=7)
 
 
 @dataclass
-class Story:
-    """What was done to a history, noted beside it: trees by place, and events by place."""
+class Scenario:
+    """Records a history and keeps what it must contain, by (resync, sequence)."""
 
     publisher: Publisher
     trees: dict[tuple[int, int], Rows] = field(default_factory=dict)
@@ -53,18 +53,18 @@ class Story:
     positions: dict[tuple[int, int], str] = field(default_factory=dict)
     number: int = 0
 
-    async def play(self, history: HistoryProjection, first: Forest, moves: Moves) -> None:
-        """Do it all."""
+    async def run(self, history: HistoryProjection, first: Forest, steps: Steps) -> None:
+        """Record the state `first`, then all `steps`."""
         self.publisher.events(first)
         await self._resync(history)
         states = [vars(self.publisher).copy()]
-        for index, (how, forest, time, cuts) in enumerate(moves):
-            if how == "set back":
+        for index, (way, forest, time, cuts) in enumerate(steps):
+            if way == "set back":
                 vars(self.publisher).update(states[len(forest) % len(states)])
-            if how == "repaired":
+            if way == "repaired":
                 vars(self.publisher).update(epoch=f"0000000{index}", sequence=0)
             events = self.publisher.events(forest, time)
-            if how == "events":
+            if way == "events":
                 await self._apply(history, events, cuts)
             else:
                 await self._resync(history)
@@ -78,26 +78,26 @@ class Story:
             rows.pop(event.category.id, None)
             if event.type != "removed":
                 rows[event.category.id] = event.category
-            place = (self.number, event.sequence)
-            self.events[place] = event
-            self._note(place, dict(rows), event.time, event.checkpoint.position)
+            key = (self.number, event.sequence)
+            self.events[key] = event
+            self._expect(key, dict(rows), event.time, event.checkpoint.position)
         await apply(history, *cut(events, cuts))
 
     async def _resync(self, history: HistoryProjection) -> None:
         self.number += 1
-        place, checkpoint = (self.number, self.publisher.sequence), self.publisher.checkpoint
-        self._note(place, self.publisher.rows, self.publisher.time, checkpoint.position)
+        key, checkpoint = (self.number, self.publisher.sequence), self.publisher.checkpoint
+        self._expect(key, self.publisher.rows, self.publisher.time, checkpoint.position)
         await resync(history, self.publisher)
 
-    def _note(self, place: tuple[int, int], rows: Rows, time: str, position: str) -> None:
+    def _expect(self, key: tuple[int, int], rows: Rows, time: str, position: str) -> None:
         at = max(time, self.times[-1][2]) if self.times else time
-        self.times.append((*place, at))
-        self.trees[place] = rows
-        self.positions[place] = position
+        self.times.append((*key, at))
+        self.trees[key] = rows
+        self.positions[key] = position
 
 
 def cut(events: list[Event], cuts: list[int]) -> Iterator[list[Event]]:
-    """Yield `events` in batches of `cuts` events, and then the rest."""
+    """Yield `events` in batches of the sizes `cuts`, and then the rest."""
     for size in cuts:
         if events:
             yield events[:size]
@@ -108,7 +108,7 @@ def cut(events: list[Event], cuts: list[int]) -> Iterator[list[Event]]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """Give one SQLite file for all examples, each of which is a catalog of its own."""
+    """Return the URL of one SQLite file; each example is a catalog of its own in it."""
     path = Path(tempfile.mkdtemp(prefix="cp-"))
     yield f"sqlite:///{path / 'h.sqlite'}"
     shutil.rmtree(path)
@@ -122,61 +122,60 @@ VERSIONS = """
 """
 
 
+@pytest.mark.contract("5.8")
 @settings(max_examples=15)
-@given(FORESTS, MOVES)
-async def test_what_was_can_be_told(url: str, first: Forest, moves: Moves) -> None:
-    """As of each place there is the tree of then, and between any two what leads from one to it."""
+@given(FORESTS, STEPS)
+async def test_any_history_can_be_read_back(url: str, first: Forest, steps: Steps) -> None:
+    """Each position has its tree, and the changes between two lead from one tree to the other."""
     catalog = f"catalog-{next(CATALOGS)}"
-    story = Story(Publisher(catalog))
+    scenario = Scenario(Publisher(catalog))
     async with open_projection(url, catalog) as history:
-        await story.play(history, first, moves)
-        assert (await history.read())[1] == story.publisher.rows
+        await scenario.run(history, first, steps)
+        assert (await history.read())[1] == scenario.publisher.rows
         reader = await reader_of(history)
-        await check_trees(reader, story)
-        await check_times(reader, story)
-        await check_changes(reader, story)
-    await check_versions(url, catalog, story)
+        await check_trees(reader, scenario)
+        await check_times(reader, scenario)
+        await check_changes(reader, scenario)
+    await check_versions(url, catalog, scenario)
 
 
-async def check_trees(reader: HistoryReader, story: Story) -> None:
-    """As of each event, and of each resync, there is exactly the tree replayed until then."""
-    for place, rows in story.trees.items():
-        assert (
-            await query.read_tree(reader, await reader.find_position(parse(story.positions[place])))
-            == rows
-        )
-    newest = {place[1]: place for place in story.trees}
-    for number, place in newest.items():
-        position = await reader.find_position(EventRef(None, number))
-        assert (position.resync, position.sequence) == place
+async def check_trees(reader: HistoryReader, scenario: Scenario) -> None:
+    """Check that the tree at each event and resync is exactly the one replayed until then."""
+    for key, rows in scenario.trees.items():
+        position = await reader.find_position(parse(scenario.positions[key]))
+        assert await query.read_tree(reader, position) == rows
+    newest = {key[1]: key for key in scenario.trees}
+    for sequence, key in newest.items():
+        position = await reader.find_position(EventRef(None, sequence))
+        assert (position.resync, position.sequence) == key
 
 
-async def check_times(reader: HistoryReader, story: Story) -> None:
-    """Of a time the last place is meant that was recorded at it or before."""
-    for time in {at for *_, at in story.times}:
+async def check_times(reader: HistoryReader, scenario: Scenario) -> None:
+    """Check that a time means the last position recorded at it or before."""
+    for time in {at for *_, at in scenario.times}:
         position = await reader.find_position(time)
-        last = [each for each in story.times if each[2] <= time][-1]
+        last = [each for each in scenario.times if each[2] <= time][-1]
         assert (position.resync, position.sequence, position.at) == last
 
 
-async def check_changes(reader: HistoryReader, story: Story) -> None:
-    """Between the first place and any other is what leads from tree to tree."""
-    first, *later = story.trees
+async def check_changes(reader: HistoryReader, scenario: Scenario) -> None:
+    """Check that changes from the first position to any other lead from tree to tree."""
+    first, *later = scenario.trees
     start = reader.resyncs[0].start
-    for place in later[:: max(1, len(later) // 5)]:
-        until = await reader.find_position(parse(story.positions[place]))
+    for key in later[:: max(1, len(later) // 5)]:
+        until = await reader.find_position(parse(scenario.positions[key]))
         recorded = [each async for each in query.read_changes(reader, start, until)]
-        rows = replayed(dict(story.trees[first]), recorded)
-        assert rows == story.trees[until.resync, until.sequence]
+        rows = replayed(dict(scenario.trees[first]), recorded)
+        assert rows == scenario.trees[until.resync, until.sequence]
         check_resyncs(recorded)
         events = [each.position.event for each in recorded if isinstance(each, RecordedChange)]
-        told = [event for event in events if event is not None]
-        wanted = (e for e in story.events if e <= (until.resync, until.sequence))
-        assert told == [story.positions[each] for each in wanted]
+        found = [event for event in events if event is not None]
+        wanted = (e for e in scenario.events if e <= (until.resync, until.sequence))
+        assert found == [scenario.positions[each] for each in wanted]
 
 
 def replayed(rows: dict[str, Category], recorded: list[Resync | RecordedChange]) -> Rows:
-    """Return what `recorded` makes of `rows`; each `before` has to be what there is."""
+    """Return `rows` after `recorded`; each `before` must be the present row."""
     for each in recorded:
         if isinstance(each, RecordedChange):
             was = rows.pop(each.category.id, None)
@@ -187,7 +186,7 @@ def replayed(rows: dict[str, Category], recorded: list[Resync | RecordedChange])
 
 
 def check_resyncs(recorded: list[Resync | RecordedChange]) -> None:
-    """Each resync counts the differences that follow it."""
+    """Check that the counts of each resync are those of the differences that follow it."""
     for each in recorded:
         if isinstance(each, Resync):
             types = Counter(
@@ -199,23 +198,23 @@ def check_resyncs(recorded: list[Resync | RecordedChange]) -> None:
             assert types == +Counter(added=each.added, updated=each.updated, removed=each.removed)
 
 
-async def check_versions(url: str, catalog: str, story: Story) -> None:
-    """Versions do not overlap, and each event begins or ends exactly what it says, once."""
+async def check_versions(url: str, catalog: str, scenario: Scenario) -> None:
+    """Check that versions do not overlap, and each event begins and ends its versions once."""
     table = await fetch(url, VERSIONS.format(catalog=catalog))
     for one, next_ in pairwise(table):
         if one[0] == next_[0]:
             assert one[5:8] <= next_[1:4]
     begun = Counter((row[1:3], row[0], row[4]) for row in table if row[4])
     ended = Counter((row[5:7], row[0], row[8]) for row in table if row[8])
-    assert begun == noted(story, "added", "updated")
-    assert ended == noted(story, "updated", "removed")
+    assert begun == expected(scenario, "added", "updated")
+    assert ended == expected(scenario, "updated", "removed")
     assert all(row[3] <= (row[7] or row[3]) for row in table)
 
 
-def noted(story: Story, *types: str) -> Counter[Any]:
-    """Return the places, ids and event ids of those of `types`."""
+def expected(scenario: Scenario, *types: str) -> Counter[Any]:
+    """Return position, category id and event id of each event of `types`."""
     return Counter(
-        (place, event.category.id, event.checkpoint.position)
-        for place, event in story.events.items()
+        (key, event.category.id, event.checkpoint.position)
+        for key, event in scenario.events.items()
         if event.type in types
     )
