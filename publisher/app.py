@@ -1,8 +1,8 @@
-"""The composition root: from the configuration to catalogs that can be polled."""
+"""The composition root: builds from the configuration all that a poll needs."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plumbing.config.settings import Settings
 from plumbing.config.shops import tiktok_shops_of
@@ -13,33 +13,50 @@ from publisher.core.guard import Limits
 from publisher.core.model import Origin
 from publisher.polling.cache import StateCache, open_cache
 from publisher.polling.poll import Catalog
-from publisher.sources import Source
 from publisher.sources.factory import SourceFactory, open_source_factory
 from publisher.state.store import Store
 
 
 @dataclass(frozen=True)
 class App:
-    """What a command works with: the server, a client of it, and the catalogs it named."""
+    """The open connections of a command, and the catalogs that it works with."""
 
     server: Server
     client: Client
     sources: SourceFactory
     cache: StateCache | None
-    catalogs: dict[str, Catalog]
+    catalogs: Mapping[str, Catalog]
 
     def build_catalogs(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
-        """Return the catalogs `names` of `settings`, which may be newer than this. ConfigError."""
-        return _build_catalogs(settings, names, self.client, self.sources, self.cache)
+        """Return the catalogs `names` of `settings`, which may be newer than this app.
+
+        Raises ConfigError if a catalog is not configured, or wrongly.
+        """
+        catalogs = {}
+        for name in names:
+            catalog = settings.catalog(name)
+            catalogs[name] = Catalog(
+                name=name,
+                origin=Origin(**catalog.origin),
+                source=self.sources.open(name, settings),
+                store=Store(self.client, name),
+                limits=Limits(**catalog.guard.model_dump()),
+                max_age=catalog.retention.max_age,
+                max_events=catalog.retention.max_events,
+                poll_every=catalog.poll_every,
+                state_cache=self.cache,
+            )
+        return catalogs
 
 
 @asynccontextmanager
 async def open_app(
     settings: Settings, names: Iterable[str], mode: EmbeddedMode = EmbeddedMode.START_IF_NEEDED
 ) -> AsyncIterator[App]:
-    """Open server and sources for the catalogs `names`. Raises ConfigError before it opens any.
+    """Open the server, and the sources of the catalogs `names`.
 
-    Who stays polls again and again, and so remembers.
+    Raises ConfigError before it opens anything. States are cached between polls only if the app is
+    to keep running.
     """
     for name in names:
         tiktok_shops_of(settings, name)
@@ -50,12 +67,15 @@ async def open_app(
         open_source_factory(settings, client, server) as sources,
     ):
         cache = state_cache if mode is EmbeddedMode.KEEP_RUNNING else None
-        catalogs = _build_catalogs(settings, names, client, sources, cache)
-        yield App(server, client, sources, cache, catalogs)
+        app = App(server, client, sources, cache, catalogs={})
+        yield replace(app, catalogs=app.build_catalogs(settings, names))
 
 
 def configured_names(settings: Settings, names: Iterable[str] = ()) -> list[str]:
-    """Return `names`, or all configured catalogs if there are none; ConfigError if that is none."""
+    """Return `names` without duplicates, or all configured catalogs if it is empty.
+
+    Raises ConfigError if no catalog is configured, or one of `names` is not.
+    """
     chosen = list(dict.fromkeys(names)) or sorted(settings.catalogs)
     if not chosen:
         raise ConfigError(
@@ -64,33 +84,3 @@ def configured_names(settings: Settings, names: Iterable[str] = ()) -> list[str]
     for name in chosen:
         settings.catalog(name)
     return chosen
-
-
-def _build_catalogs(
-    settings: Settings,
-    names: Iterable[str],
-    client: Client,
-    sources: SourceFactory,
-    cache: StateCache | None,
-) -> dict[str, Catalog]:
-    return {
-        name: _build_catalog(settings, name, client, sources.open(name, settings), cache)
-        for name in names
-    }
-
-
-def _build_catalog(
-    settings: Settings, name: str, client: Client, source: Source, cache: StateCache | None
-) -> Catalog:
-    catalog = settings.catalog(name)
-    return Catalog(
-        name=name,
-        origin=Origin(**catalog.origin),
-        source=source,
-        store=Store(client, name),
-        limits=Limits(**catalog.guard.model_dump()),
-        max_age=catalog.retention.max_age,
-        max_events=catalog.retention.max_events,
-        poll_every=catalog.poll_every,
-        state_cache=cache,
-    )

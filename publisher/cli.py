@@ -1,4 +1,4 @@
-"""The command `category-publisher` (contract, 7), put together.
+"""The command line of `category-publisher` (contract, 7).
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 a snapshot is held.
 """
@@ -9,7 +9,7 @@ from plumbing.cli.lazy_group import lazy_group
 from plumbing.cli.main import run_app
 
 COMMANDS: Final = {
-    "demo": "Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.",
+    "demo": "Watch it work: a sandbox shop with a changing tree, the publisher, and a SQLite copy.",
     "sandbox": "Run a TikTok Shop API on this machine, to try the publisher without an account.",
     "run": "Run the daemon: poll each catalog at its interval.",
     "sync": "Poll once and exit, for cron.",

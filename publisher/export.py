@@ -1,8 +1,9 @@
-"""A catalog's state as a file: JSON that the `file` source reads back, or CSV (RFC 4180)."""
+"""Writes a catalog's state as a file: JSON that the `file` source can read, or CSV (RFC 4180)."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import orjson
 
@@ -12,7 +13,7 @@ from publisher.state.store import Store
 
 
 async def export_state(store: Store, form: str) -> Iterator[str]:
-    """Return the state in `form` (`json` or `csv`), top-down and by id, in pieces of text.
+    """Return the state in `form`, one of FORMATS, in chunks of text: top-down, then by id.
 
     Raises NoState if there is none, or if it is damaged.
     """
@@ -22,23 +23,31 @@ async def export_state(store: Store, form: str) -> Iterator[str]:
         raise NoState(f"catalog {store.catalog}: nothing to export: {reason}")
     depth = depths(state.tree)
     rows = sorted(state.tree.values(), key=lambda each: (depth.get(each.id, 0), each.id))
-    return _json(rows) if form == "json" else _csv(rows)
+    return FORMATS[form](rows)
 
 
-def _json(rows: list[Category]) -> Iterator[str]:
-    for index, row in enumerate(rows):
-        lead = "[\n" if index == 0 else ",\n"
-        yield lead + orjson.dumps(row.fields()).decode()
+def _format_json(rows: Sequence[Category]) -> Iterator[str]:
+    yield "["
+    separator = "\n"
+    for row in rows:
+        yield separator + orjson.dumps(row.fields()).decode()
+        separator = ",\n"
     yield "\n]\n"
 
 
-def _csv(rows: list[Category]) -> Iterator[str]:
-    yield _line(FIELDS)
+def _format_csv(rows: Sequence[Category]) -> Iterator[str]:
+    yield _csv_line(FIELDS)
     for row in rows:
-        yield _line([row.id, row.parent_id, row.local_name, "true" if row.is_leaf else "false"])
+        yield _csv_line([row.id, row.parent_id, row.local_name, str(row.is_leaf).lower()])
 
 
-def _line(values: Sequence[str]) -> str:
+def _csv_line(values: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow(values)
     return line.getvalue()
+
+
+FORMATS: Final[dict[str, Callable[[Sequence[Category]], Iterator[str]]]] = {
+    "json": _format_json,
+    "csv": _format_csv,
+}

@@ -1,4 +1,4 @@
-"""What `category-publisher run` runs: the daemon, what tells of it, and its new configuration."""
+"""The service of `category-publisher run`: daemon, HTTP server, systemd and reloads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,61 +22,57 @@ from publisher.web import Metrics, http_server
 
 log = logs.logger(__name__)
 
-LIVE: Final = frozenset({"catalogs", "tiktok_shop"})
-"""Settings that a reload takes over; the others stand until a restart."""
+RELOADABLE: Final = frozenset({"catalogs", "tiktok_shop"})
+"""The settings that a reload applies; the others need a restart."""
 
 
-async def run(settings: Settings, load: Callable[[], Settings]) -> int:
+async def run_service(settings: Settings, load: Callable[[], Settings]) -> int:
     """Keep all configured catalogs in sync until cancelled.
 
-    SIGHUP lets it `load` the settings again and go on with those. Raises Error.
+    On SIGHUP it calls `load` for the new settings. Raises Error.
     """
-    notify = SystemdNotifier.from_environment()
-    is_required = "http_listen" in settings.model_fields_set
+    notifier = SystemdNotifier.from_environment()
+    must_listen = "http_listen" in settings.model_fields_set
     async with open_app(settings, configured_names(settings), EmbeddedMode.KEEP_RUNNING) as app:
         leases = Leases(app.client, settings.lease)
         metrics = Metrics(token_expiries)
         daemon = Daemon(app.server, app.client, leases, app.catalogs, metrics)
         async with (
-            http_server(settings.http_listen, daemon, metrics, required=is_required),
-            systemd_notifications(notify, daemon),
+            http_server(settings.http_listen, daemon, metrics, required=must_listen),
+            systemd_notifications(notifier, daemon),
         ):
             await wait_until_available(app.server)
-            await _tell(app, leases)
-            with reloading(ConfigReload(app, daemon, settings, load, notify)):
+            log.info(
+                "running",
+                catalogs=len(app.catalogs),
+                redis=app.server.address,
+                publisher=leases.owner,
+            )
+            for warning in await durability_warnings(app.server):
+                log.warning("redis may lose data", what=warning)
+            with reloading(ConfigReload(app, daemon, settings, load, notifier)):
                 await daemon.run()
 
 
-async def _tell(app: App, leases: Leases) -> None:
-    log.info(
-        "running",
-        catalogs=len(app.catalogs),
-        redis=app.server.address,
-        publisher=leases.owner,
-    )
-    for warning in await durability_warnings(app.server):
-        log.warning("redis may lose what is kept there", what=warning)
-
-
 @asynccontextmanager
-async def systemd_notifications(notify: SystemdNotifier, daemon: Daemon) -> AsyncIterator[None]:
-    """Tell systemd when `daemon` is ready, that it lives, and when it stops."""
+async def systemd_notifications(notifier: SystemdNotifier, daemon: Daemon) -> AsyncIterator[None]:
+    """Notify systemd when `daemon` is ready, while it is alive, and when it stops."""
 
-    async def tell() -> None:
+    async def notify_when_ready() -> None:
         await daemon.ready.wait()
-        notify.ready()
+        notifier.ready()
 
-    tasks = [asyncio.create_task(tell()), asyncio.create_task(notify.watchdog())]
+    tasks = [asyncio.create_task(notify_when_ready()), asyncio.create_task(notifier.watchdog())]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        notify.stopping()
+        notifier.stopping()
 
 
 class ConfigReload:
-    """Takes over a new configuration, or goes on with the old one if the new one is wrong."""
+    """Applies a new configuration while the daemon runs; keeps the old one if that is wrong."""
 
     def __init__(
         self,
@@ -84,58 +80,50 @@ class ConfigReload:
         daemon: Daemon,
         settings: Settings,
         load: Callable[[], Settings],
-        notify: SystemdNotifier,
+        notifier: SystemdNotifier,
     ) -> None:
         self._app = app
         self._daemon = daemon
         self._settings = settings
         self._load = load
-        self._notify = notify
+        self._notifier = notifier
 
     def __call__(self) -> None:
-        """Read the settings; what has changed about the catalogs holds from now on."""
-        self._notify.reloading()
-        self._take_over()
-        self._notify.ready()
-
-    def _take_over(self) -> None:
+        """Load the settings and apply them, or log why not."""
+        self._notifier.reloading()
         try:
-            new = self._load()
-            self._check_data_dir(new)
-            changed = self._app.build_catalogs(new, self._changed(new))
+            self._apply(self._load())
         except Error as error:
-            log.warning("configuration is not taken over, the old one goes on", error=str(error))
-            return
-        gone = self._settings.catalogs.keys() - new.catalogs.keys()
-        self._daemon.replace(changed, gone)
-        log.info("configuration is taken over", changed=sorted(changed), removed=sorted(gone))
-        if waiting := self._waiting(new):
-            log.warning("restart to take over other settings", settings=waiting)
-        self._settings = new
+            log.warning("reload rejected, keeping the old configuration", error=str(error))
+        self._notifier.ready()
 
-    def _check_data_dir(self, new: Settings) -> None:
-        """Raise ConfigError if tokens would be looked for in another place than the others are."""
-        if new.data_dir != self._settings.data_dir:
-            raise ConfigError(
-                f"data_dir has changed from {self._settings.data_dir} to {new.data_dir}: restart "
-                "to take that over, and all else that has changed"
-            )
-
-    def _changed(self, new: Settings) -> list[str]:
-        """Return the catalogs that are new, or of which anything is another than before."""
+    def _apply(self, new: Settings) -> None:
+        """Replace the catalogs that differ. Raises Error before anything is changed."""
         old = self._settings
-        return [
-            name
-            for name in configured_names(new)
-            if name not in old.catalogs
-            or _settings_of_catalog(new, name) != _settings_of_catalog(old, name)
-        ]
-
-    def _waiting(self, new: Settings) -> list[str]:
-        old, fields = self._settings, type(new).model_fields.keys() - LIVE
-        return sorted(name for name in fields if getattr(new, name) != getattr(old, name))
+        if new.data_dir != old.data_dir:  # else new catalogs would have their tokens elsewhere
+            raise ConfigError(
+                f"data_dir has changed from {old.data_dir} to {new.data_dir}: restart to apply "
+                "that, and all else that has changed"
+            )
+        changed = self._app.build_catalogs(
+            new,
+            [
+                name
+                for name in configured_names(new)
+                if name not in old.catalogs
+                or _settings_of_catalog(new, name) != _settings_of_catalog(old, name)
+            ],
+        )
+        removed = old.catalogs.keys() - new.catalogs.keys()
+        self._daemon.replace(changed, removed)
+        self._settings = new
+        log.info("configuration reloaded", changed=sorted(changed), removed=sorted(removed))
+        others = type(new).model_fields.keys() - RELOADABLE
+        if differing := sorted(name for name in others if getattr(new, name) != getattr(old, name)):
+            log.warning("restart needed to apply other settings", settings=differing)
 
 
 def _settings_of_catalog(settings: Settings, name: str) -> object:
+    """Return all settings that a poll of the catalog depends on, to be compared."""
     catalog = settings.catalog(name)
     return catalog, tiktok_shops_of(settings, name) if catalog.source == "tiktok_shop" else None

@@ -9,7 +9,6 @@ import typer
 from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
-from plumbing.config.settings import Settings
 from plumbing.errors import ConfigError, Error
 from publisher.app import configured_names, open_app
 from publisher.commands.poll_output import describe, print_warnings, report
@@ -24,28 +23,28 @@ DIGEST = re.compile("[0-9a-f]{16}")
 def approve(
     catalog: CatalogArgument,
     digest: Annotated[
-        str, typer.Argument(metavar="DIGEST", help="The held snapshot's, as `status` shows it.")
+        str, typer.Argument(metavar="DIGEST", help="The held snapshot's digest, from `status`.")
     ],
     config: ConfigOption = None,
 ) -> None:
     """Publish a snapshot that is held.
 
-    The source is asked again: only if it still gives the snapshot with DIGEST is that published.
-    Exit codes: 0 done, 1 nothing is held or failed, 3 the source gives another snapshot now.
+    Asks the source again, and publishes only if it still returns the snapshot with DIGEST.
+    Exit codes: 0 published, 1 nothing is held or failed, 3 the source returns another snapshot now.
     """
     settings = load_settings(config)
     if not DIGEST.fullmatch(digest):
         raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
-    names = configured_names(settings, [catalog])
-    signals.run(_approve(settings, names[0], digest))
+    (name,) = configured_names(settings, [catalog])
 
+    async def publish() -> int:
+        async with open_app(settings, [name]) as opened:
+            try:
+                polled = await approve_and_record(opened.catalogs[name], opened.server, digest)
+            except Error as error:
+                return report(name, error)
+        print_warnings(name, polled)
+        sys.stdout.write(f"{name}: approved: {describe(name, polled)}\n")
+        return 0
 
-async def _approve(settings: Settings, name: str, digest: str) -> int:
-    async with open_app(settings, [name]) as opened_:
-        try:
-            polled = await approve_and_record(opened_.catalogs[name], opened_.server, digest)
-        except Error as error:
-            return report(name, error)
-    print_warnings(name, polled)
-    sys.stdout.write(f"{name}: approved: {describe(name, polled)}\n")
-    return 0
+    signals.run(publish())

@@ -25,8 +25,8 @@ def authorize_(
         str | None,
         typer.Argument(
             metavar="[CODE]",
-            help="The authorization code, or the whole address that the seller was sent back to. "
-            "Asked for if left out, since a command line is public.",
+            help="The authorization code, or the whole URL that the seller was redirected to. "
+            "Without it, the command asks for it: a command line can be seen by others.",
             show_default=False,
         ),
     ] = None,
@@ -34,7 +34,7 @@ def authorize_(
         str | None,
         typer.Option(
             metavar="CATALOG",
-            help="Use what this catalog overrides of [tiktok_shop].",
+            help="Use this catalog's settings where they override [tiktok_shop].",
             show_default=False,
         ),
     ] = None,
@@ -43,7 +43,7 @@ def authorize_(
         typer.Option(
             metavar="NUMBER",
             min=1,
-            help="And what its stand-in of this number, counted from 1, overrides of that.",
+            help="Use the settings of this catalog's fallback shop NUMBER, from 1.",
             show_default=False,
         ),
     ] = None,
@@ -51,29 +51,29 @@ def authorize_(
 ) -> None:
     """Turn a seller's authorization code into tokens.
 
-    The tokens are kept in `data_dir`, or with a token_key in Redis, and the seller's shops are
-    listed with their ciphers.
+    Stores the tokens in `data_dir`, or in Redis if there is a token_key, and lists the seller's
+    shops with their ciphers.
     """
     settings = load_settings(config)
     if stand_in and not catalog:
         raise ConfigError("--stand-in wants --catalog beside it")
-    own = (settings.tiktok_shop, AUTHORIZE_COMMAND)
-    shop, command = app_and_command(settings, catalog, stand_in or 0) if catalog else own
-    answered = code or typer.prompt("Authorization code", err=True)
+    shop, command = settings.tiktok_shop, AUTHORIZE_COMMAND
+    if catalog:
+        shop, command = app_and_command(settings, catalog, stand_in or 0)
+    given = code or typer.prompt("Authorization code", err=True)
 
     async def exchange() -> int:
         async with open_session() as session, open_token_store(settings, shop, command) as store:
-            _show_authorized(await authorize(answered, shop, session, store))
+            _print_authorization(await authorize(given, shop, session, store))
         return 0
 
     signals.run(signals.until_stopped(exchange()))
 
 
-def _show_authorized(authorized: Authorization) -> None:
-    sys.stdout.write(
-        f"Authorized by {escape_control_chars(authorized.seller_name)}; the tokens are kept.\n"
-    )
-    for shop in authorized.shops:
+def _print_authorization(authorization: Authorization) -> None:
+    seller = escape_control_chars(authorization.seller_name)
+    sys.stdout.write(f"Authorized by {seller}; the tokens are stored.\n")
+    for shop in authorization.shops:
         about = ", ".join((shop.region, shop.seller_type, f"id {shop.id}", f"code {shop.code}"))
         sys.stdout.write(f"{escape_control_chars(f'{shop.name} ({about})')}:\n")
         sys.stdout.write(f'  shop_cipher = "{escape_control_chars(shop.cipher)}"\n')

@@ -25,20 +25,20 @@ def demo(
         typer.Option(
             min=1,
             metavar="N",
-            help="End after N rounds of changes; exit code 0 only if the copy equals the state.",
+            help="Stop after N rounds of changes; exit code 0 only if the copy equals the state.",
             show_default=False,
         ),
     ] = None,
     every: Annotated[
         float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="Time between rounds.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the tree and its changes.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another number makes another tree.")] = 1,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Watch it work: a sandbox shop whose tree lives, the publisher, and a SQLite copy.
+    """Watch it work: a sandbox shop with a changing tree, the publisher, and a SQLite copy.
 
-    Needs no account, no Redis and no configuration. Runs until Ctrl-C; everything it starts ends
-    with it, and everything it writes lies in a temporary folder.
+    Needs no account, no Redis and no configuration. Runs until Ctrl-C, then stops all processes
+    that it has started. It writes to a temporary folder only.
     """
     validate_config_file(config)
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))

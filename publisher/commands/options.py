@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
@@ -9,6 +9,6 @@ AcceptOption = Annotated[
     bool,
     typer.Option(
         "--accept-origin",
-        help="Take over a catalog whose origin (source, locale, category version, …) has changed.",
+        help="Accept that the origin (source, locale, category version, …) has changed.",
     ),
 ]

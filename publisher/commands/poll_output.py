@@ -1,52 +1,45 @@
-"""What `sync` and `approve` tell of a poll, and the exit code that it deserves."""
+"""Prints the result of a poll, for `sync` and `approve`, and gives its exit code."""
 
 import sys
-from typing import Final
 
 from plumbing.errors import Error
+from publisher.errors import Held
 from publisher.polling.poll import PollResult
 from publisher.status.phrases import format_counts
 
-HELD: Final = 3
-
 
 def report(name: str, polled: PollResult | Error) -> int:
-    """Tell what came of a catalog's poll, and return the exit code that it deserves."""
+    """Print the result of a poll of the catalog `name`; return its exit code."""
     if isinstance(polled, Error):
-        _complain(name, polled)
+        text = str(polled)
+        lead = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
+        sys.stderr.write(f"error: {lead}{text}\n")
         return polled.exit_code
     print_warnings(name, polled)
     sys.stdout.write(f"{name}: {describe(name, polled)}\n")
-    return HELD if polled.outcome == "held" else 0
+    return Held.exit_code if polled.outcome == "held" else 0
 
 
 def describe(name: str, polled: PollResult) -> str:
-    """Say what came of a poll."""
-    if polled.outcome == "held" and polled.hold is not None:
+    """Return the result of a poll in one line."""
+    if polled.hold is not None:
         return (
-            f"held: {'; '.join(polled.hold.reasons)}. Look at it with `category-publisher diff "
+            f"held: {'; '.join(polled.hold.reasons)}. Check it with `category-publisher diff "
             f"{name}`, then `category-publisher approve {name} {polled.hold.digest}`"
         )
     position = f"sequence {polled.position.sequence}" if polled.position else "no state"
-    if polled.outcome == "unchanged":
-        return f"unchanged ({position})"
-    return f"{format_counts(polled.counts)} ({position})"
+    result = "unchanged" if polled.outcome == "unchanged" else format_counts(polled.counts)
+    return f"{result} ({position})"
 
 
 def print_warnings(name: str, polled: PollResult) -> None:
-    """Say on standard error what is not as it should be, though the poll went well."""
+    """Print to standard error what is wrong although the poll did not fail."""
+    warnings = []
     if polled.repaired:
-        sys.stderr.write(f"warning: {name}: the state was damaged; its history begins anew\n")
+        warnings.append("the state was damaged; a new epoch has started")
     if polled.damaged:
-        sys.stderr.write(
-            f"warning: {name}: the state is damaged, and its repair is held: consumers wait until "
-            "it is approved\n"
+        warnings.append(
+            "the state is damaged, and its repair is held: consumers wait until it is approved"
         )
-    for warning in polled.warnings:
+    for warning in [*warnings, *polled.warnings]:
         sys.stderr.write(f"warning: {name}: {warning}\n")
-
-
-def _complain(name: str, error: Error) -> None:
-    text = str(error)
-    lead = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
-    sys.stderr.write(f"error: {lead}{text}\n")

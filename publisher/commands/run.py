@@ -4,7 +4,7 @@ from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.config.load import load
-from publisher import service as running
+from publisher.service import run_service
 
 app = new_app()
 
@@ -13,8 +13,8 @@ app = new_app()
 def run(config: ConfigOption = None) -> None:
     """Run the daemon: poll each catalog at its interval.
 
-    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. SIGHUP lets it read its
+    Runs until it is stopped (SIGINT, SIGTERM), then exits with 0. On SIGHUP it reads its
     configuration again.
     """
     settings = load_settings(config)
-    signals.run(signals.until_stopped_or_reloaded(running.run(settings, lambda: load(config))))
+    signals.run(signals.until_stopped_or_reloaded(run_service(settings, lambda: load(config))))

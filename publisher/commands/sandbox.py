@@ -20,8 +20,8 @@ PORT: Final = 8765
 STATUSES: Final[dict[str, Literal[200, 401]]] = {"200": 200, "401": 401}
 FAULT_HELP: Final = "\n\n".join(
     (
-        "Answer wrongly, on purpose, where SPEC is KIND or KIND=VALUE.",
-        "After it may come @3, @2-4 or @5-: the requests for categories that are meant, from 1.",
+        "Respond wrongly on purpose; SPEC is KIND or KIND=VALUE.",
+        "Add @3, @2-4 or @5- for some requests for categories only, counted from 1.",
         "May be repeated. Kinds:",
         *(f"{name}{kind.help}" for name, kind in KINDS.items()),
     )
@@ -39,20 +39,20 @@ def sandbox(
         list[Path] | None,
         typer.Option(
             metavar="FILE...",
-            help="Serve the categories of these files, in this order, the last one for ever: "
+            help="Serve the categories of these files one after the other, the last one for ever: "
             "the API's JSON, or a bare list. Default: a synthetic tree that changes each time.",
         ),
     ] = None,
     more: Files = None,
     categories: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Size of the synthetic tree at its start.")
+        int, typer.Option(min=1, max=1_000_000, help="Size of the first synthetic tree.")
     ] = 2_700,
-    seed: Annotated[
-        int, typer.Option(help="Another number is another synthetic tree; the same, the same.")
-    ] = 1,
+    seed: Annotated[int, typer.Option(help="Another number makes another synthetic tree.")] = 1,
     advance: Annotated[
         Literal["poll", "command"],
-        typer.Option(help="When the next tree comes: after each answer, or at POST /sandbox/next."),
+        typer.Option(
+            help="When to serve the next tree: after each response, or at POST /sandbox/next."
+        ),
     ] = "poll",
     fault: Annotated[
         list[str] | None, typer.Option(metavar="SPEC", help=FAULT_HELP, show_default=False)
@@ -61,42 +61,42 @@ def sandbox(
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Refuse more requests a second than this, with 429. Default: no limit.",
+            help="Respond with 429 to more requests a second than this. Default: no limit.",
             show_default=False,
         ),
     ] = None,
     token_life: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long an access token is good.")
+        float, typer.Option(metavar="SECONDS", min=0, help="How long an access token is valid.")
     ] = 604_800,
     expired_status: Annotated[
         Literal["200", "401"],
-        typer.Option(help="The HTTP status that tells of an expired access token."),
+        typer.Option(help="The HTTP status of responses to an expired access token."),
     ] = "401",
     strict_refresh: Annotated[
         bool,
         typer.Option(
             "--strict-refresh",
-            help="A refresh token is good once. Without this, until the new pair has been used.",
+            help="A refresh token works once. Without this option, until the new pair is used.",
         ),
     ] = False,
     requires_v2: Annotated[
         bool,
         typer.Option(
             "--require-v2/--any-version",
-            help="Refuse requests without category_version=v2, as the US do, or take any.",
+            help="Refuse requests without category_version=v2, as in the US, or accept any.",
         ),
     ] = True,
     config: UnusedConfigOption = None,
 ) -> None:
     """Run a TikTok Shop API on this machine, to try the publisher without an account.
 
-    It says what to paste into publisher.toml, and runs until Ctrl-C. Signatures and tokens are
-    checked as strictly as by the real API; the categories are made up, or yours (--tree).
+    Prints what to put into publisher.toml, and runs until Ctrl-C. Checks signatures and tokens as
+    strictly as the real API. The categories are synthetic, or yours (--tree).
     """
     validate_config_file(config)
     options = SandboxOptions(
         port=port,
-        trees=tuple(read_tree(path) for path in _files(tree or [], more or [])),
+        trees=tuple(read_tree(path) for path in _tree_files(tree or [], more or [])),
         categories=categories,
         seed=seed,
         advance=advance,
@@ -110,8 +110,8 @@ def sandbox(
     signals.run(signals.until_stopped(serve(options)))
 
 
-def _files(tree: list[Path], more: list[Path]) -> list[Path]:
-    """Return the files of `--tree a --tree b` or of `--tree a b`, such as a shell makes of `*`."""
+def _tree_files(tree: list[Path], more: list[Path]) -> list[Path]:
+    """Return the files of `--tree a --tree b`, or of `--tree a b`: a shell expands `--tree *`."""
     if more and len(tree) != 1:
         raise BadOption(f"{more[0]}: write --tree once before all files, or before each of them")
     return tree + more

@@ -17,16 +17,16 @@ app = new_app()
 @app.command("schemas")
 def schemas_(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; 1 if they differ.")
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if a file differs.")
     ] = False,
-    folder: Annotated[Path, typer.Option("--dir", metavar="DIR", help="Where they are.")] = Path(
-        "schemas"
-    ),
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="The folder of the files.")
+    ] = Path("schemas"),
     config: UnusedConfigOption = None,
 ) -> None:
     """Write the JSON Schemas of what is published.
 
-    Of a category, the meta hash and the three events, with examples beside them.
+    They describe a category, the meta hash and the three events; examples are written beside them.
     """
     validate_config_file(config)
     try:

@@ -9,7 +9,7 @@ from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.errors import ConfigError
 from publisher.commands.options import JsonOption
-from publisher.status import report
+from publisher.status.report import print_status, watch_status
 
 app = new_app()
 
@@ -18,7 +18,7 @@ app = new_app()
 def status(
     json: JsonOption = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it anew every two seconds, until stopped.")
+        bool, typer.Option("--watch", help="Show it again every two seconds, until stopped.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -30,5 +30,5 @@ def status(
     if watch and json:
         raise ConfigError("--watch and --json exclude each other: --watch is for people")
     if watch:
-        signals.run(signals.until_stopped(report.watch_status(settings)))
-    signals.run(report.print_status(settings, as_json=json))
+        signals.run(signals.until_stopped(watch_status(settings)))
+    signals.run(print_status(settings, as_json=json))

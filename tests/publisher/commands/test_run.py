@@ -89,9 +89,9 @@ def test_reload(place: Path, keys: redis.Redis, valkey: Valkey) -> None:
         eventually_now(lambda: owners(keys, "cd") == [None, None])
         assert polled(keys, "a") == before
         log = events(process)
-    taken = next(each for each in log if each["event"] == "configuration is taken over")
+    taken = next(each for each in log if each["event"] == "configuration reloaded")
     assert (taken["changed"], taken["removed"]) == (["e"], ["c", "d"])
-    waiting = next(each for each in log if each["event"].startswith("restart to take over"))
+    waiting = next(each for each in log if each["event"].startswith("restart needed"))
     assert waiting["settings"] == ["log_level"]
     assert owners(keys, "abe") == [None, None, None]
 
@@ -184,7 +184,7 @@ def test_a_wrong_configuration_is_not_taken_over(
         replace(place / "tree.json", body(wide(5)))
         assert process.poll() is None
         log = events(process)
-    told = [each for each in log if each["event"].startswith("configuration is not taken over")]
+    told = [each for each in log if each["event"].startswith("reload rejected")]
     assert len(told) == 1
     assert "exception" not in told[0]
 
