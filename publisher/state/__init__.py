@@ -1,4 +1,4 @@
-"""The Redis keys of a catalog: read the state, commit changes in one step.
+"""The Redis keys of a catalog: read the state, and commit changes in one step.
 
 Imports `core`; only `commit.lua` writes state, events and meta.
 """

@@ -2,24 +2,24 @@
 --
 -- KEYS: 1 categories (hash), 2 meta (hash), 3 events (stream), 4 hold (string)
 -- ARGV: 1 expected epoch, 2 expected sequence, 3 expected digest (all '': no meta yet)
---       4 max_age in ms, 5 max_events: what the stream may keep
---       6..9 how many follow of: events, row words (id, row, …), removed ids, meta words (field,
---            value, …); then those, in this order
--- Returns {'committed', offset}, {'lost', epoch, sequence, digest} where somebody else has
--- committed meanwhile, or {'wrongtype', key, type, wanted type}.
+--       4 max_age in ms, 5 max_events: the limits of the stream
+--       6..9 the numbers of arguments that follow: events, rows (id, row, …), removed ids,
+--            meta (field, value, …); then these arguments, in this order
+-- Returns {'committed', offset}; {'lost', epoch, sequence, digest} if another publisher has
+-- committed meanwhile; or {'wrongtype', key, type, wanted type}.
 --
--- The last id that XADD gave, or else the stream's last id, is meta's offset. A commit that a
--- client sends again, since it lost the reply, finds itself in meta and is not done twice.
+-- meta's offset is the last id that XADD returned, or else the stream's last id. A client that lost
+-- the reply sends its commit again; the script finds that commit in meta and does not repeat it.
 
-local CHUNK = 4000 -- words a call; Lua's unpack takes fewer than 8,000
+local CHUNK = 4000 -- arguments of one call; Lua's unpack takes fewer than 8,000
 
 local categories, meta, events, hold = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 
-local next_word = 10
+local next_argument = 10
 local function take(count)
-  local first = next_word
-  next_word = next_word + count
-  return first, next_word - 1
+  local first = next_argument
+  next_argument = next_argument + count
+  return first, next_argument - 1
 end
 
 local event_first, event_last = take(tonumber(ARGV[6]))
@@ -81,7 +81,7 @@ local function in_chunks(first, last, command)
   end
 end
 
--- All that is asked for below stands here, before the first write, since a question can be refused.
+-- Every read comes before the first write, since the server may refuse it.
 local time = redis.call('TIME')
 local oldest = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[4])
 local offset = event_first > event_last and last_id()

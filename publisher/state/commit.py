@@ -1,7 +1,7 @@
-"""What one commit writes, as the words of commit.lua. Pure.
+"""Everything that one commit writes, and its encoding as the arguments of commit.lua.
 
-A first import of 100,000 categories is 55 MB of words. They are made while they are sent, so they
-never stand in memory together, and the server reads while the rest is made.
+The arguments of a first import of 100,000 categories are 55 MB. They are made while they are sent,
+so they are never in memory together, and the server reads some while the others are made.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,15 @@ from publisher.core.event import Position, encode, row
 from publisher.core.model import Change, Origin
 
 CONTRACT: Final = "1"
+"""The version of the contract, as meta has it."""
 
 
 class StoredPosition(NamedTuple):
-    """What a commit expects to find, as it stands in meta; b"" if absent.
+    """A position as it is stored in meta, byte for byte; b"" for a field that is absent.
 
-    With the digest: where a server is set back to a backup, or a replica that lags is promoted,
-    another history may come to the same sequence of the same epoch.
+    A commit expects to find it. The digest is part of it because a server that was restored from a
+    backup, or a lagging replica that was promoted, may reach the same sequence of the same epoch
+    with another history.
     """
 
     epoch: bytes
@@ -30,74 +32,70 @@ class StoredPosition(NamedTuple):
 
 @dataclass(frozen=True)
 class Commit:
-    """Everything that one commit writes: `changes`, which lead on from `start`."""
+    """Everything that one commit writes; its `changes` follow `start`."""
 
     expected: StoredPosition
     start: Position
     count: int
-    """Of categories, after it."""
+    """The number of categories after the commit."""
     origin: Origin
     committed_at: str
     changes: Sequence[Change]
     invalid_fields: Sequence[bytes]
-    """Fields of the state that hold no row; they go."""
+    """Fields of the state that hold no valid row; the commit deletes them."""
     max_age_ms: int
     max_events: int
 
 
 class CommitArguments(LazyArguments):
-    """The words behind `header`: events, rows, removed ids, meta. Can be gone through again.
+    """The arguments after `header`: events, rows, removed ids, meta.
 
-    The same words come each time, as it has to be where a command is sent again.
+    Each iteration yields the same arguments, since redis-py may have to send a command again.
     """
 
     def __init__(self, catalog: str, commit: Commit) -> None:
         self._catalog = catalog
         self._commit = commit
         self.end = commit.start
-        """Where the catalog is after the commit; known once the words are made."""
+        """The catalog's position after the commit; correct once all events were yielded."""
         changes = commit.changes
-        self._kept = [change.category for change in changes if change.type != "removed"]
-        self._gone = [change.category.id for change in changes if change.type == "removed"]
-        self._invalid_fields = self._unreplaced()
+        self._stored = [change.category for change in changes if change.type != "removed"]
+        self._deleted = [
+            change.category.id.encode() for change in changes if change.type == "removed"
+        ]
+        if commit.invalid_fields:
+            replaced = {category.id.encode() for category in self._stored}
+            self._deleted += [field for field in commit.invalid_fields if field not in replaced]
         self._counts = (
             len(changes),
-            2 * len(self._kept),
-            len(self._gone) + len(self._invalid_fields),
+            2 * len(self._stored),
+            len(self._deleted),
             2 * len(self._meta()),
         )
 
     @property
     def header(self) -> list[bytes | int]:
-        """The words before: what is expected, what the stream keeps, how many words follow."""
+        """The arguments before: the expected position, the stream's limits, and four counts."""
         commit = self._commit
         return [*commit.expected, commit.max_age_ms, commit.max_events, *self._counts]
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of arguments."""
         return sum(self._counts)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Make them."""
+        """Yield the arguments."""
         commit = self._commit
         self.end = yield from encode(
             self._catalog, commit.start, commit.committed_at, commit.changes
         )
-        for category in self._kept:
+        for category in self._stored:
             yield category.id.encode()
             yield row(category)
-        yield from map(str.encode, self._gone)
-        yield from self._invalid_fields
+        yield from self._deleted
         for field, value in self._meta().items():
             yield field.encode()
             yield value.encode()
-
-    def _unreplaced(self) -> list[bytes]:
-        """Return the fields of the invalid_fields that no row takes the place of."""
-        if not self._commit.invalid_fields:
-            return []
-        kept = {category.id.encode() for category in self._kept}
-        return [field for field in self._commit.invalid_fields if field not in kept]
 
     def _meta(self) -> dict[str, str]:
         return {

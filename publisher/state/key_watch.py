@@ -1,8 +1,8 @@
-"""The server's word that nobody has touched a catalog's keys: Redis' WATCH.
+"""Learns from the server whether anybody has touched a catalog's keys: the WATCH of Redis.
 
-A connection that watches keys is kept between two polls. Its next transaction goes through only if
-nobody wrote to them, deleted, evicted or flushed them, and the server is the same process. So what
-was read behind WATCH is what stands there now, without reading it again.
+Between two polls a connection stays open that watches the keys. Its next transaction succeeds only
+if nobody has written, deleted, evicted or flushed them, and the server process is the same. So what
+was read after WATCH is still there, and does not have to be read again.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from redis.asyncio.client import Pipeline
 from plumbing.redis.server import Client
 
 ANSWER_SECONDS: Final = 5.0
-"""Reading the keys again is what else can be done, so nobody waits for long."""
-NO_WORD: Final = (redis.exceptions.RedisError, OSError, TimeoutError)
-"""Touched, or nobody knows: WATCH may be forbidden, the connection lost."""
+"""A short limit, since the keys can be read again instead."""
+UNCERTAIN: Final = (redis.exceptions.RedisError, OSError, TimeoutError)
+"""The keys were touched, or nobody knows: WATCH may be forbidden, or the connection lost."""
 
 
 class KeyWatch:
-    """Watches some keys since `begin`, on a connection of its own, for one question."""
+    """Watches some keys on a connection of its own, until one question is answered."""
 
     def __init__(self, pipeline: Pipeline, key: str) -> None:
         self._pipeline = pipeline
@@ -29,32 +29,32 @@ class KeyWatch:
 
     @classmethod
     async def start(cls, client: Client, *keys: str) -> Self | None:
-        """KeyWatch `keys` from now on; None where that cannot be, as on a Cluster."""
+        """Watch `keys` from now on; return None if that is not possible, as in a Cluster."""
         if not isinstance(client, redis.asyncio.Redis):
             return None
-        begun = cls(client.pipeline(transaction=True), keys[0])
+        watch = cls(client.pipeline(transaction=True), keys[0])
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await begun._pipeline.watch(*keys)
-        except NO_WORD:
-            await begun.close()
+                await watch._pipeline.watch(*keys)
+        except UNCERTAIN:
+            await watch.close()
             return None
         except BaseException:
-            await begun.close()
+            await watch.close()
             raise
-        return begun
+        return watch
 
     async def finish_unchanged(self) -> bool:
-        """End it, and return whether nobody has touched the keys since `begin`."""
+        """Stop watching; return whether certainly nobody has touched the keys since `start`."""
         connection = self._pipeline.connection
-        if connection is None or not connection.is_connected:  # it would be made anew, unwatching
-            return False
+        if connection is None or not connection.is_connected:
+            return False  # redis-py would connect again, and that connection watches nothing
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 self._pipeline.multi()  # type: ignore[no-untyped-call]
                 self._pipeline.exists(self._key)
                 await self._pipeline.execute()
-        except NO_WORD:
+        except UNCERTAIN:
             return False
         else:
             return True
@@ -62,9 +62,9 @@ class KeyWatch:
             await self.close()
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to its pool."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._pipeline.reset()  # type: ignore[no-untyped-call]
-        except NO_WORD:
-            pass  # a connection that is lost watches nothing
+        except UNCERTAIN:
+            pass  # a lost connection watches nothing

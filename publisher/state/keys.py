@@ -1,12 +1,12 @@
-"""The names and types of a catalog's keys in Redis (contract, 2), for the publisher.
+"""The names and types of a catalog's Redis keys (contract, 2): the only place that spells them.
 
-`store`, `lease` and `overview` are what uses them, and `whole` names them; nothing else here does.
+`store`, `leases` and `overview` read and write these keys.
 """
 
 from typing import Final
 
 CATALOGS: Final = "catalogs"
-"""The set of all catalogs' names, in a cluster in another slot than theirs."""
+"""The set of all catalogs' names; in a cluster it is in another slot than their keys."""
 TYPES: Final = {
     "categories": "hash",
     "meta": "hash",
@@ -16,8 +16,9 @@ TYPES: Final = {
     "lease": "string",
     "consumers": "hash",
 }
+"""The Redis type of each key of a catalog, by the key's name."""
 
 
 def key(catalog: str, name: str) -> str:
-    """Return the key called `name` of `catalog`; the braces put all of its into one slot."""
+    """Return the key called `name` of `catalog`; the braces put all its keys into one slot."""
     return f"catalog:{{{catalog}}}:{name}"

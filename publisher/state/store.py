@@ -1,10 +1,11 @@
-"""One catalog's keys in Redis (contract, 2): read, commit, hold, tell.
+"""One catalog's keys in Redis (contract, 2): state, events, meta, status, hold.
 
-The state is read whole and checked against `meta`; it is changed only by `commit.lua`.
+The state is read completely and checked against `meta`; only `commit.lua` changes it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
@@ -33,17 +34,17 @@ META_FORMS: Final = {
     "count": re.compile(r"0|[1-9][0-9]{0,6}"),
     "committed_at": re.compile(r".+"),
 }
-"""What each field of a whole meta looks like (contract, 2); `origin` is an object besides."""
+"""The form of each field of a valid meta (contract, 2); besides, `origin` is a JSON object."""
 
-MANY_WORDS: Final = 10_000
-"""So many are not sent to find out that the server does not know the script, and then again: a
-first import meets a server that has seen none, and its words are 55 MB for 100,000 categories."""
+MANY_ARGUMENTS: Final = 10_000
+"""From here on the script is loaded before it is called. Otherwise a server that does not know it
+yet would read all arguments in vain, 55 MB for a first import of 100,000 categories."""
 
 
 class _Row(msgspec.Struct, gc=False):
-    """A row as it stands in the state, where somebody may have edited it.
+    """A row as it is stored in the state, where somebody may have edited it.
 
-    So it is taken with more fields, or with an empty text, which no source's Category has.
+    So unknown fields and empty texts are accepted, which no Category from a source has.
     """
 
     id: str
@@ -56,36 +57,37 @@ _row: Final = msgspec.json.Decoder(_Row)
 
 
 class PollStart(NamedTuple):
-    """What a poll notes before it asks the source; `origin` is None if meta has no readable one."""
+    """What a poll reads before it asks the source (contract, 5.3)."""
 
     stored_position: StoredPosition
     origin: Origin | None
+    """None if meta has no valid one."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A catalog's rows and its meta, as they stood at one moment."""
+    """A catalog's rows and its meta, as they were at one moment."""
 
     stored_position: StoredPosition
     tree: dict[str, Category]
     invalid_fields: list[bytes]
-    """Fields of the hash that hold no row of the contract."""
+    """Fields of the hash that hold no valid row."""
     meta: dict[str, str]
     position: Position | None
-    """Where the state is; None if there is none yet, or it is damaged (contract, 5.2).
+    """None if there is no state yet, or if it is damaged (contract, 5.2).
 
-    Damaged: meta is not whole, or has not the digest and the count of the rows. Found when it is
-    read, so that the same state with its tree in another order need not be digested again.
+    Damaged: meta is not valid, or does not have the digest and the count of the rows. Checked once
+    when the state is read, so that a cached state does not have to be digested again.
     """
 
     @property
     def damaged(self) -> bool:
-        """Whether there is something, but no state that consumers could take."""
+        """Whether something is stored that is not a valid state."""
         return self.position is None and bool(self.meta or self.tree or self.invalid_fields)
 
 
 class Store:
-    """One catalog's keys."""
+    """Reads and writes one catalog's keys."""
 
     def __init__(self, client: Client, catalog: str) -> None:
         self.catalog = catalog
@@ -98,21 +100,17 @@ class Store:
 
     async def register(self) -> None:
         """Add the catalog's name to the set of all catalogs. Raises WrongType."""
-        try:
+        async with self._naming_wrong_types():
             await self._client.sadd(keys.CATALOGS, self.catalog)
-        except redis.exceptions.ResponseError as error:
-            raise await self._explained(error) from error
 
     async def read_position(self) -> PollStart:
         """Return the position and the origin that a poll starts from.
 
-        Raises WrongType, UnknownContract.
+        Raises WrongType, or UnknownContract if a publisher of another contract wrote meta.
         """
         fields = ["epoch", "sequence", "digest", "origin", "contract"]
-        try:
+        async with self._naming_wrong_types():
             found = await self._client.hmget(self.key("meta"), fields)
-        except redis.exceptions.ResponseError as error:
-            raise await self._explained(error) from error
         epoch, sequence, digest, origin, contract = (as_bytes(value) for value in found)
         if contract not in {b"", CONTRACT.encode()}:
             raise UnknownContract(
@@ -122,18 +120,18 @@ class Store:
         return PollStart(StoredPosition(epoch, sequence, digest), Origin.from_json(origin))
 
     async def watch(self) -> KeyWatch | None:
-        """Begin to watch over rows and meta; None where the server cannot do that."""
+        """Start to watch rows and meta; return None if the server does not support that."""
         return await KeyWatch.start(self._client, self.key("categories"), self.key("meta"))
 
     async def load(self) -> State:
-        """Return all rows together with meta, read at one moment. Raises WrongType."""
-        try:
-            async with self._client.pipeline(transaction=True) as pipe:
-                pipe.hgetall(self.key("categories"))
-                pipe.hgetall(self.key("meta"))
-                rows, raw_meta = await pipe.execute()
-        except redis.exceptions.ResponseError as error:
-            raise await self._explained(error) from error
+        """Return all rows and meta, read at one moment. Raises WrongType."""
+        async with (
+            self._naming_wrong_types(),
+            self._client.pipeline(transaction=True) as pipe,
+        ):
+            pipe.hgetall(self.key("categories"))
+            pipe.hgetall(self.key("meta"))
+            rows, raw_meta = await pipe.execute()
         stored = StoredPosition(
             *(raw_meta.get(field.encode(), b"") for field in StoredPosition._fields)
         )
@@ -150,33 +148,31 @@ class Store:
         return State(stored, tree, invalid_fields, meta, position)
 
     async def commit(self, commit: Commit) -> Position:
-        """Write `commit` in one step, or nothing of it; return where the catalog is now.
+        """Write all of `commit` in one step, or nothing; return the catalog's new position.
 
-        Raises RaceLost if the catalog is not at the expected position any more, WrongType.
+        Raises RaceLost if the catalog is not at the expected position any more, and WrongType.
         """
         written = [self.key(name) for name in ("categories", "meta", "events", "hold")]
-        words = CommitArguments(self.catalog, commit)
-        arguments: list[Any] = [*words.header, words]
-        if len(words) > MANY_WORDS:
+        arguments = CommitArguments(self.catalog, commit)
+        if len(arguments) > MANY_ARGUMENTS:
             await self._client.script_load(COMMIT_SCRIPT)
-        reply = await self._script(keys=written, args=arguments)
-        verdict, *details = (as_text(word) for word in reply)
+        all_arguments: list[Any] = [*arguments.header, arguments]
+        reply = await self._script(keys=written, args=all_arguments)
+        verdict, *details = (as_text(each) for each in reply)
         if verdict == "lost":
+            expected = _format_position(as_text(each) for each in commit.expected)
             raise RaceLost(
                 f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
-                f"{_format_position(details)}, "
-                f"not {_format_position(map(as_text, commit.expected))})"
+                f"{_format_position(details)}, not {expected})"
             )
         if verdict == "wrongtype":
             raise _wrong_type(*details)
-        return words.end
+        return arguments.end
 
     async def read_hold(self) -> Hold | None:
-        """Return the hold, or None."""
-        try:
+        """Return the hold, or None. Raises WrongType."""
+        async with self._naming_wrong_types():
             found = await self._client.get(self.key("hold"))
-        except redis.exceptions.ResponseError as error:
-            raise await self._explained(error) from error
         return None if found is None else Hold.from_json(found)
 
     async def write_hold(self, hold: Hold) -> None:
@@ -188,25 +184,32 @@ class Store:
         await self._client.delete(self.key("hold"))
 
     async def write_status(self, status: Mapping[str, str]) -> None:
-        """Write the fields of the last poll's status; those not given keep their value, or ""."""
+        """Write the given fields of the last poll's status.
+
+        The other fields keep their value; `succeeded_at` becomes empty if it does not exist.
+        """
         async with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(self.key("status"), items=[word for pair in status.items() for word in pair])
+            pipe.hset(self.key("status"), items=[each for pair in status.items() for each in pair])
             pipe.hsetnx(self.key("status"), "succeeded_at", "")
             await pipe.execute()
 
-    async def _explained(self, error: redis.exceptions.ResponseError) -> Exception:
-        """Return a WrongType that names the key where that is what `error` means."""
-        if is_wrong_type(error):
-            own = {self.key(name): wanted for name, wanted in keys.TYPES.items()}
-            for key, wanted in {keys.CATALOGS: "set", **own}.items():
-                found = as_text(await self._client.type(key))
-                if found not in {"none", wanted}:
-                    return _wrong_type(key, found, wanted)
-        return error
+    @asynccontextmanager
+    async def _naming_wrong_types(self) -> AsyncIterator[None]:
+        """Raise a WrongType that names the key if a key holds a value of another type."""
+        try:
+            yield
+        except redis.exceptions.ResponseError as error:
+            if is_wrong_type(error):
+                own = {self.key(name): wanted for name, wanted in keys.TYPES.items()}
+                for key, wanted in {keys.CATALOGS: "set", **own}.items():
+                    found = as_text(await self._client.type(key))
+                    if found not in {"none", wanted}:
+                        raise _wrong_type(key, found, wanted) from error
+            raise
 
 
 def _format_position(position: Iterable[str]) -> str:
-    """Return a position as messages have it: as an event's id, or that there was no meta yet."""
+    """Return a position as it is in an event's id, or "nothing" if there is no meta yet."""
     return "-".join(position).strip("-") or "nothing"
 
 
@@ -218,22 +221,23 @@ def _wrong_type(key: str, found: str, wanted: str) -> WrongType:
 
 
 def _category(field: bytes, value: bytes) -> Category | None:
+    """Return the category in a row of the state; None if the row is not valid."""
     try:
         row = _row.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    is_sound = row.id.encode() == field and row.id not in {"", ROOT}
-    return Category(row.id, row.parent_id, row.local_name, row.is_leaf) if is_sound else None
+    is_valid = row.id.encode() == field and row.id not in {"", ROOT}
+    return Category(row.id, row.parent_id, row.local_name, row.is_leaf) if is_valid else None
 
 
 def _position(meta: Mapping[str, str], tree: Tree) -> Position | None:
-    """Return where `meta` says that the state is, if it has the count and digest of `tree`."""
-    if not _is_whole(meta) or int(meta["count"]) != len(tree):
+    """Return the position in `meta`; None unless it is valid and fits `tree`."""
+    is_valid = (
+        all(form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
+        and Origin.from_json(meta.get("origin", "")) is not None
+        and int(meta["count"]) == len(tree)
+    )
+    if not is_valid:
         return None
     position = Position(meta["epoch"], int(meta["sequence"]), int(meta["digest"], 16))
     return position if position.digest == digests.of(tree.values()) else None
-
-
-def _is_whole(meta: Mapping[str, str]) -> bool:
-    forms = (form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
-    return all(forms) and Origin.from_json(meta.get("origin", "")) is not None

@@ -18,7 +18,7 @@ from plumbing.redis.replies import as_text, as_texts, chunks
 from plumbing.redis.server import Client, Transaction
 from publisher.core.model import Hold
 from publisher.state import keys
-from publisher.state.redis_values import json_object, moment, number, offset
+from publisher.state.redis_values import parse_number, parse_object, parse_offset, parse_time
 
 CATALOGS_PER_PIPELINE: Final = 500
 """Some 4,000 short replies."""
@@ -128,7 +128,7 @@ def _parse_overview(name: str, replies: Sequence[Any]) -> CatalogOverview:
     parts |= dict.fromkeys(errors)
     meta = as_texts(parts["meta"] or {})
     checkpoints = {
-        as_text(who): json_object(value) for who, value in (parts["consumers"] or {}).items()
+        as_text(who): parse_object(value) for who, value in (parts["consumers"] or {}).items()
     }
     return CatalogOverview(
         catalog=name,
@@ -168,7 +168,7 @@ def _events_behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None
     same_epoch = checkpoint is not None and checkpoint.get("epoch") == meta.get("epoch")
     if not same_epoch or type(sequence) is not int or not 0 <= sequence < SEQUENCE_LIMIT:
         return None
-    published = number(meta.get("sequence"))
+    published = parse_number(meta.get("sequence"))
     return None if published is None else max(0, published - sequence)
 
 
@@ -196,7 +196,7 @@ async def _measure_lags(client: Client, catalogs: Sequence[CatalogOverview]) -> 
 def _range_after(checkpoint: Mapping[str, Any] | None) -> str:
     """Return the `min` of an XRANGE that begins after `checkpoint`, or with the first event."""
     claimed = str((checkpoint or {}).get("offset", ""))
-    found = offset(claimed)
+    found = parse_offset(claimed)
     return f"({claimed}" if found and max(found) < SEQUENCE_LIMIT else "-"
 
 
@@ -207,5 +207,5 @@ def _age_of_event(event_offset: bytes) -> float:
 
 def _age_of_commit(meta: Mapping[str, str]) -> float:
     """Return the seconds since the last commit, 0 if unknown."""
-    committed = moment(meta.get("committed_at"))
+    committed = parse_time(meta.get("committed_at"))
     return max(0.0, (clock.now() - committed).total_seconds()) if committed else 0.0

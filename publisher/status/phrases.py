@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from plumbing.text import format_duration
 from publisher.core.model import Counts
-from publisher.state.redis_values import moment
+from publisher.state.redis_values import parse_time
 from publisher.status.overview import CatalogOverview
 
 SIGNS: Final = {"added": "+", "updated": "~", "removed": "-"}
@@ -41,7 +41,7 @@ def format_signed_counts(status: Mapping[str, str]) -> str:
 
 def format_age(text: str | None, now: datetime) -> str:
     """Return how long ago the time in `text` was; `text` itself if it is no time."""
-    then = moment(text)
+    then = parse_time(text)
     return f"{format_duration(now - then)} ago" if then else text or "-"
 
 

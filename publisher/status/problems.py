@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from publisher.core.schedule import OVERDUE
 from publisher.state import keys
-from publisher.state.redis_values import moment, number, offset
+from publisher.state.redis_values import parse_number, parse_offset, parse_time
 from publisher.status.overview import CatalogOverview
 
 SLOW: Final = timedelta(minutes=5)
@@ -67,12 +67,12 @@ def integrity_problems(catalog: CatalogOverview) -> Iterator[str]:
     if not meta or catalog.error:
         return
     key = partial(keys.key, catalog.catalog)
-    count, sequence = number(meta.get("count")), number(meta.get("sequence"))
-    last = offset(meta.get("offset"))
+    count, sequence = parse_number(meta.get("count")), parse_number(meta.get("sequence"))
+    last = parse_offset(meta.get("offset"))
     if count is None or sequence is None or last is None:
         yield f"Redis key {key('meta')} is damaged: {REPAIRED}"
         return
-    found = offset(catalog.last_event) or (0, 0)
+    found = parse_offset(catalog.last_event) or (0, 0)
     if found > last:
         return  # there was a commit after `meta` was read, so its numbers are old
     if catalog.rows != count:
@@ -104,7 +104,7 @@ def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bo
 
     A commit that only changes the origin writes no event, and may trim those of earlier commits.
     """
-    committed = moment(meta.get("committed_at"))
+    committed = parse_time(meta.get("committed_at"))
     if committed is None:
         return False
     return committed.timestamp() - last_event_ms / 1000 < CLOCK_DIFFERENCE.total_seconds()
@@ -113,7 +113,7 @@ def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bo
 def _poll_problems(
     catalog: CatalogOverview, now: datetime, *, is_configured: bool
 ) -> Iterator[Problem]:
-    due = moment(catalog.status.get("next_poll_at"))
+    due = parse_time(catalog.status.get("next_poll_at"))
     if is_configured and due is not None and now - due > OVERDUE:
         minutes = (now - due) // timedelta(minutes=1)
         yield Problem(

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from publisher.state.redis_values import moment
+from publisher.state.redis_values import parse_time
 from publisher.status.overview import CatalogOverview
 
 PREFIX: Final = "category_publisher"
@@ -49,7 +49,7 @@ def _finite(text: Any) -> float | None:
 
 
 def _seconds_since(text: str | None, now: datetime) -> float | None:
-    then = moment(text)
+    then = parse_time(text)
     return None if then is None else (now - then).total_seconds()
 
 
