@@ -4,7 +4,7 @@ Everything else in this package may change between releases; these names stay.
 """
 
 from consumers.contract.model import Category, Checkpoint, Event, Rows, Snapshot
-from consumers.errors import BadEntry, NoState, StoreAway, StoreError, StoreTaken
+from consumers.errors import BadEntry, CheckpointConflict, NoState, StoreError, StoreUnavailable
 from consumers.following.catalog_client import CatalogClient, open_catalog
 from consumers.following.projection import Projection
 from consumers.following.reader import Apply, Reader, Reset, Step
@@ -22,6 +22,7 @@ __all__ = [
     "CatalogClient",
     "Category",
     "Checkpoint",
+    "CheckpointConflict",
     "Database",
     "Event",
     "ExactText",
@@ -33,9 +34,8 @@ __all__ = [
     "Snapshot",
     "SqlProjection",
     "Step",
-    "StoreAway",
     "StoreError",
-    "StoreTaken",
+    "StoreUnavailable",
     "VerifiableProjection",
     "follow",
     "metadata",

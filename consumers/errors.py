@@ -1,15 +1,15 @@
-"""What can go wrong with a consumer. Each message says what happened, where, and what to do.
+"""The errors of consumers. Each message says what happened, where, and what to do.
 
 plumbing.errors.Error
-├── NoState             there is nothing to resync to: a consumer waits, or with --once fails
-├── BadEntry            an entry or a row that is not the contract's; leads to a resync or a wait
+├── NoState             no valid state to resync to: a consumer waits, or with --once fails
+├── BadEntry            an entry or a row breaks the contract; causes a resync or a wait
 ├── StoreError          the database refused; nothing of the batch was written
-│   ├── StoreTaken      another consumer writes to the same copy
-│   └── StoreAway       it is away or busy: a consumer waits, or with --once fails
-├── NotRecorded         the history in the database does not reach to where one asks
-├── MapRefused          the user's mappings cannot be changed so; nothing was written
+│   ├── CheckpointConflict  another consumer writes to the same copy
+│   └── StoreUnavailable    the database is unavailable or busy: a consumer waits, --once fails
+├── NotRecorded         the recorded history does not cover the point that was asked for
+├── MappingRejected     a change of the user's mappings is not possible; nothing was written
 └── CannotCompare       verify found nothing to compare; exit code 2
-    └── ElsewhereInHistory  the copy is not where the state is; a repair helps
+    └── PositionMismatch    copy and state are at different positions; a repair helps
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ from typing import ClassVar, Final
 from plumbing.errors import Error
 
 MOST_PROBLEMS: Final = 20
-"""How many are told one by one."""
+"""So many problems are listed; of the others only the number is given."""
 
 
 class NoState(Error):
-    """Redis holds no state of the catalog, or none that is intact (contract, 5.7).
+    """Redis holds no state of the catalog, or only a damaged one (contract, 5.7).
 
-    `meta` is the hash as it was seen, so that a reader can tell when it has changed; None if it
-    was not.
+    `meta` is the hash as it was read, so that a client notices when it changes; None if it was not
+    read.
     """
 
     def __init__(self, message: str, meta: Mapping[bytes, bytes] | None = None) -> None:
@@ -34,27 +34,27 @@ class NoState(Error):
 
 
 class BadEntry(Error):
-    """JSON in Redis that is no category or no event of the contract (contract, 2 and 3)."""
+    """JSON in Redis is no category or no event of the contract (contract, 2 and 3)."""
 
 
 class StoreError(Error):
-    """The database cannot be reached, or refused; its transaction was rolled back."""
+    """The database refused, or cannot be reached; its transaction was rolled back."""
 
 
-class StoreTaken(StoreError):
+class CheckpointConflict(StoreError):
     """The stored checkpoint is not the one that this consumer started from (contract, 5.8)."""
 
 
-class StoreAway(StoreError):
-    """The database is away or too busy, which may pass by itself."""
+class StoreUnavailable(StoreError):
+    """The database is unavailable or too busy, which may be transient."""
 
 
 class NotRecorded(Error):
-    """A moment of which the history has no record, or a catalog of which there is no history."""
+    """The history does not cover a point in time, or the catalog has no history at all."""
 
 
-class MapRefused(Error):
-    """What the user asked for their mappings cannot be: `outcome`, and all that is against it."""
+class MappingRejected(Error):
+    """A change of mappings is not possible: `outcome`, and all problems that prevent it."""
 
     def __init__(self, outcome: str, problems: Sequence[str]) -> None:
         more = len(problems) - MOST_PROBLEMS
@@ -63,10 +63,10 @@ class MapRefused(Error):
 
 
 class CannotCompare(Error):
-    """Copy and state cannot be held against each other."""
+    """Copy and state cannot be compared."""
 
     exit_code: ClassVar[int] = 2
 
 
-class ElsewhereInHistory(CannotCompare):
-    """The copy does not come to where the state is: it is behind, or of another history."""
+class PositionMismatch(CannotCompare):
+    """The copy did not reach the state's position in time, or has another epoch."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from consumers.contract import digest
 from consumers.contract.model import Category, Checkpoint, Rows
-from consumers.errors import CannotCompare, ElsewhereInHistory, NoState, StoreTaken
+from consumers.errors import CannotCompare, CheckpointConflict, NoState, PositionMismatch
 from consumers.following.catalog_client import CatalogClient
 from consumers.sql.projection import VerifiableProjection
 from plumbing import logs
@@ -52,7 +52,7 @@ async def verify_projection(
     """Compare the copy of `projection` with the state, giving it `within` seconds to catch up.
 
     A copy that does not have the digest of its own checkpoint is different at once. Raises
-    CannotCompare if there is no copy, ElsewhereInHistory if it does not come to where the state
+    CannotCompare if there is no copy, PositionMismatch if it does not come to where the state
     is; and NoState, StoreError, RedisError.
     """
     end = time.monotonic() + within
@@ -70,7 +70,7 @@ async def verify_projection(
             rows = _differences(copy, snapshot.rows) if is_comparable else ()
             return Verdict(checkpoint.position, len(copy), damage + _shortened(list(rows)))
         if time.monotonic() > end:
-            raise ElsewhereInHistory(
+            raise PositionMismatch(
                 f"the copy is at {checkpoint.position}, the state at {state.position}: "
                 "does its consumer run?"
             )
@@ -91,7 +91,7 @@ async def repair_projection(
     for _ in range(REPAIRS):
         try:
             await _reset(stream, projection, within=within)
-        except StoreTaken as error:
+        except CheckpointConflict as error:
             log.warning("the copy was moved meanwhile, looking again", reason=str(error))
         verdict = await verify_projection(stream, projection, within=within)
         if not verdict.differences:

@@ -304,7 +304,10 @@ async def _open_service(to: str, catalog: str) -> AsyncIterator[MappingService]:
 
 
 def _read_csv(file: str) -> TextTable:
-    """Return the table in the CSV `file`, or in standard input. Raises ConfigError, MapRefused."""
+    """Return the table in the CSV `file`, or in standard input.
+
+    Raises ConfigError if it cannot be read, MappingRejected if it is not valid.
+    """
     try:
         content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
     except OSError as error:

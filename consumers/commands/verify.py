@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from consumers.commands.options import ToOption
-from consumers.errors import CannotCompare, ElsewhereInHistory
+from consumers.errors import CannotCompare, PositionMismatch
 from consumers.following.catalog_client import CatalogClient, open_catalog
 from consumers.projection_kinds import KINDS, kept
 from consumers.sql.database import Database, open_database
@@ -139,7 +139,7 @@ async def _report(
         try:
             verdict = await verify_projection(events, projection)
             found = verdict.differences
-        except ElsewhereInHistory as error:
+        except PositionMismatch as error:
             if not is_repairing:
                 raise
             found = [str(error)]

@@ -1,8 +1,8 @@
-"""The strict rule: which events may be applied to what a consumer has (contract, 5.6). Pure.
+"""The strict rule: which events may be applied to a consumer's data (contract, 5.6). Pure.
 
-An event connects if it is of the same epoch, has the next sequence, and its digest is what comes
-out when the consumer's own row is taken out and the new one put in. There is no "older, so skip":
-whatever does not connect means that the history is another one, and the state has to be read.
+An event connects if it has the same epoch and the next sequence, and if its digest results from
+replacing the consumer's own row by the new one. There is no rule "older, so skip it": an event that
+does not connect belongs to another history, and the state has to be read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from consumers.contract.model import Category, Checkpoint, Event
 
 
 class Continuity(NamedTuple):
-    """How far `check_continuity` came: the events that connect, and where they lead.
+    """The events that connect, and the checkpoint to which they lead.
 
-    `gap` says why the event behind them does not connect; None if there is none behind.
+    `gap` says why the next event does not connect; None if all events do.
     """
 
     events: Sequence[Event]
@@ -26,27 +26,33 @@ class Continuity(NamedTuple):
 def check_continuity(
     checkpoint: Checkpoint, events: Sequence[Event], rows: Mapping[str, Category] | None
 ) -> Continuity:
-    """Find the events that connect to `checkpoint`, one to the next.
+    """Return the events that connect to `checkpoint`, each one to the event before.
 
-    `rows` are the consumer's own of the categories that the events are about, as they are at
-    `checkpoint`. None means that it keeps no rows: then the events' word is taken for them.
+    `rows` are the consumer's own rows of the events' categories, as they are at `checkpoint`. None
+    means that it stores no rows: then the old rows are taken from the events.
     """
     own = None if rows is None else {row.id: digest.of_category(row) for row in rows.values()}
     epoch, sequence = checkpoint.epoch, checkpoint.sequence
     value = int(checkpoint.digest, 16)
-    for index, event in enumerate(events):
+    gap = None
+    count = 0
+    for event in events:
+        name = f"event {event.epoch}-{event.sequence}"
         if event.epoch != epoch or event.sequence != sequence + 1:
-            gap = f"event {_name(event)} does not follow {epoch}-{sequence}"
-            return _stopped(checkpoint, events, index, gap)
-        value ^= _taken_out(event, own) ^ _put_in(event, own)
-        if digest.text(value) != event.digest:
-            gap = f"event {_name(event)} leads to digest {event.digest}, here it is "
-            return _stopped(checkpoint, events, index, gap + digest.text(value))
+            gap = f"{name} does not follow {epoch}-{sequence}"
+            break
+        value ^= _old_digest(event, own) ^ _new_digest(event, own)
+        if (found := digest.text(value)) != event.digest:
+            gap = f"{name} leads to digest {event.digest}, here it is {found}"
+            break
         sequence = event.sequence
-    return _stopped(checkpoint, events, len(events), None)
+        count += 1
+    connected = events[:count]
+    return Continuity(connected, connected[-1].checkpoint if connected else checkpoint, gap)
 
 
-def _taken_out(event: Event, own: dict[str, int] | None) -> int:
+def _old_digest(event: Event, own: dict[str, int] | None) -> int:
+    """Return the digest of the row that `event` replaces or removes; 0 if there is none."""
     if own is not None:
         return own.pop(event.category.id, 0)
     if event.type == "added":
@@ -54,21 +60,11 @@ def _taken_out(event: Event, own: dict[str, int] | None) -> int:
     return digest.of_category(event.before or event.category)
 
 
-def _put_in(event: Event, own: dict[str, int] | None) -> int:
+def _new_digest(event: Event, own: dict[str, int] | None) -> int:
+    """Return the digest of the row that `event` writes, and note it in `own`; 0 for a removal."""
     if event.type == "removed":
         return 0
     value = digest.of_category(event.category)
     if own is not None:
         own[event.category.id] = value
     return value
-
-
-def _stopped(
-    checkpoint: Checkpoint, events: Sequence[Event], count: int, gap: str | None
-) -> Continuity:
-    connected = events[:count]
-    return Continuity(connected, connected[-1].checkpoint if connected else checkpoint, gap)
-
-
-def _name(event: Event) -> str:
-    return f"{event.epoch}-{event.sequence}"

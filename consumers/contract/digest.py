@@ -1,6 +1,6 @@
-"""The fingerprint of a state (contract, 4), written without a look at the publisher's.
+"""The digest of a state (contract, 4), implemented independently of the publisher.
 
-That the two agree is what makes them worth having: a mistake in one is seen by the other.
+Because there are two implementations, a mistake in one of them is noticed by the other.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from consumers.contract.model import Category
 
 
 def of_category(category: Category) -> int:
-    """Return the 64 bits that `category` contributes to its state's digest."""
+    """Return the 64 bits that `category` contributes to the digest of its state."""
     id_, parent_id, local_name, is_leaf = category
     row = f"{id_}\0{parent_id}\0{local_name}\0{'1' if is_leaf else '0'}"
     return int.from_bytes(sha256(row.encode()).digest()[:8], "big")
@@ -25,5 +25,5 @@ def of_state(categories: Iterable[Category]) -> str:
 
 
 def text(value: int) -> str:
-    """Write a digest as `meta`, events and checkpoints hold it."""
+    """Return a digest as `meta`, events and checkpoints contain it: 16 hex digits."""
     return f"{value:016x}"

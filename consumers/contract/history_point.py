@@ -1,4 +1,4 @@
-"""When in a catalog's history: a time, or a place, as a command line names them. Pure."""
+"""Parses a point in a catalog's history from the command line: a time or an event. Pure."""
 
 import re
 from datetime import UTC, datetime
@@ -8,16 +8,17 @@ from plumbing.clock import rfc3339
 from plumbing.errors import ConfigError
 
 SEQUENCE: Final = re.compile(r"0*[0-9]{1,18}")
-"""As people or as events write it (contract, 3); databases have no integers of 20 digits."""
+"""With or without leading zeros (contract, 3). Databases have no integers of 20 digits."""
 EVENT_ID: Final = re.compile(rf"([0-9a-f]{{8}})-({SEQUENCE.pattern})(?:-([0-9a-f]{{16}}))?")
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ].+)?", re.ASCII)
-"""The form of RFC 3339; what Python reads beyond it has too many meanings."""
+"""The format of RFC 3339. Python parses more formats, but those are ambiguous."""
 
 
 class EventRef(NamedTuple):
-    """The event of `sequence`, in `epoch`; None is whichever epoch there is.
+    """Names the event of `sequence` in `epoch`, or in any epoch if that is None.
 
-    `digest` is there if a whole event id was given: a failover may bring back the rest of it.
+    `digest` is set if a whole event id was given. After a failover that lost events, another event
+    may have the same epoch and sequence, but not the same digest.
     """
 
     epoch: str | None
@@ -29,13 +30,13 @@ class EventRef(NamedTuple):
 
 
 HistoryPoint: TypeAlias = str | EventRef
-"""A time as events have it (RFC 3339, UTC, milliseconds: such texts sort), or a place."""
+"""A time as in events (RFC 3339, UTC, milliseconds, so that it sorts as text), or an event."""
 
 
 def parse(text: str) -> HistoryPoint:
-    """Return the moment that `text` names; ConfigError if it names none.
+    """Return the point in history that `text` names. Raises ConfigError if it names none.
 
-    A date is its beginning; what has no offset is UTC; digits alone are a sequence.
+    A date means its first moment, a time without an offset is UTC, digits alone are a sequence.
     """
     if SEQUENCE.fullmatch(text):
         return EventRef(None, int(text))
@@ -45,8 +46,8 @@ def parse(text: str) -> HistoryPoint:
         return _time(text)
     except (ValueError, OverflowError):
         raise ConfigError(
-            f"{text!r} is no moment: take a time such as 2026-11-23 or 2026-11-23T09:40:03Z, "
-            "a sequence such as 105, or an event's id such as 9f3c1a2b-105"
+            f"{text!r} is no point in history: use a time such as 2026-11-23 or "
+            "2026-11-23T09:40:03Z, a sequence such as 105, or an event's id such as 9f3c1a2b-105"
         ) from None
 
 

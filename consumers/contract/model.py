@@ -1,4 +1,4 @@
-"""The words of the contract as a consumer needs them (contract, 1 to 3). Pure."""
+"""The types of the contract that consumers need (contract, 1 to 3). Pure."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ Rows: TypeAlias = Mapping[str, Category]
 
 
 class Snapshot(NamedTuple):
-    """A complete state, as the commit of `committed_at` (RFC 3339, of the publisher) left it."""
+    """A complete state after the commit of `committed_at` (the publisher's time, RFC 3339)."""
 
     rows: Rows
     committed_at: str
@@ -28,9 +28,10 @@ EventType: TypeAlias = Literal["added", "updated", "removed"]
 
 
 class Checkpoint(NamedTuple):
-    """How far a consumer is: the state after event `sequence` of `epoch` has `digest`.
+    """A consumer's position, and the offset after which it reads on.
 
-    `offset` is where to read on. It is opaque, and no part of where one stands in history.
+    The state after event `sequence` of `epoch` has `digest`. The offset is opaque and no part of
+    the position.
     """
 
     epoch: str
@@ -40,15 +41,16 @@ class Checkpoint(NamedTuple):
 
     @property
     def position(self) -> str:
-        """Where in history it is, written like the id of its event (contract, 3)."""
-        return position(self.epoch, self.sequence, self.digest)
+        """The position, formatted like the id of its event (contract, 3)."""
+        return format_position(self.epoch, self.sequence, self.digest)
 
 
 class Event(NamedTuple):
-    """A change that happened: `category` is the new one, or of a removal the last known.
+    """A change that happened.
 
-    `before` is set if and only if `type` is `updated`; `digest` is the state's after the event;
-    `offset` its stream entry's id; `time` its commit's, RFC 3339.
+    `category` is the new row, or the last known one of a removed category. `before` is the old
+    row, set if and only if `type` is `updated`. `digest` is that of the state after the event,
+    `time` that of the commit (RFC 3339), and `offset` the id of the stream entry.
     """
 
     type: EventType
@@ -62,10 +64,10 @@ class Event(NamedTuple):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Where a consumer is that has applied this event."""
+        """The checkpoint of a consumer that has applied this event."""
         return Checkpoint(self.epoch, self.sequence, self.offset, self.digest)
 
 
-def position(epoch: str, sequence: int, digest: str) -> str:
-    """Write a place in history as an event's id is written: `9f3c1a2b-105-0f1e2d3c4b5a6978`."""
+def format_position(epoch: str, sequence: int, digest: str) -> str:
+    """Return a position, formatted like an event's id: `9f3c1a2b-105-0f1e2d3c4b5a6978`."""
     return f"{epoch}-{sequence}-{digest}"

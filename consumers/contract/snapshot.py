@@ -1,4 +1,4 @@
-"""Decodes a state, its rows and what `meta` says of them (contract, 2), if they agree. Pure."""
+"""Decodes a state: its `meta`, and its rows if they agree with `meta` (contract, 2). Pure."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Final
 
 from consumers.contract import digest
 from consumers.contract.event import MALFORMED, TIME, decode_category
-from consumers.contract.model import Category, Rows, position
+from consumers.contract.model import Category, Rows, format_position
 from consumers.errors import BadEntry
 
 CONTRACT: Final = "1"
@@ -15,12 +15,12 @@ FIELDS: Final = ("epoch", "sequence", "digest", "count", "offset", "committed_at
 FORM: Final = re.compile(
     r"[0-9a-f]{8}/[0-9]{1,20}/[0-9a-f]{16}/[0-9]{1,7}/[0-9]+-[0-9]+/" + TIME.pattern
 )
-"""How FIELDS have to look, one behind the other."""
+"""The format of FIELDS, joined with slashes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """What a state says of itself."""
+    """The description of a state, from the hash `meta`."""
 
     epoch: str
     sequence: int
@@ -31,30 +31,31 @@ class Meta:
 
     @property
     def position(self) -> str:
-        """Where in history the state is."""
-        return position(self.epoch, self.sequence, self.digest)
+        """The state's position, formatted like an event's id."""
+        return format_position(self.epoch, self.sequence, self.digest)
 
 
 def decode_meta(raw: Mapping[bytes, bytes]) -> Meta:
-    """Return what the hash `meta` says; BadEntry if that is not the contract's.
+    """Return the content of the hash `meta`.
 
-    A state without categories is none: no publisher commits one.
+    Raises BadEntry if it does not follow the contract, or if it describes an empty state, because
+    no publisher commits one.
     """
     texts = {key.decode(errors="replace"): raw[key].decode(errors="replace") for key in raw}
     contract = texts.get("contract")
     if contract != CONTRACT:
-        raise BadEntry(f"it says contract {contract}, but this consumer knows {CONTRACT}")
+        raise BadEntry(f"its contract is {contract}, but this consumer knows only {CONTRACT}")
     values = [texts.get(field, "") for field in FIELDS]
     if not FORM.fullmatch("/".join(values)):
         raise BadEntry(f"one of {', '.join(FIELDS)} is missing or malformed")
     epoch, sequence, digest_, count, offset, committed_at = values
     if int(count) == 0:
-        raise BadEntry("it tells of an empty state, which no publisher commits")
+        raise BadEntry("its count is 0, but no publisher commits an empty state")
     return Meta(epoch, int(sequence), digest_, int(count), offset, committed_at)
 
 
 def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
-    """Return the categories in `rows`, the hash of them; BadEntry if `meta` disagrees."""
+    """Return the categories in the hash `rows`. Raises BadEntry if they do not fit `meta`."""
     decoded = {row.id: row for row in (_row(*item) for item in rows.items())}
     if len(decoded) != meta.count:
         raise BadEntry(f"there are {len(decoded)} categories, but meta says {meta.count}")

@@ -10,7 +10,7 @@ class Projection(ABC):
     """Something built from a catalog.
 
     `reset` and `apply` change the data and store the checkpoint, both or neither (contract, 5.8).
-    They raise StoreAway if waiting helps, and then the reader starts again from `load`; else
+    They raise StoreUnavailable if waiting helps, and then the reader starts again from `load`; else
     another StoreError. Cancelling them is safe at any moment.
     """
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
-from consumers.errors import StoreAway
+from consumers.errors import StoreUnavailable
 from consumers.following.catalog_client import open_catalog
 from consumers.following.projection import Projection
 from consumers.following.reader import Reader
@@ -43,7 +43,7 @@ async def run_projection(projection: Projection, reader: Reader) -> None:
                 async for step in steps:
                     await step.apply_to(projection)
                     failures = 0
-        except StoreAway as error:
+        except StoreUnavailable as error:
             if reader.once:
                 raise
             if not failures:
@@ -55,4 +55,4 @@ async def run_projection(projection: Projection, reader: Reader) -> None:
 
 
 def _is_away(error: Exception) -> bool:
-    return isinstance(error, StoreAway)
+    return isinstance(error, StoreUnavailable)

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a cell that a spreadsheet may run. Source: OWASP, CSV injection."""
@@ -43,7 +43,7 @@ class TextTable(NamedTuple):
 def parse_csv(content: bytes, name: str) -> TextTable:
     """Return the table in `content`, CSV with a header.
 
-    Raises MapRefused, with all lines that are wrong, if it is not valid.
+    Raises MappingRejected, with all lines that are wrong, if it is not valid.
     """
     csv.field_size_limit(len(content) + 1)  # the many candidates of one mapping are one cell
     try:
@@ -86,8 +86,8 @@ def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         raise _nothing_read(name, [f"line {first_line} is not valid CSV: {error}"]) from error
 
 
-def _nothing_read(name: str, problems: Sequence[str]) -> MapRefused:
-    return MapRefused(f"{name}: nothing was read", problems)
+def _nothing_read(name: str, problems: Sequence[str]) -> MappingRejected:
+    return MappingRejected(f"{name}: nothing was read", problems)
 
 
 def _escape_formula(cell: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import TextTable
 from consumers.mapping.evaluate import UNLINKED, VALID, with_evaluation
 from consumers.mapping.model import CategoryMapping, LinkedCategory, Mappings, MappingSnapshot
@@ -24,10 +24,10 @@ class LinkRequest(NamedTuple):
 def read_link_requests(table: TextTable) -> list[LinkRequest]:
     """Return a request for each row of `table` that has a `category_id`.
 
-    Raises MapRefused if the columns `key` and `category_id` are not there.
+    Raises MappingRejected if the columns `key` and `category_id` are not there.
     """
     if problems := table.column_problems("key", "category_id"):
-        raise MapRefused(f"{table.name}: nothing was linked", problems)
+        raise MappingRejected(f"{table.name}: nothing was linked", problems)
     pairs = ((row, row.cells["category_id"].strip()) for row in table.rows)
     return [
         LinkRequest(row.cells["key"].strip(), id_, f"{row.location}: ") for row, id_ in pairs if id_
@@ -39,15 +39,15 @@ def link(
 ) -> list[CategoryMapping]:
     """Return the mappings that `requests` make of those in `snapshot`, `now` (RFC 3339).
 
-    Linking with another category needs `replace`, unless the mapping is broken. Raises MapRefused
-    with all problems, and then nothing is linked.
+    Linking with another category needs `replace`, unless the mapping is broken. Raises
+    MappingRejected with all problems, and then nothing is linked.
     """
     problems = [
         *_unlinkable(requests, snapshot, replace=replace),
         *_not_one_to_one(requests, snapshot),
     ]
     if problems:
-        raise MapRefused("nothing was linked", problems)
+        raise MappingRejected("nothing was linked", problems)
     tree = Tree(snapshot.rows)
     made = []
     for request in requests:
@@ -59,7 +59,7 @@ def link(
 
 
 def unlink(keys: Sequence[str], mappings: Mappings, now: str) -> list[CategoryMapping]:
-    """Return the mappings of `keys` without a link. Raises MapRefused if one is unknown."""
+    """Return the mappings of `keys` without a link. Raises MappingRejected if one is unknown."""
     check_known(keys, mappings, "nothing was unlinked")
     chosen = [mappings[key] for key in dict.fromkeys(keys)]
     return [
@@ -69,9 +69,9 @@ def unlink(keys: Sequence[str], mappings: Mappings, now: str) -> list[CategoryMa
 
 
 def check_known(keys: Sequence[str], mappings: Mappings, outcome: str) -> None:
-    """Raise MapRefused with `outcome` unless `mappings` has all of `keys`."""
+    """Raise MappingRejected with `outcome` unless `mappings` has all of `keys`."""
     if problems := [_unknown_key(key) for key in keys if key not in mappings]:
-        raise MapRefused(outcome, problems)
+        raise MappingRejected(outcome, problems)
 
 
 def _unlinkable(

@@ -5,7 +5,7 @@ If one row is wrong the whole table is rejected: half an import would look like 
 
 from typing import NamedTuple
 
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import TextRow, TextTable
 from consumers.mapping.model import MAX_KEY_LENGTH, OwnCategory
 from consumers.mapping.tree import SEPARATOR
@@ -30,7 +30,7 @@ def read_own_categories(
     """Return the own categories in `table`, whose paths are joined with `separator`.
 
     A missing name is the last one of the path, a missing path is the name.
-    Raises MapRefused with all rows that are wrong.
+    Raises MappingRejected with all rows that are wrong.
     """
     columns = _existing_columns(table, wanted)
     found: dict[str, OwnCategory] = {}
@@ -41,7 +41,7 @@ def read_own_categories(
             problems.append(f"{row.location}: {problem}" + (f" ({own.key!r})" if own.key else ""))
         found[own.key] = own
     if problems:
-        raise MapRefused(f"{table.name}: nothing was imported", problems)
+        raise MappingRejected(f"{table.name}: nothing was imported", problems)
     return list(found.values())
 
 
@@ -54,7 +54,7 @@ def _existing_columns(table: TextTable, wanted: Columns) -> list[str | None]:
     if not existing:
         problems = [f"there is neither a column {name!r} nor {path!r}", *problems]
     if problems:
-        raise MapRefused(f"{table.name}: nothing was imported", problems)
+        raise MappingRejected(f"{table.name}: nothing was imported", problems)
     return [column if column in table.header else None for column in (key, name, path)]
 
 

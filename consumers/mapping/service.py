@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping import linking
 from consumers.mapping.evaluate import UNLINKED
 from consumers.mapping.linking import LinkRequest
@@ -51,7 +51,10 @@ class MappingService:
         self._rows = RowsTable(map_categories, catalog)
 
     async def read_all(self) -> MappingSnapshot:
-        """Return mappings and tree of one moment. Raises MapRefused without a copy of the tree."""
+        """Return mappings and tree of one moment.
+
+        Raises MappingRejected if there is no copy of the tree.
+        """
         await self._check_tables()
         async with self._database.reading() as connection:
             if await self._checkpoint.load(connection) is None:
@@ -98,7 +101,10 @@ class MappingService:
     async def link(
         self, requests: Sequence[LinkRequest], *, replace: bool = False
     ) -> list[CategoryMapping]:
-        """Link own categories and return their mappings. Raises MapRefused: then none is linked."""
+        """Link own categories and return their mappings.
+
+        Raises MappingRejected, and then none is linked.
+        """
         async with self.changing() as (connection, checkpoint):
             if checkpoint is None:
                 raise self._no_copy()
@@ -108,14 +114,14 @@ class MappingService:
         return linked
 
     async def unlink(self, keys: Sequence[str]) -> None:
-        """Remove the links of own categories. Raises MapRefused: then none is removed."""
+        """Remove the links of own categories. Raises MappingRejected: then none is removed."""
         async with self.changing() as (connection, _):
             mappings = await self._mappings.read_all(connection)
             unlinked = linking.unlink(keys, mappings, rfc3339(now()))
             await self._mappings.write_links(connection, unlinked)
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """Delete own categories with their links. Raises MapRefused: then none is deleted."""
+        """Delete own categories with their links. Raises MappingRejected: then none is deleted."""
         async with self.changing() as (connection, _):
             mappings = await self._mappings.read_all(connection)
             linking.check_known(keys, mappings, "nothing was removed")
@@ -125,9 +131,9 @@ class MappingService:
         if not await self._database.has(mappings):
             raise self._no_copy()
 
-    def _no_copy(self) -> MapRefused:
+    def _no_copy(self) -> MappingRejected:
         catalog = self._catalog
-        return MapRefused(
+        return MappingRejected(
             f"{self._database.address}: there is no copy of catalog {catalog}",
             [f"run `category-consumer map watch {catalog} --to … --once` first"],
         )

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy import table as clause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import TextRow, TextTable
 from consumers.mapping.own_categories import Columns
 from consumers.sql.database import Database
@@ -26,8 +26,8 @@ from consumers.sql.database import Database
 async def read_table(database: Database, name: str, wanted: Columns) -> TextTable:
     """Return the columns `wanted` of the table or view `name` (or `schema.name`) as text.
 
-    Raises MapRefused if it does not exist, or if a value is neither text nor a number; StoreError
-    if the database fails.
+    Raises MappingRejected if it does not exist, or if a value is neither text nor a number;
+    StoreError if the database fails.
     """
     async with database.reading() as connection:
         table = await connection.run_sync(_find_table, name)
@@ -47,7 +47,7 @@ def _find_table(connection: Connection, name: str) -> TableClause:
         return clause(name)
     if schema and known.has_table(last, schema=schema):
         return clause(last, schema=schema)
-    raise MapRefused("nothing was imported", [f"this database has no table or view {name!r}"])
+    raise MappingRejected("nothing was imported", [f"this database has no table or view {name!r}"])
 
 
 async def _read_rows(
@@ -73,5 +73,5 @@ def _as_text(value: Any, name: str, location: str) -> str:
     if not isinstance(value, (str, int, Decimal, UUID)):
         kind = type(value).__name__
         problem = f"{location}: column {name!r} contains {kind}, which is not text"
-        raise MapRefused("nothing was imported", [problem])
+        raise MappingRejected("nothing was imported", [problem])
     return str(value)

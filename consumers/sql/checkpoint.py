@@ -13,7 +13,7 @@ from sqlalchemy import Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint
-from consumers.errors import StoreTaken
+from consumers.errors import CheckpointConflict
 from consumers.sql.database import Database
 from consumers.sql.tables import checkpoints
 from plumbing.clock import now, rfc3339
@@ -59,12 +59,12 @@ class CheckpointRow:
     async def moving(self, checkpoint: Checkpoint) -> AsyncIterator[AsyncConnection]:
         """Give the transaction in which data and checkpoint become those of `checkpoint`.
 
-        Raises StoreTaken if the stored one is not that of the last `load` or `moving`, and
+        Raises CheckpointConflict if the stored one is not that of the last `load` or `moving`, and
         StoreError if the database refuses; either way nothing was changed.
         """
         async with self._database.writing() as connection:
             if not await self._swap(connection, checkpoint):
-                raise StoreTaken(
+                raise CheckpointConflict(
                     f"{self._database.address}: another consumer writes to this store's "
                     f"{self._key['projection']} of catalog {self._key['catalog']}: "
                     "end one of the two"

@@ -13,7 +13,7 @@ import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Table, inspect, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from consumers.errors import StoreAway, StoreError
+from consumers.errors import StoreError, StoreUnavailable
 from consumers.sql.backend import Backend
 from plumbing.errors import ConfigError
 
@@ -133,7 +133,7 @@ def _clear(backend: Backend, address: str, error: BaseException, *, lost: bool) 
     message = " ".join(backend.text_of(error).split()) or type(error).__name__
     advice = [what for part, what in backend.advice.items() if re.search(part, message)]
     told = f"{address}: {message}" + (f" ({advice[0]})" if advice else "")
-    return StoreAway(told) if lost or backend.may_pass(error) else StoreError(told)
+    return StoreUnavailable(told) if lost or backend.may_pass(error) else StoreError(told)
 
 
 def _parse(text: str) -> tuple[URL, Backend, str]:

@@ -9,7 +9,7 @@ import sqlalchemy.event
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from consumers.errors import StoreAway
+from consumers.errors import StoreUnavailable
 from consumers.sql.backend import Backend
 
 CONNECT_SECONDS: Final = 10
@@ -49,7 +49,7 @@ async def _creating(connection: AsyncConnection) -> AsyncIterator[None]:
     """Wait for whoever creates tables now."""
     lock = {"lock": CREATING, "seconds": CREATING_SECONDS}
     if await connection.scalar(text("SELECT GET_LOCK(:lock, :seconds)"), lock) != 1:
-        raise StoreAway(f"another process has been creating tables for {CREATING_SECONDS} s")
+        raise StoreUnavailable(f"another process has been creating tables for {CREATING_SECONDS} s")
     try:
         yield
     finally:

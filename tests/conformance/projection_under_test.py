@@ -13,7 +13,7 @@ import asyncmy.errors
 import asyncpg
 import pytest
 
-from consumers.contract.model import position
+from consumers.contract.model import format_position
 from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
@@ -137,7 +137,7 @@ class Kept:
         found = (_row(*each[3:]) for each in rows if each[3] is not None)
         tree = {one["id"]: one for one in found}
         assert len(tree) == sum(each[3] is not None for each in rows), "an id has two current rows"
-        return Seen(position(*rows[0][:3]), tree)
+        return Seen(format_position(*rows[0][:3]), tree)
 
     async def tamper(self, id_: str) -> None:
         """Change the name in the current row of `id_` behind everybody's back."""

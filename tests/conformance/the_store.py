@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint, Event, Snapshot
-from consumers.errors import StoreTaken
+from consumers.errors import CheckpointConflict
 from consumers.following.reader import Apply, Reader
 from consumers.sql.projection import VerifiableProjection
 from plumbing.redis.server import Server
@@ -154,7 +154,9 @@ class InAStore(Subject):
             done, (remaining,) = await asyncio.wait(
                 [one, other], timeout=20, return_when=asyncio.FIRST_COMPLETED
             )
-            with pytest.raises(StoreTaken, match=f"store's {self.projection.kind} of catalog us"):
+            with pytest.raises(
+                CheckpointConflict, match=f"store's {self.projection.kind} of catalog us"
+            ):
                 await done.pop()
             await publisher.commit(tree(HOME, TOYS))
             await kept.equal(publisher)
@@ -167,7 +169,7 @@ class InAStore(Subject):
             assert (await first.load(), await second.load()) == (None, None)
             await first.reset(*await events.snapshot())
             await publisher.commit(tree(GARDEN | {"parent_id": "0"}))
-            with pytest.raises(StoreTaken, match="end one of the two"):
+            with pytest.raises(CheckpointConflict, match="end one of the two"):
                 await second.reset(*await events.snapshot())
             await first.reset(*await events.snapshot())
         await kept.equal(publisher)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consumers.errors import ElsewhereInHistory, NoState, StoreTaken
+from consumers.errors import CheckpointConflict, NoState, PositionMismatch
 from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
@@ -166,7 +166,9 @@ async def test_a_damaged_copy_that_is_behind(
         await execute(database_url, DAMAGE["mirror"])
         verdict = await repaired(real_server, database_url)
         assert verdict == mended(publisher)
-        with pytest.raises(StoreTaken, match="another consumer writes to this store's mirror"):
+        with pytest.raises(
+            CheckpointConflict, match="another consumer writes to this store's mirror"
+        ):
             await other.apply([], known._replace(sequence=7))
 
 
@@ -254,6 +256,6 @@ async def test_a_copy_that_is_elsewhere_in_history(
     await build(real_server, database_url)
     await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
     async with opened(real_server, database_url) as (events, projection):
-        with pytest.raises(ElsewhereInHistory, match="does its consumer run"):
+        with pytest.raises(PositionMismatch, match="does its consumer run"):
             await verify_projection(events, projection, within=0)
     assert await repaired(real_server, database_url) == mended(publisher)

@@ -232,7 +232,7 @@ async def test_nothing_to_repair_from(
         (["mirror", "us", "--to", "postgresql://me:hunter2@h"], "error: --to: which database?"),
         (["tail", "us", "--lines", "-1"], "--lines"),
         (["tail", "us", "--lines", "1", "--since", "1"], "error: --since, --lines: "),
-        (["tail", "us", "--since", "soon"], "error: 'soon' is no moment"),
+        (["tail", "us", "--since", "soon"], "error: 'soon' is no point in history"),
         (
             ["tail", "us", "--type", "moved"],
             "error: --type: there is no type 'moved', but: added, ",

@@ -104,8 +104,8 @@ def call_unread(*words: str, cwd: Path) -> tuple[int, bytes]:
         (("--as-of", "5", "--once"), "--once, --name: not with --as-of"),
         (("--between", "1", "2", "--name", "mine"), "--once, --name: not with --as-of"),
         (("--json",), "--json: only with --as-of or --between"),
-        (("--as-of", "yesterday"), "'yesterday' is no moment"),
-        (("--between", "1", "soon"), "'soon' is no moment"),
+        (("--as-of", "yesterday"), "'yesterday' is no point in history"),
+        (("--between", "1", "soon"), "'soon' is no point in history"),
         (("--name", ""), "a consumer's name is not empty"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumers.errors import NotRecorded, StoreError, StoreTaken
+from consumers.errors import CheckpointConflict, NotRecorded, StoreError
 from tests.consumers.history.history_builder import (
     FIRST,
     FOURTH,
@@ -193,7 +193,9 @@ async def test_two_consumers(database_url: str) -> None:
         await other.load()
         events = publisher.events(THIRD, TIMES[20])
         await apply(one, events)
-        with pytest.raises(StoreTaken, match="another consumer writes to this store's history"):
+        with pytest.raises(
+            CheckpointConflict, match="another consumer writes to this store's history"
+        ):
             await apply(other, events)
         assert len(await changes_between(one, "12", "2030-01-01")) == len(events)
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint, Event
-from consumers.errors import MapRefused, StoreAway
+from consumers.errors import MappingRejected, StoreUnavailable
 from consumers.mapping.evaluate import evaluate
 from consumers.mapping.linking import LinkRequest, link
 from consumers.mapping.model import OwnCategory
@@ -73,7 +73,7 @@ async def test_a_removal_before_a_link(database_url: str) -> None:
         assert await is_waiting(linking)
         held.go_on.set()
         await writing
-        with pytest.raises(MapRefused, match="there is no category '2'"):
+        with pytest.raises(MappingRejected, match="there is no category '2'"):
             await linking
         assert await it.states() == {"a": "unlinked"}
 
@@ -120,9 +120,9 @@ async def many_links(service: MappingService, choose: random.Random) -> None:
     for _ in range(30):
         try:
             await service.link([LinkRequest(str(choose.randrange(20)), str(choose.randrange(20)))])
-        except MapRefused:
+        except MappingRejected:
             await asyncio.sleep(0)
-        except StoreAway as error:
+        except StoreUnavailable as error:
             raise AssertionError("a lock was not waited for") from error
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.contract.model import Category, Event, Snapshot
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping.evaluate import evaluate
 from consumers.mapping.linking import LinkRequest
 from consumers.mapping.model import LinkedCategory, OwnCategory
@@ -66,7 +66,7 @@ async def linked(
     key, id_ = data.draw(st.sampled_from("abcd")), data.draw(st.sampled_from(ids))
     try:
         made = await it.service.link([LinkRequest(key, id_)], replace=data.draw(st.booleans()))
-    except MapRefused:
+    except MappingRejected:
         return {}
     return {each.own.key: each.linked for each in made if each.linked}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import FORMULA, format_csv, parse_csv
 from consumers.mapping.linking import LinkRequest, read_link_requests
 from consumers.mapping.own_categories import Columns, read_own_categories
@@ -69,7 +69,7 @@ def test_columns_and_separators() -> None:
 )
 def test_what_is_refused(text: str, told: str) -> None:
     """It says in which line what is wrong, all of it."""
-    with pytest.raises(MapRefused) as caught:
+    with pytest.raises(MappingRejected) as caught:
         imported(text)
     assert str(caught.value).startswith("f: nothing was ")
     assert told in str(caught.value)
@@ -77,7 +77,7 @@ def test_what_is_refused(text: str, told: str) -> None:
 
 def test_more_than_can_be_told() -> None:
     """Of a thousand bad lines some are told, and the others counted."""
-    with pytest.raises(MapRefused) as caught:
+    with pytest.raises(MappingRejected) as caught:
         imported("key,name\n" + ",A\n" * 1000)
     assert len(str(caught.value).splitlines()) == 22
     assert str(caught.value).endswith("\nand 980 more")
@@ -85,7 +85,7 @@ def test_more_than_can_be_told() -> None:
 
 def test_another_encoding() -> None:
     """Bytes that are no UTF-8 are refused with their line."""
-    with pytest.raises(MapRefused, match="line 3 is not UTF-8"):
+    with pytest.raises(MappingRejected, match="line 3 is not UTF-8"):
         parse_csv("key,name\na,A\nb,Öl\n".encode("latin-1"), "f")
 
 
@@ -105,9 +105,9 @@ def test_links_from_a_file() -> None:
         LinkRequest("a", "7", "line 2: "),
         LinkRequest("=c", "8", "line 4: "),
     ]
-    with pytest.raises(MapRefused, match="there is no column 'category_id'"):
+    with pytest.raises(MappingRejected, match="there is no column 'category_id'"):
         read_link_requests(parse_csv(b"key,id\n", "f"))
-    with pytest.raises(MapRefused, match="column 'category_id' occurs twice"):
+    with pytest.raises(MappingRejected, match="column 'category_id' occurs twice"):
         read_link_requests(parse_csv(b"key,category_id,category_id\na,1,2\n", "f"))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumers.errors import MapRefused
+from consumers.errors import MappingRejected
 from consumers.mapping.linking import LinkRequest
 from consumers.mapping.model import OwnCategory
 from consumers.mapping.own_categories import Columns, read_own_categories
@@ -106,7 +106,7 @@ async def test_what_cannot_be_linked(database_url: str) -> None:
         await it.import_own(a="A", b="B", c="C")
         await it.link(a="2")
         before = await fetch(database_url, EVERYTHING)
-        with pytest.raises(MapRefused) as caught:
+        with pytest.raises(MappingRejected) as caught:
             await it.link(a="3", b="2", c="1", d="4", e="99")
         assert str(caught.value).splitlines() == [
             "nothing was linked:",
@@ -116,11 +116,11 @@ async def test_what_cannot_be_linked(database_url: str) -> None:
             "no category of yours has key 'e': import it first",
             "there is no category '99'",
         ]
-        with pytest.raises(MapRefused, match="'2' is linked with key 'a': unlink that first"):
+        with pytest.raises(MappingRejected, match="'2' is linked with key 'a': unlink that first"):
             await it.link(b="2", c="4")
-        with pytest.raises(MapRefused, match="'4' is linked with key 'b'"):
+        with pytest.raises(MappingRejected, match="'4' is linked with key 'b'"):
             await it.link(b="4", c="4")
-        with pytest.raises(MapRefused, match="line 3: key 'b' occurs twice"):
+        with pytest.raises(MappingRejected, match="line 3: key 'b' occurs twice"):
             await it.service.link(
                 [LinkRequest("b", "3", "line 2: "), LinkRequest("b", "4", "line 3: ")]
             )
@@ -171,7 +171,7 @@ async def test_unlinking_and_removing(database_url: str) -> None:
         await it.import_own(a="A", b="B")
         await it.link(a="2", b="3")
         for refused in (it.service.unlink, it.service.remove):
-            with pytest.raises(MapRefused, match="no category of yours has key 'x'"):
+            with pytest.raises(MappingRejected, match="no category of yours has key 'x'"):
                 await refused(["a", "x"])
         await it.service.unlink(["a", "a"])
         assert (await decided(database_url))[0] == ("a", *[None] * 5)
@@ -204,7 +204,7 @@ async def test_without_a_copy(database_url: str) -> None:
     async with open_mapping_catalog(database_url) as it:
         await it.import_own(a="A")
         for refused in (it.service.read_all(), it.link(a="2")):
-            with pytest.raises(MapRefused, match="run `category-consumer map watch us --to"):
+            with pytest.raises(MappingRejected, match="run `category-consumer map watch us --to"):
                 await refused
         await it.service.unlink(["a"])
         await it.service.remove(["a"])
@@ -214,7 +214,7 @@ async def test_without_a_copy(database_url: str) -> None:
 async def test_a_database_without_tables(database_url: str) -> None:
     """Looking at it says what to run first."""
     async with open_database(database_url) as opened:
-        with pytest.raises(MapRefused, match="map watch us --to … --once` first"):
+        with pytest.raises(MappingRejected, match="map watch us --to … --once` first"):
             await MappingService(opened, "us").read_all()
 
 
@@ -256,6 +256,6 @@ async def test_own_categories_in_a_table(shop: str) -> None:
 async def test_tables_that_do_not_do(shop: str, name: str, columns: Columns, told: str) -> None:
     """What is missing or no text is told."""
     async with open_database(shop) as opened:
-        with pytest.raises(MapRefused) as caught:
+        with pytest.raises(MappingRejected) as caught:
             read_own_categories(await read_table(opened, name, columns), columns)
     assert told in str(caught.value)

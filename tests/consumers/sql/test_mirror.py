@@ -14,7 +14,7 @@ import sqlalchemy.event
 
 from consumers.contract import digest
 from consumers.contract.model import Category, Checkpoint, Snapshot
-from consumers.errors import StoreError, StoreTaken
+from consumers.errors import CheckpointConflict, StoreError
 from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
@@ -130,9 +130,11 @@ async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
         await mirror.load()
         await mirror.reset(NOTHING, BEGIN)
         execute(to, f"UPDATE checkpoints SET {field} = '12345678'")  # noqa: S608  of the test's
-        with pytest.raises(StoreTaken, match="another consumer writes to this store's mirror"):
+        with pytest.raises(
+            CheckpointConflict, match="another consumer writes to this store's mirror"
+        ):
             await mirror.apply(events, events[-1].checkpoint)
-        with pytest.raises(StoreTaken):
+        with pytest.raises(CheckpointConflict):
             await mirror.reset(snapshot(HOME), BEGIN)
     assert copied(to) == {}
 
@@ -144,7 +146,7 @@ async def test_a_first_checkpoint_that_is_there(to: str) -> None:
         assert await second.load() is None
         state = snapshot(HOME)
         await first.reset(state, checkpoint_of(state))
-        with pytest.raises(StoreTaken, match="end one of the two"):
+        with pytest.raises(CheckpointConflict, match="end one of the two"):
             await second.reset(snapshot(GARDEN), BEGIN)
     assert copied(to) == tree(HOME)
 
@@ -167,7 +169,7 @@ async def test_two_mirrors_on_one_file(
         await eventually(lambda: began(logs, 2))
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
-        assert [type(task.exception()) for task in done] == [StoreTaken]
+        assert [type(task.exception()) for task in done] == [CheckpointConflict]
         await equal(to, publisher)
         await publisher.commit(numbered(5))
         await equal(to, publisher)
