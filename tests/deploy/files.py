@@ -1,4 +1,4 @@
-"""What the tests look at: pyproject.toml, the Dockerfile, the Compose file with its merges."""
+"""The files under test, parsed: pyproject.toml, the Dockerfile, the Compose file with its merges."""
 
 import json
 import shlex
@@ -15,57 +15,61 @@ COMPOSE_FILE = ROOT / "docker-compose.yml"
 
 
 class Instruction(NamedTuple):
-    """One instruction: `COPY --from=build a b` has flags {"from": "build"} and words [a, b]."""
+    """One instruction: `COPY --from=build a b` has flags {"from": "build"}, arguments [a, b]."""
 
     name: str
     flags: dict[str, str]
-    words: list[str]
+    arguments: list[str]
     is_exec: bool
-    """Whether it is written as a JSON list, which needs no shell."""
+    """Whether it is a JSON list, which needs no shell."""
 
 
 def project() -> dict[str, Any]:
+    """Return pyproject.toml."""
     return dict(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8")))
 
 
 def services() -> dict[str, Any]:
+    """Return the services of the Compose file by name."""
     return dict(compose()["services"])
 
 
 def compose() -> dict[str, Any]:
+    """Return the Compose file."""
     return dict(yaml.safe_load(COMPOSE_FILE.read_text("utf-8")))
 
 
 def dockerfile() -> list[Instruction]:
+    """Return the Dockerfile's instructions."""
     text = (ROOT / "Dockerfile").read_text("utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
-    whole = "\n".join(lines).replace("\\\n", " ")
-    return [_instruction(line) for line in whole.splitlines() if line.strip()]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [_instruction(line) for line in joined.splitlines() if line.strip()]
 
 
 def final_stage() -> dict[str, Instruction]:
-    """Return the last of each instruction of the last stage, by name."""
-    found = dockerfile()
-    begin = max(index for index, each in enumerate(found) if each.name == "FROM")
-    return {each.name: each for each in found[begin:]}
+    """Return the instructions of the last stage by name; of several the last one."""
+    instructions = dockerfile()
+    start = max(index for index, each in enumerate(instructions) if each.name == "FROM")
+    return {each.name: each for each in instructions[start:]}
 
 
-def commands() -> Iterator[list[str]]:
-    """Yield each command that a RUN runs."""
+def run_commands() -> Iterator[list[str]]:
+    """Yield each command of the RUN instructions."""
     for instruction in dockerfile():
         if instruction.name == "RUN":
-            for is_and, words in groupby(instruction.words, key="&&".__eq__):
+            for is_and, arguments in groupby(instruction.arguments, key="&&".__eq__):
                 if not is_and:
-                    yield list(words)
+                    yield list(arguments)
 
 
-def copied() -> list[str]:
-    """Return what is copied from the folder of the project."""
+def copied_sources() -> list[str]:
+    """Return the files and folders that are copied from the project's folder."""
     return [
         source
         for each in dockerfile()
         if each.name == "COPY" and "from" not in each.flags
-        for source in each.words[:-1]
+        for source in each.arguments[:-1]
     ]
 
 

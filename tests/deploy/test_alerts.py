@@ -1,4 +1,4 @@
-"""The alert rules: each fires when it should, has its runbook, and asks for metrics that exist."""
+"""The alert rules: each fires when it should, has a runbook, and uses metrics that exist."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ METRICS = ROOT / "docs" / "metrics.md"
 WITHIN = "2h"
 
 Series = dict[str, str]
-"""Of a metric of ours or of Prometheus' `up`, with its labels → its values by the minute, as promtool writes them."""
+"""Values per minute, as promtool writes them, by metric and labels: ours, or Prometheus' `up`."""
 
 UP = {"build_info": "1x120"}
 TOKEN = 'token_expiry_timestamp_seconds{place="p",token='
@@ -58,7 +58,7 @@ CASES: dict[str, tuple[list[Series], list[Series]]] = {
     "StandIn": ([{'stand_in{catalog="us"}': "0x60 1x60"}], [{'stand_in{catalog="us"}': "0x120"}]),
     "AuthorizationExpires": ([{f'{TOKEN}"refresh"}}': "1000000x120"}], [{f'{TOKEN}"refresh"}}': "2000000x120"}]),
 }  # fmt: skip
-"""For each alert: series that make it fire by the end, and series that do not. Time begins at 0."""
+"""For each alert: series that make it fire by the end, and series that do not. Time starts at 0."""
 
 
 def rules() -> dict[str, Any]:
@@ -67,12 +67,12 @@ def rules() -> dict[str, Any]:
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
 
 
-def promtool(*words: str | Path) -> str:
-    """Return what it says; the test fails with it, or skips without promtool."""
+def promtool(*arguments: str | Path) -> str:
+    """Return the output of promtool; fail with it if it fails; skip the test without promtool."""
     if shutil.which("promtool") is None:
-        pytest.skip("promtool is not here: install the system package prometheus")
+        pytest.skip("promtool is not installed: install the system package prometheus")
     done = subprocess.run(
-        ["promtool", *words],  # noqa: S607  wherever it is
+        ["promtool", *arguments],  # noqa: S607  found in PATH
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -83,13 +83,13 @@ def promtool(*words: str | Path) -> str:
 
 
 def test_the_files_are_valid() -> None:
-    """Rules and configuration, as promtool judges them."""
+    """Promtool accepts the rules and the configuration."""
     assert f"{len(rules())} rules found" in promtool("check", "rules", RULES)
     promtool("check", "config", RULES.with_name("prometheus.yml"))
 
 
 def test_each_fires_when_it_should(folder: Path) -> None:
-    """And not when it should not."""
+    """Each series of CASES makes its alert fire, or does not."""
     tests = [
         _test(alert, series, fires=fires)
         for alert, cases in CASES.items()
@@ -120,7 +120,7 @@ def _test(alert: str, series: Series, *, fires: bool) -> dict[str, Any]:
 
 
 def test_each_is_tested_and_has_a_runbook() -> None:
-    """And nothing else is."""
+    """The names in CASES, in docs/alerts.md and in the rules are the same."""
     runbooks = re.findall(r"^### (\w+)$", RUNBOOKS.read_text(), re.MULTILINE)
     assert (
         sorted(runbooks) == sorted(rules()) == sorted(f"CategoryPublisher{name}" for name in CASES)
@@ -128,8 +128,8 @@ def test_each_is_tested_and_has_a_runbook() -> None:
 
 
 @pytest.mark.parametrize("alert", rules())
-def test_each_says_what_it_is(alert: str) -> None:
-    """How bad, what, and where the runbook is."""
+def test_each_has_severity_texts_and_runbook(alert: str) -> None:
+    """The labels and annotations are complete."""
     rule = rules()[alert]
     assert rule["labels"]["severity"] in {"warning", "critical"}
     annotations = rule["annotations"]
@@ -137,15 +137,15 @@ def test_each_says_what_it_is(alert: str) -> None:
     assert annotations["runbook_url"] == f"docs/alerts.md#{alert.lower()}"
 
 
-def test_they_ask_for_metrics_that_exist() -> None:
-    """Those of docs/metrics.md, which another test compares with what is told."""
+def test_they_use_metrics_that_exist() -> None:
+    """All are in docs/metrics.md, which another test compares with the published metrics."""
     known = set(re.findall(r"^\| `(category_publisher_\w+)`", METRICS.read_text(), re.MULTILINE))
     for rule in rules().values():
         assert set(re.findall(r"category_publisher_\w+", rule["expr"])) <= known
 
 
-def test_the_links_of_the_runbooks_lead_somewhere() -> None:
-    """Each alert that another names is there."""
+def test_the_links_of_the_runbooks_work() -> None:
+    """Each alert that a runbook links to exists."""
     text = RUNBOOKS.read_text()
     for name, anchor in re.findall(r"\[(\w+)\]\(#(\w+)\)", text):
         assert name in rules()

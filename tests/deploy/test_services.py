@@ -1,7 +1,6 @@
 """The commands and health checks of docker-compose.yml, run here as processes.
 
-What the containers add (their network, the folder /data) is put in its place; all else is taken
-from the file as it stands.
+The containers' network and folder /data are replaced; everything else is taken from the file.
 """
 
 import asyncio
@@ -29,8 +28,8 @@ MODULES = {"category-publisher": PUBLISHER, "category-consumer": CONSUMER}
 STOP_SECONDS = 20.0
 
 
-class Place:
-    """Where they run: `folder` stands for the volumes, the others for Valkey and TikTok Shop."""
+class ServiceRunner:
+    """Runs services with `folder` for the volumes, `valkey` for Redis, `sandbox` for TikTok Shop."""
 
     def __init__(self, folder: Path, valkey: Valkey, sandbox: Sandbox) -> None:
         self._settings = {
@@ -39,7 +38,7 @@ class Place:
             "CATEGORY_PUBLISHER_DATA_DIR": str(folder),
         }
         self._secrets = secrets_of(sandbox)
-        self._here = {
+        self._replacements = {
             "/data": str(folder),
             "valkey:6379": f"127.0.0.1:{valkey.port}",
             "0.0.0.0:": "127.0.0.1:",
@@ -47,37 +46,39 @@ class Place:
         }
 
     def start(self, name: str) -> subprocess.Popen[str]:
-        """Start a service's process."""
+        """Start the process of service `name`."""
         service = services()[name]
-        entrypoint = service.get("entrypoint", final_stage()["ENTRYPOINT"].words)
-        words = self._moved([*entrypoint, *service["command"]])
-        return start(MODULES[words[0]], *words[1:], cwd=ROOT / "deploy", **self._variables(service))
+        entrypoint = service.get("entrypoint", final_stage()["ENTRYPOINT"].arguments)
+        arguments = self._replace([*entrypoint, *service["command"]])
+        return start(
+            MODULES[arguments[0]], *arguments[1:], cwd=ROOT / "deploy", **self._variables(service)
+        )
 
     async def health(self, name: str) -> int:
-        """Return the exit code of a service's health check."""
+        """Return the exit code of the health check of service `name`."""
         service = services()[name]
-        words = self._moved(service["healthcheck"]["test"][1:])
+        arguments = self._replace(service["healthcheck"]["test"][1:])
         variables = self._variables(service)
-        if words[0] == "python":
-            program = [sys.executable, *words[1:]]
+        if arguments[0] == "python":
+            program = [sys.executable, *arguments[1:]]
             process = await asyncio.create_subprocess_exec(*program, stderr=subprocess.DEVNULL)
             return await process.wait()
         done = await asyncio.to_thread(
-            call, MODULES[words[0]], *words[1:], cwd=ROOT / "deploy", **variables
+            call, MODULES[arguments[0]], *arguments[1:], cwd=ROOT / "deploy", **variables
         )
         return done.returncode
 
     async def is_healthy(self, name: str) -> bool:
-        """Tell whether the check says that all is well."""
+        """Return whether the health check succeeds."""
         return await self.health(name) == 0
 
-    def _moved(self, words: list[str]) -> list[str]:
-        for there, here in self._here.items():
-            words = [word.replace(there, here) for word in words]
-        return words
+    def _replace(self, arguments: list[str]) -> list[str]:
+        for placeholder, value in self._replacements.items():
+            arguments = [argument.replace(placeholder, value) for argument in arguments]
+        return arguments
 
     def _variables(self, service: dict[str, Any]) -> dict[str, str]:
-        """Return what the service is handed on, with the values that stand in .env."""
+        """Return the variables of a service, with the values of .env."""
         given = {
             name: re.sub(r"\$\{(\w+):\?.*?\}", lambda found: self._secrets[found[1]], value)
             if value
@@ -85,18 +86,18 @@ class Place:
             for name, value in service["environment"].items()
         }
         there = {name: value for name, value in given.items() if value is not None}
-        return {**self._settings, **dict(zip(there, self._moved([*there.values()]), strict=True))}
+        return {**self._settings, **dict(zip(there, self._replace([*there.values()]), strict=True))}
 
 
 @asynccontextmanager
 async def running(process: subprocess.Popen[str]) -> AsyncIterator[subprocess.Popen[str]]:
-    """Keep `process` for as long as the context lasts; a test that fails shows what it said."""
+    """Kill `process` when the context ends; a test that fails shows its errors."""
     try:
         yield process
     finally:
         process.kill()
-        _, said = await asyncio.to_thread(process.communicate)
-        sys.stderr.write(said)
+        _, errors = await asyncio.to_thread(process.communicate)
+        sys.stderr.write(errors)
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 def secrets_of(sandbox: Sandbox) -> dict[str, str]:
-    """Return what a user writes into .env."""
+    """Return the variables that a user writes into .env."""
     shop = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"
     return {
         f"{shop}APP_KEY": sandbox.app_key,
@@ -119,24 +120,24 @@ def secrets_of(sandbox: Sandbox) -> dict[str, str]:
 
 
 async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> None:
-    """A tree arrives in the copy; each check tells how it is; each service ends with 0."""
+    """A tree arrives in the copy; each health check is right; each service ends with 0."""
     (redis_folder := folder / "redis").mkdir()
     options = services()["valkey"]["command"][2:]
     async with AsyncExitStack() as stack:
         valkey = stack.enter_context(server_with_users(redis_folder, *options, tester=False))
-        place = Place(folder, valkey, sandbox)
-        assert await place.health("mirror") == 2
+        runner = ServiceRunner(folder, valkey, sandbox)
+        assert await runner.health("mirror") == 2
         started = [
-            await stack.enter_async_context(running(place.start(name)))
+            await stack.enter_async_context(running(runner.start(name)))
             for name in ("publisher", "mirror")
         ]
-        await eventually(lambda: place.is_healthy("mirror"), within=60)
-        assert await place.health("publisher") == 0
+        await eventually(lambda: runner.is_healthy("mirror"), within=60)
+        assert await runner.health("publisher") == 0
         valkey.kill()
-        assert await place.health("publisher") == 0
-        assert await place.health("mirror") == 2
+        assert await runner.health("publisher") == 0
+        assert await runner.health("mirror") == 2
         for process in started:
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, STOP_SECONDS) == 0
-        assert await place.health("publisher") == 1
+        assert await runner.health("publisher") == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.files import commands, copied, project
+from tests.deploy.files import copied_sources, project, run_commands
 from tests.support.paths import ROOT
 
 SECONDS = 60.0
@@ -17,15 +17,15 @@ SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build it in a folder with nothing but what the Dockerfile copies there, off the network."""
+    """Build it in a folder with only the files that the Dockerfile copies, without network."""
     folder = tmp_path_factory.mktemp("build")
-    for source in map(Path, copied()):
+    for source in map(Path, copied_sources()):
         if (ROOT / source).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / source, folder / source, ignore=ignored)
         else:
             shutil.copy(ROOT / source, folder / source)
-    (build,) = (command for command in commands() if command[:2] == ["pip", "wheel"])
+    (build,) = (command for command in run_commands() if command[:2] == ["pip", "wheel"])
     assert {"--no-index", "--no-build-isolation", "--no-deps"} <= set(build)
     subprocess.run(
         [sys.executable, "-m", *build], cwd=folder, check=True, capture_output=True, timeout=SECONDS
@@ -34,8 +34,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_it_holds_the_packages(wheel: Path) -> None:
-    """Every module, script, template and style sheet is in it, and no test."""
+def test_it_contains_the_packages(wheel: Path) -> None:
+    """It has every module, script, template and style sheet, and no test."""
     with zipfile.ZipFile(wheel) as archive:
         inside = {name for name in archive.namelist() if ".dist-info/" not in name}
     packages = project()["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
@@ -49,7 +49,7 @@ def test_it_holds_the_packages(wheel: Path) -> None:
     assert inside == there
 
 
-def test_it_brings_both_commands(wheel: Path) -> None:
+def test_it_has_both_commands(wheel: Path) -> None:
     """The entry points are those of pyproject.toml."""
     about = project()["project"]
     name = f"{about['name'].replace('-', '_')}-{about['version']}.dist-info/entry_points.txt"
