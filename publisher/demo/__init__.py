@@ -1,5 +1,6 @@
-"""`make demo`: everything at once on this machine, with a tree that lives.
+"""`make demo`: everything at once on this machine, with a tree that changes.
 
-The embedded server, the sandbox TikTok Shop API and the publisher run here, the consumer that
-keeps a SQLite copy is a process of its own, as it would be in real life.
+The embedded server, the sandbox TikTok Shop API and the publisher run in this process; the consumer
+that mirrors into SQLite is a process of its own, as in real use. May import everything of publisher
+but commands and service.
 """

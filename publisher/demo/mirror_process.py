@@ -1,4 +1,4 @@
-"""The demo's consumer, `category-consumer mirror` in its own process, and proof of its copy."""
+"""The demo's consumer: `category-consumer mirror` in its own process, and checks of its copy."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import orjson
 
@@ -18,39 +18,55 @@ from publisher.core import digest as digests
 from publisher.core.event import Position
 from publisher.core.model import Category
 from publisher.errors import CopyDiffers
+from publisher.state import keys
 
 CATCH_UP_SECONDS: Final = 20.0
-LOOK_AGAIN_SECONDS: Final = 0.01
-END_SECONDS: Final = 5.0
-NAME: Final = "mirror"
+CHECK_SECONDS: Final = 0.01
+STOP_SECONDS: Final = 5.0
+CONSUMER: Final = "mirror"
 
 
 class MirrorProcess:
-    """A SQLite file that follows catalog `catalog`, and the process that writes it."""
+    """A SQLite copy of `catalog` in `folder`, and the process that writes it."""
 
     def __init__(self, folder: Path, catalog: str) -> None:
         self.file = folder / "copy.sqlite"
         self._catalog = catalog
         self._folder = folder
+        self._log = folder / "mirror.log"
         self._process: asyncio.subprocess.Process | None = None
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator["MirrorProcess"]:
-        """Have the consumer running, for as long as the context lasts."""
-        with (self._folder / "mirror.log").open("wb") as log:
-            self._process = await self._consumer("mirror", log.fileno())
+    async def running(self) -> AsyncIterator[Self]:
+        """Run the consumer while the context lasts."""
+        with self._log.open("wb") as log:
+            process = self._process = await self._start_consumer("mirror", log.fileno())
         try:
             yield self
         finally:
-            await _end(self._process)
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    async with asyncio.timeout(STOP_SECONDS):
+                        await process.wait()
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
 
-    async def caught_up(self, client: Client, position: Position) -> None:
-        """Return when the consumer has published a checkpoint at `place`. Raises CopyDiffers."""
+    async def wait_until_at(self, client: Client, position: Position) -> None:
+        """Return when the consumer has published a checkpoint at `position`.
+
+        Raises CopyDiffers if it has ended, or takes longer than CATCH_UP_SECONDS.
+        """
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
                 while not await self._is_at(client, position):
-                    self._check_alive()
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    if self._process and self._process.returncode is not None:
+                        output = self._log.read_text(errors="replace").strip()
+                        raise CopyDiffers(
+                            f"the consumer ended with {self._process.returncode}: {output}"
+                        )
+                    await asyncio.sleep(CHECK_SECONDS)
         except TimeoutError:
             raise CopyDiffers(
                 f"the copy did not reach sequence {position.sequence} "
@@ -58,18 +74,20 @@ class MirrorProcess:
             ) from None
 
     def digest(self) -> str:
-        """Return the digest of the rows in the file, by the publisher's own implementation."""
+        """Return the digest of the rows in the file, as the publisher computes it."""
         with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute("SELECT id, parent_id, local_name, is_leaf FROM categories")
             return digests.text(digests.of(Category(*row) for row in rows))
 
-    async def verified(self) -> bool:
-        """Return whether `category-consumer verify` says that the copy equals the state."""
-        process = await self._consumer("verify", asyncio.subprocess.DEVNULL)
+    async def is_verified(self) -> bool:
+        """Return whether `category-consumer verify` finds the copy equal to the state."""
+        process = await self._start_consumer("verify", asyncio.subprocess.DEVNULL)
         return await process.wait() == 0
 
-    async def _consumer(self, command: str, output: int) -> asyncio.subprocess.Process:
-        own = {key: value for key, value in os.environ.items() if not key.startswith(ENV_PREFIX)}
+    async def _start_consumer(self, command: str, output: int) -> asyncio.subprocess.Process:
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)
+        }
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "consumers", command, self._catalog),
             *("--to", f"sqlite:///{self.file}"),
@@ -77,30 +95,13 @@ class MirrorProcess:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=own,
-            start_new_session=True,  # a Ctrl-C is for the demo, which ends it in order
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches the demo only, which stops it in order
         )
 
     async def _is_at(self, client: Client, position: Position) -> bool:
-        value = await client.hget(f"catalog:{{{self._catalog}}}:consumers", NAME)
-        told = orjson.loads(value) if value else {}
-        wanted = (position.epoch, position.sequence, digests.text(position.digest))
-        return (told.get("epoch"), int(told.get("sequence", -1)), told.get("digest")) == wanted
-
-    def _check_alive(self) -> None:
-        if self._process is None or self._process.returncode is None:
-            return
-        said = (self._folder / "mirror.log").read_text(errors="replace").strip()
-        raise CopyDiffers(f"the consumer ended with {self._process.returncode}: {said}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(END_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        value = await client.hget(keys.key(self._catalog, "consumers"), CONSUMER)
+        checkpoint = orjson.loads(value) if value else {}
+        return bool(checkpoint) and position == Position(
+            checkpoint["epoch"], int(checkpoint["sequence"]), int(checkpoint["digest"], 16)
+        )

@@ -1,11 +1,9 @@
-"""What the demo does, in order: first import, rounds of changes, and the proof after each."""
+"""The steps of the demo: first import, rounds of changes, and the proof of the copy after each."""
 
 import asyncio
 import itertools
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
-from plumbing.redis import embedded
+from plumbing.redis.embedded import open_embedded_server
 from plumbing.redis.embedded_mode import EmbeddedMode
 from publisher.app import App, open_app
 from publisher.core import digest as digests
@@ -27,48 +25,57 @@ from publisher.polling.poll import PollResult
 from publisher.polling.recorded_poll import poll_and_record
 from publisher.sandbox import Sandbox, SandboxOptions
 from publisher.sources import Answer, Source
-from publisher.status import terminal as show
 from publisher.status.phrases import format_counts
+from publisher.status.terminal import changes_table
 
 CATALOG: Final = "demo"
-SHOWN_CHANGES: Final = 24
+MAX_CHANGES: Final = 24
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """The demo's folder and options; `rounds` None means until stopped."""
+    """The demo's folder and options. `rounds` is None to run until stopped."""
 
     folder: Path
     rounds: int | None
     every: float
+    """Seconds between rounds."""
     seed: int
 
 
 async def run_demo(options: DemoOptions, console: Console) -> int:
-    """Run the demo on `console`. Returns 0 if the copy equals the state; raises CopyDiffers."""
+    """Run the demo on `console`; return the exit code. Raises CopyDiffers."""
     data_dir = options.folder / "data"
-    port = _free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    (options.folder / "publisher.toml").write_text('data_dir = "data"\n', "utf-8")
     async with (
-        embedded.open_embedded_server(data_dir, EmbeddedMode.KEEP_RUNNING, port=port),
+        open_embedded_server(data_dir, EmbeddedMode.KEEP_RUNNING, port=port),
         Sandbox(SandboxOptions(seed=options.seed)) as sandbox,
         open_app(_settings(sandbox, data_dir), [CATALOG]) as app,
-        _consumer(options.folder) as copy,
+        MirrorProcess(options.folder, CATALOG).running() as mirror,
     ):
-        _introduce(console, sandbox, port, copy, endless=options.rounds is None)
-        await _first_import(console, app, copy)
-        await _live(console, options, app, copy)
-        return await _conclude(console, copy)
-
-
-@asynccontextmanager
-async def _consumer(folder: Path) -> AsyncIterator[MirrorProcess]:
-    (folder / "publisher.toml").write_text('data_dir = "data"\n', "utf-8")
-    async with MirrorProcess(folder, CATALOG).kept() as copy:
-        yield copy
+        console.print(f"[bold]Sandbox TikTok Shop API[/]  {sandbox.url}")
+        console.print(f"[bold]Valkey (embedded)[/]        redis://127.0.0.1:{port}")
+        console.print(f"[bold]SQLite copy[/]              {mirror.file}", soft_wrap=True)
+        console.print("Ctrl-C stops it.\n" if options.rounds is None else "", style="dim")
+        scenario = _Scenario(console, app, mirror)
+        await scenario.import_tree()
+        numbers = itertools.count(1) if options.rounds is None else range(1, options.rounds + 1)
+        for number in numbers:
+            await asyncio.sleep(options.every)
+            await scenario.run_round(number)
+        if not await mirror.is_verified():
+            raise CopyDiffers(
+                "`category-consumer verify` says that the copy differs from the state"
+            )
+        console.print("[green]`category-consumer verify` agrees: the copy equals the state.[/]")
+    return 0
 
 
 def _settings(sandbox: Sandbox, data_dir: Path) -> Settings:
-    """Return settings for the sandbox; made here, so that no variable of the user gets in."""
+    """Return settings for the sandbox, without any file or variable of the user's."""
     shop = TikTokShopSettings(
         api_url=sandbox.url,
         auth_url=sandbox.url,
@@ -89,92 +96,70 @@ def _settings(sandbox: Sandbox, data_dir: Path) -> Settings:
     )
 
 
-def _introduce(
-    console: Console, sandbox: Sandbox, port: int, copy: MirrorProcess, *, endless: bool
-) -> None:
-    console.print(f"[bold]Sandbox TikTok Shop API[/]  {sandbox.url}")
-    console.print(f"[bold]Valkey (embedded)[/]        redis://127.0.0.1:{port}")
-    console.print(f"[bold]SQLite copy[/]              {copy.file}", soft_wrap=True)
-    console.print("Ctrl-C ends it.\n" if endless else "", style="dim")
+class _Scenario:
+    """Polls the sandbox, and shows what is published and copied."""
 
+    def __init__(self, console: Console, app: App, mirror: MirrorProcess) -> None:
+        self._console = console
+        self._app = app
+        self._catalog = app.catalogs[CATALOG]
+        self._mirror = mirror
 
-async def _first_import(console: Console, app: App, copy: MirrorProcess) -> None:
-    catalog = app.catalogs[CATALOG]
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console) as progress:
-        steps = _Steps(progress, ["fetched", "published to Redis", "copied to SQLite"])
-        watched = replace(catalog, source=_Watched(catalog.source, steps))
-        polled = await poll_and_record(watched, app.server)
-        steps.done("published to Redis", polled.counts.added)
-        await _proven(app, copy, polled)
-        steps.done("copied to SQLite", polled.counts.added)
-    console.print(f"{_proof(polled)}\n")
+    async def import_tree(self) -> None:
+        """Publish the first tree, with progress bars, and prove its copy."""
+        columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=self._console) as progress:
+            steps = _Steps(progress, ["fetched", "published to Redis", "copied to SQLite"])
+            source = _ObservedSource(self._catalog.source, steps)
+            polled = await poll_and_record(replace(self._catalog, source=source), self._app.server)
+            steps.complete("published to Redis", polled.counts.added)
+            proof = await self._prove_copy(polled)
+            steps.complete("copied to SQLite", polled.counts.added)
+        self._console.print(f"{proof}\n")
 
-
-async def _live(console: Console, options: DemoOptions, app: App, copy: MirrorProcess) -> None:
-    rounds = itertools.count(1) if options.rounds is None else range(1, options.rounds + 1)
-    for number in rounds:
-        await asyncio.sleep(options.every)
-        before = await _offset(app)
-        begin = time.monotonic()
-        polled = await poll_and_record(app.catalogs[CATALOG], app.server)
+    async def run_round(self, number: int) -> None:
+        """Publish what has changed, show it, and prove its copy."""
+        (offset,) = await self._app.client.hmget(self._catalog.store.key("meta"), ["offset"])
+        started = time.monotonic()
+        polled = await poll_and_record(self._catalog, self._app.server)
         published = time.monotonic()
-        await _proven(app, copy, polled)
+        proof = await self._prove_copy(polled)
         copied = time.monotonic()
-        console.print(f"[bold]Round {number}[/]  {format_counts(polled.counts)}")
-        changes = [_change(event) async for event in _events(app, before)]
-        console.print(show.changes_table(changes, SHOWN_CHANGES), no_wrap=True, overflow="ellipsis")
-        console.print(
-            f"published after {(published - begin) * 1000:.0f} ms, copied "
-            f"{(copied - published) * 1000:.0f} ms later; {_proof(polled)}\n"
+        self._console.print(f"[bold]Round {number}[/]  {format_counts(polled.counts)}")
+        changes = await self._changes_after(offset or b"0-0")
+        self._console.print(changes_table(changes, MAX_CHANGES), no_wrap=True, overflow="ellipsis")
+        self._console.print(
+            f"published after {(published - started) * 1000:.0f} ms, copied "
+            f"{(copied - published) * 1000:.0f} ms later; {proof}\n"
         )
 
+    async def _prove_copy(self, polled: PollResult) -> str:
+        """Wait until the copy is at the state's position and has its digest; return that as text.
 
-async def _conclude(console: Console, copy: MirrorProcess) -> int:
-    if not await copy.verified():
-        raise CopyDiffers("`category-consumer verify` says that the copy differs from the state")
-    console.print("[green]`category-consumer verify` agrees: the copy equals the state.[/]")
-    return 0
+        Raises CopyDiffers.
+        """
+        if polled.position is None:
+            raise CopyDiffers("the publisher has no state")
+        await self._mirror.wait_until_at(self._app.client, polled.position)
+        wanted, found = digests.text(polled.position.digest), self._mirror.digest()
+        if wanted != found:
+            raise CopyDiffers(f"the state's digest is {wanted}, the copy's is {found}")
+        return f"[green]both digests are {wanted}[/]"
 
-
-async def _proven(app: App, copy: MirrorProcess, polled: PollResult) -> None:
-    """Return when the copy is at the poll's place and has its digest. Raises CopyDiffers."""
-    if polled.position is None:
-        raise CopyDiffers("the publisher has no state")
-    await copy.caught_up(app.client, polled.position)
-    wanted, found = digests.text(polled.position.digest), copy.digest()
-    if wanted != found:
-        raise CopyDiffers(f"the state's digest is {wanted}, the copy's is {found}")
-
-
-def _proof(polled: PollResult) -> str:
-    digest = digests.text(polled.position.digest) if polled.position else ""
-    return f"[green]both digests are {digest}[/]"
-
-
-async def _offset(app: App) -> Any:
-    key = app.catalogs[CATALOG].store.key("meta")
-    return (await app.client.hmget(key, ["offset"]))[0] or b"0-0"
-
-
-async def _events(app: App, after: Any) -> AsyncIterator[dict[str, Any]]:
-    key = app.catalogs[CATALOG].store.key("events")
-    entries: Any = await app.client.xrange(key, min=b"(" + after)
-    for _, fields in entries:
-        yield orjson.loads(fields[b"event"])
-
-
-def _change(event: dict[str, Any]) -> Change:
-    data = event["data"]
-    before = Category(**data["before"]) if "before" in data else None
-    kind = event["type"].removeprefix("category.")
-    return Change(kind, Category(**data["category"]), before)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    async def _changes_after(self, offset: Any) -> list[Change]:
+        """Return the changes of all events after `offset`, read from the stream."""
+        entries: Any = await self._app.client.xrange(
+            self._catalog.store.key("events"), min=b"(" + offset
+        )
+        events = [orjson.loads(fields[b"event"]) for _, fields in entries]
+        return [
+            Change(
+                event["type"].removeprefix("category."),
+                Category(**event["data"]["category"]),
+                Category(**event["data"]["before"]) if "before" in event["data"] else None,
+            )
+            for event in events
+        ]
 
 
 class _Steps:
@@ -186,15 +171,15 @@ class _Steps:
             name: progress.add_task(name, total=None) for name in names
         }
 
-    def done(self, name: str, count: int) -> None:
-        """Tell that step `name` is done for all `count` categories."""
+    def complete(self, name: str, count: int) -> None:
+        """Fill the bar of step `name`, which is done for all `count` categories."""
         for task in self._tasks.values():
             self._progress.update(task, total=count)
         self._progress.update(self._tasks[name], completed=count)
 
 
-class _Watched:
-    """A source that tells the progress when its answer is there."""
+class _ObservedSource:
+    """A source that completes the step `fetched` when it has its answer."""
 
     def __init__(self, source: Source, steps: _Steps) -> None:
         self._source = source
@@ -202,5 +187,5 @@ class _Watched:
 
     async def fetch(self) -> Answer:
         answer = await self._source.fetch()
-        self._steps.done("fetched", answer.body.count(b'"local_name"'))
+        self._steps.complete("fetched", answer.body.count(b'"local_name"'))
         return answer
