@@ -92,12 +92,9 @@ async def open_source_factory(
             stack.push_async_callback(opened.close)
             return opened
 
-        def token_store_for(shop: TikTokShopSettings, authorize_command: str) -> "TokenStore":
+        def token_store_for(shop: TikTokShopSettings, command: str) -> "TokenStore":
             from publisher.sources.tiktok.tokens.stores import token_store  # noqa: PLC0415
 
-            data_dir = settings.data_dir
-            return token_store(
-                shop, authorize_command, data_dir=data_dir, client=client, server=server
-            )
+            return token_store(shop, settings.data_dir, client, server, command)
 
         yield SourceFactory(session, token_store_for, RequestLimiter(settings.polls_at_once))

@@ -57,12 +57,8 @@ async def authorize(
                 f"{name} is set: another system owns the tokens, and stored ones would not be "
                 f"used; remove {name} to authorize here"
             )
-    client = TikTokClient(
-        settings,
-        session,
-        section="the catalog's section of publisher.toml",
-        limiter=RequestLimiter(at_once=1),
-    )
+    section = "the catalog's section of publisher.toml"
+    client = TikTokClient(settings, session, section=section, limiter=RequestLimiter(1))
     parsed_code = parse_code(code)
 
     async def exchange() -> tuple[Any, TokenPair]:

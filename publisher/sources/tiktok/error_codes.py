@@ -4,7 +4,6 @@ The envelope's code decides, whatever the HTTP status. The status decides only w
 code, or an unknown one.
 """
 
-import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,26 +19,16 @@ AUTHORIZE_COMMAND: Final = "category-publisher authorize"
 HOUR: Final = 3600
 
 
-class ErrorAction(enum.Enum):
-    """What the publisher does after an error."""
-
-    RETRY = "retry with back-off"
-    WAIT = "retry after Retry-After, or with back-off"
-    NEXT_HOUR = "fail the poll; the next one waits for the next full hour"
-    RENEW = "get another access token once, and retry once"
-    AUTHORIZE = "ask a fallback shop, or fail the poll; someone has to authorize the app again"
-    CLOSED = "ask a fallback shop, or else as FIX"
-    FIX = "fail the poll; someone has to fix what the message says"
-
-
 class ErrorRule(NamedTuple):
-    """The action, the meaning and the advice for one error of the API.
+    """The error to raise for one code of the API, what the code means, and the advice.
 
-    In the advice, `{section}` stands for the catalog's section of publisher.toml, and `{authorize}`
-    for the command that gets new tokens for the catalog.
+    The class of the error decides what happens next: Transient is retried, TokenExpired gets
+    another access token, ShopClosed and NotAuthorized go on to a fallback shop, SourceError fails
+    the poll. In the advice, `{section}` stands for the catalog's section of publisher.toml, and
+    `{authorize}` for the command that gets new tokens for the catalog.
     """
 
-    action: ErrorAction
+    error: type[SourceError | NotAuthorized]
     meaning: str
     advice: str
 
@@ -52,74 +41,67 @@ CHECK_APP: Final = (
 LIMIT: Final = "the app asks too often; a longer poll_every helps"
 
 ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
-    105002: ErrorRule(ErrorAction.RENEW, "the access token has expired", AUTHORIZE_AGAIN),
-    36009002: ErrorRule(ErrorAction.WAIT, "too many requests", LIMIT),
+    105002: ErrorRule(TokenExpired, "the access token has expired", AUTHORIZE_AGAIN),
+    36009002: ErrorRule(Transient, "too many requests", LIMIT),
     36009003: ErrorRule(
-        ErrorAction.RETRY, "internal error", "it may be over soon; see TikTok Shop's status"
+        Transient, "internal error", "it may be over soon; see TikTok Shop's status"
     ),
-    36009007: ErrorRule(ErrorAction.RETRY, "time-out at TikTok Shop", "it may be over soon"),
-    36009037: ErrorRule(ErrorAction.NEXT_HOUR, "hourly limit of a development shop reached", LIMIT),
-    106001: ErrorRule(ErrorAction.FIX, "bad signature", CHECK_APP),
+    36009007: ErrorRule(Transient, "time-out at TikTok Shop", "it may be over soon"),
+    36009037: ErrorRule(SourceError, "hourly limit of a development shop reached", LIMIT),
+    106001: ErrorRule(SourceError, "bad signature", CHECK_APP),
     106013: ErrorRule(
-        ErrorAction.FIX, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"
+        SourceError, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"
     ),
     101000: ErrorRule(
-        ErrorAction.CLOSED,
+        ShopClosed,
         "the access token does not fit the shop",
         f"check shop_cipher in {{section}}; {CIPHERS}, and stores tokens that fit them",
     ),
     105005: ErrorRule(
-        ErrorAction.FIX,
+        SourceError,
         "scope missing",
         "enable the scope of this request for the app in TikTok Shop's Partner Center, then "
         f"let the seller authorize the app again and {AUTHORIZE_AGAIN}",
     ),
     36009033: ErrorRule(
-        ErrorAction.FIX,
+        SourceError,
         "this machine's address is not allowed",
         "add its public IP address to the app's IP allow list in TikTok Shop's Partner Center",
     ),
-    36009043: ErrorRule(ErrorAction.CLOSED, "the shop is inactive", "reactivate it at TikTok Shop"),
-    36009044: ErrorRule(
-        ErrorAction.CLOSED, "the seller is inactive", "reactivate them at TikTok Shop"
-    ),
+    36009043: ErrorRule(ShopClosed, "the shop is inactive", "reactivate it at TikTok Shop"),
+    36009044: ErrorRule(ShopClosed, "the seller is inactive", "reactivate them at TikTok Shop"),
     12052217: ErrorRule(
-        ErrorAction.FIX,
+        SourceError,
         "this market must use category version v2",
         'set category_version = "v2" in {section} (a catalog published before also needs '
         "`category-publisher sync CATALOG --accept-origin`)",
     ),
     36009014: ErrorRule(
-        ErrorAction.FIX,
+        SourceError,
         "this version of the API is retired",
         "install a newer category-publisher",
     ),
     36004001: ErrorRule(
-        ErrorAction.AUTHORIZE,
+        NotAuthorized,
         "the refresh token has expired, or is used up: by a refresh whose answer was lost, or by "
         "another system that has the same tokens",
         AUTHORIZE_AGAIN,
     ),
     36004004: ErrorRule(
-        ErrorAction.AUTHORIZE,
+        NotAuthorized,
         "the authorization code is wrong, too old or used up",
         "let the seller authorize the app again, and use the new code at once, and once",
     ),
     36004005: ErrorRule(
-        ErrorAction.AUTHORIZE,
+        NotAuthorized,
         "there is no such authorization: the seller may have withdrawn it",
         AUTHORIZE_AGAIN,
     ),
 }
-WITHOUT_WAIT: Final[Mapping[ErrorAction, type[Error]]] = {
-    ErrorAction.RENEW: TokenExpired,
-    ErrorAction.AUTHORIZE: NotAuthorized,
-    ErrorAction.CLOSED: ShopClosed,
-    ErrorAction.FIX: SourceError,
-}
-"""The error classes of the actions that do not depend on time."""
+HOURLY_LIMIT: Final = 36009037
+TOO_OFTEN: Final = 36009002
 AMBIGUOUS: Final = 36009004
-"""This code means several things; `_rule_by_message` decides."""
+"""Means several things; its message tells which (`_rule_by_message`)."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +138,14 @@ def error_from(reply: Reply, context: RequestContext) -> Error | None:
         f"{reply.location}: TikTok Shop refused: {rule.meaning} "
         f"({envelope.describe(context.secrets)}): {advice}"
     )
-    return _error_for(rule.action, text, reply, context.clock())
+    now = context.clock()
+    if envelope.code == HOURLY_LIMIT:
+        clock = now if reply.date is None else reply.date
+        return SourceError(text, not_before=HOUR - clock % HOUR)
+    if issubclass(rule.error, Transient):
+        wait = reply.retry_after(now)
+        return Transient(text + requested_wait(wait), not_before=wait)
+    return rule.error(text)
 
 
 def _rule_for(envelope: Envelope, reply: Reply, context: RequestContext) -> ErrorRule:
@@ -165,11 +154,11 @@ def _rule_for(envelope: Envelope, reply: Reply, context: RequestContext) -> Erro
     if envelope.code in ERROR_RULES:
         return ERROR_RULES[envelope.code]
     if reply.status == TOO_MANY_REQUESTS:
-        return ERROR_RULES[36009002]
+        return ERROR_RULES[TOO_OFTEN]
     meaning = f"HTTP {reply.status}, an error that is not in our list"
-    action = ErrorAction.RETRY if reply.status >= 500 else ErrorAction.FIX  # noqa: PLR2004  5xx
+    error = Transient if reply.status >= 500 else SourceError  # noqa: PLR2004  5xx
     return ErrorRule(
-        action, meaning, "look the code up at TikTok Shop, or ask its support with request_id"
+        error, meaning, "look the code up at TikTok Shop, or ask its support with request_id"
     )
 
 
@@ -179,15 +168,15 @@ def _rule_by_message(message: str, reply: Reply, context: RequestContext) -> Err
     The order matters: a message about the token or the timestamp may mention the signature too.
     """
     if re.search(r"access[-_ ]?token", message, re.IGNORECASE):
-        return ErrorRule(ErrorAction.RENEW, "the access token is not accepted", AUTHORIZE_AGAIN)
+        return ErrorRule(TokenExpired, "the access token is not accepted", AUTHORIZE_AGAIN)
     if re.search(r"time[-_ ]?stamp", message, re.IGNORECASE):
         advice = _clock_advice(reply, context.clock())
-        return ErrorRule(ErrorAction.FIX, "the timestamp is not accepted", advice)
+        return ErrorRule(SourceError, "the timestamp is not accepted", advice)
     if re.search(r"\bsign", message, re.IGNORECASE):
-        return ErrorRule(ErrorAction.FIX, "the signature is not accepted", CHECK_APP)
+        return ErrorRule(SourceError, "the signature is not accepted", CHECK_APP)
     if re.search(r"app[-_ ]?(key|secret)", message, re.IGNORECASE):
-        return ErrorRule(ErrorAction.FIX, "the app is not accepted", CHECK_APP)
-    return ErrorRule(ErrorAction.FIX, "the request is not accepted", "the message says why")
+        return ErrorRule(SourceError, "the app is not accepted", CHECK_APP)
+    return ErrorRule(SourceError, "the request is not accepted", "the message says why")
 
 
 def _clock_advice(reply: Reply, now: float) -> str:
@@ -197,15 +186,3 @@ def _clock_advice(reply: Reply, now: float) -> str:
     ahead = now - reply.date
     side = "ahead of" if ahead > 0 else "behind"
     return f"this machine's clock is {abs(ahead):.0f} s {side} TikTok Shop's: {advice}"
-
-
-def _error_for(action: ErrorAction, text: str, reply: Reply, now: float) -> Error:
-    if error_class := WITHOUT_WAIT.get(action):
-        return error_class(text)
-    if action is ErrorAction.NEXT_HOUR:
-        clock = now if reply.date is None else reply.date
-        return SourceError(text, not_before=HOUR - clock % HOUR)
-    wait = reply.retry_after(now)
-    if action is ErrorAction.WAIT:
-        text += requested_wait(wait)
-    return Transient(text, not_before=wait)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -10,7 +11,7 @@ from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettin
 from plumbing.config.shops import tiktok_shop_of
 from publisher.sources import Source
 from publisher.sources.request_limit import RequestLimiter
-from publisher.sources.tiktok.client import TOKEN_LIMITS, TikTokClient
+from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.source import TikTokShopSource
 from publisher.sources.tiktok.stand_ins import StandInSource
@@ -33,10 +34,8 @@ class TikTokSourceFactory:
         limiter: RequestLimiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._session = session
         self._token_store_for = token_store_for
-        self._limiter = limiter
-        self._clock = clock
+        self._client = partial(TikTokClient, session=session, limiter=limiter, clock=clock)
         self._providers: WeakValueDictionary[TikTokShopSettings, TokenProvider] = (
             WeakValueDictionary()
         )
@@ -60,26 +59,15 @@ class TikTokSourceFactory:
     def _shop(
         self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, command: str
     ) -> TikTokShopSource:
-        client = self._client(app, section, command, RequestLimits.of(catalog))
+        client = self._client(
+            app, section=section, authorize_command=command, limits=RequestLimits.of(catalog)
+        )
         tokens = self._providers.get(app)
         if tokens is None:
-            token_client = self._client(app, "[tiktok_shop]", command, TOKEN_LIMITS)
+            token_client = self._client(app, section="[tiktok_shop]", authorize_command=command)
             tokens = token_provider(app, token_client, self._token_store_for(app, command))
             self._providers[app] = tokens
         return TikTokShopSource(catalog, client, tokens)
-
-    def _client(
-        self, app: TikTokShopSettings, section: str, command: str, limits: RequestLimits
-    ) -> TikTokClient:
-        return TikTokClient(
-            app,
-            self._session,
-            section=section,
-            authorize_command=command,
-            limits=limits,
-            limiter=self._limiter,
-            clock=self._clock,
-        )
 
 
 def token_expiries(sources: Iterable[Source]) -> Iterator[TokenExpiry]:

@@ -51,9 +51,11 @@ class StandInSource:
             try:
                 answer = await shop.fetch()
             except (SourceError, TokenError, BadSnapshot) as error:
+                reasons.append(f"{f'fallback shop {index}' if index else 'first shop'}: {error}")
                 if not _should_ask_next(index, error):
-                    raise _with_reasons(error, index, reasons) from error
-                reasons.append(_reason(index, error))
+                    if index != FIRST:
+                        error.args = ("; ".join(reasons),)  # class and not_before stay
+                    raise
             else:
                 self._log_switch(index, reasons)
                 self.answering_shop = index
@@ -84,17 +86,3 @@ def _should_ask_next(index: int, error: Error) -> bool:
         return isinstance(error, ShopClosed | NotAuthorized)
     is_transient = isinstance(error, Transient | RefreshUnderWay | BadSnapshot)
     return not is_transient and not getattr(error, "not_before", 0.0)
-
-
-def _with_reasons(error: Error, index: int, reasons: list[str]) -> Error:
-    """Return `error` of the shop at `index` with the `reasons` of the shops before it."""
-    if not reasons:
-        return error
-    text = "; ".join([*reasons, _reason(index, error)])
-    if isinstance(error, SourceError):
-        return type(error)(text, not_before=error.not_before)
-    return type(error)(text)
-
-
-def _reason(index: int, error: Error) -> str:
-    return f"{'first shop' if index == FIRST else f'fallback shop {index}'}: {error}"

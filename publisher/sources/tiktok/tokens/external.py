@@ -58,12 +58,12 @@ class ExternalTokens:
         return token.decode("ascii")
 
 
-async def read_token_file(path: Path) -> bytes:
-    """Return the content of a token file; raises Unreadable if others than its owner can use it."""
+async def read_private(path: Path) -> bytes:
+    """Return the content of a file; raises Unreadable if others than its owner can use it."""
     return await asyncio.to_thread(read_file, path, MAX_FILE_BYTES, private=True)
 
 
-async def read_command_output(command: Sequence[str], seconds: float = COMMAND_SECONDS) -> bytes:
+async def run_command(command: Sequence[str], seconds: float = COMMAND_SECONDS) -> bytes:
     """Run a command without a shell, for `seconds` at most, and return what it prints.
 
     Raises Unreadable, whose message never contains what the command printed.

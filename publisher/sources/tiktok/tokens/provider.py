@@ -6,11 +6,7 @@ from typing import Protocol
 
 from plumbing.config.settings import TikTokShopSettings
 from publisher.sources.tiktok.client import TikTokClient
-from publisher.sources.tiktok.tokens.external import (
-    ExternalTokens,
-    read_command_output,
-    read_token_file,
-)
+from publisher.sources.tiktok.tokens.external import ExternalTokens, read_private, run_command
 from publisher.sources.tiktok.tokens.pair import TokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 
@@ -39,10 +35,8 @@ def token_provider(
     """
     if settings.access_token_file is not None:
         path = settings.access_token_file
-        return ExternalTokens(f"access_token_file {path}", partial(read_token_file, path))
+        return ExternalTokens(f"access_token_file {path}", partial(read_private, path))
     if settings.access_token_command is not None:
         command = shlex.split(settings.access_token_command)
-        return ExternalTokens(
-            f"access_token_command {command[0]}", partial(read_command_output, command)
-        )
+        return ExternalTokens(f"access_token_command {command[0]}", partial(run_command, command))
     return RefreshedTokens(settings, client, store)

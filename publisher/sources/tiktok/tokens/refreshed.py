@@ -109,21 +109,15 @@ class RefreshedTokens:
         if not pair.is_due(now) or now < self._paused_until:
             return pair.access_token
         try:
-            token = await self._refresh_once(pair.access_token, lock_seconds=0.0)
+            return await self._refresh_once(pair.access_token, lock_seconds=0.0)
         except RefreshUnderWay:
-            return pair.access_token
+            pass
         except Error as error:
             self._edge_log.down("token refresh failed, retrying", error=str(error))
-            return pair.access_token
-        self._edge_log.up("token refresh recovered")
-        return token
+        return pair.access_token
 
     async def _renewed(self, refused: str) -> str:
-        token = await retry_transient(
-            lambda: self._refresh_once(refused, lock_seconds=LOCK_SECONDS)
-        )
-        self._edge_log.up("token refresh recovered")
-        return token
+        return await retry_transient(lambda: self._refresh_once(refused, lock_seconds=LOCK_SECONDS))
 
     async def _refresh_once(self, old: str, *, lock_seconds: float) -> str:
         """Refresh the token `old`, unless somebody did while we waited for the lock."""
@@ -133,6 +127,7 @@ class RefreshedTokens:
             if pair.access_token == old:
                 self._not_refreshed = old
                 pair = await run_to_completion(self._refresh(stored, pair))
+        self._edge_log.up("token refresh recovered")
         return pair.access_token
 
     async def _refresh(self, stored: TokenPair | None, pair: TokenPair) -> TokenPair:

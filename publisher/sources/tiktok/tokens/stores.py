@@ -16,27 +16,26 @@ from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
 def token_store(
-    settings: TikTokShopSettings,
-    authorize_command: str = AUTHORIZE_COMMAND,
-    *,
+    shop: TikTokShopSettings,
     data_dir: Path,
     client: Client,
     server: Server,
+    authorize_command: str = AUTHORIZE_COMMAND,
 ) -> TokenStore:
-    """Return the store that `settings` choose: Redis if there is a `token_key`, else a file.
+    """Return the store of the tokens of `shop`: Redis if it has a `token_key`, else a file.
 
     `authorize_command` gets a new pair, for messages.
     """
-    file = FileTokenStore(settings.token_file, authorize_command)
-    if settings.token_key is None:
+    file = FileTokenStore(shop.token_file, authorize_command)
+    if shop.token_key is None:
         return file
     from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore  # noqa: PLC0415
 
     # below data_dir, the path in the key is the one that is configured, equal on all machines
     is_below = file.path.is_relative_to(data_dir)
     name = (file.path.relative_to(data_dir) if is_below else file.path).as_posix()
-    key = f"tiktok_shop:{{{settings.app_key}}}:tokens:{name}"
-    return RedisTokenStore(key, settings.token_key, file, client, server, authorize_command)
+    key = f"tiktok_shop:{{{shop.app_key}}}:tokens:{name}"
+    return RedisTokenStore(key, shop.token_key, file, client, server, authorize_command)
 
 
 @asynccontextmanager
@@ -51,6 +50,4 @@ async def open_token_store(
         open_server(settings, EmbeddedMode.START_IF_NEEDED) as server,
         server.client() as client,
     ):
-        yield token_store(
-            shop, authorize_command, data_dir=settings.data_dir, client=client, server=server
-        )
+        yield token_store(shop, settings.data_dir, client, server, authorize_command)

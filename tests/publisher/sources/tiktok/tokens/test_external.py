@@ -12,7 +12,7 @@ import pytest
 
 from publisher.errors import TokenError
 from publisher.sources.read_file import Unreadable
-from publisher.sources.tiktok.tokens.external import read_command_output
+from publisher.sources.tiktok.tokens.external import run_command
 from tests.publisher.sources.fake_shop import CATEGORIES, GOOD, FakeShop, envelope
 from tests.publisher.sources.open_sources import open_source
 from tests.support.waiting import eventually
@@ -133,7 +133,7 @@ async def test_a_command_that_is_cancelled_is_ended(tmp_path: Path) -> None:
     """With its children: nothing of ours stays behind."""
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $$ $! > {pids}.new; mv {pids}.new {pids}; wait"
-    task = asyncio.create_task(read_command_output(["sh", "-c", script]))
+    task = asyncio.create_task(run_command(["sh", "-c", script]))
     await eventually(lambda: asyncio.to_thread(pids.exists))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -159,4 +159,4 @@ async def test_a_command_that_does_not_end_is_ended(script: str) -> None:
     """Even if it is only a child of it that keeps the output open."""
     async with asyncio.timeout(10):
         with pytest.raises(Unreadable, match=r"did not end within 0\.2 s"):
-            await read_command_output(["sh", "-c", script], seconds=0.2)
+            await run_command(["sh", "-c", script], seconds=0.2)
