@@ -1,7 +1,9 @@
-"""The queries of docs/history.md, in each database, and the indexes that make them quick."""
+"""docs/history.md: its queries run in each database and use the indexes."""
 
 import re
 from typing import Any
+
+import pytest
 
 from tests.consumers.history.conftest import to
 from tests.consumers.history.history_builder import (
@@ -21,12 +23,12 @@ PAGE = DOCS / "history.md"
 
 
 def queries() -> list[str]:
-    """Return the page's queries, in their order."""
+    """Return the queries of the page, in order."""
     return re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
 def answers() -> list[list[Any]]:
-    """Return the result of each query in the history of `record_example`, in any order."""
+    """Return the result of each query on the history of `record_example`, in any order."""
     return [
         in_any_order(FOURTH.values()),
         in_any_order(SECOND.values()),
@@ -42,11 +44,13 @@ def answers() -> list[list[Any]]:
 
 
 def in_any_order(rows: Any) -> list[Any]:
+    """Return the rows, sorted."""
     return sorted(rows, key=lambda row: str(row[0]))
 
 
+@pytest.mark.contract("8")
 async def test_the_queries_of_the_page(database_url: str) -> None:
-    """Each gives what the page says of it."""
+    """Each query returns what the page says, in every database."""
     async with open_projection(database_url) as history:
         await record_example(history)
     *trees_and_lives, removed = zip(queries(), answers(), strict=True)
@@ -59,7 +63,7 @@ async def test_the_queries_of_the_page(database_url: str) -> None:
 
 
 async def test_they_use_the_indexes(to: str) -> None:
-    """None of them reads the whole table."""
+    """No query reads the whole table."""
     async with open_projection(to) as history:
         await record_example(history)
     for query in queries():

@@ -1,6 +1,8 @@
-"""The page of the mirror's tables: its queries run, on every database."""
+"""docs/mirror.md: its queries run in every database."""
 
 import re
+
+import pytest
 
 from tests.consumers.conftest import emptied
 from tests.consumers.mirrors import copy_once
@@ -15,8 +17,9 @@ TREE = tree(
 )
 
 
+@pytest.mark.contract("8")
 async def test_its_queries(valkey: Valkey, database_url: str) -> None:
-    """Each gives what the page says."""
+    """Each query returns what the page says."""
     server = await emptied(valkey)
     async with server.client() as client:
         await PretendPublisher(client).commit(TREE)

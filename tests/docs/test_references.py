@@ -29,6 +29,11 @@ CONTRACT: Final = re.compile(
 )
 API: Final = re.compile(r"TikTok Shop API, ([A-Z][a-z]+(?: [A-Z][a-z]+)?)(?: and ([A-Z][a-z]+))?")
 
+OURS: Final = r"(?<![\w./-])(?:publisher|consumers|plumbing|tests|bench|docs|deploy|schemas)"
+PATH: Final = re.compile(OURS + r"/[\w./{},@-]*[\w}/]")
+MODULE: Final = re.compile(OURS + r"(?:\.(?!toml|env|tar|json|db|txt)\w+)+")
+PYTHON_FILE: Final = re.compile(r"`(\w+\.(?:py|lua))`")
+
 
 def files() -> list[Path]:
     """Return the texts that may refer to something: code, tests and pages."""
@@ -110,3 +115,30 @@ def test_links(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_and_modules(page: Path) -> None:
+    """Each file and module of ours that a page names exists."""
+    text = page.read_text("utf-8")
+    paths = {path for found in PATH.findall(text) for path in expand(found)}
+    names = {name for name in PYTHON_FILE.findall(text) if not list(ROOT.glob(f"*/**/{name}"))}
+    missing = {path for path in paths if "NAME" not in path and not (ROOT / path).exists()}
+    assert missing | names | {name for name in MODULE.findall(text) if not exists(name)} == set()
+
+
+def expand(path: str) -> list[str]:
+    """Return the paths that `folder/{a,b}.py` stands for."""
+    found = re.fullmatch(r"(.*)\{(.*)\}(.*)", path)
+    return [f"{found[1]}{each}{found[3]}" for each in found[2].split(",")] if found else [path]
+
+
+def exists(name: str) -> bool:
+    """Return whether `name` is a module or package of the checkout, or a name in one."""
+    path = ROOT.joinpath(*name.split("."))
+    inside = path.parent.with_suffix(".py")
+    return (
+        path.is_dir()
+        or path.with_suffix(".py").is_file()
+        or (inside.is_file() and path.name in inside.read_text("utf-8"))
+    )

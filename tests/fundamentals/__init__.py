@@ -1,0 +1,1 @@
+"""A tour of the product in eight short tests, to be read in the order of their numbers."""
