@@ -1,5 +1,5 @@
-"""What publisher and consumers both need to run: configuration, logging, a way to Redis.
+"""What publisher and consumers share: configuration, command lines, logs and access to Redis.
 
-Nothing here knows the contract's keys, events or rules. `publisher` and `consumers` never
-import each other; this package is all that they share.
+It knows nothing of the contract's keys, events or rules, and imports neither of the two, which
+never import each other.
 """

@@ -1,20 +1,20 @@
-"""The root of the error tree, and the errors of the plumbing.
+"""The root of the error tree, and plumbing's own errors.
 
     Error                   what happened, where, and what to do; exit code 1
     ├── ConfigError         wrong command line or configuration; exit code 2
-    ├── RedisError          Redis cannot be reached, or refused
+    ├── RedisError          Redis cannot be reached, or refused a command
     └── EmbeddedServerError the embedded server did not start
 
-`publisher.errors` and `consumers.errors` grow their own branches from `Error`. The commands
-catch `Error` in one place (`plumbing.entry`), print its message and exit with its code; any
-other exception is a bug of ours.
+`publisher.errors` and `consumers.errors` add their own branches to `Error`. The commands catch
+`Error` in one place (`plumbing.cli.main`), print its message and exit with its code; any other
+exception is a bug of ours.
 """
 
 from typing import ClassVar
 
 
 class Error(Exception):
-    """Something that the user can understand and act on; its text never holds a secret."""
+    """An error that the user can understand and fix; its text never contains a secret."""
 
     exit_code: ClassVar[int] = 1
 
@@ -28,8 +28,8 @@ class ConfigError(Error):
 class RedisError(Error):
     """Redis cannot be reached, or refused a command.
 
-    `passing`: it may pass by itself, so trying again soon makes sense; `advice`: what a person is
-    to do, as the message says it (see `plumbing.refusals` for both).
+    If `is_transient`, the same command may succeed later. `advice` is the part of the message that
+    says what to do (see `plumbing.redis.error_advice` for both).
     """
 
     def __init__(self, message: str, *, is_transient: bool = False, advice: str = "") -> None:

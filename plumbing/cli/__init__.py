@@ -1,1 +1,4 @@
-"""What both command lines share: lazy loading, options, signals, exit codes."""
+"""What both command lines share: lazy imports, options, signals and exit codes.
+
+Imports: the rest of plumbing.
+"""

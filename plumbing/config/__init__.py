@@ -1,1 +1,4 @@
-"""Settings: from publisher.toml and the environment, with one clear line for each mistake."""
+"""The configuration: models with all defaults, how they are read, and a shop's own settings.
+
+Imports: `plumbing.errors` and `plumbing.redis_url`.
+"""

@@ -1,1 +1,4 @@
-"""Connections to Redis: one server, Sentinel, Cluster or embedded, and what its errors mean."""
+"""Connections to Redis (one server, Sentinel, Cluster, embedded), and what its errors mean.
+
+Imports: the rest of plumbing.
+"""

@@ -1,4 +1,4 @@
-"""What systemd is told, received on a socket of the test's own in systemd's place."""
+"""The messages that systemd receives; the test's own socket replaces systemd's."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,14 @@ from tests.support.waiting import PATIENCE
 def systemd(request: pytest.FixtureRequest, folder: Path) -> Iterator[socket.socket]:
     """Listen as systemd does, at either kind of address."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
-        place = str(folder / "n")
-        listening.bind(place if request.param == "path" else f"\0{place}")
+        path = str(folder / "n")
+        listening.bind(path if request.param == "path" else f"\0{path}")
         listening.settimeout(PATIENCE)
         yield listening
 
 
 def address_of(systemd: socket.socket) -> str:
-    """Return the address as systemd writes it into NOTIFY_SOCKET."""
+    """Return the address as systemd sets NOTIFY_SOCKET."""
     name: str | bytes = systemd.getsockname()
     return name if isinstance(name, str) else f"@{name[1:].decode()}"
 
@@ -36,22 +36,22 @@ def received(systemd: socket.socket) -> dict[str, str]:
     return dict(line.split("=", 1) for line in systemd.recv(4096).decode().split("\n"))
 
 
-def test_each_message(systemd: socket.socket) -> None:
-    """A message is one datagram, in systemd's words."""
-    notify = SystemdNotifier(address_of(systemd))
-    notify.ready()
+def test_sends_each_message_as_one_datagram(systemd: socket.socket) -> None:
+    """Its lines are the assignments that sd_notify(3) documents."""
+    notifier = SystemdNotifier(address_of(systemd))
+    notifier.ready()
     assert received(systemd) == {"READY": "1"}
-    notify.reloading()
-    told = received(systemd)
-    assert told.pop("RELOADING") == "1"
-    assert int(told.pop("MONOTONIC_USEC")) > 0
-    assert not told
-    notify.stopping()
+    notifier.reloading()
+    message = received(systemd)
+    assert message.pop("RELOADING") == "1"
+    assert int(message.pop("MONOTONIC_USEC")) > 0
+    assert not message
+    notifier.stopping()
     assert received(systemd) == {"STOPPING": "1"}
 
 
-async def test_the_watchdog_is_fed(systemd: socket.socket) -> None:
-    """Pings come again and again, until cancelled."""
+async def test_pings_the_watchdog_until_cancelled(systemd: socket.socket) -> None:
+    """There are two pings in each interval."""
     task = asyncio.create_task(SystemdNotifier(address_of(systemd), 0.02).watchdog())
     for _ in range(3):
         assert await asyncio.to_thread(received, systemd) == {"WATCHDOG": "1"}
@@ -61,7 +61,7 @@ async def test_the_watchdog_is_fed(systemd: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "fed"),
+    ("variables", "pings"),
     [
         ({"NOTIFY_SOCKET": "@n", "WATCHDOG_USEC": "30000000"}, True),
         ({"NOTIFY_SOCKET": "@n", "WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "own"}, True),
@@ -72,68 +72,70 @@ async def test_the_watchdog_is_fed(systemd: socket.socket) -> None:
         ({}, False),
     ],
 )
-async def test_who_is_to_be_fed(
-    variables: dict[str, str], *, fed: bool, monkeypatch: pytest.MonkeyPatch
+async def test_pings_only_if_systemd_expects_it_of_this_process(
+    variables: dict[str, str], *, pings: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only a watchdog that was set, and for this process; without one the task just ends."""
+    """WATCHDOG_USEC must be set, and WATCHDOG_PID be ours or missing; else the task ends."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value.replace("own", str(os.getpid())))
     task = asyncio.create_task(SystemdNotifier.from_environment().watchdog())
     done, _ = await asyncio.wait([task], timeout=0.05)
-    assert (task not in done) == fed
+    assert (task not in done) == pings
     task.cancel()
     await asyncio.wait([task])
 
 
-@pytest.mark.parametrize("span", ["soon", "0", "-1", "1.5"])
-def test_a_wrong_watchdog(span: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told as what it is: a wrong configuration."""
-    monkeypatch.setenv("WATCHDOG_USEC", span)
+@pytest.mark.parametrize("interval", ["soon", "0", "-1", "1.5"])
+def test_a_wrong_watchdog_interval_is_a_wrong_configuration(
+    interval: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the variable."""
+    monkeypatch.setenv("WATCHDOG_USEC", interval)
     with pytest.raises(ConfigError, match="WATCHDOG_USEC"):
         SystemdNotifier.from_environment()
 
 
-def test_without_systemd() -> None:
-    """Nothing is sent, nothing is told."""
+def test_sends_and_logs_nothing_without_systemd() -> None:
+    """The daemon was started in another way."""
     with capture_logs() as lines:
         SystemdNotifier().ready()
     assert lines == []
 
 
 @pytest.mark.parametrize("address", ["/nowhere/n", "@nobody", "vsock:2:1", "/" + "x" * 200])
-def test_a_socket_that_is_gone(address: str) -> None:
-    """The daemon goes on, and says so once."""
-    notify = SystemdNotifier(address)
+def test_continues_without_the_socket_and_logs_it_once(address: str) -> None:
+    """Whatever is wrong with the address."""
+    notifier = SystemdNotifier(address)
     with capture_logs() as lines:
-        notify.ready()
-        notify.stopping()
-    assert [line["event"] for line in lines] == ["systemd cannot be notified, going on"]
+        notifier.ready()
+        notifier.stopping()
+    assert [line["event"] for line in lines] == ["systemd cannot be notified, continuing"]
 
 
-def test_a_socket_that_comes_back(folder: Path) -> None:
-    """It is used again, and its next outage is told again."""
-    place = folder / "n"
-    notify = SystemdNotifier(str(place))
+def test_uses_a_socket_again_once_it_is_back(folder: Path) -> None:
+    """Its next outage is logged again."""
+    path = folder / "n"
+    notifier = SystemdNotifier(str(path))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as later, capture_logs() as lines:
-        notify.ready()
-        later.bind(str(place))
+        notifier.ready()
+        later.bind(str(path))
         later.settimeout(PATIENCE)
-        notify.ready()
+        notifier.ready()
         assert received(later) == {"READY": "1"}
-        place.unlink()
-        notify.stopping()
+        path.unlink()
+        notifier.stopping()
     assert len(lines) == 2
 
 
-def test_a_full_queue(folder: Path) -> None:
-    """Systemd that reads nothing does not stop the daemon for long."""
-    place = str(folder / "n")
+def test_a_full_queue_does_not_block_the_daemon(folder: Path) -> None:
+    """Systemd reads nothing: a send gives up after SEND_SECONDS."""
+    path = str(folder / "n")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf, capture_logs() as lines:
-        deaf.bind(place)
+        deaf.bind(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
             other.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    other.sendto(b"x", place)
-        SystemdNotifier(place).ready()
-    assert [line["event"] for line in lines] == ["systemd cannot be notified, going on"]
+                    other.sendto(b"x", path)
+        SystemdNotifier(path).ready()
+    assert [line["event"] for line in lines] == ["systemd cannot be notified, continuing"]

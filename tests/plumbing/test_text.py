@@ -1,4 +1,4 @@
-"""Names from outside on a terminal."""
+"""Names from outside are escaped for a terminal, and durations are short."""
 
 from datetime import timedelta
 
@@ -18,8 +18,8 @@ from plumbing.text import escape_control_chars, format_duration
         ("a\u00a0\u202eb", r"a\xa0\u202eb"),
     ],
 )
-def test_harmless(name: str, shown: str) -> None:
-    """Nothing steers the terminal, and blanks at an end are seen."""
+def test_escapes_control_characters_and_outer_spaces(name: str, shown: str) -> None:
+    """Nothing controls the terminal, and spaces at either end are visible."""
     assert escape_control_chars(name) == shown
 
 
@@ -27,6 +27,6 @@ def test_harmless(name: str, shown: str) -> None:
     ("seconds", "shown"),
     [(-5, "0 s"), (0, "0 s"), (99, "99 s"), (100, "1 min"), (6000, "1 h"), (172_800, "2 d")],
 )
-def test_ago(seconds: int, shown: str) -> None:
-    """A span is told in one unit."""
+def test_formats_a_duration_in_one_unit(seconds: int, shown: str) -> None:
+    """The unit is the largest that keeps some precision; a negative duration is 0."""
     assert format_duration(timedelta(seconds=seconds)) == shown
