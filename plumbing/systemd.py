@@ -42,7 +42,7 @@ class SystemdNotifier:
         self._notify("READY=1")
 
     def reloading(self) -> None:
-        """Report that the configuration is being reloaded. Call `ready` after it, also on errors."""
+        """Report the start of a reload. Call `ready` at its end, also if it failed."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._notify(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
