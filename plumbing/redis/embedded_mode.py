@@ -1,11 +1,11 @@
-"""How a command treats the embedded server; here, for those who need no such server."""
+"""How a command uses the embedded server; apart, for commands that do not import the server."""
 
 import enum
 
 
 class EmbeddedMode(enum.Enum):
-    """How a command treats the embedded server."""
+    """How a command uses the embedded server (contract, 7)."""
 
-    KEEP_RUNNING = "keep it up: start it, and again should it end"
-    START_IF_NEEDED = "start it if none listens"
-    WAIT = "wait until one listens"
+    KEEP_RUNNING = "start it, and start it again if it stops"
+    START_IF_NEEDED = "start it if it is not running"
+    WAIT = "wait until another command has started it"

@@ -1,4 +1,4 @@
-"""The embedded server: who starts it, who keeps it up, who stops it (contract, 7)."""
+"""The embedded server starts, keeps running and stops with its users (contract, 7)."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -18,8 +18,10 @@ from plumbing.redis.embedded import open_embedded_server
 from plumbing.redis.embedded_mode import EmbeddedMode
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.contract("7")
 
-async def listens(folder: Path) -> bool:
+
+async def is_running(folder: Path) -> bool:
     client = redis.asyncio.Redis(
         unix_socket_path=str(folder / embedded.SOCKET), protocol=2, retry=Retry(NoBackoff(), 0)
     )
@@ -41,18 +43,18 @@ def server_of(folder: Path) -> psutil.Process:
     return found
 
 
-async def test_it_lives_as_long_as_somebody_uses_it(folder: Path) -> None:
-    """The first to come starts it, the last to leave stops it, whoever started it."""
+async def test_runs_as_long_as_it_is_used(folder: Path) -> None:
+    """Its first user starts it, and its last one stops it, whoever started it."""
     async with AsyncExitStack() as first, AsyncExitStack() as second:
         await first.enter_async_context(open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED))
         await second.enter_async_context(open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED))
         await first.aclose()
-        assert await listens(folder)
-    assert not await listens(folder)
+        assert await is_running(folder)
+    assert not await is_running(folder)
 
 
-async def test_a_foreign_client_keeps_it(folder: Path) -> None:
-    """It is not stopped under anybody who is connected."""
+async def test_keeps_running_for_another_client(folder: Path) -> None:
+    """It is not stopped while any client is connected."""
     async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url:
         foreign = redis.asyncio.Redis.from_url(url, single_connection_client=True, protocol=2)
         await foreign.ping()
@@ -60,11 +62,11 @@ async def test_a_foreign_client_keeps_it(folder: Path) -> None:
     await foreign.aclose()
     async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
         pass
-    assert not await listens(folder)
+    assert not await is_running(folder)
 
 
-async def test_what_was_written_is_there_again(folder: Path) -> None:
-    """The append-only file is on."""
+async def test_data_survive_a_restart(folder: Path) -> None:
+    """It has an append-only file."""
     async with (
         open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
         redis.asyncio.Redis.from_url(url) as client,
@@ -77,46 +79,46 @@ async def test_what_was_written_is_there_again(folder: Path) -> None:
         assert await client.get("k") == b"v"
 
 
-async def test_keep_starts_it_again(folder: Path) -> None:
-    """Killed, it is up again within seconds, with its data."""
+async def test_keep_running_starts_it_again(folder: Path) -> None:
+    """After a kill it runs again within seconds, with its data."""
     async with (
         open_embedded_server(folder, EmbeddedMode.KEEP_RUNNING) as url,
         redis.asyncio.Redis.from_url(url) as client,
     ):
         await client.set("k", "v")
         server_of(folder).kill()
-        await eventually(lambda: listens(folder))
+        await eventually(lambda: is_running(folder))
         assert await client.get("k") == b"v"
-    assert not await listens(folder)
+    assert not await is_running(folder)
 
 
-async def test_wait_waits(folder: Path) -> None:
-    """A consumer starts none, and goes on once somebody has."""
+async def test_wait_starts_none(folder: Path) -> None:
+    """A consumer continues once another command has started it."""
 
-    async def wait_for_it() -> bool:
+    async def wait_and_ping() -> bool:
         async with (
             open_embedded_server(folder, EmbeddedMode.WAIT) as url,
             redis.asyncio.Redis.from_url(url) as client,
         ):
             return bool(await client.ping())
 
-    waiting = asyncio.create_task(wait_for_it())
+    waiting = asyncio.create_task(wait_and_ping())
     async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
         assert await waiting
 
 
-async def test_many_come_and_go_at_once(folder: Path) -> None:
-    """One server serves them all, and none is left."""
+async def test_many_users_at_once_share_one_server(folder: Path) -> None:
+    """It stops after the last of them."""
 
-    async def visit() -> None:
+    async def use() -> None:
         async with (
             open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
             redis.asyncio.Redis.from_url(url) as client,
         ):
             await client.incr("visits")
 
-    await asyncio.gather(*(visit() for _ in range(10)))
-    assert not await listens(folder)
+    await asyncio.gather(*(use() for _ in range(10)))
+    assert not await is_running(folder)
     async with (
         open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
         redis.asyncio.Redis.from_url(url) as client,
@@ -124,23 +126,23 @@ async def test_many_come_and_go_at_once(folder: Path) -> None:
         assert await client.get("visits") == b"10"
 
 
-async def test_a_path_too_long_for_a_socket(folder: Path) -> None:
-    """One line says what to do."""
+async def test_refuses_a_path_too_long_for_a_socket(folder: Path) -> None:
+    """The message says what to do."""
     with pytest.raises(EmbeddedServerError, match="choose a shorter data_dir"):
         async with open_embedded_server(folder / ("x" * 100), EmbeddedMode.START_IF_NEEDED):
             pass
 
 
-async def test_a_data_dir_that_cannot_be_made(folder: Path) -> None:
-    """A file in its place, say."""
+async def test_refuses_a_data_dir_that_cannot_be_created(folder: Path) -> None:
+    """A file has its name."""
     (folder / "data").write_text("")
     with pytest.raises(EmbeddedServerError, match="cannot be used"):
         async with open_embedded_server(folder / "data", EmbeddedMode.START_IF_NEEDED):
             pass
 
 
-async def test_broken_data_are_told(folder: Path) -> None:
-    """A server that refuses its files is quoted, with the place of its log."""
+async def test_reports_damaged_files(folder: Path) -> None:
+    """The message quotes the server, and names its log."""
     async with (
         open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
         redis.asyncio.Redis.from_url(url) as client,
@@ -152,8 +154,8 @@ async def test_broken_data_are_told(folder: Path) -> None:
             pass
 
 
-async def test_a_busy_server_is_not_gone(folder: Path) -> None:
-    """A second one on the same files would tear them: who comes waits, who keeps it up does too."""
+async def test_starts_no_second_server_while_it_is_busy(folder: Path) -> None:
+    """Two servers would corrupt the same files: all its users wait."""
     async with (
         open_embedded_server(folder, EmbeddedMode.KEEP_RUNNING) as url,
         redis.asyncio.Redis.from_url(url) as client,
@@ -164,7 +166,7 @@ async def test_a_busy_server_is_not_gone(folder: Path) -> None:
                 "local t = redis.call('TIME')[1] + 3 repeat until redis.call('TIME')[1] + 0 > t", 0
             )  # type: ignore[arg-type]
         )
-        await asyncio.sleep(embedded.KEEP_UP_SECONDS * 1.5)
+        await asyncio.sleep(embedded.CHECK_SECONDS * 1.5)
         server_of(folder)
         async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
             server_of(folder)
@@ -173,15 +175,15 @@ async def test_a_busy_server_is_not_gone(folder: Path) -> None:
         server_of(folder)
 
 
-async def test_a_stopped_server_is_not_gone(folder: Path) -> None:
-    """Nor is one that does not answer for a while."""
+async def test_starts_no_second_server_while_it_is_suspended(folder: Path) -> None:
+    """It does not answer for a while."""
     async with (
         open_embedded_server(folder, EmbeddedMode.KEEP_RUNNING) as url,
         redis.asyncio.Redis.from_url(url) as client,
     ):
         server = server_of(folder)
         server.suspend()
-        await asyncio.sleep(embedded.KEEP_UP_SECONDS * 2.5)
+        await asyncio.sleep(embedded.CHECK_SECONDS * 2.5)
         assert server_of(folder) == server
         server.resume()
         assert await client.ping()
