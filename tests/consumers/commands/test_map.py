@@ -1,6 +1,6 @@
-"""`category-consumer map …`: what it prints, its exit codes, and what it leaves behind.
+"""`category-consumer map …`: what it prints, its exit codes, and which files it creates.
 
-Who does not need Redis is called in this process, which is quicker than starting one.
+Commands that need no Redis are called in this process, which is faster than starting one.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ OWN = "key,name,path\ncups,,Kitchen > Cups\nmugs,Mugs\x1b[31m,\n=1+1,Toys,\n"
 
 
 class Shop:
-    """A user with a folder, a database in it, and a catalog that is published."""
+    """A user with a folder, a database in it, and a published catalog."""
 
     def __init__(self, folder: Path, valkey: Valkey) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Shop:
         (folder / "publisher.toml").write_text(f'redis_url = "{valkey.url}"\n')
 
     def publish(self, *trees: tuple[Row, ...]) -> None:
-        """Commit `trees`, one after the other, and let the map catch up."""
+        """Commit `trees`, one after the other, and let `map watch` catch up."""
         asyncio.run(self._publish(trees))
         done = call(CONSUMER, "map", "watch", "us", "--to", self.to, "--once", cwd=self.folder)
         assert done.returncode == 0, done.stderr
@@ -50,12 +50,12 @@ class Shop:
                 await self._history.commit(tree(*rows))
 
     def map(self, *words: str, given: str = "", code: int = 0) -> str:
-        """Run a command of `map` that has to end with `code`; return what it tells."""
-        return mapped(*words, given=given, code=code, to=self.to)
+        """Run a command of `map` that must exit with `code`; return what it prints."""
+        return call_map(*words, given=given, code=code, to=self.to)
 
 
-def mapped(*words: str, to: str, given: str = "", code: int = 0) -> str:
-    """Run a command of `map` in this process."""
+def call_map(*words: str, to: str, given: str = "", code: int = 0) -> str:
+    """Run a command of `map` in this process; return its output or error."""
     done = CliRunner().invoke(app, ["map", *words], input=given, env={"CATEGORY_PUBLISHER_TO": to})
     if isinstance(done.exception, Error):
         assert done.exception.exit_code == code
@@ -66,15 +66,16 @@ def mapped(*words: str, to: str, given: str = "", code: int = 0) -> str:
 
 @pytest.fixture
 def shop(folder: Path, valkey: Valkey) -> Shop:
-    """Give a shop where nothing was published yet."""
+    """Return a shop where nothing is published yet."""
     return Shop(folder, valkey)
 
 
+@pytest.mark.contract("7")
 def test_from_the_import_to_the_review(shop: Shop) -> None:
-    """What docs/mapping.md shows: import, watch, suggest, link, and what a change comes to."""
+    """The way of docs/mapping.md: import, watch, suggest, link, and review after a change."""
     assert shop.map("import", "us", "-", given=OWN) == "us: 3 new, 0 changed, 0 unchanged\n"
-    told = shop.map("suggest", "us", code=1)
-    assert told.endswith("\nrun `category-consumer map watch us --to … --once` first")
+    error = shop.map("suggest", "us", code=1)
+    assert error.endswith("\nrun `category-consumer map watch us --to … --once` first")
     shop.publish(TREE)
     shown = shop.map("suggest", "us", "mugs", "--limit", "1")
     assert shown.splitlines() == ["mugs  Mugs\\x1b[31m", "     68.6  2  Home > Mugs"]
@@ -115,7 +116,7 @@ def test_from_the_import_to_the_review(shop: Shop) -> None:
 
 
 def check_export(shop: Shop) -> None:
-    """Assert that JSON is exact, and CSV the same but for what a spreadsheet would run."""
+    """Check that JSON is exact, and CSV the same except for escaped formulas."""
     rows = orjson.loads(shop.map("export", "us"))
     assert [row["key"] for row in rows] == ["=1+1", "cups", "mugs"]
     assert rows[1]["candidates"] == [{"id": "9", "path": "Home > Cups > Cup\n", "score": 92.9}]
@@ -124,15 +125,17 @@ def check_export(shop: Shop) -> None:
     assert [row["key"] for row in cells] == ["'=1+1", "cups", "mugs"]
     assert cells[1]["candidates"] == "9 (92.9) Home > Cups > Cup\n"
     for row_, exact in zip(cells[1:], rows[1:], strict=True):
-        told = {name: exact[name] or "" for name in exact if name != "candidates"}
-        assert {name: row_[name] for name in told} == told
+        texts = {name: exact[name] or "" for name in exact if name != "candidates"}
+        assert {name: row_[name] for name in texts} == texts
 
 
 def test_a_bad_import_changes_nothing(folder: Path) -> None:
-    """Each bad line is told, exit 1, and no file is created for it."""
+    """The error names each wrong line; exit 1, and no database is created."""
     (folder / "own.csv").write_text("key,name\n,A\nb,B\nb,C\n")
-    told = mapped("import", "us", str(folder / "own.csv"), to=f"sqlite:///{folder / 'm'}", code=1)
-    assert told.splitlines() == [
+    error = call_map(
+        "import", "us", str(folder / "own.csv"), to=f"sqlite:///{folder / 'm'}", code=1
+    )
+    assert error.splitlines() == [
         f"{folder / 'own.csv'}: nothing was imported:",
         "line 2: it has no key",
         "line 4: its key is a duplicate ('b')",
@@ -141,7 +144,7 @@ def test_a_bad_import_changes_nothing(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["import", "US", "x.csv"], "catalog 'US': a catalog's name"),
         (["import", "us", "x.csv"], "x.csv: No such file or directory"),
@@ -159,9 +162,9 @@ def test_a_bad_import_changes_nothing(folder: Path) -> None:
         (["dance"], "No such command"),
     ],
 )
-def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None:
-    """It is exit 2, says what is wrong, and leaves nothing behind."""
-    assert told in mapped(*words, to=f"sqlite:///{folder / 'm'}", code=2)
+def test_a_wrong_command_line(words: list[str], message: str, folder: Path) -> None:
+    """It exits with 2, says what is wrong, and creates no file."""
+    assert message in call_map(*words, to=f"sqlite:///{folder / 'm'}", code=2)
     assert list(folder.iterdir()) == []
 
 
@@ -170,9 +173,9 @@ def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None
     [["suggest"], ["review"], ["export"], ["link", "a", "1"], ["unlink", "a"], ["remove", "a"]],
 )
 def test_a_database_that_is_not_there(words: list[str], folder: Path) -> None:
-    """Only an import from a file and a watch make one."""
+    """Only an import from a file and `watch` create one."""
     to = f"sqlite:///{folder / 'm'}"
-    assert mapped(words[0], "us", *words[1:], to=to, code=1) == f"{to}: there is no such file"
+    assert call_map(words[0], "us", *words[1:], to=to, code=1) == f"{to}: there is no such file"
 
 
 async def test_a_table_as_the_source(folder: Path) -> None:
@@ -194,7 +197,7 @@ async def test_a_table_as_the_source(folder: Path) -> None:
 
 
 def test_a_watch_beside_a_mirror(shop: Shop) -> None:
-    """They share a database, and neither needs the other."""
+    """`map watch` and `mirror` share a database, and neither needs the other."""
     shop.publish(TREE)
     mirror = call(CONSUMER, "mirror", "us", "--to", shop.to, "--once", cwd=shop.folder)
     assert mirror.returncode == 0

@@ -1,4 +1,4 @@
-"""The user's commands and the watch at the same time: nothing slips between."""
+"""The user's commands and `map watch` at the same time, in each database."""
 
 import asyncio
 import random
@@ -28,36 +28,37 @@ from tests.consumers.pretend_publisher import TIME, numbered, row
 
 
 class HeldProjection(MapProjection):
-    """Stops in the middle of each transaction until it is let on."""
+    """Stops before each commit until it may continue."""
 
     def hold(self) -> None:
-        """Stop from now on."""
-        self.began, self.go_on = asyncio.Event(), asyncio.Event()
+        """Stop at the next commit."""
+        self.reached_commit, self.may_continue = asyncio.Event(), asyncio.Event()
 
     async def apply_in(
         self, connection: AsyncConnection, events: Sequence[Event], checkpoint: Checkpoint
     ) -> None:
         """Write, and wait before the commit."""
         await super().apply_in(connection, events, checkpoint)
-        self.began.set()
-        await self.go_on.wait()
+        self.reached_commit.set()
+        await self.may_continue.wait()
 
 
 @asynccontextmanager
 async def another_service(to: str) -> AsyncIterator[MappingService]:
-    """Open the mappings once more, as another process does."""
+    """Open the mappings a second time, as another process does."""
     async with open_database(to) as opened:
         yield MappingService(opened, "us")
 
 
 async def is_waiting(task: asyncio.Task[object]) -> bool:
-    """Say whether `task` is not done after a moment."""
+    """Return whether `task` is not done after 0.2 s."""
     done, _ = await asyncio.wait([task], timeout=0.2)
     return not done
 
 
+@pytest.mark.contract("5.8")
 async def test_a_removal_before_a_link(database_url: str) -> None:
-    """A link that is asked for while the removal is written waits, and is refused."""
+    """A link requested while its category's removal is written waits, and is rejected."""
     async with (
         open_mapping_catalog(database_url, *TREE) as it,
         another_service(database_url) as service,
@@ -68,18 +69,18 @@ async def test_a_removal_before_a_link(database_url: str) -> None:
         held.hold()
         events = it.events(*without(MUGS))
         writing = asyncio.create_task(held.apply(events, it.checkpoint))
-        await held.began.wait()
+        await held.reached_commit.wait()
         linking = asyncio.create_task(service.link([LinkRequest("a", "2")]))
         assert await is_waiting(linking)
-        held.go_on.set()
+        held.may_continue.set()
         await writing
         with pytest.raises(MappingRejected, match="there is no category '2'"):
             await linking
         assert await it.states() == {"a": "unlinked"}
 
 
-async def test_a_removal_behind_a_link(database_url: str) -> None:
-    """A removal waits for the link that is being made, and then breaks it."""
+async def test_a_removal_after_a_link(database_url: str) -> None:
+    """A removal waits for a link that is being written, and then breaks it."""
     async with (
         open_mapping_catalog(database_url, *TREE) as it,
         another_service(database_url) as service,
@@ -96,8 +97,8 @@ async def test_a_removal_behind_a_link(database_url: str) -> None:
         assert await it.states() == {"a": "broken: removed"}
 
 
-async def test_a_crowd(database_url: str) -> None:
-    """Links and events at random: in the end each state is that of the tree."""
+async def test_links_and_events_at_random(database_url: str) -> None:
+    """After links and events at random, each state is that of the tree."""
     choose = random.Random(3)
     rows = list(numbered(20).values())
     async with (
@@ -105,7 +106,7 @@ async def test_a_crowd(database_url: str) -> None:
         another_service(database_url) as service,
     ):
         await service.import_categories([OwnCategory(str(key), "A", "A") for key in range(20)])
-        user = asyncio.create_task(many_links(service, choose))
+        user = asyncio.create_task(link_at_random(service, choose))
         for name in range(15):
             some = choose.sample(rows, 12)
             await it.go_to(
@@ -115,19 +116,19 @@ async def test_a_crowd(database_url: str) -> None:
         await check(it)
 
 
-async def many_links(service: MappingService, choose: random.Random) -> None:
-    """Try to link this and that; what is refused is refused."""
+async def link_at_random(service: MappingService, choose: random.Random) -> None:
+    """Request links at random; some are rejected."""
     for _ in range(30):
         try:
             await service.link([LinkRequest(str(choose.randrange(20)), str(choose.randrange(20)))])
         except MappingRejected:
             await asyncio.sleep(0)
         except StoreUnavailable as error:
-            raise AssertionError("a lock was not waited for") from error
+            raise AssertionError("a link did not wait for a lock") from error
 
 
 async def check(it: MappingCatalog) -> None:
-    """Assert that each state is what the tree says."""
+    """Check that each state is that of the tree."""
     snapshot = await it.service.read_all()
     assert len(snapshot.linked_keys) > 3
     for mapping in snapshot.mappings.values():
@@ -136,7 +137,7 @@ async def check(it: MappingCatalog) -> None:
 
 
 async def test_two_imports_at_once(database_url: str) -> None:
-    """Each is done, one behind the other."""
+    """Both are done, one after the other."""
     owns = [OwnCategory(str(key), "A", "A") for key in range(50)]
     async with open_mapping_catalog(database_url, *TREE), another_service(database_url) as service:
         done = await asyncio.gather(

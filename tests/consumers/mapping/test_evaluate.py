@@ -1,4 +1,4 @@
-"""How a mapping stands: a pure function of the decision and of the category's own row."""
+"""The evaluation of a mapping depends on its link and the category's own row only."""
 
 import pytest
 from hypothesis import given
@@ -36,17 +36,16 @@ NEW = Status("valid", "", "2026-01-01T00:00:00.000Z", None)
     ],
 )
 def test_what_a_change_means(category: Category | None, state: str, reason: str) -> None:
-    """Gone or no leaf: broken. Another name or parent: review. And all that is so is told."""
+    """Removed or no leaf: broken. Another name or parent: review. All reasons are given."""
     assert evaluate(DECISION, category) == (state, reason)
     assert evaluate(None, category) == ("unlinked", "")
 
 
 @given(histories(), st.data())
-def test_events_come_to_the_last_row(events: list[Event], data: st.DataObject) -> None:
-    """However the events of a category are batched, the state is that of its row at the end.
-
-    So is since when, and the decision stays as it was.
-    """
+def test_events_give_the_evaluation_of_the_last_row(
+    events: list[Event], data: st.DataObject
+) -> None:
+    """State and `since` do not depend on batches, and events do not change the link."""
     one = data.draw(st.sampled_from([event.category for event in events]))
     mine = [event for event in events if event.category.id == one.id]
     decision = LinkedCategory(one.id, one.local_name, one.parent_id, one.local_name, TIME)

@@ -1,4 +1,4 @@
-"""What a user does with mappings, in each database, and what events make of it."""
+"""`MappingService` in each database: import, link, unlink, remove."""
 
 from typing import Any
 
@@ -7,86 +7,30 @@ import pytest
 from consumers.errors import MappingRejected
 from consumers.mapping.linking import LinkRequest
 from consumers.mapping.model import OwnCategory
-from consumers.mapping.own_categories import Columns, read_own_categories
 from consumers.mapping.service import MappingService
-from consumers.mapping.sql_table import read_table
 from consumers.sql.database import open_database
 from tests.consumers.mapping.mapping_catalog import (
     CUPS,
-    HOME,
     MUGS,
-    TOYS,
     TREE,
     changed,
     open_mapping_catalog,
     without,
 )
-from tests.consumers.pretend_publisher import TIME, row
+from tests.consumers.pretend_publisher import row
 from tests.support.databases import execute, fetch
 
 EVERYTHING = "SELECT * FROM mappings ORDER BY own_key"
 
 
-async def decided(to: str) -> list[tuple[Any, ...]]:
-    """Return what the user decided, as it is stored."""
+async def stored_links(to: str) -> list[tuple[Any, ...]]:
+    """Return the stored links: key and all columns that only the user changes."""
     query = "SELECT own_key, category_id, category_name, category_parent_id, category_path, "
     return sorted(await fetch(to, query + "decided_at FROM mappings"), key=str)
 
 
-async def test_a_mapping_and_its_states(database_url: str) -> None:
-    """Renamed, moved, no leaf, removed and back: each has its state, and no event a decision."""
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(mugs="Mugs", toys="Toys", rest="Rest")
-        assert await it.states() == dict.fromkeys(["mugs", "rest", "toys"], "unlinked")
-        await it.link(mugs="2", toys="4")
-        stored = await decided(database_url)
-        assert stored[0][:5] == ("mugs", "2", "Mugs", "1", "Home > Mugs")
-        assert stored[1] == ("rest", None, None, None, None, None)
-        [event] = await it.go_to(*changed(MUGS, local_name="Beer mugs"))
-        mapping = await it.mapping("mugs")
-        assert mapping.status == (
-            *("review", "renamed from 'Mugs' to 'Beer mugs'"),
-            *(TIME, event.checkpoint.position),
-        )
-        await it.go_to(*without(MUGS))
-        assert (await it.states())["mugs"] == "broken: removed"
-        await it.go_to(*changed(MUGS, is_leaf=False))
-        assert (await it.states())["mugs"] == "broken: no longer a leaf"
-        await it.go_to(*changed(MUGS, parent_id="0"))
-        assert (await it.states())["mugs"] == "review: moved from parent '1' to '0'"
-        await it.go_to(*TREE)
-        assert await it.states() == {"mugs": "valid", "rest": "unlinked", "toys": "valid"}
-        assert await decided(database_url) == stored
-
-
-async def test_what_does_not_concern_a_mapping(database_url: str) -> None:
-    """A parent's new name and another's removal change nothing, not even since when."""
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(mugs="Mugs")
-        [before] = await it.link(mugs="2")
-        await it.go_to(HOME | {"local_name": "House"}, MUGS, TOYS)
-        assert await it.mapping("mugs") == before
-        await it.jump_to(HOME, MUGS)
-        assert await it.mapping("mugs") == before
-
-
-async def test_a_resync_comes_to_the_same(database_url: str) -> None:
-    """It judges all that is linked; `since` is the commit's time, and no event's id."""
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(a="A", b="B", c="C")
-        await it.link(a="2", b="3", c="4")
-        renamed, moved = CUPS | {"local_name": "Tea cups"}, TOYS | {"parent_id": "1"}
-        await it.jump_to(HOME, renamed, moved)
-        assert await it.states() == {
-            "a": "broken: removed",
-            "b": "review: renamed from 'Cups' to 'Tea cups'",
-            "c": "review: moved from parent '0' to '1'",
-        }
-        assert (await it.mapping("a")).status[2:] == (TIME, None)
-
-
 async def test_accepting_a_review(database_url: str) -> None:
-    """Linking with the same category again takes it as it is now."""
+    """Linking with the same category again accepts it as it is now."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(mugs="Mugs")
         await it.link(mugs="2")
@@ -101,7 +45,7 @@ async def test_accepting_a_review(database_url: str) -> None:
 
 
 async def test_what_cannot_be_linked(database_url: str) -> None:
-    """Unknown, no leaf, taken, linked already: all of it is told, and nothing is written."""
+    """Unknown, not a leaf, linked already: the error has all problems; nothing is written."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B", c="C")
         await it.link(a="2")
@@ -127,20 +71,20 @@ async def test_what_cannot_be_linked(database_url: str) -> None:
         assert await fetch(database_url, EVERYTHING) == before
 
 
-async def test_linking_anew(database_url: str) -> None:
-    """A broken one may be linked anew at once, another with `replace`; two may change places."""
+async def test_replacing_links(database_url: str) -> None:
+    """Broken links are replaced, others only with `replace`; two may exchange categories."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B")
         await it.link(a="2", b="3")
         await it.link(replace=True, a="3", b="2")
-        assert [line[:2] for line in await decided(database_url)] == [("a", "3"), ("b", "2")]
+        assert [line[:2] for line in await stored_links(database_url)] == [("a", "3"), ("b", "2")]
         await it.go_to(*without(CUPS))
         await it.link(a="4")
         assert await it.states() == {"a": "valid", "b": "valid"}
 
 
 async def test_one_to_one(database_url: str) -> None:
-    """The database itself refuses a second link with a category."""
+    """The database itself rejects a second link with a category."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B")
         await it.link(a="2")
@@ -149,7 +93,7 @@ async def test_one_to_one(database_url: str) -> None:
 
 
 async def test_importing_again(database_url: str) -> None:
-    """Names and paths are new, links stay, and so do keys that are not there any more."""
+    """Names and paths are updated; links and missing keys are kept."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B", A="other")
         [before] = await it.link(a="2")
@@ -166,7 +110,7 @@ async def test_importing_again(database_url: str) -> None:
 
 
 async def test_unlinking_and_removing(database_url: str) -> None:
-    """All or nothing; who is unlinked can be linked, who is removed is gone."""
+    """All or nothing; an unlinked key can be linked again, a removed one is deleted."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B")
         await it.link(a="2", b="3")
@@ -174,7 +118,7 @@ async def test_unlinking_and_removing(database_url: str) -> None:
             with pytest.raises(MappingRejected, match="no category of yours has key 'x'"):
                 await refused(["a", "x"])
         await it.service.unlink(["a", "a"])
-        assert (await decided(database_url))[0] == ("a", *[None] * 5)
+        assert (await stored_links(database_url))[0] == ("a", *[None] * 5)
         await it.service.remove(["b"])
         assert await it.states() == {"a": "unlinked"}
         await it.go_to(*without(MUGS))
@@ -182,25 +126,8 @@ async def test_unlinking_and_removing(database_url: str) -> None:
         await it.link(a="3")
 
 
-async def test_catalogs_beside_each_other(database_url: str) -> None:
-    """The same keys and ids in another catalog are others."""
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(a="A")
-        await it.link(a="2")
-    query = "SELECT DISTINCT catalog FROM mappings"
-    assert await fetch(database_url, query) == [("us",)]
-    for table in ("mappings", "map_categories", "checkpoints"):
-        await execute(database_url, f"UPDATE {table} SET catalog = 'uk'")  # noqa: S608
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(a="A")
-        await it.link(a="2")
-        await it.go_to(*without(MUGS))
-        await it.service.remove(["a"])
-    assert await fetch(database_url, "SELECT catalog, state FROM mappings") == [("uk", "valid")]
-
-
 async def test_without_a_copy(database_url: str) -> None:
-    """Looking and linking say what to run first; importing, unlinking and removing work."""
+    """Reading and linking say what to run first; import, unlink and remove work."""
     async with open_mapping_catalog(database_url) as it:
         await it.import_own(a="A")
         for refused in (it.service.read_all(), it.link(a="2")):
@@ -212,50 +139,7 @@ async def test_without_a_copy(database_url: str) -> None:
 
 
 async def test_a_database_without_tables(database_url: str) -> None:
-    """Looking at it says what to run first."""
+    """Reading it says what to run first."""
     async with open_database(database_url) as opened:
         with pytest.raises(MappingRejected, match="map watch us --to … --once` first"):
             await MappingService(opened, "us").read_all()
-
-
-@pytest.fixture
-async def shop(database_url: str) -> str:
-    """Give a database that has a table and a view of the user's own."""
-    await execute(
-        database_url,
-        "CREATE TABLE shelf (no INTEGER, title VARCHAR(20), way VARCHAR(40), extra REAL)",
-    )
-    await execute(database_url, "INSERT INTO shelf VALUES (7, 'Mugs', 'Home/Mugs', 1.5)")
-    await execute(database_url, "INSERT INTO shelf VALUES (8, NULL, 'Toys', 1.5)")
-    view = 'CREATE VIEW "Own View" AS SELECT no AS "key", title AS name, way FROM shelf'
-    await execute(database_url, view if "mysql" not in database_url else view.replace('"', "`"))
-    return database_url
-
-
-async def test_own_categories_in_a_table(shop: str) -> None:
-    """A table or a view of the same database does as well as a file; numbers become text."""
-    columns = Columns("no", "title", "way")
-    async with open_database(shop) as opened:
-        found = read_own_categories(await read_table(opened, "shelf", columns), columns, "/")
-        assert found == [OwnCategory("7", "Mugs", "Home > Mugs"), OwnCategory("8", "Toys", "Toys")]
-        view = await read_table(opened, "Own View", Columns(path="way"))
-        assert [cells["name"] for _, cells in view.rows] == ["Mugs", ""]
-        assert read_own_categories(view, Columns(path="way"), "/") == found
-
-
-@pytest.mark.parametrize(
-    ("name", "columns", "told"),
-    [
-        ("nope", Columns(), "this database has no table or view 'nope'"),
-        ("x.shelf", Columns(), "this database has no table or view 'x.shelf'"),
-        ("shelf", Columns(), "columns: 'no', 'title', 'way', 'extra'"),
-        ("shelf", Columns("extra", "title"), "row 1: column 'extra' contains float"),
-        ("shelf", Columns("no", "title"), "row 2: it has neither name nor path ('8')"),
-    ],
-)
-async def test_tables_that_do_not_do(shop: str, name: str, columns: Columns, told: str) -> None:
-    """What is missing or no text is told."""
-    async with open_database(shop) as opened:
-        with pytest.raises(MappingRejected) as caught:
-            read_own_categories(await read_table(opened, name, columns), columns)
-    assert told in str(caught.value)

@@ -1,10 +1,11 @@
-"""Laws of the stored mappings: the states are those of the tree, whatever led to it."""
+"""Properties of stored mappings: their states are those of the tree, however it came."""
 
 import asyncio
 import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,22 +21,20 @@ from tests.consumers.trees import BEGIN, histories
 KEYS = [OwnCategory(key, f"Own {key}", f"Own > {key}") for key in "abcd"]
 
 
+@pytest.mark.contract("5.8")
 @settings(max_examples=20)
 @given(histories(), st.data())
 def test_states_are_those_of_the_tree(events: list[Event], data: st.DataObject) -> None:
-    """After events in any batches, links and resyncs, each state is what is judged from scratch.
-
-    And what the user decided is as it was when they did.
-    """
+    """After any batches, links and resyncs each state is right, and each link unchanged."""
     folder = Path(tempfile.mkdtemp(prefix="cp-"))
     try:
-        asyncio.run(play(f"sqlite:///{folder / 'm'}", events, data))
+        asyncio.run(apply_and_link(f"sqlite:///{folder / 'm'}", events, data))
     finally:
         shutil.rmtree(folder)
 
 
-async def play(to: str, events: list[Event], data: st.DataObject) -> None:
-    """Let some of `events` happen, then someone link, and so on, and look each time."""
+async def apply_and_link(to: str, events: list[Event], data: st.DataObject) -> None:
+    """Apply some of `events`, link something, and so on, and check each time."""
     async with open_mapping_catalog(to) as it:
         await it.projection.reset(Snapshot({}, TIME), BEGIN)
         await it.service.import_categories(KEYS)
@@ -53,14 +52,14 @@ async def play(to: str, events: list[Event], data: st.DataObject) -> None:
             else:
                 await it.projection.reset(Snapshot(rows, TIME), batch[-1].checkpoint)
             await check(it, rows, decided)
-            decided |= await linked(it, data, [row.id for row in rows.values()])
+            decided |= await link_at_random(it, data, [row.id for row in rows.values()])
             await check(it, rows, decided)
 
 
-async def linked(
+async def link_at_random(
     it: MappingCatalog, data: st.DataObject, ids: list[str]
 ) -> dict[str, LinkedCategory]:
-    """Try to link some own category with some category, and return what was decided then."""
+    """Request a link of any own category with any category; return the new link by key."""
     if not ids:
         return {}
     key, id_ = data.draw(st.sampled_from("abcd")), data.draw(st.sampled_from(ids))
@@ -74,7 +73,7 @@ async def linked(
 async def check(
     it: MappingCatalog, rows: dict[str, Category], decided: dict[str, LinkedCategory]
 ) -> None:
-    """Assert that the mappings say what is to be said of `rows`, and `decided` is kept."""
+    """Check that each state is that of `rows`, and each link as in `decided`."""
     snapshot = await it.service.read_all()
     assert snapshot.rows == rows
     decisions = {key: each.linked for key, each in snapshot.mappings.items() if each.linked}

@@ -1,0 +1,20 @@
+"""Which links a file requests."""
+
+import pytest
+
+from consumers.errors import MappingRejected
+from consumers.mapping.csv_table import parse_csv
+from consumers.mapping.linking import LinkRequest, read_link_requests
+
+
+def test_links_from_a_file() -> None:
+    """Rows without a category request nothing; both columns must exist."""
+    table = parse_csv(b"category_id,key,name\n7,a,A\n,b,B\n 8 ,'=c,C\n", "f")
+    assert read_link_requests(table) == [
+        LinkRequest("a", "7", "line 2: "),
+        LinkRequest("=c", "8", "line 4: "),
+    ]
+    with pytest.raises(MappingRejected, match="there is no column 'category_id'"):
+        read_link_requests(parse_csv(b"key,id\n", "f"))
+    with pytest.raises(MappingRejected, match="column 'category_id' occurs twice"):
+        read_link_requests(parse_csv(b"key,category_id,category_id\na,1,2\n", "f"))
