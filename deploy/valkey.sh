@@ -1,16 +1,16 @@
 #!/bin/sh
-# Starts Valkey (given its options) with the users of users.acl beside this file. Who has no password
-# there (#HASH, nopass) and is not off needs one in the environment, NAME_PASSWORD; the file that
-# Valkey reads has its SHA-256, no process list anything.
+# Starts Valkey, with the given options and the users of users.acl in this folder. A user that has no
+# password there (#HASH, nopass) and is not off needs one in the environment, NAME_PASSWORD. The file
+# that Valkey reads has its SHA-256; no process list shows the password.
 set -eu
 umask 077
 
-# variable NAME: where the password of a user is, TEAM_2_PASSWORD for team-2
+# variable NAME: prints the variable with the password of a user, TEAM_2_PASSWORD for team-2
 variable() {
   printf %s_PASSWORD "$1" | tr -c '[:alnum:]' _ | tr '[:lower:]' '[:upper:]'
 }
 
-# rules_of NAME RULES: a user's line for Valkey
+# rules_of NAME RULES: prints a user's line for Valkey
 rules_of() {
   case " $2 " in
     *' #'* | *' >'* | *' nopass '* | *' off '*) printf 'user %s %s\n' "$1" "$2" ;;
