@@ -1,5 +1,7 @@
 """Keeps TikTok Shop's category tree in Redis and publishes every change of it.
 
-The data's way, one module a step: `sources` → `snapshot` → `diff` → `guard` → `event` →
-`store` (with `commit.lua`) → the stream. `poll` does one round of it, `daemon` loops.
+A poll passes through these modules: a source in `sources/` returns an answer, `core/snapshot.py`
+checks it, `core/diff.py` compares it with the state, `core/guard.py` may withhold it,
+`core/event.py` makes the events, and `state/store.py` commits them with `commit.lua`.
+`polling/poll.py` does one such round, `polling/daemon.py` repeats it.
 """

@@ -1,24 +1,24 @@
-"""What can go wrong with a poll. Each message says what happened, where, and what to do.
+"""The errors of a poll. Each message says what happened, where, and what to do.
 
 plumbing.errors.Error
-├── SourceError         the source gave no answer; the next poll comes at its normal time
-│   ├── Transient       worth another try within this poll (may say how long to wait)
-│   │   └── Unreachable no connection came about, so nothing was sent
-│   ├── TokenExpired    worth one refresh of the token and one more try
-│   ├── RefreshUnderWay somebody else gets new tokens just now
-│   └── ShopClosed      this shop answers no more until someone acts; another one may
-├── TokenError          there is no usable token, and nothing here can get one
-│   └── NotAuthorized   only the seller's authorization helps; or another shop's
-├── BadSnapshot         an answer that is refused whole (contract, 6)
+├── SourceError         the source returned no snapshot; the next poll is at its normal time
+│   ├── Transient       worth a retry within this poll (may say how long to wait)
+│   │   └── Unreachable there was no connection, so nothing was sent
+│   ├── TokenExpired    worth one refresh of the token and one retry
+│   ├── RefreshUnderWay another task, process or publisher is refreshing the tokens
+│   └── ShopClosed      this shop answers no more until someone acts; a fallback shop may
+├── TokenError          there is no usable token, and the publisher cannot get one
+│   └── NotAuthorized   the seller has to authorize again; a fallback shop may answer
+├── BadSnapshot         the answer is rejected entirely (contract, 6)
 ├── OriginChanged       another origin under the same catalog name (contract, 5.11)
 ├── Held                a snapshot is withheld (contract, 6); exit code 3
-├── RaceLost            another publisher committed meanwhile (contract, 5.3)
+├── RaceLost            another publisher has committed meanwhile (contract, 5.3)
 ├── NoHold              there is nothing to approve
-├── NoState             the catalog has nothing that could be shown
-├── WrongType           one of the catalog's keys holds something else
-├── UnknownContract     another contract's publisher wrote the catalog
-├── SchemasDiffer       the files under schemas/ are not what we would write
-└── CopyDiffers         the demo's copy is not what the state is
+├── NoState             the catalog has no state to export
+├── WrongType           one of the catalog's keys has another type
+├── UnknownContract     the catalog was written under another version of the contract
+├── SchemasDiffer       the files under schemas/ are not what `schemas` writes
+└── CopyDiffers         the demo's copy is not equal to the state
 """
 
 from typing import ClassVar
@@ -27,9 +27,9 @@ from plumbing.errors import Error
 
 
 class SourceError(Error):
-    """The source did not answer with a snapshot.
+    """The source returned no snapshot.
 
-    `not_before`: seconds from now before which asking again is pointless, 0 if unknown.
+    `not_before`: seconds from now before which a retry cannot succeed, 0 if unknown.
     """
 
     def __init__(self, message: str, *, not_before: float = 0.0) -> None:
@@ -38,26 +38,26 @@ class SourceError(Error):
 
 
 class Transient(SourceError):
-    """The same question may well be answered in a moment.
+    """The same request may succeed in a moment.
 
-    `not_before` is what the source asked us to wait (`Retry-After`), 0 if it did not say.
+    `not_before` is the wait that the source asked for (`Retry-After`), 0 if it asked for none.
     """
 
 
 class Unreachable(Transient):
-    """No connection came about, so the request was not sent."""
+    """There was no connection, so the request was not sent."""
 
 
 class TokenExpired(SourceError):
-    """The source does not take the access token any more."""
+    """The source does not accept the access token any more."""
 
 
 class RefreshUnderWay(SourceError):
-    """Another task, process or publisher gets and stores tokens just now."""
+    """Another task, process or publisher is refreshing the tokens."""
 
 
 class ShopClosed(SourceError):
-    """The shop, or its seller, is inactive, or does not belong to the tokens any more."""
+    """The shop or its seller is inactive, or the tokens are not for this shop any more."""
 
 
 class TokenError(Error):
@@ -65,11 +65,11 @@ class TokenError(Error):
 
 
 class NotAuthorized(TokenError):
-    """The seller's authorization has ended, or was never given."""
+    """The seller's authorization has expired, or was never given."""
 
 
 class BadSnapshot(Error):
-    """The answer is no complete, consistent tree; nothing of it is used."""
+    """The answer is no complete, consistent tree; it is rejected entirely."""
 
 
 class OriginChanged(Error):
@@ -77,13 +77,13 @@ class OriginChanged(Error):
 
 
 class Held(Error):
-    """The snapshot's changes look implausible; someone has to approve them."""
+    """The snapshot's changes look implausible; a person has to approve them."""
 
     exit_code: ClassVar[int] = 3
 
 
 class RaceLost(Error):
-    """Another publisher has committed since this poll noted its position."""
+    """Another publisher has committed since this poll read its position."""
 
 
 class NoHold(Error):
@@ -91,7 +91,7 @@ class NoHold(Error):
 
 
 class NoState(Error):
-    """The catalog has no state that could be shown."""
+    """The catalog has no state to export."""
 
 
 class SchemasDiffer(Error):
@@ -99,12 +99,12 @@ class SchemasDiffer(Error):
 
 
 class CopyDiffers(Error):
-    """The demo's SQLite copy does not reach, or does not equal, the state."""
+    """The demo's SQLite copy does not reach the state, or is not equal to it."""
 
 
 class WrongType(Error):
-    """A key of the catalog holds a value of another type than the contract's."""
+    """A key of the catalog has another type than in the contract."""
 
 
 class UnknownContract(Error):
-    """The catalog's meta was written by a publisher of another contract."""
+    """The catalog's meta was written under another version of the contract."""

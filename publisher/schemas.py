@@ -1,8 +1,8 @@
-"""The JSON Schemas (2020-12) under schemas/, and examples beside them: made here, never by hand.
+"""Generates the JSON Schemas (2020-12) under schemas/, and the examples beside them.
 
 They describe what a consumer may rely on: a category, the meta hash, the three events. Unknown
 fields are allowed everywhere, since a field may be added without a new `dataschema` (contract, 3).
-An event's `dataschema` is the `$id` of what stands under its `data`.
+An event's `dataschema` is the `$id` of the schema of its `data`.
 """
 
 from collections.abc import Iterator
@@ -40,11 +40,11 @@ Time = Annotated[
 Decimal = Annotated[str, Field(pattern="^(0|[1-9][0-9]*)$")]
 
 
-class _Open(BaseModel):
+class _Extensible(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-class CategoryModel(_Open):
+class CategoryModel(_Extensible):
     """One node of the tree, its values as the source sent them, blanks included."""
 
     model_config = ConfigDict(title="Category")
@@ -59,7 +59,7 @@ class CategoryModel(_Open):
     is_leaf: Annotated[bool, Field(description="Whether products can be listed in it.")]
 
 
-class MetaModel(_Open):
+class MetaModel(_Extensible):
     """The fields of the Redis hash `catalog:{NAME}:meta`, all of them text."""
 
     model_config = ConfigDict(title="Meta")
@@ -89,21 +89,21 @@ NOT_UPDATED: Final = ConfigDict(
 )
 
 
-class _Data(_Open):
+class _Data(_Extensible):
     category: CategoryModel
     digest: Annotated[Digest, Field(description="The state's digest after this event.")]
 
 
 class Added(_Data):
-    """A category is there that was not."""
+    """A new category."""
 
     model_config = NOT_UPDATED
 
 
 class Updated(_Data):
-    """A category has another parent, name or leaf flag."""
+    """A category with another parent, name or leaf flag than before."""
 
-    before: Annotated[CategoryModel, Field(description="The category until now.")]
+    before: Annotated[CategoryModel, Field(description="The category before this event.")]
     changed: Annotated[
         list[Literal["parent_id", "local_name", "is_leaf"]],
         Field(
@@ -115,7 +115,7 @@ class Updated(_Data):
 
 
 class Removed(_Data):
-    """A category has gone; `category` is the last known state."""
+    """A category that does not exist any more; `category` is its last known state."""
 
     model_config = NOT_UPDATED
 
@@ -128,47 +128,37 @@ DATA: Final[dict[ChangeType, type[_Data]]] = {
 
 
 def write(folder: Path) -> list[Path]:
-    """Write all schemas and examples below `folder`; return the files that were new or differed."""
+    """Write all schemas and examples into `folder`; return the files that have changed."""
     written = []
-    for path, content in _files(folder):
-        if not _holds(path, content):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            written.append(path)
+    for path, content in _different_files(folder):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        written.append(path)
     return written
 
 
-def check(folder: Path) -> list[Path]:
-    """Write nothing; raise SchemasDiffer, naming the files that `write` would write."""
-    different = [str(path) for path, content in _files(folder) if not _holds(path, content)]
-    if different:
+def check(folder: Path) -> None:
+    """Raise SchemasDiffer if `write` would change a file, with the names of all such files."""
+    if different := [str(path) for path, _ in _different_files(folder)]:
         raise SchemasDiffer(
-            f"not what the code says: {', '.join(different)}: run `category-publisher schemas`"
+            f"not as generated: {', '.join(different)}: run `category-publisher schemas`"
         )
-    return []
 
 
-def _holds(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
-
-
-def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    for name, schema in _schemas().items():
-        yield folder / f"{name}.schema.json", _pretty(schema)
-    for name, example in _examples().items():
-        yield folder / "examples" / f"{name}.json", _pretty(example)
-
-
-def _pretty(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _schemas() -> dict[str, Any]:
-    return {
+def _different_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield each file that is missing or differs, with the content that it should have."""
+    schemas = {
         "category": _identified("urn:category-publisher:category:1", CategoryModel),
         "meta": _identified("urn:category-publisher:meta:1", MetaModel),
-        **{f"category.{change}": _event(change) for change in DATA},
+        **{f"category.{change}": _event_schema(change) for change in DATA},
     }
+    files = {f"{name}.schema.json": schema for name, schema in schemas.items()}
+    files |= {f"examples/{name}.json": example for name, example in _examples().items()}
+    for name, value in files.items():
+        path = folder / name
+        content = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        if not path.is_file() or path.read_bytes() != content:
+            yield path, content
 
 
 def _identified(urn: str, model: type[BaseModel]) -> dict[str, Any]:
@@ -176,14 +166,14 @@ def _identified(urn: str, model: type[BaseModel]) -> dict[str, Any]:
     return {"$schema": DIALECT, "$id": urn, **schema}
 
 
-def _event(change: ChangeType) -> dict[str, Any]:
+def _event_schema(change: ChangeType) -> dict[str, Any]:
     event_type = EVENT_TYPES[change]
     fields = {
         "specversion": {"const": "1.0"},
         "id": {
             "type": "string",
             "pattern": "^[0-9a-f]{8}-[1-9][0-9]*-[0-9a-f]{16}$",
-            "description": "Epoch, sequence without zeros and digest; drop doubles by it.",
+            "description": "Epoch, sequence without zeros and digest; drop duplicates by it.",
         },
         "source": {"type": "string", "pattern": "^/catalogs/[a-z0-9][a-z0-9-]{0,62}$"},
         "type": {"const": event_type},
@@ -238,5 +228,5 @@ def _examples() -> dict[str, Any]:
         "committed_at": time,
     }
     parsed = [orjson.loads(event) for event in events]
-    named = {event["type"]: event for event in parsed}
-    return {"category": orjson.loads(row(supplies)), "meta": meta, **named}
+    by_type = {event["type"]: event for event in parsed}
+    return {"category": orjson.loads(row(supplies)), "meta": meta, **by_type}

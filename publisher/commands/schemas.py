@@ -30,8 +30,10 @@ def schemas_(
     """
     validate_config_file(config)
     try:
-        written = schemas.check(folder) if check else schemas.write(folder)
+        if check:
+            schemas.check(folder)
+        else:
+            for path in schemas.write(folder):
+                sys.stdout.write(f"written: {path}\n")
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be used: {error.strerror}") from error
-    for path in written:
-        sys.stdout.write(f"written: {path}\n")
