@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.faults.upstream import Upstream, answering
 from tests.faults.world import World
-from tests.publisher.sources.refresher import TOKEN_KEY
+from tests.publisher.sources.fake_shop import TOKEN_KEY
 from tests.support.contract import ORIGIN
 
 REFRESH: Final = "/api/v2/token/refresh"

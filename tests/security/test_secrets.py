@@ -27,7 +27,7 @@ from tests.publisher.sources.fake_shop import (
     Answer,
     FakeShop,
     envelope,
-    pair,
+    pair_data,
 )
 from tests.security.acl_server import client_of, server_with_users, url_of
 from tests.support.ports import free_port
@@ -87,7 +87,7 @@ CASES = {
         "token answer",
         answers={
             CATEGORIES: [EXPIRED],
-            REFRESH: [envelope(data={**pair(1), "access_token": "hush two words"})],
+            REFRESH: [envelope(data={**pair_data(1), "access_token": "hush two words"})],
         },
     ),
     "expired, no refresh token": Case(
@@ -100,7 +100,7 @@ CASES = {
         answers={
             CATEGORIES: [EXPIRED],
             REFRESH: [
-                envelope(data={**pair(1), "access_token": "hush-2", "refresh_token": "hush-3"})
+                envelope(data={**pair_data(1), "access_token": "hush-2", "refresh_token": "hush-3"})
             ],
         },
     ),

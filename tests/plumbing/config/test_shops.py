@@ -9,8 +9,8 @@ from plumbing.config.settings import Settings
 from plumbing.config.shops import tiktok_shops_of
 from plumbing.errors import ConfigError
 from tests.publisher.sources.conftest import shop
+from tests.publisher.sources.fake_shop import TOKEN_KEY as KEY
 from tests.publisher.sources.fake_shop import FakeShop
-from tests.publisher.sources.refresher import TOKEN_KEY as KEY
 
 __all__ = ["shop"]
 

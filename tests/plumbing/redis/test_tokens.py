@@ -8,8 +8,7 @@ from plumbing.redis.server import Server
 from publisher.errors import RefreshUnderWay
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.stores import token_store
-from tests.publisher.sources.fake_shop import settings_at
-from tests.publisher.sources.refresher import TOKEN_KEY
+from tests.publisher.sources.fake_shop import TOKEN_KEY, settings_at
 from tests.support.redis_servers import Cluster
 
 PAIR = TokenPair(access_token="access-0", refresh_token="refresh-0")

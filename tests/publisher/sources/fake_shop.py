@@ -1,6 +1,6 @@
-"""A scripted TikTok Shop on loopback: it answers what a test tells it and notes what it was asked.
+"""A scripted TikTok Shop on loopback: it gives the answers of a test and records the requests.
 
-The sandbox judges the client as a whole; this one says precisely what must be said once.
+The sandbox checks the client as a whole, this shop each single answer.
 """
 
 import time
@@ -19,14 +19,16 @@ CATEGORIES = "/product/202309/categories"
 SHOPS = "/authorization/202309/shops"
 GET_TOKEN = "/api/v2/token/get"
 REFRESH = "/api/v2/token/refresh"
-GOOD = {"categories": [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": True}]}
+TOKEN_KEY = "a2V5LW9mLXRoZS10ZXN0cy0zMi1ieXRlcy1sb25nISE="
+"""Encrypts tokens in Redis."""
+GOOD_DATA = {"categories": [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": True}]}
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request: its path, query and headers, and when it came."""
+class ReceivedRequest:
+    """A request: its path, query and headers, and when it arrived (monotonic seconds)."""
 
     path: str
     query: dict[str, str]
@@ -42,6 +44,8 @@ def envelope(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Answer:
+    """Answer with TikTok Shop's envelope."""
+
     async def answer(_: web.Request) -> web.StreamResponse:
         body = {"code": code, "message": message, "request_id": "req-7", "data": data}
         return web.json_response(body, status=status, headers=headers)
@@ -49,14 +53,16 @@ def envelope(
     return answer
 
 
-def raw(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+def raw_answer(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    """Answer with `body` as it is."""
+
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(body=body, status=status, headers=headers)
 
     return answer
 
 
-def pair(number: int, *, life: int = 7 * 24 * 3600, **more: Any) -> dict[str, Any]:
+def pair_data(number: int, *, life: int = 7 * 24 * 3600, **more: Any) -> dict[str, Any]:
     """Return the `data` of a token answer: access-`number`, refresh-`number`."""
     return {
         "access_token": f"access-{number}",
@@ -93,11 +99,11 @@ def settings_at(
 
 
 class FakeShop:
-    """Use it as `async with`. `answers` has a script per path; its last answer is for ever."""
+    """Use it as `async with`. `answers` is a script per path, whose last answer is repeated."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.answers: dict[str, list[Answer]] = {CATEGORIES: [envelope(data=GOOD)]}
+        self.requests: list[ReceivedRequest] = []
+        self.answers: dict[str, list[Answer]] = {CATEGORIES: [envelope(data=GOOD_DATA)]}
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         self._server = TestServer(app)
@@ -119,9 +125,9 @@ class FakeShop:
         """Where it listens, without a trailing slash."""
         return str(self._server.make_url("")).rstrip("/")
 
-    def asked_at(self, path: str) -> list[Asked]:
+    def requests_for(self, path: str) -> list[ReceivedRequest]:
         """Return the requests for `path`, in their order."""
-        return [each for each in self.asked if each.path == path]
+        return [each for each in self.requests if each.path == path]
 
     def settings(
         self, folder: Path, catalog: dict[str, Any] | None = None, **tiktok_shop: Any
@@ -130,8 +136,10 @@ class FakeShop:
         return settings_at(self.url, folder, catalog, **tiktok_shop)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(
-            Asked(request.path, dict(request.query), dict(request.headers), time.monotonic())
+        self.requests.append(
+            ReceivedRequest(
+                request.path, dict(request.query), dict(request.headers), time.monotonic()
+            )
         )
         script = self.answers[request.path]
         return await (script.pop(0) if len(script) > 1 else script[0])(request)

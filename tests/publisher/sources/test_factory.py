@@ -48,4 +48,4 @@ async def test_a_catalogs_own_token_needs_its_own_file(
 
     own = {"access_token": "access-9", "token_file": str(tmp_path / "us.json")}
     await open_source(session, shop.settings(tmp_path, own)).fetch()
-    assert shop.asked[0].headers["x-tts-access-token"] == "access-9"
+    assert shop.requests[0].headers["x-tts-access-token"] == "access-9"

@@ -17,12 +17,12 @@ from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
-    GOOD,
+    GOOD_DATA,
     REFRESH,
     FakeShop,
     envelope,
-    pair,
-    raw,
+    pair_data,
+    raw_answer,
 )
 from tests.publisher.sources.open_sources import open_source, source_factory
 
@@ -40,7 +40,7 @@ class Queue:
         self.most = max(self.most, self.waiting)
         await self.may_answer.wait()
         self.waiting -= 1
-        return await envelope(data=GOOD)(request)
+        return await envelope(data=GOOD_DATA)(request)
 
     async def reached(self, number: int) -> None:
         """Wait until so many wait."""
@@ -78,7 +78,7 @@ async def test_one_app_has_so_many_requests_at_once(
         async with asyncio.timeout(20):
             await asyncio.gather(*tasks)
     assert queue.most == 3
-    assert len(shop.asked_at(CATEGORIES)) == 12
+    assert len(shop.requests_for(CATEGORIES)) == 12
 
 
 async def test_newer_settings_share_the_limit(
@@ -104,14 +104,14 @@ async def test_the_end_of_a_due_token_is_told_only_by_who_failed_to_refresh_it(
     """Whoever has seen it before knows nothing of it: another publisher may have refreshed."""
     file = FileTokenStore(tmp_path / "tokens.json")
     now = 1000.0
-    await file.store(TokenPair.from_answer({**pair(1), "access_token_expire_in": 2000}, now))
+    await file.store(TokenPair.from_answer({**pair_data(1), "access_token_expire_in": 2000}, now))
     settings = shop.settings(tmp_path)
     opened = [open_source(session, settings, clock=lambda: now) for _ in range(2)]
     await asyncio.gather(*(source.fetch() for source in opened))
     assert [each.access_token for each in token_expiries(opened)] == [2000, 2000]
 
     now = 1900.0
-    shop.answers[REFRESH] = [raw(b"", status=404)]
+    shop.answers[REFRESH] = [raw_answer(b"", status=404)]
     await opened[0].fetch()
     assert {each.access_token for each in token_expiries(opened[:1])} == {2000}
     [unknown] = token_expiries(opened[1:])
@@ -151,8 +151,8 @@ async def test_who_backs_off_holds_no_turn(
     async def answer(request: web.Request) -> web.StreamResponse:
         came.append(request.query["locale"])
         if came == ["xx-1"]:
-            return await raw(b"", status=429, headers={"Retry-After": "1"})(request)
-        return await envelope(data=GOOD)(request)
+            return await raw_answer(b"", status=429, headers={"Retry-After": "1"})(request)
+        return await envelope(data=GOOD_DATA)(request)
 
     shop.answers[CATEGORIES] = [answer]
     settings, _ = many(shop, tmp_path, 1, locale="xx-1")
@@ -172,15 +172,15 @@ async def test_ten_catalogs_refresh_once(
 
     async def judge(request: web.Request) -> web.StreamResponse:
         good = request.headers["x-tts-access-token"] == "access-1"
-        return await (envelope(data=GOOD) if good else expired)(request)
+        return await (envelope(data=GOOD_DATA) if good else expired)(request)
 
     shop.answers[CATEGORIES] = [judge]
-    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
     settings, names = many(shop, tmp_path, 10)
     sources = source_factory(session)
     opened = [sources.open(name, settings) for name in names]
     await asyncio.gather(*(source.fetch() for source in opened))
-    assert len(shop.asked_at(REFRESH)) == 1
+    assert len(shop.requests_for(REFRESH)) == 1
     [expiry] = token_expiries(opened)
     assert expiry.location == str(tmp_path / "tokens.json")
     assert expiry.access_token
@@ -200,13 +200,13 @@ async def test_an_authorization_that_ended_is_asked_about_once(
     for source in opened:
         with contextlib.suppress(TokenError):
             await source.fetch()
-    assert len(shop.asked_at(REFRESH)) == 1
+    assert len(shop.requests_for(REFRESH)) == 1
 
     new = TokenPair(access_token="access-5", refresh_token="refresh-5")
     await FileTokenStore(tmp_path / "tokens.json").store(new)
     with contextlib.suppress(TokenError):
         await opened[0].fetch()
-    assert len(shop.asked_at(REFRESH)) == 2
+    assert len(shop.requests_for(REFRESH)) == 2
 
 
 async def test_a_late_refresh_is_told_once(
@@ -216,9 +216,9 @@ async def test_a_late_refresh_is_told_once(
     log_lines: list[MutableMapping[str, Any]],
 ) -> None:
     """Whichever catalogs find it; the polls go on."""
-    shop.answers[REFRESH] = [raw(b"", status=503)]
+    shop.answers[REFRESH] = [raw_answer(b"", status=503)]
     await FileTokenStore(tmp_path / "tokens.json").store(
-        TokenPair.from_answer(pair(1, life=100), 0.0)
+        TokenPair.from_answer(pair_data(1, life=100), 0.0)
     )
     settings, names = many(shop, tmp_path, 5)
     sources = source_factory(session)

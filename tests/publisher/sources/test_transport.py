@@ -18,7 +18,7 @@ from yarl import URL
 from publisher.errors import BadSnapshot, SourceError, Transient, Unreachable
 from publisher.sources import transport
 from publisher.sources.transport import Reply, RequestLimits
-from tests.publisher.sources.fake_shop import CATEGORIES, FakeShop, raw
+from tests.publisher.sources.fake_shop import CATEGORIES, FakeShop, raw_answer
 
 MIB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -136,7 +136,7 @@ async def test_a_decompression_bomb_does_not_go_off(
     shop: FakeShop, session: aiohttp.ClientSession
 ) -> None:
     """512 MiB of blanks in half a MiB of gzip cost little more memory than the limit."""
-    shop.answers[CATEGORIES] = [raw(_bomb(512), headers={"Content-Encoding": "gzip"})]
+    shop.answers[CATEGORIES] = [raw_answer(_bomb(512), headers={"Content-Encoding": "gzip"})]
     tracemalloc.start()
     try:
         with pytest.raises(BadSnapshot, match="max_body_bytes"):
@@ -157,7 +157,7 @@ async def test_several_gzip_members_are_one_body(
 ) -> None:
     """As RFC 1952 has it."""
     body = gzip.compress(b'{"a":') + gzip.compress(b"1}")
-    shop.answers[CATEGORIES] = [raw(body, headers={"Content-Encoding": "gzip"})]
+    shop.answers[CATEGORIES] = [raw_answer(body, headers={"Content-Encoding": "gzip"})]
     assert (await get(session, URL(shop.url + CATEGORIES))).body == b'{"a":1}'
 
 

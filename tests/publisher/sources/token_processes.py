@@ -1,4 +1,4 @@
-"""Processes of their own that use tokens, and are killed or stopped at the moment of a test."""
+"""Runs `token_refresher` and `token_storer` as processes that a test kills or stops."""
 
 import asyncio
 import contextlib
@@ -12,33 +12,37 @@ from pathlib import Path
 from tests.support.paths import ROOT
 
 SECONDS = 30.0
+"""How long to wait for a line or the end of a process."""
 
 
 @asynccontextmanager
-async def running(what: str, *words: str | Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `refresher` or `storer` as a process; yield it when it is ready."""
+async def run_process(
+    module: str, *arguments: str | Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a module of this folder as a process; yield it when it has printed `ready`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        f"tests.publisher.sources.{what}",
-        *(str(word) for word in words),
+        f"tests.publisher.sources.{module}",
+        *(str(argument) for argument in arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        assert await said(process) == "ready"
+        assert await read_line(process) == "ready"
         yield process
     finally:
-        await killed(process)
+        await kill_process(process)
 
 
-async def said(process: asyncio.subprocess.Process) -> str:
+async def read_line(process: asyncio.subprocess.Process) -> str:
+    """Return the next line that the process prints; empty at its end."""
     assert process.stdout
     async with asyncio.timeout(SECONDS):
         return (await process.stdout.readline()).decode().strip()
 
 
-async def killed(process: asyncio.subprocess.Process) -> None:
+async def kill_process(process: asyncio.subprocess.Process) -> None:
     """Kill the process and wait for its end.
 
     Not by process.kill(), which may take the exit code away from asyncio (it polls first).

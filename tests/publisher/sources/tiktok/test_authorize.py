@@ -12,7 +12,14 @@ from publisher.errors import SourceError, TokenError
 from publisher.sources.tiktok.authorize import Authorization, AuthorizedShop, authorize, parse_code
 from publisher.sources.tiktok.signature import sign
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
-from tests.publisher.sources.fake_shop import GET_TOKEN, SHOPS, FakeShop, envelope, pair, raw
+from tests.publisher.sources.fake_shop import (
+    GET_TOKEN,
+    SHOPS,
+    FakeShop,
+    envelope,
+    pair_data,
+    raw_answer,
+)
 
 ROW = {
     "id": "749",
@@ -32,7 +39,7 @@ async def authorized(
 
 @pytest.fixture(autouse=True)
 def _good_answers(shop: FakeShop) -> None:
-    shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
+    shop.answers[GET_TOKEN] = [envelope(data=pair_data(1))]
     shop.answers[SHOPS] = [envelope(data={"shops": [ROW, {"id": 7, "cipher": None}]})]
 
 
@@ -43,14 +50,14 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert (found.seller_name, found.region) == ("Ann's shop", "US")
     assert found.shops == (AuthorizedShop(**ROW), AuthorizedShop("7", "", "", "", "", ""))
-    [exchange] = shop.asked_at(GET_TOKEN)
+    [exchange] = shop.requests_for(GET_TOKEN)
     assert exchange.query == {
         "app_key": "key-1",
         "app_secret": "hush-app",
         "auth_code": "code-1",
         "grant_type": "authorized_code",
     }
-    [shops] = shop.asked_at(SHOPS)
+    [shops] = shop.requests_for(SHOPS)
     assert shops.headers["x-tts-access-token"] == "access-1"
     assert shops.query["sign"] == sign("hush-app", SHOPS, shops.query)
     stored = await FileTokenStore(tmp_path / "tokens.json").load()
@@ -86,11 +93,11 @@ async def test_who_is_no_seller_is_refused(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, user_type: Any
 ) -> None:
     """Nothing is stored, no shop is asked for."""
-    shop.answers[GET_TOKEN] = [envelope(data=pair(1, user_type=user_type))]
+    shop.answers[GET_TOKEN] = [envelope(data=pair_data(1, user_type=user_type))]
     with pytest.raises(TokenError, match=f"user type {user_type!r}, not of a seller"):
         await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert not (tmp_path / "tokens.json").exists()
-    assert not shop.asked_at(SHOPS)
+    assert not shop.requests_for(SHOPS)
 
 
 async def test_a_bad_code_is_told(
@@ -101,7 +108,7 @@ async def test_a_bad_code_is_told(
     with pytest.raises(TokenError, match=r"wrong, too old or used up.*use the new code") as caught:
         await authorized("hush-code", shop.settings(tmp_path).tiktok_shop, session)
     assert "hush" not in str(caught.value)
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 async def test_an_old_pair_stays_until_the_new_one_is_stored(
@@ -112,12 +119,12 @@ async def test_an_old_pair_stays_until_the_new_one_is_stored(
     path = tmp_path / "tokens.json"
     path.touch(mode=0o600)
     path.write_text("broken")
-    shop.answers[GET_TOKEN] = [raw(b"", status=500)]
+    shop.answers[GET_TOKEN] = [raw_answer(b"", status=500)]
     with pytest.raises(SourceError):
         await authorized("code-1", settings, session)
     assert path.read_text() == "broken"
 
-    shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
+    shop.answers[GET_TOKEN] = [envelope(data=pair_data(1))]
     await authorized("code-1", settings, session)
     assert await FileTokenStore(path).load()
 
@@ -153,4 +160,4 @@ async def test_tokens_of_another_owner_are_not_authorized_here(
     settings = shop.settings(tmp_path, **other).tiktok_shop
     with pytest.raises(ConfigError, match=f"{owner} is set"):
         await authorized("code-1", settings, session)
-    assert not shop.asked
+    assert not shop.requests

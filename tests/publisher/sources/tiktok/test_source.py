@@ -17,12 +17,12 @@ from publisher.sources import Answer
 from publisher.sources.tiktok.signature import sign
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
-    GOOD,
+    GOOD_DATA,
     REFRESH,
     FakeShop,
     envelope,
-    pair,
-    raw,
+    pair_data,
+    raw_answer,
 )
 from tests.publisher.sources.open_sources import open_source
 
@@ -62,7 +62,7 @@ async def test_a_request_is_signed_and_carries_what_is_set(
             "include_prohibited_categories": False,
         },
     )
-    [asked] = shop.asked
+    [asked] = shop.requests
     assert asked.query["shop_cipher"] == "GCP_a+b/c= ü"
     assert asked.query["include_prohibited_categories"] == "false"
     assert asked.query["sign"] == sign("hush-app", CATEGORIES, asked.query)
@@ -79,7 +79,7 @@ async def test_what_is_not_set_is_not_sent(
 ) -> None:
     """No empty parameter goes out."""
     await fetch(shop, session, tmp_path)
-    assert set(shop.asked[0].query) == {"app_key", "timestamp", "sign"}
+    assert set(shop.requests[0].query) == {"app_key", "timestamp", "sign"}
 
 
 @pytest.mark.parametrize("prohibited", [True, False])
@@ -88,7 +88,7 @@ async def test_booleans_are_words(
 ) -> None:
     """include_prohibited_categories is `true` or `false`."""
     await fetch(shop, session, tmp_path, {"include_prohibited_categories": prohibited})
-    sent = shop.asked[0].query["include_prohibited_categories"]
+    sent = shop.requests[0].query["include_prohibited_categories"]
     assert sent == ("true" if prohibited else "false")
 
 
@@ -123,7 +123,7 @@ async def test_what_someone_has_to_fix_is_asked_once(
     assert f'code {code}, message "Upstream\'s words.", request_id req-7' in str(error)
     assert not isinstance(error, Transient)
     assert error.not_before == 0
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -137,25 +137,27 @@ async def test_what_someone_has_to_fix_is_asked_once(
         envelope(77, "never heard of", status=503),
         envelope(77, "never heard of", status=429),
         envelope(0, status=500),
-        raw(b"<html>Bad gateway</html>", status=502),
-        raw(b"slow down", status=429),
-        raw(b'{"code":0,"data":{"categories":['),
-        raw(gzip.compress(b'{"code":0,"data":{}}')[:-12], headers={"Content-Encoding": "gzip"}),
+        raw_answer(b"<html>Bad gateway</html>", status=502),
+        raw_answer(b"slow down", status=429),
+        raw_answer(b'{"code":0,"data":{"categories":['),
+        raw_answer(
+            gzip.compress(b'{"code":0,"data":{}}')[:-12], headers={"Content-Encoding": "gzip"}
+        ),
     ],
 )
 async def test_what_may_pass_is_tried_again(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, trouble: Any
 ) -> None:
     """Two failures are bridged within the poll; five end it, with what happened."""
-    shop.answers[CATEGORIES] = [trouble, trouble, envelope(data=GOOD)]
+    shop.answers[CATEGORIES] = [trouble, trouble, envelope(data=GOOD_DATA)]
     assert (await fetch(shop, session, tmp_path)).body
-    assert len(shop.asked) == 3
+    assert len(shop.requests) == 3
 
     shop.answers[CATEGORIES] = [trouble]
-    shop.asked.clear()
+    shop.requests.clear()
     error = await refusal(shop, session, tmp_path)
     assert isinstance(error, Transient)
-    assert len(shop.asked) == 5
+    assert len(shop.requests) == 5
 
 
 @pytest.mark.parametrize("status", [200, 429])
@@ -164,10 +166,10 @@ async def test_retry_after_in_seconds_is_waited_for(
 ) -> None:
     """A wait that fits into the poll's patience is honoured, in real time."""
     limited = envelope(36009002, "Too many", status=status, headers={"Retry-After": "2"})
-    shop.answers[CATEGORIES] = [limited, envelope(data=GOOD)]
+    shop.answers[CATEGORIES] = [limited, envelope(data=GOOD_DATA)]
     with stamina.set_testing(False):
         await fetch(shop, session, tmp_path)
-    first, second = shop.asked
+    first, second = shop.requests
     assert 2.0 <= second.at - first.at < 4.0
 
 
@@ -179,11 +181,11 @@ async def test_a_long_retry_after_ends_the_poll(
     there = time.time() + ahead
     headers = {"Retry-After": formatdate(there + 900, usegmt=True)}
     headers["Date"] = formatdate(there, usegmt=True)
-    shop.answers[CATEGORIES] = [raw(b"", status=429, headers=headers)]
+    shop.answers[CATEGORIES] = [raw_answer(b"", status=429, headers=headers)]
     error = await refusal(shop, session, tmp_path)
     assert error.not_before == pytest.approx(900, abs=2)
     assert "asks to wait 900 s" in str(error)
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -193,8 +195,8 @@ async def test_a_meaningless_retry_after_means_back_off(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, value: str
 ) -> None:
     """What says nothing of the future is as good as no header."""
-    limited = raw(b"", status=429, headers={"Retry-After": value})
-    shop.answers[CATEGORIES] = [limited, envelope(data=GOOD)]
+    limited = raw_answer(b"", status=429, headers={"Retry-After": value})
+    shop.answers[CATEGORIES] = [limited, envelope(data=GOOD_DATA)]
     assert (await fetch(shop, session, tmp_path)).body
 
 
@@ -202,7 +204,7 @@ async def test_an_absurd_retry_after_is_capped(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """A catalog does not stand still for longer than a day because of one header."""
-    shop.answers[CATEGORIES] = [raw(b"", status=429, headers={"Retry-After": "9" * 400})]
+    shop.answers[CATEGORIES] = [raw_answer(b"", status=429, headers={"Retry-After": "9" * 400})]
     assert (await refusal(shop, session, tmp_path)).not_before == 24 * 3600
 
 
@@ -213,7 +215,7 @@ async def test_the_hourly_limit_waits_for_the_next_hour(
     headers = {"Date": "Mon, 23 Nov 2026 09:40:00 GMT"}
     shop.answers[CATEGORIES] = [envelope(36009037, "hourly limit", headers=headers)]
     assert (await refusal(shop, session, tmp_path)).not_before == 20 * 60
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ async def test_36009004_is_what_its_message_says(
     with pytest.raises(SourceError, match=says) as caught:
         await source.fetch()
     assert repr(message) in str(caught.value)
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -250,14 +252,14 @@ async def test_a_refused_token_is_renewed_once(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, expired: Any
 ) -> None:
     """One refresh, one more request with the new token; refused again, it is a TokenError."""
-    shop.answers[CATEGORIES] = [expired, envelope(data=GOOD)]
-    shop.answers[REFRESH] = [envelope(data=pair(1))]
+    shop.answers[CATEGORIES] = [expired, envelope(data=GOOD_DATA)]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     assert (await fetch(shop, session, tmp_path)).body
-    assert [asked.headers["x-tts-access-token"] for asked in shop.asked_at(CATEGORIES)] == [
+    assert [asked.headers["x-tts-access-token"] for asked in shop.requests_for(CATEGORIES)] == [
         "access-0",
         "access-1",
     ]
-    [refresh] = shop.asked_at(REFRESH)
+    [refresh] = shop.requests_for(REFRESH)
     assert refresh.query == {
         "app_key": "key-1",
         "app_secret": "hush-app",
@@ -266,10 +268,10 @@ async def test_a_refused_token_is_renewed_once(
     }
 
     shop.answers[CATEGORIES] = [expired]
-    shop.answers[REFRESH] = [envelope(data=pair(2))]
+    shop.answers[REFRESH] = [envelope(data=pair_data(2))]
     with pytest.raises(TokenError, match="a renewed access token is refused too"):
         await fetch(shop, session, tmp_path)
-    assert len(shop.asked_at(REFRESH)) == 2
+    assert len(shop.requests_for(REFRESH)) == 2
 
 
 async def test_a_strangers_words_are_harmless(
@@ -290,21 +292,21 @@ async def test_a_redirect_is_not_followed(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, status: int
 ) -> None:
     """A token must not go along to another host."""
-    shop.answers["/elsewhere"] = [envelope(data=GOOD)]
+    shop.answers["/elsewhere"] = [envelope(data=GOOD_DATA)]
     to = {"Location": f"{shop.url}/elsewhere"}
-    shop.answers[CATEGORIES] = [raw(b"", status=status, headers=to)]
+    shop.answers[CATEGORIES] = [raw_answer(b"", status=status, headers=to)]
     assert "redirect" in str(await refusal(shop, session, tmp_path))
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 async def test_a_strange_4xx_is_not_tried_again(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Without an envelope the HTTP status decides, and place and status are told."""
-    shop.answers[CATEGORIES] = [raw(b"<html>", status=404)]
+    shop.answers[CATEGORIES] = [raw_answer(b"<html>", status=404)]
     error = await refusal(shop, session, tmp_path)
     assert str(error).startswith(f"{shop.url}{CATEGORIES}: HTTP 404")
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -314,7 +316,7 @@ async def test_a_success_is_handed_on_unread(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, body: bytes
 ) -> None:
     """What a 200 without an error's code says is the snapshot reader's business."""
-    shop.answers[CATEGORIES] = [raw(body)]
+    shop.answers[CATEGORIES] = [raw_answer(body)]
     if body.endswith(b":"):
         assert "is cut off" in str(await refusal(shop, session, tmp_path))
     else:
@@ -326,7 +328,7 @@ async def test_an_error_is_found_wherever_its_code_stands(
 ) -> None:
     """The order of the envelope's keys is not documented."""
     body = b'{"data":null,"message":"no cipher","request_id":"r","code":106013}'
-    shop.answers[CATEGORIES] = [raw(body)]
+    shop.answers[CATEGORIES] = [raw_answer(body)]
     assert "shop cipher missing" in str(await refusal(shop, session, tmp_path))
 
 
@@ -336,10 +338,10 @@ async def test_gzip_is_asked_for_and_read(
     """The answer may be compressed, and nothing but gzip is offered."""
     body = b'{"code":0,"data":{"categories":[]}}'
     shop.answers[CATEGORIES] = [
-        raw(gzip.compress(body), headers={"Content-Encoding": "gzip"}),
+        raw_answer(gzip.compress(body), headers={"Content-Encoding": "gzip"}),
     ]
     assert (await fetch(shop, session, tmp_path)).body == body
-    assert shop.asked[0].headers["Accept-Encoding"] == "gzip"
+    assert shop.requests[0].headers["Accept-Encoding"] == "gzip"
 
 
 async def test_the_configured_limits_hold(

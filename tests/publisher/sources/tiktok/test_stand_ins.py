@@ -15,12 +15,12 @@ from publisher.sources import Source
 from publisher.sources.tiktok.stand_ins import answering_shop
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
-    GOOD,
+    GOOD_DATA,
     REFRESH,
     Answer,
     FakeShop,
     envelope,
-    raw,
+    raw_answer,
     settings_at,
 )
 from tests.publisher.sources.open_sources import open_source
@@ -38,13 +38,13 @@ class Market:
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer for the shop that is asked for."""
-        answer: Answer = self.fails.get(request.query["shop_cipher"], envelope(data=GOOD))
+        answer: Answer = self.fails.get(request.query["shop_cipher"], envelope(data=GOOD_DATA))
         return await answer(request)
 
     def asked(self) -> list[str]:
         """Return the ciphers that were asked for, and forget them."""
-        found = [each.query["shop_cipher"] for each in self._shop.asked_at(CATEGORIES)]
-        self._shop.asked.clear()
+        found = [each.query["shop_cipher"] for each in self._shop.requests_for(CATEGORIES)]
+        self._shop.requests.clear()
         return found
 
 
@@ -104,7 +104,7 @@ async def test_the_next_shop_is_asked_in_the_same_poll(
 @pytest.mark.parametrize(
     "failure",
     [
-        raw(b"", status=503),
+        raw_answer(b"", status=503),
         envelope(36009002, "Too many requests", status=429),
         envelope(36009003, "Internal error", status=500),
         envelope(36009037, "Hourly limit"),
@@ -112,7 +112,7 @@ async def test_the_next_shop_is_asked_in_the_same_poll(
         envelope(36009033, "Address", status=403),
         envelope(106001, "Signature", status=401),
         envelope(12052217, "Needs v2"),
-        raw(b"<html>", status=404),
+        raw_answer(b"<html>", status=404),
     ],
 )
 async def test_trouble_that_any_shop_would_have_does_not_switch(
@@ -126,7 +126,7 @@ async def test_trouble_that_any_shop_would_have_does_not_switch(
 
 
 @pytest.mark.parametrize(
-    "failure", [envelope(105005, "No scope", status=403), raw(b"<html>", status=404)]
+    "failure", [envelope(105005, "No scope", status=403), raw_answer(b"<html>", status=404)]
 )
 async def test_a_broken_stand_in_is_passed_over(
     market: Market, source: Source, failure: Any
@@ -214,7 +214,7 @@ async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     async def judge(request: web.Request) -> web.StreamResponse:
         good = request.headers["x-tts-access-token"] == "access-9"
         expired = envelope(105002, "Expired", status=401)
-        return await (envelope(data=GOOD) if good else expired)(request)
+        return await (envelope(data=GOOD_DATA) if good else expired)(request)
 
     shop.answers[CATEGORIES] = [judge]
     shop.answers[REFRESH] = [envelope(code, "ended")]
@@ -223,7 +223,7 @@ async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     source = open_source(session, shop.settings(tmp_path, catalog))
     await source.fetch()
     assert answering_shop(source) == 1
-    assert shop.asked[-1].query["app_key"] == "key-9"
+    assert shop.requests[-1].query["app_key"] == "key-9"
 
 
 async def test_broken_local_tokens_do_not_switch(

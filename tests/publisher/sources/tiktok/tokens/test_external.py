@@ -13,7 +13,7 @@ import pytest
 from publisher.errors import TokenError
 from publisher.sources.read_file import Unreadable
 from publisher.sources.tiktok.tokens.external import run_command
-from tests.publisher.sources.fake_shop import CATEGORIES, GOOD, FakeShop, envelope
+from tests.publisher.sources.fake_shop import CATEGORIES, GOOD_DATA, FakeShop, envelope
 from tests.publisher.sources.open_sources import open_source
 from tests.support.waiting import eventually
 
@@ -21,7 +21,7 @@ EXPIRED = envelope(105002, "Expired credentials", status=401)
 
 
 def sent(shop: FakeShop) -> list[str]:
-    return [asked.headers["x-tts-access-token"] for asked in shop.asked_at(CATEGORIES)]
+    return [asked.headers["x-tts-access-token"] for asked in shop.requests_for(CATEGORIES)]
 
 
 def private(path: Path, content: str) -> Path:
@@ -65,13 +65,13 @@ async def test_a_refused_token_is_read_again(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Another one is tried once; nothing is ever refreshed."""
-    shop.answers[CATEGORIES] = [EXPIRED, envelope(data=GOOD)]
+    shop.answers[CATEGORIES] = [EXPIRED, envelope(data=GOOD_DATA)]
     counter = tmp_path / "count"
     counter.write_text("")
     command = shell(f"printf x >> {counter}; printf token-; cat {counter}")
     await fetch(shop, session, tmp_path, access_token_command=command)
     assert sent(shop) == ["token-x", "token-xx"]
-    assert len(shop.asked) == 2
+    assert len(shop.requests) == 2
 
 
 async def test_the_same_token_again_is_its_owners_business(
@@ -82,7 +82,7 @@ async def test_the_same_token_again_is_its_owners_business(
     path = private(tmp_path / "token", "hush")
     text = await failure(shop, session, tmp_path, access_token_file=path)
     assert f"access_token_file {path} still gives the access token" in text
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
 
 
 async def test_a_file_that_gives_no_token_is_named(
@@ -102,7 +102,7 @@ async def test_a_file_that_gives_no_token_is_named(
     path.unlink()
     path.mkdir()
     assert "is a folder" in await say()
-    assert not shop.asked
+    assert not shop.requests
 
 
 async def test_a_command_that_gives_no_token_is_named_without_its_words(

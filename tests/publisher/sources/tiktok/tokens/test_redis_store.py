@@ -22,10 +22,17 @@ from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
 from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from publisher.sources.tiktok.tokens.stores import token_store
-from tests.publisher.sources.fake_shop import GET_TOKEN, REFRESH, SHOPS, FakeShop, envelope, pair
+from tests.publisher.sources.fake_shop import (
+    GET_TOKEN,
+    REFRESH,
+    SHOPS,
+    TOKEN_KEY,
+    FakeShop,
+    envelope,
+    pair_data,
+)
 from tests.publisher.sources.open_sources import tiktok_client
-from tests.publisher.sources.refresher import TOKEN_KEY
-from tests.publisher.sources.token_processes import SECONDS, killed, running, said
+from tests.publisher.sources.token_processes import SECONDS, kill_process, read_line, run_process
 from tests.support.valkey import Valkey
 
 KEY = "tiktok_shop:{key-1}:tokens:tokens.json"
@@ -152,14 +159,14 @@ async def test_what_cannot_be_opened_is_not_overwritten(
             await attempt
         assert TOKEN_KEY not in str(caught.value)
     assert await client.get(KEY) == before
-    assert not shop.asked
+    assert not shop.requests
 
 
 async def test_authorize_stores_into_redis(
     shop: FakeShop, session: aiohttp.ClientSession, store: TokenStore, tmp_path: Path
 ) -> None:
     """Every publisher has the pair at once, and no file is written."""
-    shop.answers[GET_TOKEN] = [envelope(data=pair(1))]
+    shop.answers[GET_TOKEN] = [envelope(data=pair_data(1))]
     shop.answers[SHOPS] = [envelope(data={"shops": []})]
     settings = shop.settings(tmp_path, token_key=TOKEN_KEY).tiktok_shop
     await authorize("code-1", settings, session, store)
@@ -195,13 +202,13 @@ async def test_one_refresher_of_all_publishers(
 ) -> None:
     """Of two processes, four publishers and eight tasks, one refreshes for all."""
     await store.store(PAIR)
-    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
-    words = ("refresher", shop.url, tmp_path, valkey.url)
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
+    words = ("token_refresher", shop.url, tmp_path, valkey.url)
     publishers = [publisher.tokens(store) for _ in range(4)]
-    async with running(*words) as one, running(*words) as two:
+    async with run_process(*words) as one, run_process(*words) as two:
         got = await asyncio.gather(*(each.renewed("access-0") for each in publishers * 2))
-        assert {*got, await said(one), await said(two)} == {"access-1"}
-    assert len(shop.asked_at(REFRESH)) == 1
+        assert {*got, await read_line(one), await read_line(two)} == {"access-1"}
+    assert len(shop.requests_for(REFRESH)) == 1
 
 
 async def test_killed_after_the_request_before_the_store(
@@ -217,16 +224,16 @@ async def test_killed_after_the_request_before_the_store(
     victim: list[asyncio.subprocess.Process] = []
     is_known = asyncio.Event()
 
-    async def kill(request: web.Request) -> web.StreamResponse:
+    async def kill_refresher(request: web.Request) -> web.StreamResponse:
         await is_known.wait()
-        await killed(victim[0])
-        return await envelope(data=pair(1))(request)
+        await kill_process(victim[0])
+        return await envelope(data=pair_data(1))(request)
 
-    shop.answers[REFRESH] = [kill, envelope(data=pair(2))]
-    async with running("refresher", shop.url, tmp_path, valkey.url) as process:
+    shop.answers[REFRESH] = [kill_refresher, envelope(data=pair_data(2))]
+    async with run_process("token_refresher", shop.url, tmp_path, valkey.url) as process:
         victim.append(process)
         is_known.set()
-        assert await said(process) == ""
+        assert await read_line(process) == ""
     assert await store.load() == PAIR
     assert 60_000 < await client.pttl(LOCK) <= 90_000
     with pytest.raises(RefreshUnderWay, match="another publisher has been refreshing"):
@@ -258,11 +265,11 @@ async def test_paused_beyond_its_lock(
         os.kill(sleeper[0].pid, signal.SIGSTOP)
         sleeps.set()
         await may_answer.wait()
-        return await envelope(data=pair(1))(request)
+        return await envelope(data=pair_data(1))(request)
 
-    second = envelope(data=pair(2)) if other_is_let else envelope(36004001, "used up")
+    second = envelope(data=pair_data(2)) if other_is_let else envelope(36004001, "used up")
     shop.answers[REFRESH] = [pause, second]
-    async with running("refresher", shop.url, tmp_path, valkey.url) as process:
+    async with run_process("token_refresher", shop.url, tmp_path, valkey.url) as process:
         sleeper.append(process)
         is_known.set()
         async with asyncio.timeout(SECONDS):
@@ -277,7 +284,7 @@ async def test_paused_beyond_its_lock(
                 await other.renewed("access-0")
         os.kill(process.pid, signal.SIGCONT)
         wanted = "access-2" if other_is_let else "access-1"
-        assert await said(process) == wanted
+        assert await read_line(process) == wanted
         assert await other.current() == wanted
 
 
@@ -306,11 +313,11 @@ async def test_redis_goes_away_before_the_store(
             store = publisher.store(client, server)
             await store.store(PAIR)
 
-            async def kill(request: web.Request) -> web.StreamResponse:
+            async def kill_refresher(request: web.Request) -> web.StreamResponse:
                 valkey.kill()
-                return await envelope(data=pair(1))(request)
+                return await envelope(data=pair_data(1))(request)
 
-            shop.answers[REFRESH] = [kill, envelope(36004001, "used up")]
+            shop.answers[REFRESH] = [kill_refresher, envelope(36004001, "used up")]
             tokens = publisher.tokens(store)
             with pytest.raises(RedisError, match="Redis at unix"):
                 await tokens.renewed("access-0")
@@ -320,7 +327,7 @@ async def test_redis_goes_away_before_the_store(
             found = await store.load()
             assert found
             assert found.refresh_token == "refresh-1"
-    assert len(shop.asked_at(REFRESH)) == 1
+    assert len(shop.requests_for(REFRESH)) == 1
 
 
 @pytest.mark.parametrize("everything", [True, False])
@@ -335,7 +342,7 @@ async def test_redis_loses_its_last_second(
     """Who has refreshed finds the old pair there, or none, and puts the new one back."""
     await store.store(PAIR)
     before = as_bytes(await client.get(KEY))
-    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
     tokens = publisher.tokens(store)
     assert await tokens.renewed("access-0") == "access-1"
     if everything:
@@ -347,7 +354,7 @@ async def test_redis_loses_its_last_second(
     found = await store.load()
     assert found
     assert found.refresh_token == "refresh-1"
-    assert len(shop.asked_at(REFRESH)) == 1
+    assert len(shop.requests_for(REFRESH)) == 1
 
 
 def test_without_a_key_the_pair_is_in_the_file(

@@ -15,7 +15,7 @@ from publisher.errors import SourceError, TokenError, Transient
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
-from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair, raw
+from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair_data, raw_answer
 from tests.publisher.sources.open_sources import tiktok_client
 
 DAY = 24 * 3600
@@ -50,7 +50,7 @@ async def test_the_file_wins_over_the_environment(
         TokenPair(access_token="access-5", refresh_token="refresh-5")
     )
     assert await tokens.current() == "access-5"
-    assert not shop.asked
+    assert not shop.requests
 
 
 async def test_no_tokens_is_one_clear_line(
@@ -76,7 +76,7 @@ async def test_without_a_refresh_token_there_is_no_renewal(
     assert await tokens.current() == "access-0"
     with pytest.raises(TokenError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"):
         await tokens.renewed("access-0")
-    assert not shop.asked
+    assert not shop.requests
 
 
 @pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "schlüssel"])
@@ -93,18 +93,22 @@ async def test_a_pair_is_refreshed_ahead_of_its_end(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Six of its seven days it is used, in the last one it is replaced, once."""
-    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(data=pair(2, life=14 * DAY))]
+    shop.answers[REFRESH] = [
+        envelope(data=pair_data(1)),
+        envelope(data=pair_data(2, life=14 * DAY)),
+    ]
     await own(shop, session, tmp_path).renewed("access-0")
     assert await own(shop, session, tmp_path, 5.9 * DAY).current() == "access-1"
     late = own(shop, session, tmp_path, 6.1 * DAY)
     assert await late.current() == "access-2"
     assert await late.current() == "access-2"
-    assert len(shop.asked_at(REFRESH)) == 2
+    assert len(shop.requests_for(REFRESH)) == 2
     assert (await stored(tmp_path)).refresh_token == "refresh-2"
 
 
 @pytest.mark.parametrize(
-    "trouble", [raw(b"", status=503), envelope(36004001, "expired"), envelope(106001, "sign")]
+    "trouble",
+    [raw_answer(b"", status=503), envelope(36004001, "expired"), envelope(106001, "sign")],
 )
 async def test_an_early_refresh_may_fail_while_the_token_is_good(
     shop: FakeShop,
@@ -114,22 +118,22 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     trouble: Any,
 ) -> None:
     """The polls go on, and ask once a minute; one line when it begins, one when it ends."""
-    shop.answers[REFRESH] = [envelope(data=pair(1)), trouble]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), trouble]
     await own(shop, session, tmp_path).renewed("access-0")
     settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
     api = tiktok_client(settings, session, clock=lambda: time.time() + later[0])
     tokens = RefreshedTokens(settings, api, FileTokenStore(settings.token_file))
     for _ in range(3):
         assert await tokens.current() == "access-1"
-    assert len(shop.asked_at(REFRESH)) == 2
+    assert len(shop.requests_for(REFRESH)) == 2
     later[0] += 61
     assert await tokens.current() == "access-1"
-    shop.answers[REFRESH] = [envelope(data=pair(2, life=30 * DAY))]
+    shop.answers[REFRESH] = [envelope(data=pair_data(2, life=30 * DAY))]
     assert await tokens.current() == "access-1"
     later[0] += 61
     assert await tokens.current() == "access-2"
     assert await tokens.current() == "access-2"
-    assert len(shop.asked_at(REFRESH)) == 4
+    assert len(shop.requests_for(REFRESH)) == 4
     assert [line["log_level"] for line in log_lines] == ["warning", "info"]
     assert "hush" not in str(log_lines)
     assert "refresh-1" not in str(log_lines)
@@ -139,11 +143,11 @@ async def test_an_expired_token_is_not_even_tried(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Past its end a failing refresh is the poll's failure."""
-    shop.answers[REFRESH] = [envelope(data=pair(1)), raw(b"", status=503)]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), raw_answer(b"", status=503)]
     await own(shop, session, tmp_path).renewed("access-0")
     with pytest.raises(Transient, match="HTTP 503"):
         await own(shop, session, tmp_path, 7.1 * DAY).current()
-    assert len(shop.asked_at(REFRESH)) == 1 + 5
+    assert len(shop.requests_for(REFRESH)) == 1 + 5
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ async def test_a_refused_refresh_needs_an_authorization(
     with pytest.raises(TokenError, match=f"{says}.*run `category-publisher authorize`") as caught:
         await own(shop, session, tmp_path).renewed("access-0")
     assert "refresh-0" not in str(caught.value)
-    assert len(shop.asked) == 1
+    assert len(shop.requests) == 1
     assert not (tmp_path / "tokens.json").exists()
 
 
@@ -180,7 +184,7 @@ async def test_a_lost_answer_is_told_as_what_it_may_mean(
     assert "hush" not in str(e.value)
     assert "refresh-0" not in str(e.value)
 
-    shop.answers[REFRESH] = [vanish, envelope(data=pair(1))]
+    shop.answers[REFRESH] = [vanish, envelope(data=pair_data(1))]
     assert await own(shop, session, tmp_path).renewed("access-0") == "access-1"
 
 
@@ -199,11 +203,11 @@ async def test_tokens_that_could_not_be_stored_are_not_asked_for(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Storing is tried first: a new pair that finds no place would be lost."""
-    shop.answers[REFRESH] = [envelope(data=pair(1))]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     (tmp_path / "tokens.json.next").mkdir()
     with pytest.raises(TokenError, match="tokens cannot be stored"):
         await own(shop, session, tmp_path).renewed("access-0")
-    assert not shop.asked
+    assert not shop.requests
 
 
 async def test_a_refresh_that_was_cancelled_stores_its_answer(
@@ -215,7 +219,7 @@ async def test_a_refresh_that_was_cancelled_stores_its_answer(
     async def wait(request: web.Request) -> web.StreamResponse:
         has_come.set()
         await may_answer.wait()
-        return await envelope(data=pair(1))(request)
+        return await envelope(data=pair_data(1))(request)
 
     shop.answers[REFRESH] = [wait]
     task = asyncio.create_task(own(shop, session, tmp_path).renewed("access-0"))
@@ -235,7 +239,12 @@ async def test_an_answer_without_tokens_changes_nothing(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Whatever else calls itself a success."""
-    for answer in (envelope(data=None), envelope(data={}), raw(b"<html>"), raw(b"[]")):
+    for answer in (
+        envelope(data=None),
+        envelope(data={}),
+        raw_answer(b"<html>"),
+        raw_answer(b"[]"),
+    ):
         shop.answers[REFRESH] = [answer]
         with pytest.raises(SourceError, match="answer"):
             await own(shop, session, tmp_path).renewed("access-0")

@@ -1,4 +1,7 @@
-"""A process of its own that stores one pair after the other: `storer URL FOLDER`."""
+"""A process that stores one pair after the other in a token file until it is killed.
+
+python -m tests.publisher.sources.token_storer FOLDER
+"""
 
 import asyncio
 import itertools
@@ -9,7 +12,8 @@ from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 
 
-async def store(file: FileTokenStore) -> None:
+async def store_pairs(file: FileTokenStore) -> None:
+    """Store pair 0, print `ready`, and go on with the next pairs."""
     for number in itertools.count():
         pair = TokenPair(access_token=f"access-{number}", refresh_token=f"refresh-{number}")
         await file.store(pair)
@@ -19,4 +23,4 @@ async def store(file: FileTokenStore) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(store(FileTokenStore(Path(sys.argv[2]) / "tokens.json")))
+    asyncio.run(store_pairs(FileTokenStore(Path(sys.argv[1]) / "tokens.json")))

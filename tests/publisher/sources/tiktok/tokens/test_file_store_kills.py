@@ -16,9 +16,9 @@ from aiohttp import web
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
-from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair
+from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair_data
 from tests.publisher.sources.open_sources import tiktok_client
-from tests.publisher.sources.token_processes import SECONDS, killed, running, said
+from tests.publisher.sources.token_processes import SECONDS, kill_process, read_line, run_process
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ async def tokens(file: FileTokenStore) -> tuple[str, str | None]:
 
 async def test_killed_before_the_request(shop: FakeShop, file: FileTokenStore) -> None:
     """The old pair stays, and the lock goes with the process."""
-    shop.answers[REFRESH] = [envelope(data=pair(1))]
-    async with file.locked(), running("refresher", shop.url, file.path.parent) as process:
-        await killed(process)
-    assert not shop.asked
+    shop.answers[REFRESH] = [envelope(data=pair_data(1))]
+    async with file.locked(), run_process("token_refresher", shop.url, file.path.parent) as process:
+        await kill_process(process)
+    assert not shop.requests
     assert await tokens(file) == ("access-0", "refresh-0")
     async with asyncio.timeout(SECONDS), file.locked():
         pass
@@ -53,17 +53,17 @@ async def test_killed_after_the_request_before_the_store(
     victim: list[asyncio.subprocess.Process] = []
     is_known = asyncio.Event()
 
-    async def kill(request: web.Request) -> web.StreamResponse:
+    async def kill_refresher(request: web.Request) -> web.StreamResponse:
         await is_known.wait()
-        await killed(victim[0])
-        return await envelope(data=pair(1))(request)
+        await kill_process(victim[0])
+        return await envelope(data=pair_data(1))(request)
 
-    shop.answers[REFRESH] = [kill, envelope(data=pair(2))]
-    async with running("refresher", shop.url, file.path.parent) as process:
+    shop.answers[REFRESH] = [kill_refresher, envelope(data=pair_data(2))]
+    async with run_process("token_refresher", shop.url, file.path.parent) as process:
         victim.append(process)
         is_known.set()
-        assert await said(process) == ""
-        await killed(process)
+        assert await read_line(process) == ""
+        await kill_process(process)
         assert process.returncode == -signal.SIGKILL
     assert await tokens(file) == ("access-0", "refresh-0")
 
@@ -74,10 +74,10 @@ async def test_killed_after_the_request_before_the_store(
 
 async def test_killed_after_the_store(shop: FakeShop, file: FileTokenStore) -> None:
     """The new pair is in the file before anybody uses it."""
-    shop.answers[REFRESH] = [envelope(data=pair(1))]
-    async with running("refresher", shop.url, file.path.parent) as process:
-        assert await said(process) == "access-1"
-        await killed(process)
+    shop.answers[REFRESH] = [envelope(data=pair_data(1))]
+    async with run_process("token_refresher", shop.url, file.path.parent) as process:
+        assert await read_line(process) == "access-1"
+        await kill_process(process)
     assert await tokens(file) == ("access-1", "refresh-1")
 
 
@@ -92,10 +92,10 @@ async def test_stopped_in_the_middle_of_a_refresh(
     async def stop(request: web.Request) -> web.StreamResponse:
         await is_known.wait()
         os.kill(victim[0].pid, number)
-        return await envelope(data=pair(1))(request)
+        return await envelope(data=pair_data(1))(request)
 
     shop.answers[REFRESH] = [stop]
-    async with running("refresher", shop.url, file.path.parent) as process:
+    async with run_process("token_refresher", shop.url, file.path.parent) as process:
         victim.append(process)
         is_known.set()
         async with asyncio.timeout(SECONDS):
@@ -103,13 +103,13 @@ async def test_stopped_in_the_middle_of_a_refresh(
     assert await tokens(file) == ("access-1", "refresh-1")
 
 
-async def test_killed_at_any_moment_of_a_store(shop: FakeShop, file: FileTokenStore) -> None:
+async def test_killed_at_any_moment_of_a_store(file: FileTokenStore) -> None:
     """The file is never torn: its two tokens belong together, and it is its owner's alone."""
     dice = random.Random(7)
     for _ in range(8):
-        async with running("storer", shop.url, file.path.parent) as process:
+        async with run_process("token_storer", file.path.parent) as process:
             await asyncio.sleep(dice.uniform(0.0, 0.05))  # the moment is what is tried
-            await killed(process)
+            await kill_process(process)
         access, refresh = await tokens(file)
         assert refresh == access.replace("access", "refresh")
         assert file.path.stat().st_mode & 0o777 == 0o600
@@ -121,13 +121,13 @@ async def test_one_refresher_at_a_time(
     shop: FakeShop, session: aiohttp.ClientSession, file: FileTokenStore
 ) -> None:
     """Of two processes and eight tasks that find the token refused, one refreshes for all."""
-    shop.answers[REFRESH] = [envelope(data=pair(1)), envelope(36004001, "used up")]
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
     settings = shop.settings(file.path.parent).tiktok_shop
     owns = [RefreshedTokens(settings, tiktok_client(settings, session), file) for _ in range(4)]
     async with (
-        running("refresher", shop.url, file.path.parent) as one,
-        running("refresher", shop.url, file.path.parent) as two,
+        run_process("token_refresher", shop.url, file.path.parent) as one,
+        run_process("token_refresher", shop.url, file.path.parent) as two,
     ):
         got = await asyncio.gather(*(own.renewed("access-0") for own in owns + owns))
-        assert {*got, await said(one), await said(two)} == {"access-1"}
-    assert len(shop.asked_at(REFRESH)) == 1
+        assert {*got, await read_line(one), await read_line(two)} == {"access-1"}
+    assert len(shop.requests_for(REFRESH)) == 1
