@@ -1,8 +1,8 @@
-"""A command of very many words, made and sent in pieces.
+"""Encodes and sends a command of very many arguments in chunks.
 
-redis-py takes all words of a command at once, packs them whole, and copies that whole into the
-buffer of the connection: a commit of 100,000 categories takes 170 MB so, 55 of them three times.
-In pieces it takes less than 1 MB, and the server reads while the rest is made.
+redis-py takes all arguments of a command at once, encodes them as a whole, and copies that into
+the connection's buffer: a commit of 100,000 categories takes 170 MB so, three times its 55 MB.
+In chunks it takes less than 1 MB, and the server reads while later arguments are encoded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,40 +15,40 @@ from redis.asyncio.connection import AbstractConnection
 
 from plumbing.redis.lazy_arguments import LazyArguments
 
-WORDS: Final = 1000
-"""Of a piece, some 200 kB."""
+CHUNK_SIZE: Final = 1000
+"""Arguments of a chunk, some 200 kB."""
 
-Word: TypeAlias = str | bytes | int | float
+Argument: TypeAlias = str | bytes | int | float
 
 
 class CommandChunks:
-    """A command as it is sent (RESP: an array of bulk strings), piece by piece."""
+    """A command in the form in which it is sent (RESP: an array of bulk strings), in chunks."""
 
-    def __init__(self, first: Sequence[Word], words: LazyArguments) -> None:
+    def __init__(self, first: Sequence[Argument], lazy: LazyArguments) -> None:
         self._first = first
-        self._words = words
+        self._lazy = lazy
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the pieces; hiredis packs each as a command, whose own beginning is replaced."""
-        beginning = b"*%d\r\n" % (len(self._first) + len(self._words))
-        words: Iterator[Word] = chain(self._first, self._words)
-        while piece := tuple(islice(words, WORDS)):
-            packed: bytes = hiredis.pack_command(piece)  # type: ignore[arg-type]  # their stub's
-            yield beginning + packed[packed.index(b"$") :]
-            beginning = b""
+        """Yield the chunks. hiredis encodes each as a command; its header is replaced by ours."""
+        header = b"*%d\r\n" % (len(self._first) + len(self._lazy))
+        arguments: Iterator[Argument] = chain(self._first, self._lazy)
+        while chunk := tuple(islice(arguments, CHUNK_SIZE)):
+            encoded: bytes = hiredis.pack_command(chunk)  # type: ignore[arg-type]  # their stub's
+            yield header + encoded[encoded.index(b"$") :]
+            header = b""
 
 
 class ChunkedSending(AbstractConnection):
-    """A connection that sends a command whose last argument is LazyArguments in pieces."""
+    """A connection that sends a command whose last argument is LazyArguments in chunks."""
 
     def pack_command(self, *args: Any) -> Any:
-        """Pack as redis-py does, or into CommandChunks."""
+        """Encode as redis-py does, or into CommandChunks."""
         if isinstance(args[-1], LazyArguments):
             return CommandChunks(args[:-1], args[-1])
         return super().pack_command(*args)
 
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's signature
-        """Send `command`; one that cannot be sent to its end leaves no connection behind."""
+        """Send `command`. If it can be sent only in part, the connection is closed."""
         if not isinstance(command, CommandChunks):
             await super().send_packed_command(command, check_health)
             return
@@ -58,10 +58,10 @@ class ChunkedSending(AbstractConnection):
             await self.disconnect(nowait=True)
             raise
 
-    async def _send(self, pieces: CommandChunks, *, check_health: bool) -> None:
+    async def _send(self, chunks: CommandChunks, *, check_health: bool) -> None:
         is_first = True
-        for piece in pieces:
-            if not (is_first or self.is_connected):  # redis-py would go on in a new connection
+        for chunk in chunks:
+            if not (is_first or self.is_connected):  # redis-py would continue on a new connection
                 raise redis.exceptions.ConnectionError("Connection lost while writing")
-            await super().send_packed_command(piece, check_health and is_first)
+            await super().send_packed_command(chunk, check_health and is_first)
             is_first = False

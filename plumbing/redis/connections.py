@@ -1,11 +1,11 @@
-"""redis-py connections whose tasks can be cancelled, on Python 3.11 too, and clients of them.
+"""Clients of one server, with connections that fix two faults of redis-py.
 
-redis-py sends with `asyncio.wait_for`, which in Python 3.11 loses a cancellation that arrives just
-as the sending is done (python/cpython#86296, mended in 3.12). Sending nearly always is done at
-once, so a Ctrl-C was lost every other time, and the command went on.
+redis-py sends with `asyncio.wait_for`. In Python 3.11 that loses a cancellation that arrives just
+as the sending is done (python/cpython#86296, fixed in 3.12). Sending is nearly always done at once,
+so every other Ctrl-C was lost, and the command continued.
 
-Besides, a connection to a server that says READONLY is closed: the name of the server may by now
-lead to the new primary (failover by DNS), and only who connects asks for it.
+A connection to a server that answers READONLY is closed: after a failover by DNS the server's name
+may lead to the new primary, but only a new connection resolves it.
 """
 
 import asyncio
@@ -18,29 +18,29 @@ from redis.asyncio.connection import AbstractConnection, Connection, ConnectionP
 from plumbing.redis.chunked_command import ChunkedSending
 
 RESP2: Final = {"protocol": 2, "driver_info": None}
-"""No push message is wanted, and no command is sent that was not asked for."""
+"""No push messages, and no commands at the start of a connection that were not asked for."""
 
 
 def client(options: dict[str, Any], *, single: bool = False) -> redis.asyncio.Redis:
-    """Return a client of one server; `options` are a connection's, and where it leads.
+    """Return a client of one server; `options` are those of its connections.
 
-    With `single` it keeps to one connection.
+    With `single` it uses one connection only.
     """
-    kind = options.get("connection_class", Connection)
-    pool = ConnectionPool(**RESP2 | options | {"connection_class": cancellable_connection(kind)})
-    made = redis.asyncio.Redis(connection_pool=pool, single_connection_client=single)
-    made.auto_close_connection_pool = True
-    return made
+    kind = cancellable_connection(options.get("connection_class", Connection))
+    pool = ConnectionPool(**RESP2 | options | {"connection_class": kind})
+    one_server = redis.asyncio.Redis(connection_pool=pool, single_connection_client=single)
+    one_server.auto_close_connection_pool = True
+    return one_server
 
 
 def cancellable_connection(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Return `kind` of connection, mended, and one that sends large commands in pieces."""
+    """Return a `kind` of connection with these fixes, which sends large commands in chunks."""
     return type(f"Cancellable{kind.__name__}", (_Cancellable, ChunkedSending, kind), {})
 
 
 class _Cancellable(AbstractConnection):
     async def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's signature
-        """Send as redis-py does, but with a time-out that lets a cancellation through."""
+        """Send as redis-py does, but with a time-out that does not lose a cancellation."""
         limit, self.socket_timeout = self.socket_timeout, None
         try:
             async with asyncio.timeout(limit):
@@ -56,5 +56,5 @@ class _Cancellable(AbstractConnection):
         try:
             return await super().read_response(*args, **options)
         except redis.exceptions.ReadOnlyError:
-            self._should_reconnect = True  # once all replies of a pipeline are read
+            self._should_reconnect = True  # redis-py closes it once a pipeline's replies are read
             raise

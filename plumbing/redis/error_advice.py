@@ -1,10 +1,9 @@
-"""What each error of Redis means for us: one table, told to users in docs/redis.md.
+"""The table of Redis errors: whether each is transient, and what a person can do about it.
 
-Two questions are asked of it: may it pass by itself, so that trying again soon makes sense? And
-what is a person to do? Whether it concerns those who only read is told as well, since a full
-server, or one that became a replica, refuses writes alone.
+docs/redis.md explains it to users. A server that is full, or has become a replica, refuses only
+writes: so the table also has whether an error concerns reads.
 
-Nothing is ever torn by a refusal: a commit is one script that checks first and then writes.
+No refusal leaves a partial write: a commit is one script that checks first and writes then.
 """
 
 import ssl
@@ -21,7 +20,7 @@ class ErrorAdvice:
 
     advice: str
     is_transient: bool
-    """It may pass by itself."""
+    """Whether the same command may succeed later."""
     concerns_reads: bool = True
 
 
@@ -50,7 +49,7 @@ BY_CODE: Final = {
     "NOPERM": _permanent("let this user's ACL allow the command: see docs/security.md"),
     "NOAUTH": LOGIN,
     "WRONGPASS": LOGIN,
-    "LOADING": _transient("it is reading its files, and answers when it has"),
+    "LOADING": _transient("it is reading its files: wait until it has finished"),
     "BUSY": _transient("a long script or function runs there: wait, or end it with SCRIPT KILL"),
     "CLUSTERDOWN": _transient("slots have no primary: see `redis-cli --cluster check`"),
     "MASTERDOWN": _transient("it is a replica that has lost its primary"),
@@ -63,7 +62,7 @@ BY_CODE: Final = {
         "something else writes to our keys: rename or delete what is not of our type"
     ),
 }
-"""By the word with which the server's reply begins."""
+"""By the first word of the server's reply."""
 
 REFUSED: Final = _permanent("the command was refused; nothing was changed by it")
 UNREACHABLE: Final = _transient("is it running, and is redis_url right?")
@@ -81,41 +80,42 @@ BY_CLASS: Final[dict[type[Exception], ErrorAdvice]] = {
     redis.exceptions.TimeoutError: UNREACHABLE,
     OSError: UNREACHABLE,
 }
-"""Where no server's word is known: the first class that fits. To redis-py a wrong password is a
-ConnectionError; a ClusterError says that a command was sent on too often."""
+"""For errors without such a word, by the first class that fits. redis-py's AuthenticationError is a
+ConnectionError too; its ClusterError means that a command was redirected too often."""
 
 
 def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
-    """Return what is to be done about `error`, an error of redis-py or an OSError.
+    """Return what to do about `error`, an error of redis-py or an OSError.
 
-    A server that was spoken to `with_tls` may just hang up, or say nothing, if it speaks none.
+    `with_tls` says how it was connected to: a server without TLS may then just close the
+    connection, or not answer.
     """
-    error = _unwrapped(error)
+    error = _unwrap_login_error(error)
     code = _code(error)
     if code in BY_CODE:
         return BY_CODE[code]
-    if any(_is_about_tls(each) for each in chain(error)):
+    if any(_is_tls_error(each) for each in chain_of(error)):
         return BAD_TLS
-    what = next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
-    return UNREACHABLE_WITH_TLS if with_tls and what is UNREACHABLE else what
+    advice = next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
+    return UNREACHABLE_WITH_TLS if with_tls and advice is UNREACHABLE else advice
 
 
-def _unwrapped(error: Exception) -> Exception:
-    """Return what a server said to our login; on a Unix socket redis-py calls that an outage."""
+def _unwrap_login_error(error: Exception) -> Exception:
+    """Return a refusal of our login, where redis-py wraps it in a ConnectionError (Unix sockets)."""
     cause = error.__cause__
     is_wrapped = isinstance(error, redis.exceptions.ConnectionError)
     return cause if is_wrapped and isinstance(cause, redis.exceptions.RedisError) else error
 
 
 def _code(error: Exception) -> str:
-    """Return the word with which the server's reply began; redis-py strips those it knows."""
+    """Return the first word of the server's reply; redis-py removes the words that it knows."""
     known = getattr(error, "status_code", None)
     reply = str(error).rpartition("of pipeline caused error: ")[2]
     return known or reply.lstrip("('").partition(" ")[0]
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield what led to `error`; a chain may lead back to where it was, if somebody made it so."""
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error`, its cause, and so on; each once, since such a chain can be circular."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         yield error
@@ -123,8 +123,8 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _is_about_tls(error: BaseException) -> bool:
-    """Tell whether TLS itself was refused; a connection that ended meanwhile is an outage."""
+def _is_tls_error(error: BaseException) -> bool:
+    """Return whether TLS itself failed; the end of a connection is an outage instead."""
     outages = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
     return isinstance(error, ssl.SSLError) and not isinstance(error, outages)
 

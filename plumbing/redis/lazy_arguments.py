@@ -1,20 +1,20 @@
-"""The words of a command that are too many to stand in memory together. Pure."""
+"""The type of a command's arguments that are too many to be in memory together. Pure."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 
 class LazyArguments(ABC):
-    """The last argument of a command, which stands for all of its words.
+    """Stands, as the last argument of a command, for many arguments that are created on demand.
 
-    `plumbing.pieces` sends it. The same words have to come each time, since a command may have to
-    be sent again.
+    `plumbing.redis.chunked_command` sends them. Each iteration yields the same arguments, since a
+    command may have to be sent again.
     """
 
     @abstractmethod
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of arguments."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[bytes]:
-        """Make them, from the first one on."""
+        """Yield the arguments, from the first one on."""

@@ -1,7 +1,7 @@
-"""A client of whom the Sentinels call primary, whoever that is at the moment.
+"""A client of the server that the Sentinels currently call the primary.
 
-redis-py asks them for each new connection, and takes a READONLY for the end of the old one, so a
-failover needs nothing from us but another try.
+redis-py asks them for each new connection, and closes a connection that answers READONLY. So after
+a failover it is enough to try a command again.
 """
 
 from typing import Any, Final
@@ -23,11 +23,11 @@ from plumbing.redis.error_advice import advice_for
 from plumbing.redis_url import Address
 
 ANSWER_SECONDS: Final = 2.0
-"""For a Sentinel, which answers at once or is away; the next one is asked then."""
+"""How long one Sentinel may take; then the next one is asked."""
 
 
 def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
-    """Return a client of the primary; `options` are of each connection to it."""
+    """Return a client of the primary; `options` are those of each connection to it."""
     kind = SentinelManagedSSLConnection if address.has_tls else SentinelManagedConnection
     own = {"connection_class": connections.cancellable_connection(kind)}
     all_options = address.options | connections.RESP2 | options | own
@@ -37,53 +37,53 @@ def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
 
 
 class _Sentinels(Sentinel):
+    """The Sentinels of one primary, in the order in which they are asked."""
+
     def __init__(self, address: Address) -> None:
-        self._places = ", ".join(f"{host}:{port}" for host, port in address.hosts)
+        self._locations = ", ".join(f"{host}:{port}" for host, port in address.hosts)
         super().__init__([])  # type: ignore[no-untyped-call]
-        patience = {
+        limits = {
             "socket_timeout": ANSWER_SECONDS,
             "socket_connect_timeout": ANSWER_SECONDS,
             "retry": Retry(NoBackoff(), 0),
         }
         self.sentinels = [
-            connections.client({**address.sentinel_options, **patience, "host": host, "port": port})
+            connections.client({**address.sentinel_options, **limits, "host": host, "port": port})
             for host, port in address.hosts
         ]
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Return host and port of the primary, and ask first from now on who knew it.
+        """Return host and port of the primary; the Sentinel that knew it is asked first next time.
 
-        redis-py's own tells Sentinels that are away like a name that none of them knows.
+        redis-py's own method does not distinguish unreachable Sentinels from an unknown name.
         """
-        refusals: list[redis.exceptions.RedisError] = []
+        errors: list[redis.exceptions.RedisError] = []
         for sentinel in tuple(self.sentinels):
             try:
                 masters: Any = await sentinel.sentinel_masters()
             except redis.exceptions.RedisError as error:
-                refusals.append(error)
+                errors.append(error)
                 continue
             state = masters.get(service_name)
             if state and self.check_master_state(state, service_name):
                 self.sentinels.remove(sentinel)
                 self.sentinels.insert(0, sentinel)
                 return state["ip"], state["port"]
-        if len(refusals) == len(self.sentinels):
-            raise self._explained(refusals)
+        if len(errors) == len(self.sentinels):
+            raise self._explain(errors)
         raise MasterNotFoundError(
             f"none of its Sentinels knows a primary {service_name!r} that is up"
         )
 
-    def _explained(
-        self, refusals: list[redis.exceptions.RedisError]
-    ) -> redis.exceptions.RedisError:
-        """Return one of `refusals`, if possible one that waiting does not mend, and whose it is."""
-        worst = min(refusals, key=lambda error: advice_for(error).is_transient)
-        worst.args = (f"none of its Sentinels ({self._places}) tells where it is: {worst}",)
+    def _explain(self, errors: list[redis.exceptions.RedisError]) -> redis.exceptions.RedisError:
+        """Return one of `errors`, if possible a permanent one, that says which Sentinels failed."""
+        worst = min(errors, key=lambda error: advice_for(error).is_transient)
+        worst.args = (f"none of its Sentinels ({self._locations}) names the primary: {worst}",)
         return worst
 
 
 class _Pool(SentinelConnectionPool):
-    """Belongs to one client, and closes the connections to the Sentinels with its own."""
+    """The connections of one client; closes those to the Sentinels with its own."""
 
     async def aclose(self) -> None:
         await super().aclose()

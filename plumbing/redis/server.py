@@ -1,7 +1,6 @@
-"""Finding and opening Redis: what `redis_url` names, or the embedded server.
+"""Opens Redis: the server that `redis_url` names, or the embedded one.
 
-One server, the primary of Sentinels and a Cluster are three ways to make a client in
-`Server.client`, and nothing else has to know.
+`Server.client` hides whether it is one server, the primary of Sentinels or a Cluster.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,30 +25,30 @@ from plumbing.redis.error_advice import advice_for
 from plumbing.redis_url import Address, Kind, parse
 
 Client: TypeAlias = redis.asyncio.Redis | RedisCluster
-"""What is asked of it works alike: a transaction has keys of one catalog only (contract, 2)."""
+"""Both are used alike: a transaction only has keys of one catalog (contract, 2)."""
 Transaction: TypeAlias = Pipeline | ClusterPipeline
 NodeCommand: TypeAlias = Callable[..., Awaitable[Any]]
-"""Sends a command to one certain node, and returns its reply."""
+"""Sends a command to one node, and returns its reply."""
 
 COMMAND_TIMEOUT: Final = 60.0
 """Seconds for one command. redis-py's default of 5 is too short for a commit of 200,000
-categories on a slow machine, during which the server answers nobody."""
+categories on a slow machine, during which the server answers no other command."""
 CONNECT_TIMEOUT: Final = 5.0
 RETRIES: Final = 3
-"""A command is tried again after a lost connection; a commit that was executed all the same
-finds itself done (see commit.lua)."""
+"""A command is sent again after a lost connection. A commit that was executed nevertheless
+recognizes itself (see commit.lua)."""
 RETRIES_AT_START: Final = 1
-"""Where a person waits for the error: a port that takes connections and says nothing (TLS asked of
-a server without) costs CONNECT_TIMEOUT each time."""
+"""Fewer, since a person waits for the error: a port that accepts connections and never answers (TLS
+with a server that has none) costs CONNECT_TIMEOUT for each attempt."""
 CONNECTIONS: Final = 5000
-"""As many are opened as commands are under way: redis-py's 100 are too few when a thousand catalogs
-go on after a failover. Half of what a server takes by default (maxclients)."""
+"""The limit of a client. Each concurrent command takes one: redis-py's 100 are too few when a
+thousand catalogs continue after a failover. It is half of a server's default limit (maxclients)."""
 OLDEST_REDIS: Final = (7, 0)
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where Redis is. Its `repr` and `address` hold no password."""
+    """The location of Redis. Its `repr` and `address` contain no password."""
 
     url: str = field(repr=False)
 
@@ -59,14 +58,11 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it is, for messages: without user name, password and options."""
+        """The address for messages: without user name, password and options."""
         return self._address.shown
 
     def client(self, *, timeout: float = COMMAND_TIMEOUT, retries: int = RETRIES) -> Client:
-        """Return a client whose commands may take `timeout` seconds; the caller closes it.
-
-        What only Sentinels or a Cluster need is imported for them.
-        """
+        """Return a client whose commands may take `timeout` seconds; the caller closes it."""
         options: dict[str, Any] = {
             "max_connections": CONNECTIONS,
             "socket_timeout": timeout,
@@ -75,18 +71,18 @@ class Server:
         }
         match self._address.kind:
             case Kind.CLUSTER:
-                from plumbing.redis import cluster  # noqa: PLC0415
+                from plumbing.redis import cluster  # noqa: PLC0415  imported if used
 
                 return cluster.client(self._address, options)
             case Kind.SENTINEL:
-                from plumbing.redis import sentinel  # noqa: PLC0415
+                from plumbing.redis import sentinel  # noqa: PLC0415  imported if used
 
                 return sentinel.client(self._address, options)
             case Kind.SINGLE:
                 return connections.client(self._address.options | options)
 
     @contextmanager
-    def errors_explained(self) -> Iterator[None]:
+    def explain_errors(self) -> Iterator[None]:
         """Raise redis-py's errors as a RedisError that names the server and what to do."""
         try:
             yield
@@ -94,11 +90,10 @@ class Server:
             raise self.error(error) from error
 
     def error(self, error: redis.exceptions.RedisError | OSError) -> RedisError:
-        """Return `error` as ours: what happened, at which server, what to do."""
-        what = advice_for(error, with_tls=self._address.has_tls)
-        said = str(error) or type(error).__name__
-        message = f"Redis at {self.address}: {said} ({what.advice})"
-        return RedisError(message, is_transient=what.is_transient, advice=what.advice)
+        """Return our error for `error`: what happened, at which server, and what to do."""
+        found = advice_for(error, with_tls=self._address.has_tls)
+        message = f"Redis at {self.address}: {str(error) or type(error).__name__} ({found.advice})"
+        return RedisError(message, is_transient=found.is_transient, advice=found.advice)
 
 
 @asynccontextmanager
@@ -109,7 +104,7 @@ async def open_server(settings: CommonSettings, mode: EmbeddedMode) -> AsyncIter
     cannot be reached. Commands that run longer call `wait_until_available`.
     """
     if settings.redis_url is None:
-        from plumbing.redis import embedded  # noqa: PLC0415  its file lock, for nobody else: 0.02 s
+        from plumbing.redis import embedded  # noqa: PLC0415  0.02 s: its file lock
 
         async with embedded.open_embedded_server(settings.data_dir, mode) as url:
             yield Server(url)
@@ -122,30 +117,29 @@ async def open_server(settings: CommonSettings, mode: EmbeddedMode) -> AsyncIter
 
 async def wait_until_available(server: Server) -> None:
     """Return once `check_server` succeeds. Raises its RedisError if that is not transient."""
-    await OutageRetry("redis", server.address, _is_transient, once=False).call(
-        partial(check_server, server)
-    )
 
+    def is_transient(error: Exception) -> bool:
+        return isinstance(error, RedisError) and error.is_transient
 
-def _is_transient(error: Exception) -> bool:
-    return isinstance(error, RedisError) and error.is_transient
+    retry = OutageRetry("redis", server.address, is_transient, once=False)
+    await retry.call(partial(check_server, server))
 
 
 async def check_server(server: Server) -> None:
     """Raise RedisError unless `server` answers and is Redis 7.0, Valkey 7.2 or newer.
 
-    Of a Cluster each primary is asked.
+    Of a Cluster each primary is checked.
     """
     client = server.client(retries=RETRIES_AT_START)
     try:
         nodes = await per_node(client)
-        infos = {node: await ask("INFO", "server") for node, ask in nodes.items()}
+        infos = {node: await command("INFO", "server") for node, command in nodes.items()}
     except (redis.exceptions.RedisError, OSError) as error:
         raise server.error(error) from error
     finally:
         await client.aclose()
-    for node, about in infos.items():
-        version = str(about["redis_version"])  # Valkey 7.2 and newer say 7.2.4 here
+    for node, info in infos.items():
+        version = str(info["redis_version"])  # Valkey 7.2 and newer answer 7.2.4
         if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_REDIS:
             raise RedisError(
                 f"Redis at {node or server.address} is version {version}: Redis 7.0, Valkey 7.2 "
@@ -154,9 +148,9 @@ async def check_server(server: Server) -> None:
 
 
 async def per_node(client: Client, *, replicas: bool = False) -> dict[str, NodeCommand]:
-    """Return how to ask each primary of a Cluster (`host:port`), or with `replicas` each node.
+    """Return a function per primary of a Cluster that sends a command to it, by `host:port`.
 
-    Of one server the key is empty.
+    With `replicas` there is one per node. Of a single server the key is "".
     """
     if not isinstance(client, RedisCluster):
         return {"": client.execute_command}

@@ -26,7 +26,7 @@ async def durability_warnings(server: Server) -> list[str]:
     """
     client = server.client()
     try:
-        with server.errors_explained():
+        with server.explain_errors():
             nodes = await per_node(client, replicas=True)
         return [
             f"Redis at {node or server.address} {warning}"

@@ -38,7 +38,7 @@ def diff(
 
     async def show_changes() -> int:
         async with open_app(settings, [name]) as opened:
-            with opened.server.errors_explained():
+            with opened.server.explain_errors():
                 comparison = await compare(opened.catalogs[name], accept_origin=accept_origin)
         _print_changes(name, comparison, as_json=json)
         for reason in comparison.hold_reasons:

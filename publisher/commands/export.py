@@ -39,7 +39,7 @@ def export_(
             open_server(settings, EmbeddedMode.START_IF_NEEDED) as server,
             server.client() as client,
         ):
-            with server.errors_explained():
+            with server.explain_errors():
                 chunks = await export_state(Store(client, name), form)
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         sys.stdout.writelines(chunks)

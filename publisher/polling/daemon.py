@@ -158,7 +158,7 @@ class Daemon:
         """Look at the leases, and poll the catalogs of those that are held."""
         fresh: dict[str, dict[str, str]] = {}
         try:
-            with self.server.errors_explained():
+            with self.server.explain_errors():
                 await self.leases.release(leaving := set(self._leaving))
                 self._leaving -= leaving
                 await self.leases.round(self._kept)
@@ -253,7 +253,7 @@ class Daemon:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
         try:
-            with self.server.errors_explained():
+            with self.server.explain_errors():
                 async with asyncio.timeout(HAND_BACK_SECONDS):
                     await self.leases.release(self._kept)
         except (RedisError, TimeoutError) as error:

@@ -76,7 +76,7 @@ async def _recorded(
 ) -> PollResult:
     begun, begin = clock.now(), time.monotonic()
     try:
-        with server.errors_explained():
+        with server.explain_errors():
             polled = await _without_races(once)
     except (Held, NoHold):
         raise  # an approval that came too late writes nothing but the hold (contract, 6)

@@ -123,7 +123,7 @@ async def _render(
 
 
 async def _check(settings: Settings, server: Server, client: Client) -> StatusReport:
-    with server.errors_explained():
+    with server.explain_errors():
         known, redis_problems = await _read_known_names(server, client)
         names = sorted({*settings.catalogs, *known})
         overviews = await read_overviews(client, names)

@@ -79,7 +79,7 @@ async def read_known_names(daemon: Daemon) -> list[str]:
 @asynccontextmanager
 async def _time_limit(daemon: Daemon) -> AsyncIterator[None]:
     try:
-        with daemon.server.errors_explained():
+        with daemon.server.explain_errors():
             async with asyncio.timeout(ANSWER_SECONDS):
                 yield
     except TimeoutError:

@@ -13,7 +13,7 @@ from redis._parsers.base import BaseParser
 
 from consumers.following.catalog_client import Timing, connect
 from plumbing.errors import RedisError
-from plumbing.redis import error_advice as refusals
+from plumbing.redis import error_advice
 from plumbing.redis.server import Server, check_server
 from tests.plumbing.redis.publishing import following, publishing
 from tests.support import full_disk
@@ -365,9 +365,9 @@ async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, stri
 def test_an_error_is_known_by_its_first_word(reply: str, code: str) -> None:
     """In a pipeline too, where redis-py writes something before it."""
     error = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
-    assert refusals.advice_for(error) is refusals.BY_CODE[code]
+    assert error_advice.advice_for(error) is error_advice.BY_CODE[code]
     error.args = (f"Command # 1 (HSET x) of pipeline caused error: {error.args[0]}",)
-    assert refusals.advice_for(error) is refusals.BY_CODE[code]
+    assert error_advice.advice_for(error) is error_advice.BY_CODE[code]
 
 
 async def test_nobody_listens() -> None:

@@ -47,7 +47,7 @@ async def test_no_sentinel_is_there() -> None:
     places = [f"127.0.0.1:{port}" for port in ports]
     async with publishing(url_of("sentinel", ports, None, master=MASTER)) as catalog:
         error = await catalog.refused(1)
-    assert f"none of its Sentinels ({', '.join(places)}) tells where it is: Error 111" in str(error)
+    assert f"none of its Sentinels ({', '.join(places)}) names the primary: Error 111" in str(error)
     assert "is it running" in str(error)
     assert error.is_transient
 
@@ -61,7 +61,7 @@ async def test_a_sentinel_that_wants_a_login(sentinels: Sentinels) -> None:
             error = await catalog.refused(1)
         assert sentinel.acl_log()[0]["username"] == "ours"
         sentinel.acl_log_reset()
-    assert f"none of its Sentinels (127.0.0.1:{port}) tells where it is: " in str(error)
+    assert f"none of its Sentinels (127.0.0.1:{port}) names the primary: " in str(error)
     assert "check user name and password" in str(error)
     assert "hunter2" not in str(error)
     assert not error.is_transient

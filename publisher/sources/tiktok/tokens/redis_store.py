@@ -79,7 +79,7 @@ class RedisTokenStore:
 
     async def store(self, pair: TokenPair) -> None:
         """Store `pair` instead of any other."""
-        with self._server.errors_explained():
+        with self._server.explain_errors():
             await self._client.set(self.key, self._encrypt(pair))
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
@@ -104,7 +104,7 @@ class RedisTokenStore:
         """
         name = f"{self.key}:lock"
         lock = Lock(self._client, name, LOCK_EXPIRY, sleep=LOCK_CHECK_INTERVAL, thread_local=False)
-        with self._server.errors_explained():
+        with self._server.explain_errors():
             is_ours = await lock.acquire(blocking_timeout=seconds)
         if not is_ours:
             raise RefreshUnderWay(
@@ -124,11 +124,11 @@ class RedisTokenStore:
                 )
 
     async def _get(self) -> bytes:
-        with self._server.errors_explained():
+        with self._server.explain_errors():
             return as_bytes(await self._client.get(self.key))
 
     async def _swap(self, expected: bytes, encrypted: bytes) -> bool:
-        with self._server.errors_explained():
+        with self._server.explain_errors():
             return bool(await self._swap_script(keys=[self.key], args=[expected, encrypted]))
 
     def _encrypt(self, pair: TokenPair) -> bytes:
