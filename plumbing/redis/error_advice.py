@@ -101,7 +101,7 @@ def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
 
 
 def _unwrap_login_error(error: Exception) -> Exception:
-    """Return a refusal of our login, where redis-py wraps it in a ConnectionError (Unix sockets)."""
+    """Return a refused login that redis-py wraps in a ConnectionError (Unix sockets)."""
     cause = error.__cause__
     is_wrapped = isinstance(error, redis.exceptions.ConnectionError)
     return cause if is_wrapped and isinstance(cause, redis.exceptions.RedisError) else error
