@@ -1,4 +1,4 @@
-"""Draws docs/demo.svg, the README's picture: what two rounds of the demo really printed.
+"""Draws docs/demo.svg, the picture in README.md: the output of two rounds of the demo.
 
 .venv/bin/python docs/picture.py
 """
@@ -17,7 +17,7 @@ from publisher.demo.scenario import DemoOptions, run_demo
 
 WIDTH = 100
 FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-"""Of rich's template: fonts from another host, which a picture of ours does not ask for."""
+"""Matches the part of rich's template that loads fonts from another host; it is removed."""
 
 
 def main() -> None:
