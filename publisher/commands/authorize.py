@@ -10,7 +10,7 @@ from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
 from plumbing.errors import ConfigError
 from plumbing.text import escape_control_chars
-from publisher.sources.tiktok.authorize import Authorization, authorize
+from publisher.sources.tiktok.authorize import authorize
 from publisher.sources.tiktok.error_codes import AUTHORIZE_COMMAND
 from publisher.sources.tiktok.factory import app_and_command
 from publisher.sources.tiktok.tokens.stores import open_token_store
@@ -64,16 +64,13 @@ def authorize_(
 
     async def exchange() -> int:
         async with open_session() as session, open_token_store(settings, shop, command) as store:
-            _print_authorization(await authorize(given, shop, session, store))
+            authorization = await authorize(given, shop, session, store)
+        seller = escape_control_chars(authorization.seller_name)
+        sys.stdout.write(f"Authorized by {seller}; the tokens are stored.\n")
+        for each in authorization.shops:
+            about = f"{each.region}, {each.seller_type}, id {each.id}, code {each.code}"
+            sys.stdout.write(f"{escape_control_chars(f'{each.name} ({about})')}:\n")
+            sys.stdout.write(f'  shop_cipher = "{escape_control_chars(each.cipher)}"\n')
         return 0
 
     signals.run(signals.until_stopped(exchange()))
-
-
-def _print_authorization(authorization: Authorization) -> None:
-    seller = escape_control_chars(authorization.seller_name)
-    sys.stdout.write(f"Authorized by {seller}; the tokens are stored.\n")
-    for shop in authorization.shops:
-        about = ", ".join((shop.region, shop.seller_type, f"id {shop.id}", f"code {shop.code}"))
-        sys.stdout.write(f"{escape_control_chars(f'{shop.name} ({about})')}:\n")
-        sys.stdout.write(f'  shop_cipher = "{escape_control_chars(shop.cipher)}"\n')

@@ -94,9 +94,15 @@ def sandbox(
     strictly as the real API. The categories are synthetic, or yours (--tree).
     """
     validate_config_file(config)
+    # `--tree *` becomes `--tree a b c` in a shell: all but the first are arguments
+    files, arguments = tree or [], more or []
+    if arguments and len(files) != 1:
+        raise BadOption(
+            f"{arguments[0]}: write --tree once before all files, or before each of them"
+        )
     options = SandboxOptions(
         port=port,
-        trees=tuple(read_tree(path) for path in _tree_files(tree or [], more or [])),
+        trees=tuple(read_tree(path) for path in files + arguments),
         categories=categories,
         seed=seed,
         advance=advance,
@@ -108,10 +114,3 @@ def sandbox(
         requires_v2=requires_v2,
     )
     signals.run(signals.until_stopped(serve(options)))
-
-
-def _tree_files(tree: list[Path], more: list[Path]) -> list[Path]:
-    """Return the files of `--tree a --tree b`, or of `--tree a b`: a shell expands `--tree *`."""
-    if more and len(tree) != 1:
-        raise BadOption(f"{more[0]}: write --tree once before all files, or before each of them")
-    return tree + more

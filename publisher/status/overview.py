@@ -4,10 +4,9 @@ Many catalogs are read in one pipeline, since ten thousand one after the other w
 So the parts of a catalog are not of exactly one moment: a consumer may be ahead of `meta` briefly.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import redis.exceptions
 
@@ -68,6 +67,29 @@ class CatalogOverview:
     lags: dict[str, Lag]
     """Of each consumer, by name."""
 
+    @classmethod
+    def from_replies(cls, name: str, replies: Sequence[Any]) -> Self:
+        """Parse the replies to READS. The lags have no seconds yet."""
+        parts = dict(zip(READS, replies, strict=True))
+        errors = {part: reply for part, reply in parts.items() if isinstance(reply, Exception)}
+        parts |= dict.fromkeys(errors)
+        meta = as_texts(parts["meta"] or {})
+        checkpoints = {
+            as_text(who): parse_object(value) for who, value in (parts["consumers"] or {}).items()
+        }
+        return cls(
+            catalog=name,
+            error=_describe_errors(name, errors),
+            meta=meta,
+            status=as_texts(parts["status"] or {}),
+            hold=None if parts["hold"] is None else Hold.from_json(parts["hold"]),
+            lease=as_text(parts["lease"]) or None,
+            consumers=checkpoints,
+            rows=parts["categories"],
+            last_event=as_text(parts["events"][0][0]) if parts["events"] else None,
+            lags={who: Lag(_events_behind(meta, at), 0.0) for who, at in checkpoints.items()},
+        )
+
     @property
     def outcome(self) -> str:
         """The last poll's outcome, or why there is none."""
@@ -115,33 +137,12 @@ async def read_overviews(client: Client, names: Sequence[str]) -> list[CatalogOv
                 for part, read in READS.items():
                     read(pipe, keys.key(name, part))
             replies = iter(await pipe.execute(raise_on_error=False))
-        catalogs = [_parse_overview(name, [next(replies) for _ in READS]) for name in chunk]
+        catalogs = [
+            CatalogOverview.from_replies(name, [next(replies) for _ in READS]) for name in chunk
+        ]
         await _measure_lags(client, catalogs)
         found += catalogs
     return found
-
-
-def _parse_overview(name: str, replies: Sequence[Any]) -> CatalogOverview:
-    """Parse the replies to READS. Lags have no seconds yet."""
-    parts = dict(zip(READS, replies, strict=True))
-    errors = {part: reply for part, reply in parts.items() if isinstance(reply, Exception)}
-    parts |= dict.fromkeys(errors)
-    meta = as_texts(parts["meta"] or {})
-    checkpoints = {
-        as_text(who): parse_object(value) for who, value in (parts["consumers"] or {}).items()
-    }
-    return CatalogOverview(
-        catalog=name,
-        error=_describe_errors(name, errors),
-        meta=meta,
-        status=as_texts(parts["status"] or {}),
-        hold=None if parts["hold"] is None else Hold.from_json(parts["hold"]),
-        lease=as_text(parts["lease"]) or None,
-        consumers=checkpoints,
-        rows=parts["categories"],
-        last_event=as_text(parts["events"][0][0]) if parts["events"] else None,
-        lags={who: Lag(_events_behind(meta, at), 0.0) for who, at in checkpoints.items()},
-    )
 
 
 def _describe_errors(name: str, errors: Mapping[str, Exception]) -> str:
@@ -184,28 +185,17 @@ async def _measure_lags(client: Client, catalogs: Sequence[CatalogOverview]) -> 
         return
     async with client.pipeline(transaction=False) as pipe:
         for catalog, consumer in late:
-            start = _range_after(catalog.consumers[consumer])
+            claimed = str((catalog.consumers[consumer] or {}).get("offset", ""))
+            at = parse_offset(claimed)
+            start = f"({claimed}" if at and max(at) < SEQUENCE_LIMIT else "-"
             pipe.xrange(keys.key(catalog.catalog, "events"), min=start, count=1)
         replies = await pipe.execute(raise_on_error=False)
+    now = clock.now().timestamp()
     for (catalog, consumer), reply in zip(late, replies, strict=True):
-        has_event = not isinstance(reply, Exception) and reply
-        seconds = _age_of_event(reply[0][0]) if has_event else _age_of_commit(catalog.meta)
-        catalog.lags[consumer] = catalog.lags[consumer]._replace(seconds=seconds)
-
-
-def _range_after(checkpoint: Mapping[str, Any] | None) -> str:
-    """Return the `min` of an XRANGE that begins after `checkpoint`, or with the first event."""
-    claimed = str((checkpoint or {}).get("offset", ""))
-    found = parse_offset(claimed)
-    return f"({claimed}" if found and max(found) < SEQUENCE_LIMIT else "-"
-
-
-def _age_of_event(event_offset: bytes) -> float:
-    """Return the seconds since an event was written: its offset begins with Unix milliseconds."""
-    return max(0.0, time.time() - int(event_offset.partition(b"-")[0]) / 1000)
-
-
-def _age_of_commit(meta: Mapping[str, str]) -> float:
-    """Return the seconds since the last commit, 0 if unknown."""
-    committed = parse_time(meta.get("committed_at"))
-    return max(0.0, (clock.now() - committed).total_seconds()) if committed else 0.0
+        if isinstance(reply, Exception) or not reply:  # no event is left: the last commit counts
+            committed = parse_time(catalog.meta.get("committed_at"))
+            since = committed.timestamp() if committed else now
+        else:  # an offset begins with Unix milliseconds
+            since = int(reply[0][0].partition(b"-")[0]) / 1000
+        lag = catalog.lags[consumer]
+        catalog.lags[consumer] = lag._replace(seconds=max(0.0, now - since))

@@ -50,10 +50,10 @@ def find_problems(
 ) -> list[Problem]:
     """Return all problems of `catalog`. Only one that is configured here has to be polled."""
     return [
-        *_state_problems(catalog, is_configured=is_configured),
+        *state_problems(catalog, is_configured=is_configured),
         *map(Problem, integrity_problems(catalog)),
-        *_poll_problems(catalog, now, is_configured=is_configured),
-        *_lag_problems(catalog),
+        *poll_problems(catalog, now, is_configured=is_configured),
+        *lag_problems(catalog),
     ]
 
 
@@ -84,7 +84,8 @@ def integrity_problems(catalog: CatalogOverview) -> Iterator[str]:
         )
 
 
-def _state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator[Problem]:
+def state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator[Problem]:
+    """Yield what is wrong with the last poll, the state and the hold."""
     status, hold = catalog.status, catalog.hold
     if catalog.error:
         yield Problem(f"it cannot be read: {catalog.error}")
@@ -110,9 +111,10 @@ def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bo
     return committed.timestamp() - last_event_ms / 1000 < CLOCK_DIFFERENCE.total_seconds()
 
 
-def _poll_problems(
+def poll_problems(
     catalog: CatalogOverview, now: datetime, *, is_configured: bool
 ) -> Iterator[Problem]:
+    """Yield a problem if the next poll is overdue."""
     due = parse_time(catalog.status.get("next_poll_at"))
     if is_configured and due is not None and now - due > OVERDUE:
         minutes = (now - due) // timedelta(minutes=1)
@@ -122,7 +124,8 @@ def _poll_problems(
         )
 
 
-def _lag_problems(catalog: CatalogOverview) -> Iterator[Problem]:
+def lag_problems(catalog: CatalogOverview) -> Iterator[Problem]:
+    """Yield a problem for each consumer that has been behind for long."""
     for name, lag in sorted(catalog.lags.items()):
         if lag.events != 0 and lag.seconds > SLOW.total_seconds():
             minutes = int(lag.seconds // 60)

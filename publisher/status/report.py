@@ -84,7 +84,14 @@ async def watch_status(settings: Settings) -> int:
     async with _open_server(settings) as (server, client):
         with _screen(console) as show:
             while True:
-                show(await _render(settings, server, client, console.height))
+                try:
+                    report = await _check(settings, server, client)
+                except RedisError as error:
+                    show(terminal.error_line(str(error)))
+                else:
+                    report.catalogs.sort(key=lambda each: not each.problems)
+                    limit = max(1, console.height // 2)
+                    show(terminal.status_table(report.catalogs, report.redis_problems, limit=limit))
                 await asyncio.sleep(WATCH_SECONDS)
 
 
@@ -109,17 +116,6 @@ def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
         return
     with Live(console=console, screen=True, auto_refresh=False) as live:
         yield partial(live.update, refresh=True)
-
-
-async def _render(
-    settings: Settings, server: Server, client: Client, height: int
-) -> RenderableType:
-    try:
-        report = await _check(settings, server, client)
-    except RedisError as error:
-        return terminal.error_line(str(error))
-    report.catalogs.sort(key=lambda each: not each.problems)
-    return terminal.status_table(report.catalogs, report.redis_problems, limit=max(1, height // 2))
 
 
 async def _check(settings: Settings, server: Server, client: Client) -> StatusReport:

@@ -4,8 +4,8 @@ Names come from outside and must not control the terminal or rich's markup. So e
 and wrapped in a Text, which rich never parses as markup.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from rich.console import Group
 from rich.table import Table
@@ -37,8 +37,11 @@ def change_line(change: Change) -> Text:
     line.append(f"{escape_control_chars(change.category.id):<10} ", style="bold")
     line.append(escape_control_chars(change.category.local_name))
     if change.before is not None:
-        before = change.before.fields()
-        differences = (f"{name} was {_format_field(before[name])}" for name in change.changed)
+        before = {
+            name: str(value).lower() if isinstance(value, bool) else escape_control_chars(value)
+            for name, value in change.before.fields().items()
+        }
+        differences = (f"{name} was {before[name]}" for name in change.changed)
         line.append(f"  {'; '.join(differences)}", style="dim")
     return line
 
@@ -109,17 +112,9 @@ def _problem_lines(checked: CheckedCatalog) -> Iterator[Text]:
     for reason in hold.reasons:
         yield Text(f"  {escape_control_chars(reason)}")
     for change in hold.first:
-        yield Text("  ").append_text(_held_change_line(change))
+        kind = str(change.get("type", "")).removeprefix("category.")
+        category = as_dict(change.get("category"))
+        line = f"{SIGNS.get(kind, '?')} {category.get('id')} {category.get('local_name')}"
+        yield Text("  ").append_text(_text(line, CHANGE_STYLES.get(kind, "")))
     digest = escape_control_chars(hold.digest)
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
-
-
-def _held_change_line(change: Mapping[str, Any]) -> Text:
-    kind = str(change.get("type", "")).removeprefix("category.")
-    category = as_dict(change.get("category"))
-    line = f"{SIGNS.get(kind, '?')} {category.get('id')} {category.get('local_name')}"
-    return _text(line, CHANGE_STYLES.get(kind, ""))
-
-
-def _format_field(value: str | bool) -> str:  # noqa: FBT001  a field of a category
-    return str(value).lower() if isinstance(value, bool) else escape_control_chars(value)

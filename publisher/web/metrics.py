@@ -31,7 +31,12 @@ from publisher.web.overview_cache import OverviewResult
 OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
 BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 """Seconds. A poll of 2,700 categories takes some 0.2, and one with retries up to two minutes."""
-REDIS_ERROR_KINDS: Final = [*(code.lower() for code in BY_CODE), "unreachable", "tls", "other"]
+REDIS_ERRORS: Final = {
+    **{code.lower(): advice for code, advice in BY_CODE.items()},
+    "unreachable": UNREACHABLE,
+    "tls": BAD_TLS,
+}
+"""The kinds of errors that are counted on their own; the rest is `other`."""
 
 
 class Scrape(NamedTuple):
@@ -81,7 +86,7 @@ class Metrics:
     ) -> None:
         self._expiries = expiries
         self._changes: Counter[tuple[str, str]] = Counter()
-        self._redis_errors = Counter(dict.fromkeys(REDIS_ERROR_KINDS, 0))
+        self._redis_errors = Counter(dict.fromkeys([*REDIS_ERRORS, "other"], 0))
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._durations = Histogram(
@@ -108,7 +113,10 @@ class Metrics:
 
     def redis_failed(self, error: RedisError) -> None:
         """Count an error of Redis by its kind."""
-        self._redis_errors[_kind_of(error)] += 1
+        cause = error.__cause__
+        advice = advice_for(cause) if isinstance(cause, Exception) else None
+        kind = next((name for name, each in REDIS_ERRORS.items() if each is advice), "other")
+        self._redis_errors[kind] += 1
 
     def scrape(self, daemon: Daemon, overviews: OverviewResult) -> Scrape:
         """Return all metrics as they are now; `overviews` are those of the catalogs polled here."""
@@ -177,13 +185,3 @@ def _daemon_metrics(daemon: Daemon, leases: int, *, redis_is_up: bool) -> Iterat
         ("late_polls", "Polls here that are two minutes overdue or longer.", len(daemon.late())),
     ):
         yield gauge(name, text, [], [([], float(number))])
-
-
-def _kind_of(error: RedisError) -> str:
-    cause = error.__cause__
-    advice = advice_for(cause) if isinstance(cause, Exception) else None
-    if advice is UNREACHABLE:
-        return "unreachable"
-    if advice is BAD_TLS:
-        return "tls"
-    return next((code.lower() for code, each in BY_CODE.items() if each is advice), "other")

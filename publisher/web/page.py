@@ -20,7 +20,7 @@ from plumbing.text import escape_control_chars
 from publisher.polling.daemon import Daemon
 from publisher.status import phrases
 from publisher.status.phrases import as_dict, as_list
-from publisher.status.problems import CheckedCatalog, check_catalogs
+from publisher.status.problems import check_catalogs
 from publisher.web.overview_cache import OverviewResult
 
 STYLE: Final = files("publisher.web").joinpath("style.css").read_text("utf-8")
@@ -58,7 +58,10 @@ def render_page(publisher: PublisherInfo, result: OverviewResult) -> str:
     """Return the page about `result` as an HTML document. Reads nothing."""
     now = clock.now()
     catalogs = check_catalogs(result.catalogs, publisher.configured, now)
-    catalogs.sort(key=_urgency)
+    # what is broken comes first, then what waits for an approval, then what is fine
+    catalogs.sort(
+        key=lambda each: (not each.problems, all(problem.held for problem in each.problems))
+    )
     return TEMPLATE.render(
         style=Markup(STYLE),  # noqa: S704  our own file, and its hash is in POLICY
         publisher=publisher,
@@ -68,13 +71,6 @@ def render_page(publisher: PublisherInfo, result: OverviewResult) -> str:
         time=clock.rfc3339(now),
         format_age=partial(phrases.format_age, now=now),
     )
-
-
-def _urgency(catalog: CheckedCatalog) -> int:
-    """Order: what is broken, what waits for an approval, what is fine."""
-    if not catalog.problems:
-        return 2
-    return 1 if all(problem.held for problem in catalog.problems) else 0
 
 
 def _describe_held_change(change: Mapping[str, Any]) -> str:
