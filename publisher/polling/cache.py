@@ -1,8 +1,8 @@
-"""What a publisher keeps of its catalogs between two polls, so that finding nothing new is cheap.
+"""The cache of states and snapshots that makes a poll without changes cheap.
 
-Of each catalog the state, for as long as the server vouches that nobody has touched it (`watch`),
-and the last snapshot, by the bytes that said it. Neither can be wrong: where the server gives no
-word the state is loaded and checked as ever (contract, 5.3), and the same bytes say the same.
+It has each catalog's state, used only while the server confirms that nobody has touched the keys
+(`key_watch`), and its last snapshot, used only for an answer with the same bytes. So it is never
+wrong: without the server's confirmation the state is loaded and checked (contract, 5.3).
 """
 
 from collections import OrderedDict
@@ -17,117 +17,118 @@ from publisher.state.key_watch import KeyWatch
 from publisher.state.store import PollStart, State, Store
 
 MOST_CATEGORIES: Final = 200_000
-"""Of all catalogs: one of the largest, or some 70 markets of today. Those polled the longest ago
-are forgotten first, and their next poll reads all again."""
+"""Of all catalogs together: one of the largest, or some 70 markets of today. The catalogs that were
+polled the longest ago are evicted first, and their next poll reads everything again."""
 MOST_CATALOGS: Final = 100
-"""Each keeps a connection."""
+"""Each of them keeps a connection open."""
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _WatchedState:
     state: State
     watch: KeyWatch
 
 
 class CatalogCache:
-    """What is kept of one catalog; nothing, for a single poll, unless it `keeps`."""
+    """The cache of one catalog; without `keeps`, for a single poll, it keeps nothing."""
 
     def __init__(self, store: Store, *, keeps: bool) -> None:
         self._store = store
         self._keeps = keeps
         self._decoder = Decoder()
-        self._kept: _Kept | None = None
+        self._watched: _WatchedState | None = None
 
     @property
     def size(self) -> int:
-        """How many categories are kept."""
-        trees = [self._decoder.last, self._kept and self._kept.state]
+        """The number of cached categories."""
+        trees = [self._decoder.last, self._watched and self._watched.state]
         return max(len(each.tree) if each else 0 for each in trees)
 
     def decode(self, answer: Answer) -> Snapshot:
-        """Return the snapshot that `answer` holds. Raises BadSnapshot."""
+        """Return the snapshot in `answer`. Raises BadSnapshot."""
         return self._decoder.decode(answer.body, bare_list=answer.bare_list)
 
-    async def read_state(self, noted: PollStart) -> State:
-        """Return the state as it is now, after `noted` was read. Raises WrongType.
+    async def read_state(self, start: PollStart) -> State:
+        """Return the state as it is now, after `start` was read. Raises WrongType.
 
-        The next watch begins before the last one ends, so there is no moment without.
+        The next watch starts before the last one ends, so no change is missed in between.
         """
         watch = await self._store.watch() if self._keeps else None
         try:
-            state = await self._if_unchanged(noted) or await self._store.load()
+            state = await self._if_unchanged(start) or await self._store.load()
         except BaseException:
             if watch is not None:
                 await watch.close()
             raise
-        if watch is not None and self._keeps and self._kept is None:
-            self._kept = _Kept(state, watch)
-        elif watch is not None:  # it was forgotten meanwhile, or another poll keeps one
+        if watch is not None and self._keeps and self._watched is None:
+            self._watched = _WatchedState(state, watch)
+        elif watch is not None:  # cleared meanwhile, or another poll has put its state here
             await watch.close()
         return state
 
-    async def _if_unchanged(self, noted: PollStart) -> State | None:
-        """Return what was kept if it is what stands there; it is kept no more.
+    async def _if_unchanged(self, start: PollStart) -> State | None:
+        """Take the state out of the cache; return it if it is certainly the current one.
 
-        `noted` came over another connection: after a failover perhaps from another server.
+        `start` was read over another connection: after a failover perhaps from another server.
         """
-        kept, self._kept = self._kept, None
-        if kept is None or not await kept.watch.finish_unchanged():
+        watched, self._watched = self._watched, None
+        if watched is None or not await watched.watch.finish_unchanged():
             return None
-        return kept.state if kept.state.stored_position == noted.stored_position else None
+        is_current = watched.state.stored_position == start.stored_position
+        return watched.state if is_current else None
 
     def share_tree(self, snapshot: Snapshot, state: State) -> None:
-        """Take note that `snapshot` is `state`: one tree of the two is enough to keep.
+        """Keep one tree instead of two, if `snapshot` equals the cached `state`.
 
-        It is the snapshot's: the next answer comes in the same order, as far as one knows. The hash
-        has any, and what is looked at in another order than it was made takes twice as long.
+        The snapshot's tree is kept, since the next answer probably has the same order. The Redis
+        hash has any, and to compare trees of different orders takes twice as long.
         """
-        if self._kept is not None and self._kept.state is state:
-            self._kept = replace(self._kept, state=replace(state, tree=snapshot.tree))
+        if self._watched is not None and self._watched.state is state:
+            shared = replace(state, tree=snapshot.tree)
+            self._watched = replace(self._watched, state=shared)
 
-    async def forget(self) -> None:
-        """Keep nothing, from now on."""
+    async def clear(self) -> None:
+        """Drop everything, and keep nothing from now on."""
         self._keeps = False
-        kept, self._kept, self._decoder = self._kept, None, Decoder()
-        if kept is not None:
-            await kept.watch.close()
+        watched, self._watched, self._decoder = self._watched, None, Decoder()
+        if watched is not None:
+            await watched.watch.close()
 
 
 class StateCache:
-    """What is kept of all catalogs."""
+    """The cache of all catalogs, limited in size."""
 
     def __init__(self) -> None:
         self._catalogs: OrderedDict[str, CatalogCache] = OrderedDict()
 
     def of(self, store: Store) -> CatalogCache:
-        """Return what is kept of the catalog of `store`, whose turn it is."""
+        """Return the cache of the catalog of `store`, which is now the last one to be evicted."""
         if store.catalog not in self._catalogs:
             self._catalogs[store.catalog] = CatalogCache(store, keeps=True)
         self._catalogs.move_to_end(store.catalog)
         return self._catalogs[store.catalog]
 
     async def evict(self) -> None:
-        """Forget what is too much."""
-        while self._is_too_much():
+        """Clear the catalogs that were used the longest ago until the limits are kept."""
+        while (
+            len(self._catalogs) > MOST_CATALOGS
+            or sum(each.size for each in self._catalogs.values()) > MOST_CATEGORIES
+        ):
             _, oldest = self._catalogs.popitem(last=False)
-            await oldest.forget()
+            await oldest.clear()
 
-    async def forget(self) -> None:
-        """Forget all, and give all connections back."""
+    async def clear(self) -> None:
+        """Clear all catalogs, and close their connections."""
         while self._catalogs:
             _, each = self._catalogs.popitem()
-            await each.forget()
-
-    def _is_too_much(self) -> bool:
-        sizes = [each.size for each in self._catalogs.values()]
-        return sum(sizes) > MOST_CATEGORIES or len(sizes) > MOST_CATALOGS
+            await each.clear()
 
 
 @asynccontextmanager
 async def open_cache() -> AsyncIterator[StateCache]:
-    """Give a cache, for as long as the context lasts."""
+    """Give a cache that is cleared at the end of the context."""
     cache = StateCache()
     try:
         yield cache
     finally:
-        await cache.forget()
+        await cache.clear()

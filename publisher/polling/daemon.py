@@ -1,6 +1,6 @@
 """The daemon of `category-publisher run`: polls the catalogs whose leases it holds.
 
-Each of them has a task of its own, so that one slow or failing catalog never delays another.
+Each catalog has a task of its own, so that a slow or failing catalog does not delay the others.
 """
 
 import asyncio
@@ -24,70 +24,87 @@ from publisher.status.overview import read_statuses
 
 log = logs.logger(__name__)
 
-STARTS_A_SECOND: Final = 10
-"""Catalogs polled a second after a start, though not due: who starts a daemon wants to see it work,
-but a restart must not ask for ten thousand trees at once."""
-BEGINS_A_SECOND: Final = 100
-"""Catalogs that are begun with a second, however many are due: a poll takes some 10 ms of processor
-time, so more would only fill the memory with polls that wait for one another."""
-SOONEST, LATEST = 1.0, 60.0
-"""Seconds after which a poll that failed of what passes in Redis is tried again: more and more."""
+EARLY_POLLS_A_SECOND: Final = 10
+"""After a start catalogs are polled at this rate though they are not due, to show that it works;
+but a restart must not fetch ten thousand trees at once."""
+POLLS_A_SECOND: Final = 100
+"""The rate at which polls are started, however many are due. A poll takes some 10 ms of processor
+time, so more would only fill the memory with polls that wait for each other."""
+FIRST_RETRY, LATEST_RETRY = 1.0, 60.0
+"""Seconds after which a poll is repeated that failed because of a transient error of Redis."""
 STOP_SECONDS: Final = 20.0
-"""What a poll may take to be abandoned: the longest is a refresh of tokens, which is not broken
-off."""
-HAND_BACK_SECONDS: Final = 5.0
+"""For polls to end once they are cancelled. A refresh of tokens takes the longest, since it is not
+interrupted."""
+RELEASE_SECONDS: Final = 5.0
 
 
 class FinishedPoll(NamedTuple):
-    """A poll that has ended: either `polled` or `error`."""
+    """A poll that has ended, with either a `result` or an `error`."""
 
     catalog: str
     seconds: float
-    polled: PollResult | None
+    result: PollResult | None
     error: Exception | None
 
 
 class PollObserver(Protocol):
-    """Whoever wants to know what the daemon does, such as the metrics."""
+    """Is notified of what the daemon does; the metrics are one."""
 
-    def polled(self, done: FinishedPoll) -> None:
-        """Take note of a poll that has ended."""
+    def poll_finished(self, poll: FinishedPoll) -> None:
+        """Count a poll that has ended."""
         ...
 
     def redis_failed(self, error: RedisError) -> None:
-        """Take note that the leases could not be looked at."""
+        """Count a round of the leases that failed."""
         ...
 
 
 @dataclass(slots=True)
 class _ScheduledCatalog:
-    """One catalog in this process."""
+    """A catalog of the configuration, and when this process polls it."""
 
     catalog: Catalog
-    teller: PollLog
+    log: PollLog
     due: datetime = field(default_factory=clock.now)
-    longest: timedelta = timedelta()
-    """What there may be to wait for `due`: a clock that was set back must not make it more."""
+    longest_wait: timedelta = timedelta()
+    """Limits the wait for `due`, which may be far away if the clock is set back."""
     task: asyncio.Task[None] | None = None
-    failures: int = 0
-    """Polls in a row that failed of what passes in Redis."""
+    redis_failures: int = 0
+    """Polls in a row that failed because of a transient error of Redis."""
 
     @property
     def is_idle(self) -> bool:
         return self.task is None or self.task.done()
 
-    def wait(self, due: datetime, now: datetime) -> None:
-        """Be due then, which is so long after `now`, whatever the clock says later."""
-        self.due, self.longest = due, due - now
-
     @property
     def seconds_left(self) -> float:
-        """What is left of the wait."""
-        return min(self.due - clock.now(), self.longest).total_seconds()
+        """Seconds until the catalog is due."""
+        return min(self.due - clock.now(), self.longest_wait).total_seconds()
+
+    def wait_until(self, due: datetime, now: datetime) -> None:
+        self.due, self.longest_wait = due, due - now
+
+    def schedule_next(self, begun: datetime, error: Error | None) -> datetime:
+        """Set and return when the catalog is due again after a poll that `error` ended, if any."""
+        every = self.catalog.poll_every
+        if isinstance(error, RedisError) and error.is_transient:
+            seconds = backoff_seconds(self.redis_failures, FIRST_RETRY, LATEST_RETRY)
+            self.redis_failures += 1
+            now = clock.now()
+            self.wait_until(now + min(timedelta(seconds=seconds), every), now)
+        else:
+            self.redis_failures = 0
+            due = schedule.next_due(self.catalog.name, every, begun)
+            self.wait_until(max(due, earliest_retry(begun, error)), begun)
+        return self.due
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Daemon:
-    """Keeps catalogs in sync, as long as `run` is awaited and their leases are held."""
+    """Keeps catalogs in sync while `run` is awaited, those whose leases it holds."""
 
     def __init__(
         self,
@@ -95,191 +112,170 @@ class Daemon:
         client: Client,
         leases: Leases,
         catalogs: Mapping[str, Catalog],
-        watcher: PollObserver,
+        observer: PollObserver,
     ) -> None:
         self.server = server
         self.client = client
         self.leases = leases
         self.ready = asyncio.Event()
-        """Set once the leases could be looked at."""
-        self._watcher = watcher
-        self._kept = {name: _kept(catalog) for name, catalog in catalogs.items()}
-        self._leaving: set[str] = set()
-        self._look_now = asyncio.Event()
-        self._outages = OutageLog()
+        """Set once a round of the leases has succeeded."""
         self.lease_error = ""
-        """Why the last look at the leases failed; empty if it did not."""
+        """Why the last round of the leases failed; empty if it succeeded."""
+        self._observer = observer
+        self._scheduled = _schedule(catalogs)
+        self._removed: set[str] = set()
+        """Catalogs that left the configuration, but whose leases are not released yet."""
+        self._wake = asyncio.Event()
+        self._outages = OutageLog()
 
     @property
     def catalogs(self) -> dict[str, Catalog]:
         """The catalogs of the configuration, by name."""
-        return {name: kept.catalog for name, kept in self._kept.items()}
+        return {name: scheduled.catalog for name, scheduled in self._scheduled.items()}
 
-    def late(self) -> list[str]:
+    def overdue(self) -> list[str]:
         """Return the catalogs polled here whose poll is overdue."""
         now = clock.now()
         return [
             name
-            for name, kept in self._kept.items()
-            if not kept.is_idle and now - kept.due > schedule.OVERDUE
+            for name, scheduled in self._scheduled.items()
+            if not scheduled.is_idle and now - scheduled.due > schedule.OVERDUE
         ]
 
-    def replace(self, catalogs: Mapping[str, Catalog], gone: Iterable[str]) -> None:
-        """Take over `catalogs`, new or with new settings, and let go of those that are `gone`.
+    def replace(self, catalogs: Mapping[str, Catalog], removed: Iterable[str]) -> None:
+        """Add `catalogs`, which are new or have new settings, and drop those `removed`.
 
-        They are polled at once; a poll of the old ones that is under way is abandoned.
+        The former are polled at once. A running poll of any of them is cancelled.
         """
-        for name in [*catalogs, *gone]:
-            if old := self._kept.pop(name, None):
-                _cancel(old)
-        self._leaving |= set(gone)
-        self._kept |= {name: _kept(catalog) for name, catalog in catalogs.items()}
+        for name in [*catalogs, *removed]:
+            if old := self._scheduled.pop(name, None):
+                old.cancel()
+        self._removed |= set(removed)
+        self._scheduled |= _schedule(catalogs)
         for rank, name in enumerate(catalogs.keys() & self.leases.held()):
             self._start(name, clock.now(), rank)
-        self._look_now.set()
+        self._wake.set()
 
     async def run(self) -> NoReturn:
-        """Poll for ever. When cancelled, abandon what is under way and hand back the leases."""
+        """Poll until cancelled; then cancel running polls and release the leases."""
         try:
             started = clock.now()
             while True:
                 await self._round(started)
-                await self._pause()
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.leases.round_every.total_seconds()):
+                        await self._wake.wait()
         finally:
             await self._stop()
 
-    async def _pause(self) -> None:
-        self._look_now.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.leases.round_every.total_seconds()):
-                await self._look_now.wait()
-
     async def _round(self, started: datetime) -> None:
-        """Look at the leases, and poll the catalogs of those that are held."""
-        fresh: dict[str, dict[str, str]] = {}
+        """Renew the leases, and start to poll the catalogs whose leases are new."""
+        new: dict[str, dict[str, str]] = {}
         try:
             with self.server.explain_errors():
-                await self.leases.release(leaving := set(self._leaving))
-                self._leaving -= leaving
-                await self.leases.round(self._kept)
-                fresh = await read_statuses(self.client, self._idle())
+                await self.leases.release(removed := set(self._removed))
+                self._removed -= removed
+                await self.leases.round(self._scheduled)
+                new = await read_statuses(self.client, self._unpolled())
         except RedisError as error:
-            self._watcher.redis_failed(error)
+            self._observer.redis_failed(error)
             self._outages.failed(LEASES, error)
             self.lease_error = str(error)
         else:
-            self._outages.passed(LEASES)
+            self._outages.recovered(LEASES)
             self.lease_error = ""
         held = self.leases.held()
-        self._outages.only({LEASES, *held})
-        for name in self._kept.keys() - held:
-            _cancel(self._kept[name])
-        self._begin(fresh, started)
+        self._outages.keep_only({LEASES, *held})
+        for name in self._scheduled.keys() - held:
+            self._scheduled[name].cancel()
+        self._start_all(new, started)
         if not self.lease_error:
             self.ready.set()
 
-    def _begin(self, fresh: Mapping[str, Mapping[str, str]], started: datetime) -> None:
-        """Begin to poll those of `fresh` that still nobody polls; each has its last status.
+    def _unpolled(self) -> list[str]:
+        """Return the catalogs whose leases are held, but which have no task yet."""
+        held = self.leases.held()
+        return [name for name, each in self._scheduled.items() if name in held and each.is_idle]
 
-        What waits longest comes first: a lease may change hands again and again before its turn.
+    def _start_all(self, statuses: Mapping[str, Mapping[str, str]], started: datetime) -> None:
+        """Start to poll the catalogs in `statuses`, unless somebody did meanwhile.
+
+        The catalog that waits the longest comes first, since a lease may move to another publisher
+        again and again before the catalog is polled.
         """
         now = clock.now()
         dues = {
-            name: schedule.first_due(self._kept[name].catalog.poll_every, fresh[name], now)
-            for name in fresh.keys() & set(self._idle())
+            name: schedule.first_due(self._scheduled[name].catalog.poll_every, statuses[name], now)
+            for name in statuses.keys() & set(self._unpolled())
         }
-        order = sorted(dues, key=lambda name: (dues[name], fresh[name].get("polled_at", "")))
+        order = sorted(dues, key=lambda name: (dues[name], statuses[name].get("polled_at", "")))
         for rank, name in enumerate(order):
-            at_start = started + timedelta(seconds=rank / STARTS_A_SECOND)
-            due = dues[name] if self.ready.is_set() else min(dues[name], at_start)
+            early = started + timedelta(seconds=rank / EARLY_POLLS_A_SECOND)
+            due = dues[name] if self.ready.is_set() else min(dues[name], early)
             self._start(name, due, rank)
 
-    def _idle(self) -> list[str]:
-        """Return the catalogs whose leases are held, but which nobody polls yet."""
-        held = self.leases.held()
-        return [name for name, kept in self._kept.items() if name in held and kept.is_idle]
-
     def _start(self, name: str, due: datetime, rank: int) -> None:
-        """Begin to poll `name`, the `rank`th of those that are begun with now."""
-        kept = self._kept[name]
+        """Start the task of `name`, the `rank`th of those that are started now."""
+        scheduled = self._scheduled[name]
         now = clock.now()
-        kept.wait(max(due, now + timedelta(seconds=rank / BEGINS_A_SECOND)), now)
-        kept.task = asyncio.create_task(self._keep_in_sync(kept), name=f"catalog {name}")
+        scheduled.wait_until(max(due, now + timedelta(seconds=rank / POLLS_A_SECOND)), now)
+        scheduled.task = asyncio.create_task(self._keep_in_sync(scheduled), name=f"catalog {name}")
 
-    async def _keep_in_sync(self, kept: _ScheduledCatalog) -> None:
+    async def _keep_in_sync(self, scheduled: _ScheduledCatalog) -> None:
         while True:
-            await asyncio.sleep(kept.seconds_left)
-            if not self.leases.holds(kept.catalog.name):
-                return  # this process slept, or Redis was away; the next round decides
-            await self._one_poll(kept)
+            await asyncio.sleep(scheduled.seconds_left)
+            if not self.leases.holds(scheduled.catalog.name):
+                return  # this process slept, or Redis was unavailable; the next round decides
+            await self._poll(scheduled)
 
-    async def _one_poll(self, kept: _ScheduledCatalog) -> None:
-        name, begin = kept.catalog.name, time.monotonic()
-        polled: PollResult | None = None
+    async def _poll(self, scheduled: _ScheduledCatalog) -> None:
+        """Poll once, and report the result or the error to the logs and to the observer."""
+        name, started = scheduled.catalog.name, time.monotonic()
+        result: PollResult | None = None
         failure: Exception | None = None
-        refusals: list[RedisError] = []
+        redis_errors: list[RedisError] = []
         now = clock.now()
-        kept.wait(schedule.next_due(name, kept.catalog.poll_every, now), now)
+        # A poll that ends in a bug of ours schedules no other, so that is done beforehand.
+        scheduled.wait_until(schedule.next_due(name, scheduled.catalog.poll_every, now), now)
         try:
-            polled = await poll_and_record(
-                kept.catalog,
+            result = await poll_and_record(
+                scheduled.catalog,
                 self.server,
-                due=lambda *at: _due(kept, *at),
-                unwritten=refusals.append,
+                next_due=scheduled.schedule_next,
+                on_unwritten=redis_errors.append,
             )
-            kept.teller.polled(polled)
+            scheduled.log.poll_succeeded(result)
         except RedisError as error:
             failure = error
-            refusals.append(error)
+            redis_errors.append(error)
         except Error as error:
             failure = error
-            kept.teller.failed(str(error))
-        except Exception as error:  # a bug of ours must not end the daemon, which serves others
+            scheduled.log.poll_failed(str(error))
+        except Exception as error:  # a bug of ours must not stop the other catalogs
             failure = error
             log.exception("poll ended unexpectedly", catalog=name)
-        self._tell_redis(name, refusals)
-        self._watcher.polled(FinishedPoll(name, time.monotonic() - begin, polled, failure))
-
-    def _tell_redis(self, name: str, refusals: list[RedisError]) -> None:
-        if not refusals:
-            self._outages.passed(name)
-        for error in refusals:
-            self._outages.failed(name, error)
+        for redis_error in redis_errors:
+            self._outages.failed(name, redis_error)
+        if not redis_errors:
+            self._outages.recovered(name)
+        seconds = time.monotonic() - started
+        self._observer.poll_finished(FinishedPoll(name, seconds, result, failure))
 
     async def _stop(self) -> None:
-        tasks = [kept.task for kept in self._kept.values() if kept.task is not None]
-        for kept in self._kept.values():
-            _cancel(kept)
+        for scheduled in self._scheduled.values():
+            scheduled.cancel()
+        tasks = [each.task for each in self._scheduled.values() if each.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
         try:
             with self.server.explain_errors():
-                async with asyncio.timeout(HAND_BACK_SECONDS):
-                    await self.leases.release(self._kept)
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self.leases.release(self._scheduled)
         except (RedisError, TimeoutError) as error:
-            reason = str(error) or f"Redis did not answer within {HAND_BACK_SECONDS:.0f} s"
-            log.warning("leases were not handed back, they end by themselves", error=reason)
+            reason = str(error) or f"Redis did not answer within {RELEASE_SECONDS:.0f} s"
+            log.warning("leases not released, they expire", error=reason)
 
 
-def _kept(catalog: Catalog) -> _ScheduledCatalog:
-    return _ScheduledCatalog(catalog, PollLog(catalog.name))
-
-
-def _cancel(kept: _ScheduledCatalog) -> None:
-    if kept.task is not None:
-        kept.task.cancel()
-
-
-def _due(kept: _ScheduledCatalog, begun: datetime, error: Error | None) -> datetime:
-    """Decide when a catalog is polled again, and keep that in mind."""
-    catalog = kept.catalog
-    if isinstance(error, RedisError) and error.is_transient:
-        seconds = backoff_seconds(kept.failures, SOONEST, LATEST)
-        kept.failures += 1
-        now = clock.now()
-        kept.wait(now + min(timedelta(seconds=seconds), catalog.poll_every), now)
-    else:
-        kept.failures = 0
-        due = schedule.next_due(catalog.name, catalog.poll_every, begun)
-        kept.wait(max(due, earliest_retry(begun, error)), begun)
-    return kept.due
+def _schedule(catalogs: Mapping[str, Catalog]) -> dict[str, _ScheduledCatalog]:
+    return {name: _ScheduledCatalog(catalog, PollLog(name)) for name, catalog in catalogs.items()}

@@ -1,9 +1,9 @@
-"""Who owns a lease: one run of one publisher, and whether it still lives.
+"""The owner of a lease: one run of one publisher, and whether it is still alive.
 
-`host:pid:space:run`, where `space` stands for the machine's boot and its space of process ids. Only
-who shares that space can look whether the process is still there; for all others an owner lives
-until its lease ends. So a publisher that was killed and started again on the same machine goes on
-at once.
+`host:pid:space:run`, where `space` identifies the machine's boot and its namespace of process ids.
+A publisher of the same space can check whether the process is still there; to all others an owner
+is alive until its lease expires. So a publisher that was killed and started again on the same
+machine continues at once.
 """
 
 import os
@@ -19,41 +19,37 @@ SPACE: Final = Path("/proc/self/ns/pid")
 
 
 @cache
-def _here() -> str:
-    """Return this space of process ids; a random one where the system does not name it."""
+def _pid_space() -> str:
+    """Return an id of this namespace of process ids; a random one if the system has no name."""
     try:
-        named = f"{BOOT.read_text('ascii')}{SPACE.readlink()}"
+        name = f"{BOOT.read_text('ascii')}{SPACE.readlink()}"
     except OSError:
         return secrets.token_hex(4)
-    return sha256(named.encode()).hexdigest()[:8]
+    return sha256(name.encode()).hexdigest()[:8]
 
 
 @cache
-def _runs_here() -> set[str]:
-    """Return the runs that began in this process, which may well be several."""
+def _own_runs() -> set[str]:
+    """Return the runs that began in this process; there may be several."""
     return set()
 
 
 def new_owner() -> str:
     """Return a name for this run of a publisher."""
     run = secrets.token_hex(4)
-    _runs_here().add(run)
-    return f"{socket.gethostname()}:{os.getpid()}:{_here()}:{run}"
+    _own_runs().add(run)
+    return f"{socket.gethostname()}:{os.getpid()}:{_pid_space()}:{run}"
 
 
 def is_alive(owner: str) -> bool:
-    """Tell whether `owner` may still live; nobody does not."""
+    """Return whether `owner` may still be alive; an empty name is not."""
     *_, pid, space, run = ("", "", "", *owner.rsplit(":", 3))
-    if space != _here() or not pid.isdecimal():
+    if space != _pid_space() or not pid.isdecimal():
         return bool(owner)
     if int(pid) == os.getpid():
-        return run in _runs_here()
-    return _is_a_process(int(pid))
-
-
-def _is_a_process(pid: int) -> bool:
+        return run in _own_runs()
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid), 0)  # signal 0 only checks that the process exists
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):

@@ -1,16 +1,16 @@
 """Leases: which of several publishers polls which catalog (contract, 1 and 2).
 
-They spread the catalogs evenly and let others take over from a publisher that died, so that each
-catalog is polled once an interval. They are never what makes a write safe (contract, 5.3): two
-owners at once cost a call to the source and nothing else. That is why plain GET, SET and PEXPIRE
-do, with a moment between the look and the deed, and no lock, no script, no list of publishers:
+They spread the catalogs evenly, and let the others take over from a publisher that died. They are
+never what makes a write safe (contract, 5.3): two owners at once cost a call to the source and
+nothing else. So GET, SET and PEXPIRE are enough, with time in between, and no lock, no script and
+no list of publishers are needed:
 
-- who finds a lease free takes it, up to a fair share; what nobody took by the next round, anyone;
-- who has fewer than the busiest takes some away from it, as Kinesis' consumers do, until they have
-  the same. Whoever lost a lease learns it in its next round.
+- A publisher takes free leases up to a fair share, and those that nobody took by the next round.
+- A publisher with fewer leases than the busiest one takes some from it until they have the same, as
+  Kinesis' consumers do. The publisher that lost a lease learns that in its next round.
 
-A round is a sixth of the lease time, and a lease in Redis lasts six tenths of it: so two rounds
-after it ran out, which is within the lease time, somebody else has it.
+A round is a sixth of the lease time, and a lease in Redis expires after six tenths of it. So within
+the lease time, two rounds after the expiry, another publisher has it.
 """
 
 import math
@@ -28,33 +28,33 @@ from publisher.polling.lease_owner import is_alive, new_owner
 from publisher.state import keys
 
 Replies = dict[str, Any]
-"""Name of a catalog → what Redis replied, which may be an error."""
+"""Name of a catalog → the reply of Redis, which may be an error."""
 
 ROUNDS: Final = 6
 """Rounds in a lease time."""
-LASTS: Final = 0.6
-"""Share of the lease time after which a lease that nobody renews is free."""
+EXPIRY: Final = 0.6
+"""The share of the lease time after which a lease that is not renewed expires."""
 AT_ONCE: Final = 1000
-"""Leases asked about in one go."""
+"""Leases read or written in one pipeline."""
 FREE: Final = ""
 DEAD: Final = "dead"
-"""In place of an owner that lives no more, though its lease still does."""
+"""Replaces an owner that is not alive, though its lease has not expired."""
 
 
 class Plan(NamedTuple):
-    """What a publisher does about the leases that it saw."""
+    """What a publisher does in a round."""
 
     keep: list[str]
     take: list[str]
-    """Free ones."""
+    """Free leases."""
     steal: list[str]
-    """Others' ones."""
+    """Leases of other publishers."""
 
 
 def plan(owners: Mapping[str, str], me: str, waiting: Collection[str]) -> Plan:
-    """Decide what `me` does, seeing the owner of each catalog's lease (FREE or DEAD: none).
+    """Return what `me` does, given the owner of each catalog's lease (FREE or DEAD: nobody).
 
-    `waiting`: those that were free a round ago already, so that nobody else wants them.
+    `waiting` are the leases that were free in the last round already: nobody else takes them.
     """
     keep = [name for name, owner in owners.items() if owner == me]
     free = [name for name, owner in owners.items() if owner in {FREE, DEAD}]
@@ -70,15 +70,18 @@ def plan(owners: Mapping[str, str], me: str, waiting: Collection[str]) -> Plan:
 
 
 def _surplus(others: Mapping[str, list[str]], mine: int) -> list[str]:
-    """Return leases of the busiest others, until none has two more than `mine` and those."""
+    """Return leases to take from the busiest of `others`, at random.
+
+    Afterwards no other has two more than `mine` and these together.
+    """
     stolen: list[str] = []
     left = Counter({owner: len(names) for owner, names in others.items()})
-    hats = {owner: random.sample(names, len(names)) for owner, names in others.items()}
+    shuffled = {owner: random.sample(names, len(names)) for owner, names in others.items()}
     while left:
         busiest, count = left.most_common(1)[0]
         if count - (mine + len(stolen)) <= 1:
             break
-        stolen.append(hats[busiest].pop())
+        stolen.append(shuffled[busiest].pop())
         left[busiest] -= 1
     return stolen
 
@@ -86,16 +89,16 @@ def _surplus(others: Mapping[str, list[str]], mine: int) -> list[str]:
 class Leases:
     """The leases of one publisher."""
 
-    def __init__(self, client: Client, time: timedelta, owner: str = "") -> None:
+    def __init__(self, client: Client, lease_time: timedelta, owner: str = "") -> None:
         self.owner = owner or new_owner()
-        self.round_every = time / ROUNDS
-        self._lasts = time * LASTS
+        self.round_every = lease_time / ROUNDS
+        self._expiry = lease_time * EXPIRY
         self._client = client
         self._until: dict[str, float] = {}
         self._waiting: set[str] = set()
 
     def holds(self, name: str) -> bool:
-        """Tell whether the lease of `name` is held: not if this process slept too long."""
+        """Return whether the lease of `name` is held; not if this process slept past its expiry."""
         return self._until.get(name, 0.0) > monotonic()
 
     def held(self) -> set[str]:
@@ -103,44 +106,53 @@ class Leases:
         return {name for name in self._until if self.holds(name)}
 
     async def round(self, names: Iterable[str]) -> None:
-        """Renew the leases of `names` that are ours, take free ones, and what makes it even.
+        """Renew our leases of `names`, take free ones, and take others until all have a fair share.
 
-        Raises redis-py's error if one could not be read or written, having done the others.
+        Raises redis-py's error if a lease could not be read or written, after it did the others.
         """
-        until = monotonic() + self._lasts.total_seconds()
-        owners, unread = await self._owners(names)
+        until = monotonic() + self._expiry.total_seconds()
+        owners, unread = await self._read_owners(names)
         planned = plan(owners, self.owner, self._waiting)
         free = [name for name in planned.take if owners[name] == FREE]
         others = [*planned.steal, *(name for name in planned.take if owners[name] == DEAD)]
         self._waiting = {name for name, owner in owners.items() if owner in {FREE, DEAD}}
-        me, lasts = self.owner, self._lasts
+        me, expiry = self.owner, self._expiry
         written = (
-            await self._each(planned.keep, lambda pipe, key: pipe.pexpire(key, lasts)),
-            await self._each(free, lambda pipe, key: pipe.set(key, me, px=lasts, nx=True)),
-            await self._each(others, lambda pipe, key: pipe.set(key, me, px=lasts)),
+            await self._send_each(planned.keep, lambda pipe, key: pipe.pexpire(key, expiry)),
+            await self._send_each(free, lambda pipe, key: pipe.set(key, me, px=expiry, nx=True)),
+            await self._send_each(others, lambda pipe, key: pipe.set(key, me, px=expiry)),
         )
         done = {name for replies in written for name, reply in replies.items() if reply is True}
+        # A key of another type can hold no lease: such catalogs are polled without one.
+        done |= {name for name, error in unread.items() if is_wrong_type(error)}
         self._until = {name: self._until[name] for name in unread if name in self._until}
-        self._until |= dict.fromkeys(done | _of_another_type(unread), until)
+        self._until |= dict.fromkeys(done, until)
         _raise_first(unread, *written)
 
     async def release(self, names: Iterable[str]) -> None:
-        """Free the leases of `names` that are ours, so that nobody has to wait for their end."""
-        owners, _ = await self._owners(names)
+        """Delete our leases of `names`, so that nobody has to wait until they expire."""
+        owners, _ = await self._read_owners(names)
         for name in owners:
             self._until.pop(name, None)
         ours = [name for name, owner in owners.items() if owner == self.owner]
-        _raise_first(await self._each(ours, lambda pipe, key: pipe.delete(key)))
+        _raise_first(await self._send_each(ours, lambda pipe, key: pipe.delete(key)))
 
-    async def _owners(self, names: Iterable[str]) -> tuple[dict[str, str], Replies]:
-        """Return each lease's owner, or FREE or DEAD, and the errors of those that gave one."""
-        replies = await self._each(names, lambda pipe, key: pipe.get(key))
-        errors = {name: each for name, each in replies.items() if isinstance(each, Exception)}
-        owners = {name: as_text(each) for name, each in replies.items() if name not in errors}
-        return {name: _alive(who) for name, who in owners.items()}, errors
+    async def _read_owners(self, names: Iterable[str]) -> tuple[dict[str, str], Replies]:
+        """Return each lease's owner, FREE or DEAD; and the errors where it could not be read."""
+        owners: dict[str, str] = {}
+        errors: Replies = {}
+        for name, reply in (await self._send_each(names, lambda pipe, key: pipe.get(key))).items():
+            if isinstance(reply, Exception):
+                errors[name] = reply
+            else:
+                owner = as_text(reply)
+                owners[name] = owner if owner == FREE or is_alive(owner) else DEAD
+        return owners, errors
 
-    async def _each(self, names: Iterable[str], command: Callable[[Any, str], object]) -> Replies:
-        """Return the reply to one command for each of `names`, or its error."""
+    async def _send_each(
+        self, names: Iterable[str], command: Callable[[Any, str], object]
+    ) -> Replies:
+        """Send one command for the lease of each of `names`; return the replies or errors."""
         found: Replies = {}
         for chunk in chunks(list(names), AT_ONCE):
             async with self._client.pipeline(transaction=False) as pipe:
@@ -151,16 +163,8 @@ class Leases:
         return found
 
 
-def _alive(owner: str) -> str:
-    return owner if owner == FREE or is_alive(owner) else DEAD
-
-
-def _of_another_type(errors: Replies) -> set[str]:
-    """Return the catalogs whose lease is none of ours: they are polled without."""
-    return {name for name, error in errors.items() if is_wrong_type(error)}
-
-
 def _raise_first(*replies: Replies) -> None:
+    """Raise the first error in `replies`, except for keys of another type."""
     for reply in (each for some in replies for each in some.values()):
         if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply

@@ -1,120 +1,97 @@
-"""What the log says of a catalog's polls: on the edge, not on the level."""
+"""Logs polls and outages of Redis when they start and when they end, not each time."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from plumbing import logs
+from plumbing.edge_log import EdgeLog
 from plumbing.errors import RedisError
 from publisher.polling.poll import PollResult
 
 log: Any = logs.logger(__name__)
 
 LEASES: Final = ""
-"""Whom the leases' errors belong to, which are of no one catalog."""
+"""The user of Redis that the leases' errors belong to; they concern no single catalog."""
 WITH_DIGITS: Final = re.compile(r"(?<!\S)(?=\S*\d)\S{8,}")
-"""Long words with digits: a request's id, a count of bytes; an HTTP status or a code is short."""
+"""Long words with digits: a request's id, a number of bytes. An HTTP status or a code is short."""
 
 
 class PollLog:
-    """Logs one catalog's polls on the edge: what is as it was is not told again."""
+    """Logs what is new about one catalog's polls; what is as before is not logged again."""
 
     def __init__(self, catalog: str) -> None:
         self._log: Any = log.bind(catalog=catalog)
-        self._error: str | None = None
-        self._held: str | None = None
+        self._failure = EdgeLog(self._log)
+        self._hold = EdgeLog(self._log)
         self._warnings: tuple[str, ...] = ()
 
-    def failed(self, error: str) -> None:
-        """Tell that a poll failed, unless the last one failed of the same.
+    def poll_failed(self, error: str) -> None:
+        """Log that a poll failed, unless the last one failed with the same error.
 
-        A request's id, a count or a clock may differ: the same is what has the same words.
+        Errors are the same if they differ only in a request's id, a number or a time.
         """
-        same = WITH_DIGITS.sub("", error)
-        if same != self._error:
-            self._log.error("poll failed", error=error)
-        self._error = same
+        cause = WITH_DIGITS.sub("", error)
+        self._failure.down("poll failed", cause=cause, level="error", error=error)
 
-    def polled(self, polled: PollResult) -> None:
-        """Tell what is new about a poll that came through."""
-        if self._error is not None:
-            self._log.info("polls succeed again")
-        self._error = None
-        self._tell_warnings(polled)
-        self._tell_hold(polled)
-        self._tell_changes(polled)
-
-    def _tell_warnings(self, polled: PollResult) -> None:
-        if polled.repaired:
-            self._log.warning("state was damaged, its history begins anew")
-        for warning in polled.warnings:
-            if warning not in self._warnings:
-                self._log.warning("snapshot is odd", what=warning)
-        self._warnings = polled.warnings
-
-    def _tell_hold(self, polled: PollResult) -> None:
-        digest = polled.hold.digest if polled.hold else None
-        if polled.hold and digest != self._held:
-            self._log.warning(
+    def poll_succeeded(self, result: PollResult) -> None:
+        """Log what is new about a poll that did not fail."""
+        self._failure.up("poll recovered")
+        if result.repaired:
+            self._log.warning("state was damaged, new epoch started")
+        new = [warning for warning in result.warnings if warning not in self._warnings]
+        self._warnings = result.warnings
+        if new:
+            self._log.warning("snapshot has warnings", warnings=new)
+        if result.hold:
+            self._hold.down(
                 "snapshot is held",
-                digest=digest,
-                reasons=list(polled.hold.reasons),
-                state="damaged, consumers wait" if polled.damaged else "whole",
-            )
-        if self._held and polled.outcome != "held":
-            self._log.info("hold has ended")
-        self._held = digest
-
-    def _tell_changes(self, polled: PollResult) -> None:
-        if polled.outcome == "changed" and polled.position:
-            self._log.info(
-                "published",
-                **polled.counts._asdict(),
-                epoch=polled.position.epoch,
-                sequence=polled.position.sequence,
+                cause=result.hold.digest,
+                digest=result.hold.digest,
+                reasons=list(result.hold.reasons),
+                state="damaged, consumers wait" if result.damaged else "valid",
             )
         else:
-            self._log.debug("polled", outcome=polled.outcome)
+            self._hold.up("hold ended")
+        if result.outcome == "changed" and result.position:
+            self._log.info(
+                "published",
+                **result.counts._asdict(),
+                epoch=result.position.epoch,
+                sequence=result.position.sequence,
+            )
+        else:
+            self._log.debug("polled", outcome=result.outcome)
 
 
 class OutageLog:
-    """Logs an outage when the first of those who use Redis meets it, and when none does any more.
+    """Logs an outage of Redis once for all its users: the catalogs, and the leases.
 
-    Errors with the same advice are one outage: a lost connection has many words.
+    It starts with the first user that fails and ends when none does any more. Errors with the same
+    advice are one outage, since a lost connection shows in many messages.
     """
 
     def __init__(self) -> None:
-        self._met_by: dict[str, set[str]] = {}
+        self._advice: dict[str, str] = {}
+        """Of the error that each failing user met last."""
 
-    def failed(self, who: str, error: RedisError) -> None:
-        """Take note that Redis failed `who`, a catalog or LEASES."""
-        if error.advice not in self._met_by:
-            log.error("redis fails, trying again", error=str(error))
-        others = self._met_by.keys() - {error.advice}
-        self._met_by.setdefault(error.advice, set()).add(who)
-        for other in others:
-            self._discard(other, {who})
+    def failed(self, user: str, error: RedisError) -> None:
+        """Note that Redis failed `user`, a catalog's name or LEASES."""
+        if error.advice not in self._advice.values():
+            log.error("redis unavailable, retrying", error=str(error))
+        self._advice[user] = error.advice
 
-    def passed(self, who: str) -> None:
-        """Take note that Redis serves `who`."""
-        self._end(self._all() & {who})
+    def recovered(self, user: str) -> None:
+        """Note that Redis serves `user`."""
+        self._remove([user])
 
-    def only(self, those: Collection[str]) -> None:
-        """Forget all but `those`: others are not polled here any more."""
-        self._end(self._all().difference(those))
+    def keep_only(self, users: Collection[str]) -> None:
+        """Forget all but `users`: the others do not use Redis here any more."""
+        self._remove(self._advice.keys() - users)
 
-    def _all(self) -> set[str]:
-        return set().union(*self._met_by.values())
-
-    def _end(self, whose: set[str]) -> None:
-        if not whose:
-            return
-        for advice in list(self._met_by):
-            self._discard(advice, whose)
-        if not self._met_by:
-            log.info("redis serves again")
-
-    def _discard(self, advice: str, whose: set[str]) -> None:
-        self._met_by[advice] -= whose
-        if not self._met_by[advice]:
-            del self._met_by[advice]
+    def _remove(self, users: Iterable[str]) -> None:
+        was_failing = bool(self._advice)
+        for user in users:
+            self._advice.pop(user, None)
+        if was_failing and not self._advice:
+            log.info("redis available again")

@@ -1,4 +1,4 @@
-"""A poll as it is recorded: races tried again, and its outcome in the catalog's status."""
+"""A poll that is repeated after a lost race, with its result recorded in the catalog's status."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -14,18 +14,17 @@ from plumbing.errors import Error, RedisError
 from plumbing.redis.server import Server
 from publisher.core.model import Counts
 from publisher.errors import Held, NoHold, RaceLost, SourceError
-from publisher.polling import poll as rounds
-from publisher.polling.poll import Catalog, PollResult
+from publisher.polling.poll import Catalog, PollResult, approve, poll_once
 
 log = logs.logger(__name__)
 
-Due = Callable[[datetime, Error | None], datetime]
-"""From a poll's beginning, and what it failed of, to when the next is due."""
-Unwritten = Callable[[RedisError], None]
-"""Told why the status could not be written after a poll that needed no other word of Redis."""
+NextDue = Callable[[datetime, Error | None], datetime]
+"""Returns when the next poll is due, given the start of this one and the error that ended it."""
+OnUnwritten = Callable[[RedisError], None]
+"""Called with the reason if a poll's status could not be written."""
 
-POLLS_OF_A_LOSER: Final = 4
-"""Who loses a race polls again, three times (contract, 7)."""
+ATTEMPTS: Final = 4
+"""A poll that loses a race is repeated, three times (contract, 7)."""
 
 
 async def poll_and_record(
@@ -33,94 +32,87 @@ async def poll_and_record(
     server: Server,
     *,
     accept_origin: bool = False,
-    due: Due | None = None,
-    unwritten: Unwritten | None = None,
+    next_due: NextDue | None = None,
+    on_unwritten: OnUnwritten | None = None,
 ) -> PollResult:
-    """Poll `catalog` once and record what came of it. Raises Error.
+    """Poll `catalog` once and write its status. Raises Error if the poll fails.
 
-    `due` says when the next poll is; without, an interval after this one. `unwritten` is told if
-    that could not be recorded; without, the log is.
+    Without `next_due` the next poll is due an interval after this one; without `on_unwritten` a
+    status that could not be written is logged.
     """
-    once = partial(rounds.poll_once, catalog, accept_origin=accept_origin)
-    due = due or partial(_an_interval_later, catalog)
-    return await _recorded(catalog, server, once, due, unwritten or partial(_log, catalog))
+    poll = partial(poll_once, catalog, accept_origin=accept_origin)
+    return await _record(catalog, server, poll, next_due, on_unwritten)
 
 
 async def approve_and_record(catalog: Catalog, server: Server, digest: str) -> PollResult:
-    """Approve what is held, and record that as the poll that it is. Raises Error."""
-    once = partial(rounds.approve, catalog, digest)
-    due = partial(_an_interval_later, catalog)
-    return await _recorded(catalog, server, once, due, partial(_log, catalog))
+    """Approve the hold with `digest` and write the status, as after any poll. Raises Error."""
+    return await _record(catalog, server, partial(approve, catalog, digest))
 
 
 def earliest_retry(begun: datetime, error: Error | None) -> datetime:
-    """Return before when another poll is pointless, after one that `error` ended."""
+    """Return the earliest time for the next poll after one that began at `begun`.
+
+    Later than `begun` if the source said with `error` how long to wait.
+    """
     not_before = error.not_before if isinstance(error, SourceError) else 0.0
     return begun + timedelta(seconds=not_before)
 
 
-def _an_interval_later(catalog: Catalog, begun: datetime, error: Error | None) -> datetime:
-    return max(begun + catalog.poll_every, earliest_retry(begun, error))
-
-
-def _log(catalog: Catalog, error: RedisError) -> None:
-    log.warning("status was not written", catalog=catalog.name, error=str(error))
-
-
-async def _recorded(
+async def _record(
     catalog: Catalog,
     server: Server,
-    once: Callable[[], Awaitable[PollResult]],
-    due: Due,
-    unwritten: Unwritten,
+    poll: Callable[[], Awaitable[PollResult]],
+    next_due: NextDue | None = None,
+    on_unwritten: OnUnwritten | None = None,
 ) -> PollResult:
-    begun, begin = clock.now(), time.monotonic()
+    begun, started = clock.now(), time.monotonic()
+    result: PollResult | Error
     try:
         with server.explain_errors():
-            polled = await _without_races(once)
+            result = await _repeat_after_race(poll)
     except (Held, NoHold):
-        raise  # an approval that came too late writes nothing but the hold (contract, 6)
-    except Error as error:
-        status = _status("failed", Counts(), str(error)) | _times(begun, begin, due(begun, error))
-        refused = await _tell(catalog, server, status)
-        if refused and not isinstance(error, RedisError):  # else that says it already
-            unwritten(refused)
-        raise
-    status = _status(polled.outcome, polled.counts, "")
-    if polled.outcome != "held":
-        status["succeeded_at"] = clock.rfc3339(begun)
-    refused = await _tell(catalog, server, status | _times(begun, begin, due(begun, None)))
-    if refused:
-        unwritten(refused)
-    return polled
-
-
-async def _without_races(once: Callable[[], Awaitable[PollResult]]) -> PollResult:
-    async for attempt in stamina.retry_context(
-        on=RaceLost, attempts=POLLS_OF_A_LOSER, timeout=None, wait_max=1.0, wait_jitter=0.5
-    ):
-        with attempt:
-            polled = await once()
-    return polled
-
-
-def _status(outcome: str, counts: Counts, error: str) -> dict[str, str]:
-    changes = {name: str(number) for name, number in counts._asdict().items()}
-    return {"outcome": outcome, "error": error, **changes}
-
-
-def _times(begun: datetime, begin: float, next_poll: datetime) -> dict[str, str]:
-    return {
+        raise  # an approval that came too late writes only the hold (contract, 6)
+    except Error as failure:
+        result = failure
+    error = result if isinstance(result, Error) else None
+    due = max(begun + catalog.poll_every, earliest_retry(begun, error))
+    status = {
         "polled_at": clock.rfc3339(begun),
-        "duration_ms": str(round((time.monotonic() - begin) * 1000)),
-        "next_poll_at": clock.rfc3339(next_poll),
+        "duration_ms": str(round((time.monotonic() - started) * 1000)),
+        "next_poll_at": clock.rfc3339(next_due(begun, error) if next_due else due),
+        **_outcome(result),
     }
-
-
-async def _tell(catalog: Catalog, server: Server, status: dict[str, str]) -> RedisError | None:
-    """Write the status; return why that was refused, since a poll is done all the same."""
+    if status["outcome"] in {"changed", "unchanged"}:
+        status["succeeded_at"] = status["polled_at"]
     try:
         await catalog.store.write_status(status)
-    except (redis.exceptions.RedisError, OSError) as error:
-        return server.error(error)
-    return None
+    except (redis.exceptions.RedisError, OSError) as refusal:
+        if not isinstance(error, RedisError):  # which says already that Redis fails
+            (on_unwritten or partial(_log_unwritten, catalog))(server.error(refusal))
+    if isinstance(result, Error):
+        raise result
+    return result
+
+
+def _outcome(result: PollResult | Error) -> dict[str, str]:
+    """Return the fields of the status that say what the poll's result is."""
+    if isinstance(result, Error):
+        outcome, error, counts = "failed", str(result), Counts()
+    else:
+        outcome, error, counts = result.outcome, "", result.counts
+    numbers = {name: str(count) for name, count in counts._asdict().items()}
+    return {"outcome": outcome, "error": error, **numbers}
+
+
+def _log_unwritten(catalog: Catalog, error: RedisError) -> None:
+    log.warning("status not written", catalog=catalog.name, error=str(error))
+
+
+async def _repeat_after_race(poll: Callable[[], Awaitable[PollResult]]) -> PollResult:
+    """Return the result of `poll`, which is repeated while it loses races. Raises RaceLost."""
+    async for attempt in stamina.retry_context(
+        on=RaceLost, attempts=ATTEMPTS, timeout=None, wait_max=1.0, wait_jitter=0.5
+    ):
+        with attempt:
+            result = await poll()
+    return result

@@ -99,16 +99,16 @@ class Metrics:
         for outcome in OUTCOMES:
             self._durations.labels(outcome)
 
-    def polled(self, done: FinishedPoll) -> None:
+    def poll_finished(self, poll: FinishedPoll) -> None:
         """Count a poll that has ended."""
-        outcome = done.polled.outcome if done.polled else "failed"
-        self._durations.labels(outcome).observe(done.seconds)
-        if done.polled and outcome == "changed":
-            for kind, count in done.polled.counts._asdict().items():
-                self._changes[done.catalog, kind] += count
-        if isinstance(done.error, RedisError):
-            self.redis_failed(done.error)
-        if isinstance(done.error, WrongType):
+        outcome = poll.result.outcome if poll.result else "failed"
+        self._durations.labels(outcome).observe(poll.seconds)
+        if poll.result and outcome == "changed":
+            for kind, count in poll.result.counts._asdict().items():
+                self._changes[poll.catalog, kind] += count
+        if isinstance(poll.error, RedisError):
+            self.redis_failed(poll.error)
+        if isinstance(poll.error, WrongType):
             self._redis_errors["wrongtype"] += 1
 
     def redis_failed(self, error: RedisError) -> None:
@@ -182,6 +182,6 @@ def _daemon_metrics(daemon: Daemon, leases: int, *, redis_is_up: bool) -> Iterat
         ("ready", "Whether the leases could be read, since the start and now: 1 or 0.", is_ready),
         ("catalogs", "Catalogs of this publisher's configuration.", len(daemon.catalogs)),
         ("leases", "Leases that are held here.", leases),
-        ("late_polls", "Polls here that are two minutes overdue or longer.", len(daemon.late())),
+        ("late_polls", "Polls here that are two minutes overdue or longer.", len(daemon.overdue())),
     ):
         yield gauge(name, text, [], [([], float(number))])

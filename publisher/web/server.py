@@ -162,7 +162,7 @@ async def unready_reasons(daemon: Daemon) -> list[str]:
         await read_known_names(daemon)
     except RedisError as error:
         reasons.append(str(error))
-    if late := sorted(daemon.late()):
+    if late := sorted(daemon.overdue()):
         more = ", …" if len(late) > MAX_LATE_NAMES else ""
         reasons.append(f"{len(late)} late polls: {', '.join(late[:MAX_LATE_NAMES])}{more}")
     return reasons

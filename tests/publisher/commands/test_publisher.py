@@ -172,7 +172,7 @@ def test_run_publishes_until_stopped(place: Path, keys: redis.Redis) -> None:
     failures = [each for each in events if each["event"] == "poll failed"]
     assert len(failures) == 1
     assert failures[0]["catalog"] == "us"
-    assert [each["event"] for each in events].count("polls succeed again") == 1
+    assert [each["event"] for each in events].count("poll recovered") == 1
 
 
 def test_a_catalog_that_is_not_configured(place: Path) -> None:

@@ -224,7 +224,7 @@ async def test_what_is_forgotten_amid_a_poll_stays_forgotten(polling: Polling) -
     cache: CatalogCache = polling.catalog.cache
 
     async def forget() -> None:
-        await cache.forget()
+        await cache.clear()
 
     polling.source.meanwhile = forget
     assert await polling.loads() == 1
@@ -237,7 +237,7 @@ async def test_what_is_forgotten_while_it_is_read_stays_forgotten(
     """With thousands of catalogs each first poll may end so: its connection is given back."""
     async with open_cache() as cache:
         polling = Polling(real_client, cache)
-        polling.store.meanwhile = cache.forget
+        polling.store.meanwhile = cache.clear
         assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
         assert await watched(real_client) == 0
 

@@ -46,18 +46,18 @@ class Counted:
         return Answer(TREE, bare_list=True)
 
 
-class Told:
-    """A watcher that keeps what it is told."""
+class RecordingObserver:
+    """Keeps the polls that it is notified of."""
 
     def __init__(self) -> None:
         self.polls: list[FinishedPoll] = []
 
-    def polled(self, done: FinishedPoll) -> None:
+    def poll_finished(self, poll: FinishedPoll) -> None:
         """Keep it."""
-        self.polls.append(done)
+        self.polls.append(poll)
 
     def redis_failed(self, error: RedisError) -> None:
-        """Let it be."""
+        """Ignore it."""
 
 
 TREE = b"""[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":false},
@@ -85,10 +85,16 @@ async def running(
     *,
     lease: timedelta = SECOND,
     owner: str = "",
-    watcher: PollObserver | None = None,
+    observer: PollObserver | None = None,
 ) -> AsyncIterator[Daemon]:
     """Let a daemon run; stop it as SIGTERM does."""
-    daemon = Daemon(Server(valkey.url), client, Leases(client, lease, owner), of, watcher or Told())
+    daemon = Daemon(
+        Server(valkey.url),
+        client,
+        Leases(client, lease, owner),
+        of,
+        observer or RecordingObserver(),
+    )
     task = asyncio.create_task(daemon.run())
     try:
         yield daemon
@@ -105,7 +111,7 @@ async def test_all_are_polled_and_leases_handed_back(valkey: Valkey, ours: Clien
         await eventually(lambda: all_of(calls(of), 1))
         await daemon.ready.wait()
         assert daemon.leases.held() == set(of)
-        assert daemon.late() == []
+        assert daemon.overdue() == []
     assert [key async for key in ours.scan_iter("*:lease")] == []
 
 
@@ -173,29 +179,29 @@ async def test_new_settings_are_taken_over(valkey: Valkey, ours: Client) -> None
 
 async def test_a_server_that_was_away_is_asked_again_soon(folder: object) -> None:
     """Not after an hour; each poll is told, with what it failed of."""
-    told = Told()
+    observer = RecordingObserver()
     with Valkey(folder) as valkey:  # type: ignore[arg-type]
         client = Server(valkey.url).client()
         of = catalogs(client, 1)
         source = of["c0"].source
         assert isinstance(source, Counted)
         source.gate.clear()
-        async with running(valkey, client, of, lease=HOUR, watcher=told):
+        async with running(valkey, client, of, lease=HOUR, observer=observer):
             await eventually(lambda: more_than(of["c0"], 0))
             valkey.kill()
             source.gate.set()
-            await eventually(lambda: at_least(told, 1))
-            assert told.polls[0].error is not None
+            await eventually(lambda: at_least(observer, 1))
+            assert observer.polls[0].error is not None
             valkey.start()
-            await eventually(lambda: succeeded(told))
+            await eventually(lambda: succeeded(observer))
         await client.aclose()
 
 
-async def at_least(told: Told, count: int) -> bool:
+async def at_least(observer: RecordingObserver, count: int) -> bool:
     """Tell whether so many polls ended."""
-    return len(told.polls) >= count
+    return len(observer.polls) >= count
 
 
-async def succeeded(told: Told) -> bool:
+async def succeeded(observer: RecordingObserver) -> bool:
     """Tell whether the last poll did."""
-    return told.polls[-1].polled is not None
+    return observer.polls[-1].result is not None

@@ -72,11 +72,11 @@ async def test_a_late_poll_is_named(site: Site, sources: dict[str, ScriptedSourc
     """Not ready is who does not poll what it should."""
     end = asyncio.Event()
     sources["us"].meanwhile = end.wait
-    kept = site.daemon._kept["us"]
-    site.daemon.replace({"us": kept.catalog}, [])
+    scheduled = site.daemon._scheduled["us"]
+    site.daemon.replace({"us": scheduled.catalog}, [])
     await eventually(lambda: asyncio.sleep(0, sources["us"].meanwhile is None))
-    kept = site.daemon._kept["us"]
-    kept.due -= kept.catalog.poll_every * 2
+    scheduled = site.daemon._scheduled["us"]
+    scheduled.due -= scheduled.catalog.poll_every * 2
     assert await site.get("/readyz") == (503, "1 late polls: us\n")
     assert "\ncategory_publisher_late_polls 1.0\n" in await site.text("/metrics")
     end.set()
