@@ -1,4 +1,4 @@
-"""From settings to sources."""
+"""What is checked when a source is opened from settings."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from tests.publisher.sources.fake_shop import FakeShop
 from tests.publisher.sources.open_sources import open_source
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize(
     ("missing", "variable"),
     [
@@ -26,15 +27,15 @@ async def test_a_missing_secret_is_named_by_its_variable(
     missing: dict[str, Any],
     variable: str,
 ) -> None:
-    """Before anything is asked, as a mistake of the configuration."""
+    """As an error of the configuration, before any request."""
     with pytest.raises(ConfigError, match=f"{variable} is not set"):
         open_source(session, shop.settings(tmp_path, **missing))
 
 
-async def test_an_unknown_catalog_is_a_mistake_of_the_configuration(
+async def test_an_unknown_catalog_is_an_error_of_the_configuration(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The configured ones are named."""
+    """The message names it."""
     with pytest.raises(ConfigError, match="'uk' is not configured"):
         open_source(session, shop.settings(tmp_path), "uk")
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -19,7 +18,6 @@ from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.tiktok.authorize import authorize
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
-from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from publisher.sources.tiktok.tokens.stores import token_store
 from tests.publisher.sources.fake_shop import (
@@ -64,20 +62,6 @@ class Publisher:
 @pytest.fixture
 def publisher(shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path) -> Publisher:
     return Publisher(shop, session, tmp_path)
-
-
-@pytest.fixture
-async def client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
-    """Give a client of an empty Valkey, as publishers make them."""
-    async with Server(valkey.url).client() as made:
-        assert isinstance(made, redis.asyncio.Redis)
-        await made.flushall()
-        yield made
-
-
-@pytest.fixture
-def server(valkey: Valkey) -> Server:
-    return Server(valkey.url)
 
 
 @pytest.fixture
@@ -355,40 +339,3 @@ async def test_redis_loses_its_last_second(
     assert found
     assert found.refresh_token == "refresh-1"
     assert len(shop.requests_for(REFRESH)) == 1
-
-
-def test_without_a_key_the_pair_is_in_the_file(
-    shop: FakeShop, client: redis.asyncio.Redis, server: Server, tmp_path: Path
-) -> None:
-    """As it was before there were token keys."""
-    settings = shop.settings(tmp_path).tiktok_shop
-    assert isinstance(
-        token_store(settings, data_dir=tmp_path, client=client, server=server), FileTokenStore
-    )
-
-
-@pytest.mark.parametrize(
-    ("token_file", "name"),
-    [
-        ("tokens.json", "tokens.json"),
-        ("us/tokens.json", "us/tokens.json"),
-        ("uk/tokens.json", "uk/tokens.json"),
-        ("../tokens.json", "../tokens.json"),
-        ("/etc/shops/tokens.json", "/etc/shops/tokens.json"),
-    ],
-)
-def test_files_of_the_same_name_in_other_folders_are_told_apart(
-    shop: FakeShop,
-    client: redis.asyncio.Redis,
-    server: Server,
-    tmp_path: Path,
-    token_file: str,
-    name: str,
-) -> None:
-    """Named as configured, so two sellers never share a pair, and each machine has one name."""
-    settings = shop.settings(
-        tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
-    ).tiktok_shop
-    made = token_store(settings, data_dir=tmp_path, client=client, server=server)
-    assert isinstance(made, RedisTokenStore)
-    assert made.location == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"

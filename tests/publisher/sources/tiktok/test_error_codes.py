@@ -1,0 +1,151 @@
+"""What each error of TikTok Shop leads to (TikTok Shop API, Errors)."""
+
+import gzip
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from publisher.errors import SourceError, Transient
+from tests.publisher.sources.fake_shop import (
+    CATEGORIES,
+    GOOD_DATA,
+    FakeShop,
+    envelope,
+    raw_answer,
+)
+from tests.publisher.sources.open_sources import fetch, fetch_error, open_source
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (106001, "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET"),
+        (106013, "set shop_cipher in [catalogs.us]; `category-publisher authorize` lists"),
+        (101000, "check shop_cipher in [catalogs.us]; `category-publisher authorize` lists"),
+        (105005, "scope"),
+        (36009033, "IP allow list"),
+        (36009043, "the shop is inactive"),
+        (36009044, "the seller is inactive"),
+        (12052217, 'set category_version = "v2" in [catalogs.us]'),
+        (36009014, "install a newer category-publisher"),
+        (99999999, "an error that is not in our list"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 403])
+async def test_what_someone_has_to_fix_is_asked_once(
+    shop: FakeShop,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+    code: int,
+    says: str,
+    status: int,
+) -> None:
+    """At any HTTP status: one request, and a message with the advice, code and request_id."""
+    shop.answers[CATEGORIES] = [envelope(code, "Upstream's words.", status=status)]
+    error = await fetch_error(shop, session, tmp_path)
+    assert says in str(error)
+    assert f'code {code}, message "Upstream\'s words.", request_id req-7' in str(error)
+    assert not isinstance(error, Transient)
+    assert error.not_before == 0
+    assert len(shop.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        envelope(36009003, "Internal error", status=200),
+        envelope(36009003, "Internal error", status=500),
+        envelope(36009007, "Timeout", status=504),
+        envelope(36009002, "Too many requests", status=200),
+        envelope(36009002, "Too many requests", status=429),
+        envelope(77, "never heard of", status=503),
+        envelope(77, "never heard of", status=429),
+        envelope(0, status=500),
+        raw_answer(b"<html>Bad gateway</html>", status=502),
+        raw_answer(b"slow down", status=429),
+        raw_answer(b'{"code":0,"data":{"categories":['),
+        raw_answer(
+            gzip.compress(b'{"code":0,"data":{}}')[:-12], headers={"Content-Encoding": "gzip"}
+        ),
+    ],
+)
+async def test_what_may_pass_is_tried_again(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, trouble: Any
+) -> None:
+    """Two failures are bridged within the poll; five end it, with what happened."""
+    shop.answers[CATEGORIES] = [trouble, trouble, envelope(data=GOOD_DATA)]
+    assert (await fetch(shop, session, tmp_path)).body
+    assert len(shop.requests) == 3
+
+    shop.answers[CATEGORIES] = [trouble]
+    shop.requests.clear()
+    error = await fetch_error(shop, session, tmp_path)
+    assert isinstance(error, Transient)
+    assert len(shop.requests) == 5
+
+
+async def test_the_hourly_limit_waits_for_the_next_hour(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """36009037: one request; not_before counts to the full hour of TikTok Shop's clock."""
+    headers = {"Date": "Mon, 23 Nov 2026 09:40:00 GMT"}
+    shop.answers[CATEGORIES] = [envelope(36009037, "hourly limit", headers=headers)]
+    assert (await fetch_error(shop, session, tmp_path)).not_before == 20 * 60
+    assert len(shop.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("Invalid parameter: timestamp, check sign", "clock is 400 s ahead of TikTok Shop's"),
+        ("The sign is wrong", "APP_SECRET"),
+        ("Invalid `app_key` query parameter", "APP_SECRET is the secret of the app key"),
+        ("Wrong design of locale", "the message says why"),
+    ],
+)
+async def test_36009004_is_what_its_message_says(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, message: str, says: str
+) -> None:
+    """Timestamp before sign before the message itself; a wrong clock is measured."""
+    headers = {"Date": formatdate(1_800_000_000, usegmt=True)}
+    shop.answers[CATEGORIES] = [envelope(36009004, message, status=400, headers=headers)]
+    source = open_source(session, shop.settings(tmp_path), clock=lambda: 1_800_000_400)
+    with pytest.raises(SourceError, match=says) as caught:
+        await source.fetch()
+    assert repr(message) in str(caught.value)
+    assert len(shop.requests) == 1
+
+
+async def test_a_strangers_words_are_harmless(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Control characters are escaped, secrets hidden, long texts cut."""
+    evil = "\x1b[31mtoken access-0 of hush-app\r\n\u202e" + "x" * 500
+    shop.answers[CATEGORIES] = [envelope(105005, evil)]
+    text = str(await fetch_error(shop, session, tmp_path))
+    assert text.isprintable()
+    assert "token *** of ***" in text
+    assert "x" * 100 in text
+    assert "x" * 200 not in text
+
+
+async def test_an_error_is_found_wherever_its_code_stands(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """The order of the envelope's keys is not documented."""
+    body = b'{"data":null,"message":"no cipher","request_id":"r","code":106013}'
+    shop.answers[CATEGORIES] = [raw_answer(body)]
+    assert "shop cipher missing" in str(await fetch_error(shop, session, tmp_path))
+
+
+async def test_a_strange_4xx_is_not_tried_again(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Without an envelope the HTTP status decides, and place and status are told."""
+    shop.answers[CATEGORIES] = [raw_answer(b"<html>", status=404)]
+    error = await fetch_error(shop, session, tmp_path)
+    assert str(error).startswith(f"{shop.url}{CATEGORIES}: HTTP 404")
+    assert len(shop.requests) == 1

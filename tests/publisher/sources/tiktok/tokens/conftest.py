@@ -1,0 +1,23 @@
+"""Clients of a real server for the tests of tokens."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+
+from plumbing.redis.server import Server
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture
+async def client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
+    """Give a client of an empty Valkey, as publishers make them."""
+    async with Server(valkey.url).client() as made:
+        assert isinstance(made, redis.asyncio.Redis)
+        await made.flushall()
+        yield made
+
+
+@pytest.fixture
+def server(valkey: Valkey) -> Server:
+    return Server(valkey.url)

@@ -1,0 +1,111 @@
+"""Token pairs in a file: stored atomically, for the owner alone, with a lock."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from publisher.errors import SourceError, TokenError
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
+from publisher.sources.tiktok.tokens.pair import TokenPair
+
+NOW = 1_800_000_000.0
+DAY = 24 * 3600
+PAIR = TokenPair(access_token="access-0", refresh_token="refresh-0")
+
+
+async def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
+    """Mode 0600 whatever the umask, nothing else left in the folder."""
+    file = FileTokenStore(tmp_path / "tokens.json")
+    pair = TokenPair(access_token="access-1", stored_at=NOW, access_token_expires_at=NOW + 60)
+    before = os.umask(0)
+    try:
+        await file.store(pair)
+    finally:
+        os.umask(before)
+    assert await file.load() == pair
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file.path]
+
+
+async def test_no_file_is_no_pair(tmp_path: Path) -> None:
+    """That is not an error: there may be tokens elsewhere."""
+    assert await FileTokenStore(tmp_path / "none").load() is None
+
+
+async def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
+    """The next store overwrites it, whoever could read it."""
+    file = FileTokenStore(tmp_path / "tokens.json")
+    (tmp_path / "tokens.json.next").write_text("half a p")
+    (tmp_path / "tokens.json.next").chmod(0o644)
+    await file.store(PAIR)
+    assert file.path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
+async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    """With the command that closes it."""
+    file = FileTokenStore(tmp_path / "tokens.json")
+    await file.store(PAIR)
+    file.path.chmod(mode)
+    with pytest.raises(TokenError, match=f"run `chmod 600 {file.path}`"):
+        await file.load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"access_token":"hush"',
+        b'{"refresh_token":"hush"}',
+        b'{"access_token":17,"refresh_token":"hush"}',
+        b'{"access_token":"hush hush","refresh_token":"hush"}',
+        b'{"access_token":"hush\\nX-Evil: 1","refresh_token":"hush"}',
+        b'{"access_token":"","refresh_token":"hush"}',
+        b"\xff\xfe",
+        b"hush" * 100_000,
+    ],
+)
+async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    """It is named, with what replaces it, and nothing of its content."""
+    file = FileTokenStore(tmp_path / "tokens.json")
+    file.path.write_bytes(content)
+    file.path.chmod(0o600)
+    with pytest.raises(
+        TokenError, match=r"is not a token file.*category-publisher authorize"
+    ) as error:
+        await file.load()
+    assert "hush" not in str(error.value)
+    assert str(file.path) in str(error.value)
+
+
+@pytest.mark.parametrize("action", ["store", "check_writable"])
+async def test_what_cannot_be_stored_is_told(tmp_path: Path, action: str) -> None:
+    """A folder that is none, or that is gone: the path and what to do."""
+    (tmp_path / "plain").touch()
+    for folder in (tmp_path / "plain", tmp_path / "gone"):
+        file = FileTokenStore(folder / "tokens.json")
+        with pytest.raises(TokenError, match=r"tokens cannot be stored: .*token_file"):
+            await (file.store(PAIR) if action == "store" else file.check_writable())
+
+
+async def test_the_lock_makes_the_folder(tmp_path: Path) -> None:
+    """data_dir need not exist; it becomes its owner's alone."""
+    file = FileTokenStore(tmp_path / "data" / "deep" / "tokens.json")
+    async with file.locked():
+        await file.store(PAIR)
+    assert await file.load() == PAIR
+    assert file.path.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_a_lock_that_is_never_given_back_is_told(tmp_path: Path) -> None:
+    """Waiting has an end, and the message names the lock."""
+    one, other = FileTokenStore(tmp_path / "tokens.json"), FileTokenStore(tmp_path / "tokens.json")
+    async with one.locked():
+        with pytest.raises(SourceError, match=r"tokens\.json\.lock: another process .* 0\.2 s"):
+            async with other.locked(0.2):
+                pass
+    async with other.locked(0.2):
+        pass

@@ -1,0 +1,52 @@
+"""Which store a shop's tokens have: a file, or a key in Redis."""
+
+from pathlib import Path
+
+import pytest
+import redis.asyncio
+
+from plumbing.redis.server import Server
+from publisher.sources.tiktok.tokens.file_store import FileTokenStore
+from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
+from publisher.sources.tiktok.tokens.stores import token_store
+from tests.publisher.sources.fake_shop import (
+    TOKEN_KEY,
+    FakeShop,
+)
+
+
+def test_without_a_key_the_pair_is_in_the_file(
+    shop: FakeShop, client: redis.asyncio.Redis, server: Server, tmp_path: Path
+) -> None:
+    """As it was before there were token keys."""
+    settings = shop.settings(tmp_path).tiktok_shop
+    assert isinstance(
+        token_store(settings, data_dir=tmp_path, client=client, server=server), FileTokenStore
+    )
+
+
+@pytest.mark.parametrize(
+    ("token_file", "name"),
+    [
+        ("tokens.json", "tokens.json"),
+        ("us/tokens.json", "us/tokens.json"),
+        ("uk/tokens.json", "uk/tokens.json"),
+        ("../tokens.json", "../tokens.json"),
+        ("/etc/shops/tokens.json", "/etc/shops/tokens.json"),
+    ],
+)
+def test_files_of_the_same_name_in_other_folders_are_told_apart(
+    shop: FakeShop,
+    client: redis.asyncio.Redis,
+    server: Server,
+    tmp_path: Path,
+    token_file: str,
+    name: str,
+) -> None:
+    """Named as configured, so two sellers never share a pair, and each machine has one name."""
+    settings = shop.settings(
+        tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
+    ).tiktok_shop
+    made = token_store(settings, data_dir=tmp_path, client=client, server=server)
+    assert isinstance(made, RedisTokenStore)
+    assert made.location == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"
