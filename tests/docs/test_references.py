@@ -27,6 +27,7 @@ ANCHOR: Final = re.compile(r'<a id="([^"]+)">')
 CONTRACT: Final = re.compile(
     r"\bcontract(?:'s)?[,.]? \(?(\d+(?:\.\d+)?)(?: (?:to|and) (\d+(?:\.\d+)?))?"
 )
+LOG_LINE: Final = re.compile(r'[Ll]og line "([^"]+)"')
 API: Final = re.compile(r"TikTok Shop API, ([A-Z][a-z]+(?: [A-Z][a-z]+)?)(?: and ([A-Z][a-z]+))?")
 
 OURS: Final = r"(?<![\w./-])(?:publisher|consumers|plumbing|tests|bench|docs|deploy|schemas)"
@@ -95,7 +96,17 @@ def test_chapters_of_the_api() -> None:
     """Whoever cites the page of TikTok Shop's API names a chapter that it has."""
     known = headings(DOCS / "tiktok-shop-api.md")
     assert known[1:] == ["Get Categories", "Signature", "Tokens", "Errors"]
-    assert [each for each in references(API) if each[1] not in known] == []
+    cited = list(references(API))
+    assert len(cited) > 15
+    assert [each for each in cited if each[1] not in known] == []
+
+
+def test_quoted_log_lines() -> None:
+    """Each log line that a page quotes is in the code."""
+    code = "".join(path.read_text("utf-8") for path in files() if path.suffix == ".py")
+    quoted = [line for page in pages() for line in LOG_LINE.findall(page.read_text("utf-8"))]
+    assert quoted
+    assert [line for line in quoted if f'"{line}"' not in code] == []
 
 
 def test_the_texts_are_in_the_checkout() -> None:
