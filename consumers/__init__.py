@@ -1,6 +1,7 @@
-"""Follows the events of a catalog and keeps what was built from them right.
+"""Follows the events of catalogs and keeps projections of them in sync.
 
-The data's way, one module a step: `stream` (Redis) → `event` (decode) → `strict` (does it
-connect?) → `reader` (follow, resync, wait) → a projection (`mirror`, on `sql`). A consumer knows
-the contract alone, as any stranger's would: nothing here imports `publisher`.
+Data flow: `following.catalog_client` (reads Redis) → `contract.event` (decodes) →
+`contract.continuity` (do the events connect?) → `following.reader` (apply, resync or wait) → a
+projection, such as `sql.mirror`. Nothing here imports `publisher`: like any other service, a
+consumer knows only the contract.
 """

@@ -1,7 +1,7 @@
-"""The command `category-consumer` (contract, 7), put together.
+"""The command `category-consumer` (contract, 7).
 
-Exit codes: 0 done or stopped, 1 failed, 2 wrong command line or configuration; of `verify` 0
-equal, 1 different, 2 could not compare.
+Exit codes: 0 done or stopped, 1 failed, 2 wrong command line or configuration; for `verify`: 0
+equal, 1 different, 2 not compared.
 """
 
 from typing import Final, NoReturn
@@ -13,8 +13,8 @@ COMMANDS: Final = {
     "mirror": "Keep a copy of a catalog in a database.",
     "history": "Record the history of a catalog, or print what was recorded.",
     "map": "Link your own categories with a catalog's.",
-    "tail": "Show a catalog's last events, then each new one.",
-    "verify": "Compare what a database keeps of a catalog with Redis.",
+    "tail": "Print a catalog's last events, then each new one.",
+    "verify": "Compare what a database stores of a catalog with Redis.",
 }
 """The modules of `consumers.commands`, each with the first line of its help."""
 

@@ -1,9 +1,7 @@
-"""What `tail` shows on standard output: a line for a human, or the event's JSON as it is.
+"""Writes events to standard output: as lines for people, or as the event's original JSON.
 
-`history` shows its changes in such lines too.
-
-Everything is written as UTF-8 bytes, whatever the locale says, and what comes from outside can
-neither style nor steer the terminal of who looks.
+`history` writes changes in the same lines. The output is UTF-8, whatever the locale is, and control
+characters in ids and names are escaped, so that they cannot control the terminal.
 """
 
 import io
@@ -24,15 +22,15 @@ COLOURS: Final = {"added": "green", "updated": "yellow", "removed": "red"}
 
 
 class CategoryChange(Protocol):
-    """What a line needs to know of an Event."""
+    """The fields of an Event that a line shows."""
 
     @property
     def type(self) -> EventType:
-        """What happened."""
+        """Added, updated or removed."""
 
     @property
     def category(self) -> Category:
-        """The new row, or of a removal the last known."""
+        """The new row, or the last known one of a removed category."""
 
     @property
     def before(self) -> Category | None:
@@ -41,29 +39,29 @@ class CategoryChange(Protocol):
 
 class _Output:
     def warn(self, text: str) -> None:
-        """Tell on standard error what is wrong with the events, in its place among them."""
+        """Write to standard error what is wrong with the events, after those written so far."""
         self.flush()
         sys.stderr.write(f"{escape_control_chars(text)}\n")
         sys.stderr.flush()
 
     def flush(self) -> None:
-        """Let everything so far be seen."""
+        """Make everything visible that was written so far."""
         sys.stdout.buffer.flush()
 
 
 class JsonOutput(_Output):
-    """Shows each event's JSON on a line, with nothing changed in it."""
+    """Writes each event's JSON on one line, otherwise unchange."""
 
-    def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002  a Screen shows either
-        """Show an event. A line end in JSON stands between values, where a blank does as well."""
+    def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002  an EventOutput gets both
+        """Write an event. Line ends in JSON are white space, so blanks can replace them."""
         line = (entry.event or b"").replace(b"\r", b" ").replace(b"\n", b" ")
         sys.stdout.buffer.write(line + b"\n")
 
 
 class TextLines(_Output):
-    """Shows lines, in colours where standard output is a terminal that has some.
+    """Writes lines, with styles if standard output is a terminal.
 
-    NO_COLOR, which for rich means colours alone, means all styles here.
+    NO_COLOR switches off all styles here; rich itself would switch off only colours.
     """
 
     def __init__(self) -> None:
@@ -74,11 +72,11 @@ class TextLines(_Output):
         )
 
     def write(self, line: Text) -> None:
-        """Show a line."""
+        """Write a line."""
         self._console.print(line)
 
     def flush(self) -> None:
-        """Let everything so far be seen."""
+        """Make everything visible that was written so far."""
         sys.stdout.buffer.write(self._lines.getvalue().encode())
         self._lines.seek(0)
         self._lines.truncate()
@@ -86,31 +84,31 @@ class TextLines(_Output):
 
 
 class TextOutput(TextLines):
-    """Shows each event on a line."""
+    """Writes each event as a line for people."""
 
     def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002
-        """Show an event."""
+        """Write an event."""
         self.write(format_change(event.time, f"{event.epoch}-{event.sequence}", event))
 
 
-def format_change(time: str, place: str, changed: CategoryChange) -> Text:
-    """Return the line that says when, where in history and how a category has `changed`."""
+def format_change(time: str, position: str, change: CategoryChange) -> Text:
+    """Return the line for `change`: its time, its position in the history, and the category."""
     return Text.assemble(
         (escape_control_chars(time), "dim"),
-        f"  {place}  ",
-        (f"{changed.type:7}", COLOURS[changed.type]),
-        f"  {escape_control_chars(changed.category.id)}  {_what(changed)}",
+        f"  {position}  ",
+        (f"{change.type:7}", COLOURS[change.type]),
+        f"  {escape_control_chars(change.category.id)}  {_describe(change)}",
     )
 
 
-def _what(changed: CategoryChange) -> str:
-    """Return what happened to a category; `repr` leaves nothing in a name that steers."""
-    if changed.before is not None:
-        fields = zip(Category._fields, changed.before, changed.category, strict=True)
+def _describe(change: CategoryChange) -> str:
+    """Return what has changed, with names in `repr`, which escapes control characters."""
+    if change.before is not None:
+        fields = zip(Category._fields, change.before, change.category, strict=True)
         return ", ".join(f"{name} {old!r} → {new!r}" for name, old, new in fields if old != new)
-    if changed.type == "added":
-        return f"{changed.category.local_name!r} below {changed.category.parent_id!r}"
-    return repr(changed.category.local_name)
+    if change.type == "added":
+        return f"{change.category.local_name!r} below {change.category.parent_id!r}"
+    return repr(change.category.local_name)
 
 
 @contextmanager

@@ -17,8 +17,8 @@ KINDS: Final[Mapping[str, type[VerifiableProjection]]] = {
 }
 
 
-async def kept(database: Database, catalog: str) -> list[str]:
-    """Return the kinds, foreign ones too, of which `database` has a checkpoint for `catalog`."""
+async def stored_kinds(database: Database, catalog: str) -> list[str]:
+    """Return the kinds, unknown ones too, that have a checkpoint of `catalog` in `database`."""
     query = select(checkpoints.c.projection).where(checkpoints.c.catalog == catalog)
     async with database.reading() as connection:
         return sorted(await connection.scalars(query))

@@ -1,4 +1,4 @@
-"""Running a consumer of one's own as our commands run: logs, errors in one line, a clean stop."""
+"""Runs a consumer of your own like our commands: logs, errors in one line, a clean stop."""
 
 import asyncio
 import sys
@@ -12,17 +12,17 @@ from plumbing.config.settings import CommonSettings
 
 
 def run(work: Callable[[CommonSettings], Awaitable[None]]) -> NoReturn:
-    """Run `work` with the configuration (publisher.toml here, environment), and exit.
+    """Run `work` with the settings from publisher.toml in this folder and the environment; exit.
 
     Exit codes: 0 done or stopped (SIGINT, SIGTERM), 1 failed, 2 wrong configuration.
     """
 
-    async def done(settings: CommonSettings) -> int:
+    async def run_work(settings: CommonSettings) -> int:
         await work(settings)
         return 0
 
     def app() -> None:
         settings = load_common_settings(None)
-        sys.exit(asyncio.run(signals.until_stopped(done(settings))))
+        sys.exit(asyncio.run(signals.until_stopped(run_work(settings))))
 
     run_app(app)

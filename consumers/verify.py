@@ -1,8 +1,8 @@
-"""Holds a projection's copy against the state, tells in which rows they differ, and repairs it.
+"""Compares the copy of a projection with the state, and repairs it.
 
-Both may move meanwhile, so they are compared where they stand at the same place in history, and
-a copy that is behind gets some time to come there. Three digests have to agree: that of the
-copy's rows, that of its checkpoint, and that of the state.
+Both may change meanwhile, so they are compared only when they are at the same position; a copy that
+lags gets some time to catch up. Three digests must be equal: that of the copy's rows, that of its
+checkpoint, and that of the state.
 """
 
 import asyncio
@@ -22,16 +22,19 @@ from plumbing.text import escape_control_chars
 log = logs.logger(__name__)
 
 CATCH_UP_SECONDS: Final = 10.0
-LOOK_AGAIN_SECONDS: Final = 0.5
+CHECK_AGAIN_SECONDS: Final = 0.5
 MOST_ROWS: Final = 20
-"""How many rows that differ are told one by one."""
+"""So many different rows are listed; of the others only the number is given."""
 REPAIRS: Final = 3
-"""How often a repair begins anew where a consumer moves the copy meanwhile."""
+"""Attempts of a repair while a consumer changes the copy at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came out for a copy at `position`; once it is repaired, what the differences were."""
+    """The result for a copy at `position`.
+
+    After a repair `differences` are those that were repaired.
+    """
 
     position: str
     categories: int
@@ -40,45 +43,49 @@ class Verdict:
 
     @property
     def outcome(self) -> str:
-        """Say it in a word: `different`, `repaired` (and equal now) or `equal`."""
+        """`different`, `repaired` (and equal now) or `equal`."""
         if self.is_repaired:
             return "repaired"
         return "different" if self.differences else "equal"
 
 
 async def verify_projection(
-    stream: CatalogClient, projection: VerifiableProjection, *, within: float = CATCH_UP_SECONDS
+    client: CatalogClient, projection: VerifiableProjection, *, within: float = CATCH_UP_SECONDS
 ) -> Verdict:
-    """Compare the copy of `projection` with the state, giving it `within` seconds to catch up.
+    """Compare the copy of `projection` with the state; the copy has `within` seconds to catch up.
 
-    A copy that does not have the digest of its own checkpoint is different at once. Raises
-    CannotCompare if there is no copy, PositionMismatch if it does not come to where the state
-    is; and NoState, StoreError, RedisError.
+    A copy whose rows do not have the digest of its own checkpoint is different at once. Raises
+    CannotCompare if there is no copy, PositionMismatch if it does not reach the state's position;
+    and NoState, StoreError, RedisError.
     """
     end = time.monotonic() + within
     while True:
-        checkpoint, copy = await _read(projection)
+        checkpoint, copy = await projection.read()
+        if checkpoint is None:
+            raise CannotCompare(
+                "the database has no checkpoint of it: has a consumer ever written it?"
+            )
         damage = _damage(copy, checkpoint)
         try:
-            snapshot, state = await stream.snapshot()
+            snapshot, state = await client.snapshot()
         except NoState:
             if damage:
                 return Verdict(checkpoint.position, len(copy), damage)
             raise
         is_comparable = (checkpoint.epoch, checkpoint.sequence) == (state.epoch, state.sequence)
         if is_comparable or damage:
-            rows = _differences(copy, snapshot.rows) if is_comparable else ()
-            return Verdict(checkpoint.position, len(copy), damage + _shortened(list(rows)))
+            rows = list(_differences(copy, snapshot.rows)) if is_comparable else []
+            return Verdict(checkpoint.position, len(copy), damage + _shorten(rows))
         if time.monotonic() > end:
             raise PositionMismatch(
                 f"the copy is at {checkpoint.position}, the state at {state.position}: "
-                "does its consumer run?"
+                "is its consumer running?"
             )
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(CHECK_AGAIN_SECONDS)
 
 
 async def repair_projection(
-    stream: CatalogClient,
+    client: CatalogClient,
     projection: VerifiableProjection,
     found: Sequence[str],
     *,
@@ -86,70 +93,64 @@ async def repair_projection(
 ) -> Verdict:
     """Reset `projection`, in which `found` are the differences, and compare again.
 
-    Raises what `verify_projection` does.
+    Raises what `verify_projection` raises.
     """
     for _ in range(REPAIRS):
         try:
-            await _reset(stream, projection, within=within)
+            await _reset(client, projection, within=within)
         except CheckpointConflict as error:
-            log.warning("the copy was moved meanwhile, looking again", reason=str(error))
-        verdict = await verify_projection(stream, projection, within=within)
+            log.warning("copy changed during the repair, trying again", reason=str(error))
+        verdict = await verify_projection(client, projection, within=within)
         if not verdict.differences:
             return replace(verdict, differences=found, is_repaired=True)
     return verdict
 
 
-async def _reset(stream: CatalogClient, projection: VerifiableProjection, *, within: float) -> None:
-    """Reset `projection` from the state, once the two are at the same place or time is up.
+async def _reset(client: CatalogClient, projection: VerifiableProjection, *, within: float) -> None:
+    """Reset `projection` from the state when both are at the same position, or time is up.
 
-    At the same place the checkpoint stays as it is, and a consumer that runs goes on from it. A
-    consumer that did not come there `within` seconds would find its store taken, and end.
+    At the same position the checkpoint is not changed, and a running consumer goes on from it. A
+    consumer that did not reach that position `within` seconds gets a conflict, and ends.
     """
     end = time.monotonic() + within
     while True:
         async with projection.database.reading() as connection:
             own = await projection.checkpoint.load(connection)
-        snapshot, state = await stream.snapshot()
+        snapshot, state = await client.snapshot()
         if own is not None and own.position == state.position:
             return await projection.reset(snapshot, own)
         if time.monotonic() > end:
             return await projection.reset(snapshot, state)
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
-
-
-async def _read(projection: VerifiableProjection) -> tuple[Checkpoint, Rows]:
-    checkpoint, copy = await projection.read()
-    if checkpoint is None:
-        raise CannotCompare("the database has no checkpoint of it: has a consumer ever written it?")
-    return checkpoint, copy
+        await asyncio.sleep(CHECK_AGAIN_SECONDS)
 
 
 def _damage(copy: Rows, checkpoint: Checkpoint) -> list[str]:
+    """Return a line if the rows of `copy` do not have the digest of its `checkpoint`."""
     found = digest.of_state(copy.values())
     if found == checkpoint.digest:
         return []
-    told = f"the copy's rows have digest {found}, its checkpoint says {checkpoint.digest}"
-    advice = "something else wrote to it; its consumer makes it anew when it starts, or --repair"
-    return [f"{told}: {advice}"]
+    text = (
+        f"the copy's rows have digest {found}, its checkpoint has {checkpoint.digest}: something "
+        "else wrote to it; its consumer rebuilds it at its next start, or use --repair"
+    )
+    return [text]
 
 
 def _differences(copy: Rows, state: Rows) -> Iterator[str]:
+    """Yield a line for each category that is not the same in `copy` and `state`."""
     for id_ in sorted(copy.keys() | state.keys()):
         mine, its = copy.get(id_), state.get(id_)
+        name = escape_control_chars(id_)
         if mine is None and its is not None:
-            yield f"missing: {_told(its)}"
+            yield f"missing: {name} {its.local_name!r}"
         elif its is None and mine is not None:
-            yield f"unexpected: {_told(mine)}"
+            yield f"unexpected: {name} {mine.local_name!r}"
         elif mine is not None and its is not None and mine != its:
             fields = zip(Category._fields, mine, its, strict=True)
-            unlike = ", ".join(f"{name} {a!r} is {b!r}" for name, a, b in fields if a != b)
-            yield f"different: {escape_control_chars(id_)}: {unlike} in the state"
+            unlike = ", ".join(f"{field} {a!r} is {b!r}" for field, a, b in fields if a != b)
+            yield f"different: {name}: {unlike} in the state"
 
 
-def _told(category: Category) -> str:
-    return f"{escape_control_chars(category.id)} {category.local_name!r}"
-
-
-def _shortened(lines: list[str]) -> list[str]:
+def _shorten(lines: list[str]) -> list[str]:
     more = len(lines) - MOST_ROWS
     return lines if more <= 0 else [*lines[:MOST_ROWS], f"and {more} more rows"]

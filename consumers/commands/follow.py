@@ -1,4 +1,4 @@
-"""Commands that keep a projection in a database: until stopped, or with `--once` to the end."""
+"""Runs a projection in a database until stopped or, with `--once`, until it has caught up."""
 
 from pathlib import Path
 from typing import NoReturn
@@ -9,29 +9,23 @@ from consumers.sql.database import open_database
 from consumers.sql.projection import SqlProjection
 from plumbing.cli.options import load_common_settings
 from plumbing.cli.signals import run, until_stopped
-from plumbing.config.settings import CommonSettings, check_catalog_name
+from plumbing.config.settings import check_catalog_name
 
 
 def follow(
     kind: type[SqlProjection], catalog: str, to: str, name: str, config: Path | None, *, once: bool
 ) -> NoReturn:
-    """Keep the projection `kind` of `catalog` in database `to` in step, as consumer `name`."""
+    """Keep the projection `kind` of `catalog` in database `to` in sync, as consumer `name`.
+
+    A stop signal is a success (exit code 0), but not with `once`.
+    """
     check_catalog_name(catalog)
     check_name(name)
     settings = load_common_settings(config)
-    work = _follow(kind, settings, catalog, to, name, once=once)
-    run(work if once else until_stopped(work))
 
+    async def work() -> int:
+        async with open_database(to) as store:
+            await runner.follow(kind(store, catalog), catalog, settings, name=name, once=once)
+        return 0
 
-async def _follow(
-    kind: type[SqlProjection],
-    settings: CommonSettings,
-    catalog: str,
-    to: str,
-    name: str,
-    *,
-    once: bool,
-) -> int:
-    async with open_database(to) as store:
-        await runner.follow(kind(store, catalog), catalog, settings, name=name, once=once)
-    return 0
+    run(work() if once else until_stopped(work()))

@@ -1,4 +1,4 @@
-"""`category-consumer mirror`."""
+"""`category-consumer mirror`: keeps a copy of a catalog in a database."""
 
 from typing import Annotated
 

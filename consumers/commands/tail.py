@@ -1,4 +1,4 @@
-"""`category-consumer tail`."""
+"""`category-consumer tail`: prints the events of a catalog."""
 
 from collections.abc import Collection
 from typing import Annotated, Final
@@ -6,18 +6,17 @@ from typing import Annotated, Final
 import typer
 
 from consumers.commands.options import OnceOption
-from consumers.contract import history_point as moment
 from consumers.contract.event import TYPES
-from consumers.contract.history_point import HistoryPoint
+from consumers.contract.history_point import parse
 from consumers.contract.model import EventType
 from consumers.event_output import JsonOutput, TextOutput, ignore_closed_stdout
 from consumers.following.catalog_client import open_catalog
 from consumers.tail.start import start_of_last, start_since
-from consumers.tail.tail import Screen, Tail
+from consumers.tail.tail import Tail
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_common_settings
 from plumbing.cli.signals import run, until_stopped
-from plumbing.config.settings import CommonSettings, check_catalog_name
+from plumbing.config.settings import check_catalog_name
 from plumbing.errors import ConfigError
 
 app = new_app()
@@ -36,7 +35,7 @@ def tail(
         typer.Option(
             "--type",
             metavar="added|updated|removed",
-            help="Show events of this type only; may be repeated.",
+            help="Print only events of this type; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -45,8 +44,8 @@ def tail(
         typer.Option(
             "--since",
             metavar="MOMENT",
-            help="Begin with the first event at or after a time (2026-11-23, "
-            "2026-11-23T09:40:03Z; UTC if it names no offset), a sequence (105, of the present "
+            help="Start with the first event at or after a time (2026-11-23, "
+            "2026-11-23T09:40:03Z; UTC if it has no offset), a sequence (105, of the current "
             "epoch) or an event's id (9f3c1a2b-105).",
             show_default=False,
         ),
@@ -57,54 +56,45 @@ def tail(
             "--lines",
             metavar="N",
             min=0,
-            help=f"Begin with the last N events. Default: {LINES}.",
+            help=f"Start with the last N events. Default: {LINES}.",
             show_default=False,
         ),
     ] = None,
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show a catalog's last events, then each new one.
+    """Print a catalog's last events, then each new one.
 
-    What is wrong with the history is told on standard error, whatever types are shown. Colours
-    are for terminals; the environment variable NO_COLOR switches them off.
+    Errors in the history are written to standard error, whatever types are printed. On a
+    terminal the lines have colours, unless the environment variable NO_COLOR is set.
 
     Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
     """
     check_catalog_name(catalog)
     if since is not None and lines is not None:
-        raise ConfigError("--since, --lines: a tail has one beginning: take one of the two")
-    start = (LINES if lines is None else lines) if since is None else moment.parse(since)
-    chosen = _types(types or [])
+        raise ConfigError("--since, --lines: use only one of the two")
+    start = (LINES if lines is None else lines) if since is None else parse(since)
+    chosen = _parse_types(types or [])
     settings = load_common_settings(config)
-    screen = JsonOutput() if json else TextOutput()
-    work = _tail(settings, catalog, screen, chosen, start, once=once)
+    output = JsonOutput() if json else TextOutput()
+
+    async def work() -> int:
+        async with open_catalog(settings, catalog, once=once) as client:
+            if isinstance(start, int):
+                offset = await start_of_last(client, start, chosen)
+            else:
+                offset = await start_since(client, start, output.warn)
+            await Tail(client, output, chosen, once=once).run(offset)
+        return 0
+
     with ignore_closed_stdout():
-        run(work if once else until_stopped(work))
+        run(work() if once else until_stopped(work()))
 
 
-def _types(words: Collection[str]) -> Collection[EventType]:
-    """Return the types of events that `words` name, in their short form or in full; of none all."""
+def _parse_types(words: Collection[str]) -> Collection[EventType]:
+    """Return the event types that `words` name, in short or in full; all if there are none."""
     known = {name.removeprefix("category."): type_ for name, (type_, _) in TYPES.items()}
     chosen = [word.removeprefix("category.") for word in words]
     if unknown := [word for word in chosen if word not in known]:
         raise ConfigError(f"--type: there is no type {unknown[0]!r}, but: {', '.join(known)}")
     return {known[word] for word in chosen or known}
-
-
-async def _tail(
-    settings: CommonSettings,
-    catalog: str,
-    screen: Screen,
-    types: Collection[EventType],
-    start: HistoryPoint | int,
-    *,
-    once: bool,
-) -> int:
-    async with open_catalog(settings, catalog, once=once) as events:
-        if isinstance(start, int):
-            offset = await start_of_last(events, start, types)
-        else:
-            offset = await start_since(events, start, screen.warn)
-        await Tail(events, screen, types, once=once).run(offset)
-    return 0

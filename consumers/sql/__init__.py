@@ -1,5 +1,5 @@
-"""Projections in SQL databases: the tables of contract 8, and the checkpoint beside the data.
+"""Projections in SQL databases: the tables of the contract (8), data and checkpoint together.
 
-`database` opens one, `tables` says what is in it, `checkpoint` moves a projection's data and
-checkpoint together, `categories` reads and writes the copy of a tree.
+`database` opens one, `tables` defines its tables, `rows` reads and writes categories, `checkpoint`
+moves data and checkpoint in one transaction. Imports `following` and `contract`.
 """

@@ -1,4 +1,4 @@
-"""What differs between the databases that a projection can be kept in."""
+"""The differences between the kinds of databases."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -11,25 +11,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One kind of database, behind the one driver of it that is asynchronous and tested here."""
+    """One kind of database, with the one asynchronous driver that is tested here."""
 
     driver: str
-    """The driver's name, which is also its Python package's."""
+    """The driver's name, which is also that of its Python package."""
     options: frozenset[str]
-    """What may stand behind the `?` of a URL."""
-    engine_of: Callable[[URL, bool], Awaitable[AsyncEngine]]
-    """Opens a URL. The flag says that the database has to be there already."""
+    """The options that are allowed after the `?` of a URL."""
+    create_engine: Callable[[URL, bool], Awaitable[AsyncEngine]]
+    """Returns an engine for a URL. The flag says that the database must exist already."""
     reading: Mapping[str, Any]
-    """Execution options of a transaction that sees one moment."""
+    """Execution options of a transaction that reads one consistent moment."""
     writing: Mapping[str, Any]
     """Execution options of a transaction in which an UPDATE sees what others have committed."""
-    creating: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
-    """Lets one process at a time create tables."""
+    lock_creation: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
+    """Lets only one process at a time create tables."""
     errors: tuple[type[Exception], ...]
-    """What opening a connection raises beside SQLAlchemy's errors."""
-    may_pass: Callable[[BaseException], bool]
-    """Tells whether waiting may help against what the driver raised."""
-    text_of: Callable[[BaseException], str]
-    """Says in one line what the driver raised."""
+    """Errors of opening a connection that are not SQLAlchemy's."""
+    is_transient: Callable[[BaseException], bool]
+    """Returns whether waiting may help against an error of the driver."""
+    message_of: Callable[[BaseException], str]
+    """Returns the message of an error of the driver."""
     advice: Mapping[str, str]
-    """What to do, by a pattern in that line; the first one that is found counts."""
+    """What a user can do, by a pattern in the message; the first one that is found counts."""

@@ -1,7 +1,7 @@
-"""A projection's checkpoint, which moves in the transaction that moves its data (contract, 5.8).
+"""Stores a projection's checkpoint in the transaction that changes its data (contract, 5.8).
 
-A transaction goes through only if the stored checkpoint is still the one that this process
-started from. So two consumers that write to one copy cannot mix their work: the second one ends.
+This is optimistic locking: a transaction is committed only if the stored checkpoint is still the
+one that this process started from. Of two consumers that write to one copy, the second one ends.
 """
 
 from collections.abc import AsyncIterator
@@ -24,14 +24,14 @@ STORED: Final = (
     checkpoints.c.stream_offset,
     checkpoints.c.digest,
 )
-"""A Checkpoint's fields, in its order."""
+"""The columns of a Checkpoint, in the order of its fields."""
 
 
 class CheckpointRow:
     """The checkpoint of `projection` (a kind, such as `mirror`) of `catalog` in `database`.
 
-    It belongs to the kind and not to a consumer's name: two mirrors of one catalog write to the
-    same rows, so they have to meet in the same checkpoint.
+    It belongs to the kind and not to a consumer's name, because two mirrors of one catalog write to
+    the same rows and so must share one checkpoint.
     """
 
     def __init__(self, database: Database, projection: str, catalog: str) -> None:
@@ -43,12 +43,12 @@ class CheckpointRow:
         self._stored: Checkpoint | None = None
 
     async def load(self, connection: AsyncConnection) -> Checkpoint | None:
-        """Read the stored checkpoint, from which this process starts; None if there is none."""
+        """Return the stored checkpoint, None if there is none; the next transaction expects it."""
         self._stored = await self._read(connection, select(*STORED))
         return self._stored
 
     async def lock(self, connection: AsyncConnection) -> Checkpoint | None:
-        """Read the stored checkpoint, and let nobody move it until the transaction ends."""
+        """Return the stored checkpoint and lock it until the transaction ends."""
         return await self._read(connection, select(*STORED).with_for_update())
 
     async def _read(self, connection: AsyncConnection, query: Select[Any]) -> Checkpoint | None:
@@ -56,23 +56,23 @@ class CheckpointRow:
         return Checkpoint(*row) if row is not None else None
 
     @asynccontextmanager
-    async def moving(self, checkpoint: Checkpoint) -> AsyncIterator[AsyncConnection]:
-        """Give the transaction in which data and checkpoint become those of `checkpoint`.
+    async def transaction(self, checkpoint: Checkpoint) -> AsyncIterator[AsyncConnection]:
+        """Open the transaction that stores `checkpoint`, for changing the data in it too.
 
-        Raises CheckpointConflict if the stored one is not that of the last `load` or `moving`, and
-        StoreError if the database refuses; either way nothing was changed.
+        Raises CheckpointConflict if the stored checkpoint is not that of the last `load` or
+        `transaction`, StoreError if the database refuses; in both cases nothing is changed.
         """
         async with self._database.writing() as connection:
-            if not await self._swap(connection, checkpoint):
+            if not await self._compare_and_set(connection, checkpoint):
                 raise CheckpointConflict(
                     f"{self._database.address}: another consumer writes to this store's "
                     f"{self._key['projection']} of catalog {self._key['catalog']}: "
-                    "end one of the two"
+                    "stop one of the two"
                 )
             yield connection
         self._stored = checkpoint
 
-    async def _swap(self, connection: AsyncConnection, checkpoint: Checkpoint) -> bool:
+    async def _compare_and_set(self, connection: AsyncConnection, checkpoint: Checkpoint) -> bool:
         new: dict[str, Any] = dict(zip((column.name for column in STORED), checkpoint, strict=True))
         new["updated_at"] = rfc3339(now())
         if self._stored is not None:

@@ -1,6 +1,6 @@
-"""Opening the database that `--to` names, and saying in one line what is wrong with it.
+"""Opens the database that `--to` names, and explains its errors in one line.
 
-The URLs are SQLAlchemy's, but the driver is ours to choose, since it has to be asynchronous.
+The URLs are those of SQLAlchemy, but the driver is chosen here, because it must be asynchronous.
 """
 
 import re
@@ -23,19 +23,18 @@ DIALECTS: Final = {
     "mysql": "mysql",
     "mariadb": "mysql",
 }
-"""By the name at the beginning of a URL, SQLAlchemy's for it, which is that of its module here too.
+"""From the first word of a URL to SQLAlchemy's name, which is also that of the module here.
 
-That a MySQL is a MariaDB SQLAlchemy learns when it connects.
+SQLAlchemy finds out when it connects whether a MySQL is a MariaDB.
 """
 MOST_PORTS: Final = 1 << 16
 EXAMPLE: Final = "sqlite:///categories.db"
 
 
 class Database:
-    """A database that is open. Get one with `open_database`; `address` is fit for messages."""
+    """An open database. Get one with `open_database`; `address` is its URL without secrets."""
 
     def __init__(self, engine: AsyncEngine, backend: Backend, address: str) -> None:
-        self._engine = engine
         self._reader = engine.execution_options(**backend.reading)
         self._writer = engine.execution_options(**backend.writing)
         self._backend = backend
@@ -43,25 +42,25 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction that reads, all of it at one moment; StoreError if refused."""
-        with _clear_errors(self._backend, self.address):
+        """Open a transaction that reads one consistent moment. Raises StoreError."""
+        with _store_errors(self._backend, self.address):
             async with self._reader.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """Give a transaction that writes, committed at the end unless something was raised."""
-        with _clear_errors(self._backend, self.address):
+        """Open a transaction that writes; it is committed unless an error is raised in it."""
+        with _store_errors(self._backend, self.address):
             async with self._writer.begin() as connection:
                 yield connection
 
     async def create(self, *tables: Table) -> None:
-        """Create those of `tables` (or views) that are not there.
+        """Create those of `tables` (or views) that do not exist.
 
-        Raises StoreError before anything is created if one of that name is somebody else's.
+        Raises StoreError, before anything is created, if another program has a table of that name.
         """
-        async with self.writing() as connection, self._backend.creating(connection):
-            if foreign := await connection.run_sync(_foreign, tables):
+        async with self.writing() as connection, self._backend.lock_creation(connection):
+            if foreign := await connection.run_sync(_foreign_table, tables):
                 raise StoreError(
                     f"{self.address}: there is a table {foreign}, and it is not this program's: "
                     "name another database"
@@ -69,25 +68,21 @@ class Database:
             await connection.run_sync(_create, tables)
 
     async def has(self, table: Table) -> bool:
-        """Say whether `table` is there."""
+        """Return whether `table` exists."""
         async with self.reading() as connection:
-            return await connection.run_sync(_has, table)
-
-
-def _has(connection: Connection, table: Table) -> bool:
-    return bool(inspect(connection).has_table(table.name))
+            return await connection.run_sync(lambda sync: inspect(sync).has_table(table.name))
 
 
 def _create(connection: Connection, tables: Sequence[Table]) -> None:
-    """Create what is not there of `tables`, and of their indexes: a kill may have come between."""
+    """Create the missing ones of `tables`, and missing indexes: a kill may have left some out."""
     tables[0].metadata.create_all(connection, tables=tables)
     for table in tables:
         for index in table.indexes:
             index.create(connection, checkfirst=True)
 
 
-def _foreign(connection: Connection, tables: Sequence[Table]) -> str | None:
-    """Return the name of one of `tables` that is there without columns that ours has."""
+def _foreign_table(connection: Connection, tables: Sequence[Table]) -> str | None:
+    """Return the name of one of `tables` that exists, but without all of our columns."""
     there = inspect(connection)
     for table in tables:
         if there.has_table(table.name):
@@ -99,15 +94,15 @@ def _foreign(connection: Connection, tables: Sequence[Table]) -> str | None:
 
 @asynccontextmanager
 async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
-    """Open the database of URL `text`: a file is created if need be, or with `must_exist` not.
+    """Open the database of URL `text`; a missing SQLite file is created unless it `must_exist`.
 
-    A server is not asked before the first transaction. Raises ConfigError if the URL cannot be
-    right, StoreError if there is no such file.
+    A database server is contacted only by the first transaction. Raises ConfigError if the URL is
+    wrong, StoreError if the file cannot be opened.
     """
-    url, backend, address = _parse(text)
-    with _clear_errors(backend, address):
+    url, backend, address = _parse_url(text)
+    with _store_errors(backend, address):
         try:
-            engine = await backend.engine_of(url, must_exist)
+            engine = await backend.create_engine(url, must_exist)
             engine.dialect.create_connect_args(engine.url)
         except ValueError as error:
             raise ConfigError(f"--to: {address}: an option has no such value: {error}") from error
@@ -118,28 +113,28 @@ async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator
 
 
 @contextmanager
-def _clear_errors(backend: Backend, address: str) -> Iterator[None]:
-    """Raise whatever the database says as a StoreError, without statement and values."""
+def _store_errors(backend: Backend, address: str) -> Iterator[None]:
+    """Turn each error of the database into a StoreError, without its statement and values."""
     try:
         yield
     except sqlalchemy.exc.DBAPIError as error:
         cause = error.orig if error.orig is not None else error
-        raise _clear(backend, address, cause, lost=error.connection_invalidated) from error
+        raise _store_error(backend, address, cause, lost=error.connection_invalidated) from error
     except backend.errors as error:
-        raise _clear(backend, address, error, lost=False) from error
+        raise _store_error(backend, address, error, lost=False) from error
 
 
-def _clear(backend: Backend, address: str, error: BaseException, *, lost: bool) -> StoreError:
-    message = " ".join(backend.text_of(error).split()) or type(error).__name__
-    advice = [what for part, what in backend.advice.items() if re.search(part, message)]
-    told = f"{address}: {message}" + (f" ({advice[0]})" if advice else "")
-    return StoreUnavailable(told) if lost or backend.may_pass(error) else StoreError(told)
+def _store_error(backend: Backend, address: str, error: BaseException, *, lost: bool) -> StoreError:
+    message = " ".join(backend.message_of(error).split()) or type(error).__name__
+    advice = [what for pattern, what in backend.advice.items() if re.search(pattern, message)]
+    text = f"{address}: {message}" + (f" ({advice[0]})" if advice else "")
+    return StoreUnavailable(text) if lost or backend.is_transient(error) else StoreError(text)
 
 
-def _parse(text: str) -> tuple[URL, Backend, str]:
-    """Return `text` as a URL with our driver, its backend, and how messages may show it.
+def _parse_url(text: str) -> tuple[URL, Backend, str]:
+    """Return `text` as a URL with our driver, its backend, and its address for messages.
 
-    A text that is no URL is not repeated: who knows where the password stands in it.
+    If `text` is no URL, the message does not repeat it: there may be a password anywhere in it.
     """
     try:
         text.encode()
@@ -147,24 +142,24 @@ def _parse(text: str) -> tuple[URL, Backend, str]:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise ConfigError(f"--to: not a database URL such as {EXAMPLE}") from None
     name = url.drivername.partition("+")[0]
-    backend = _backend(DIALECTS[name]) if name in DIALECTS else None
+    backend = _import_backend(DIALECTS[name]) if name in DIALECTS else None
     if backend is None or url.drivername not in {name, f"{name}+{backend.driver}"}:
         raise ConfigError(
             f"--to: no database of kind {url.drivername} can be written: "
             "take sqlite:///path, postgresql://… or mysql://…"
         )
-    _check(url, name, backend)
+    _check_url(url, name, backend)
     address = url.set(query={}).render_as_string(hide_password=True)
     return url.set(drivername=f"{DIALECTS[name]}+{backend.driver}"), backend, address
 
 
-def _backend(dialect: str) -> Backend:
-    """Import the one backend that is wanted: the drivers of the others take their time."""
+def _import_backend(dialect: str) -> Backend:
+    """Import only the backend that is needed, because importing a driver takes time."""
     backend: Backend = import_module(f"consumers.sql.{dialect}").BACKEND
     return backend
 
 
-def _check(url: URL, name: str, backend: Backend) -> None:
+def _check_url(url: URL, name: str, backend: Backend) -> None:
     is_in_memory = ":memory:" in (url.database or "") or url.query.get("mode") == "memory"
     if name == "sqlite" and (url.host or not url.database or is_in_memory):
         raise ConfigError(

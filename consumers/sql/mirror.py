@@ -24,16 +24,16 @@ class Mirror(VerifiableProjection):
         self._rows = RowsTable(categories, catalog)
 
     async def rows_in(self, connection: AsyncConnection, ids: Collection[str] | None) -> Rows:
-        """Return the rows of the copy."""
+        """Return the stored rows of `ids`, or all if None."""
         return await self._rows.read(connection, ids)
 
     async def reset_in(
         self,
         connection: AsyncConnection,
         snapshot: Snapshot,
-        checkpoint: Checkpoint,  # noqa: ARG002  a mirror has no use for it
+        checkpoint: Checkpoint,  # noqa: ARG002  a mirror needs only the rows
     ) -> None:
-        """Have the rows of `snapshot` and no others."""
+        """Replace all rows by those of `snapshot`."""
         await self._rows.clear(connection)
         await self._rows.write(connection, snapshot.rows.values())
 
@@ -43,5 +43,5 @@ class Mirror(VerifiableProjection):
         events: Sequence[Event],
         checkpoint: Checkpoint,  # noqa: ARG002
     ) -> None:
-        """Have the rows as `events` leave them."""
+        """Write and delete the rows that `events` change."""
         await self._rows.apply_events(connection, events)

@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB need: one process that creates tables, and which refusals may pass."""
+"""MySQL and MariaDB: strict mode, isolation levels, and which errors are transient."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,17 +14,19 @@ from consumers.sql.backend import Backend
 
 CONNECT_SECONDS: Final = 10
 CREATING: Final = "category-publisher"
-"""The lock of who creates our tables; here CREATE ends a transaction, so it is no part of one."""
+"""The lock for creating our tables. CREATE ends a transaction here, so no transaction helps."""
 CREATING_SECONDS: Final = 60
 MODE: Final = "mysql_level"
 STRICT: Final = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
-"""Whatever the server's own mode is: without it a value that is too long is cut in silence."""
-PASSING: Final = frozenset({1040, 1053, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055})
-"""Too many connections, stopping, locked, deadlock, read-only, killed, away, lost. Source: MySQL
-error reference."""
+"""Set whatever the server's own mode is: without it a value that is too long is cut silently."""
+TRANSIENT: Final = frozenset(
+    {1040, 1053, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055}
+)
+"""Too many connections, stopping, locked, deadlock, read-only, killed, unreachable, lost.
+Source: MySQL error reference."""
 
 
-async def _engine_of(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+async def _create_engine(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
     engine = create_async_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         isolation_level="REPEATABLE READ",
@@ -35,18 +37,18 @@ async def _engine_of(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT00
 
 
 def _begin(connection: Connection) -> None:
-    """Set the level of who writes here.
+    """Set the isolation level of a transaction that writes.
 
-    That of the engine is set once, when it connects. Where SQLAlchemy sets one for a transaction,
-    a cancellation leaves a connection behind.
+    The engine's own level is set only once, when it connects. If SQLAlchemy sets the level of a
+    transaction, a cancellation leaks a connection.
     """
     if level := connection.get_execution_options().get(MODE):
         connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {level}")
 
 
 @asynccontextmanager
-async def _creating(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Wait for whoever creates tables now."""
+async def _lock_creation(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Wait until no other process creates tables, and keep others from it."""
     lock = {"lock": CREATING, "seconds": CREATING_SECONDS}
     if await connection.scalar(text("SELECT GET_LOCK(:lock, :seconds)"), lock) != 1:
         raise StoreUnavailable(f"another process has been creating tables for {CREATING_SECONDS} s")
@@ -56,12 +58,12 @@ async def _creating(connection: AsyncConnection) -> AsyncIterator[None]:
         await connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": CREATING})
 
 
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, OSError) or (bool(error.args) and error.args[0] in PASSING)
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, OSError) or (bool(error.args) and error.args[0] in TRANSIENT)
 
 
-def _text_of(error: BaseException) -> str:
-    """Return the message of `(code, message)`, with the code behind it."""
+def _message_of(error: BaseException) -> str:
+    """Return the message of an error with arguments `(code, message)`, followed by the code."""
     code, *rest = error.args or ("",)
     return f"{rest[0]} (error {code})" if rest else str(error)
 
@@ -69,13 +71,13 @@ def _text_of(error: BaseException) -> str:
 BACKEND: Final = Backend(
     driver="asyncmy",
     options=frozenset({"unix_socket", "charset", "ssl_ca", "ssl_cert", "ssl_key"}),
-    engine_of=_engine_of,
+    create_engine=_create_engine,
     reading={},
     writing={MODE: "READ COMMITTED"},
-    creating=_creating,
+    lock_creation=_lock_creation,
     errors=(OSError, asyncmy.errors.Error),
-    may_pass=_may_pass,
-    text_of=_text_of,
+    is_transient=_is_transient,
+    message_of=_message_of,
     advice={
         "^Access denied": "are user, password and database right?",
         "Unknown database": "create it, or name another one",
@@ -83,9 +85,9 @@ BACKEND: Final = Backend(
         "doesn't exist": "has a projection ever written to it?",
         "Unknown column": "the tables are not this program's: name another database",
         "is full": "make room; nothing of the last transaction was written",
-        "Can't connect": "does it run, and is the address right?",
+        "Can't connect": "is it running, and is the address right?",
     },
 )
-"""An UPDATE sees what others have committed in any case (InnoDB, locking reads). But only under
-READ COMMITTED does InnoDB not lock the gaps between rows too, in which consumers of different
-catalogs that write to empty tables would otherwise end in a deadlock."""
+"""Writers use READ COMMITTED because only then InnoDB does not lock the gaps between rows. With gap
+locks, consumers of different catalogs that write to empty tables end in a deadlock. An UPDATE sees
+what others have committed at either level (InnoDB, locking reads)."""

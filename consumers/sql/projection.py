@@ -1,4 +1,4 @@
-"""Projections in a SQL database: data and checkpoint in one transaction (contract, 5.8)."""
+"""Projections in SQL databases: data and checkpoint in one transaction (contract, 5.8)."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
@@ -19,16 +19,16 @@ log = logs.logger(__name__)
 
 
 class SqlProjection(Projection):
-    """What it builds of `catalog` is in `database`, and so is its checkpoint.
+    """A projection of `catalog` whose data and checkpoint are both in `database`.
 
-    One's own projection names its `kind` and its `tables` and says how they are reset and
-    changed, within a transaction that is given.
+    A subclass names its `kind` and its `tables`, and implements `reset_in` and `apply_in`, which
+    run in the transaction of `connection`.
     """
 
     kind: ClassVar[str]
-    """The projection's name in `checkpoints`."""
+    """The projection's name in the table `checkpoints`."""
     tables: ClassVar[Sequence[Table]]
-    """Its tables and views, all of the metadata of `consumers.sql.tables`."""
+    """Its tables and views, all in the `metadata` of `consumers.sql.tables`."""
 
     def __init__(self, database: Database, catalog: str) -> None:
         self.database = database
@@ -40,7 +40,7 @@ class SqlProjection(Projection):
     async def reset_in(
         self, connection: AsyncConnection, snapshot: Snapshot, checkpoint: Checkpoint
     ) -> None:
-        """Become what `snapshot` says."""
+        """Replace all data by `snapshot`."""
 
     @abstractmethod
     async def apply_in(
@@ -49,41 +49,41 @@ class SqlProjection(Projection):
         """Apply `events`."""
 
     async def prepare(self) -> None:
-        """Create the tables that are not there."""
+        """Create the missing tables."""
         await self.database.create(checkpoints, *self.tables)
 
     async def load(self) -> Checkpoint | None:
-        """Return the stored checkpoint, in tables that are created if they are not there."""
+        """Return the stored checkpoint; creates the missing tables first."""
         await self.prepare()
         async with self.database.reading() as connection:
             return await self.checkpoint.load(connection)
 
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """Become what `snapshot` says, at `checkpoint`."""
-        async with self.checkpoint.moving(checkpoint) as connection:
+        """Replace all data by `snapshot` and store `checkpoint`."""
+        async with self.checkpoint.transaction(checkpoint) as connection:
             await self.reset_in(connection, snapshot, checkpoint)
 
     async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        """Apply `events`, which lead to `checkpoint`."""
-        async with self.checkpoint.moving(checkpoint) as connection:
+        """Apply `events` and store `checkpoint`."""
+        async with self.checkpoint.transaction(checkpoint) as connection:
             await self.apply_in(connection, events, checkpoint)
 
 
 class VerifiableProjection(SqlProjection):
-    """A projection that has the categories themselves, so that they can be checked.
+    """A projection that stores the categories themselves, so that they can be checked.
 
-    Each event is checked against its rows, at each start all rows against the checkpoint's digest,
-    and `verify` compares them with the state.
+    Each event is checked against its rows, all rows are checked against the checkpoint's digest at
+    each start, and `verify` compares them with the state.
     """
 
     @abstractmethod
     async def rows_in(self, connection: AsyncConnection, ids: Collection[str] | None) -> Rows:
-        """Return the rows kept of `ids`, without those it lacks; of None all."""
+        """Return the stored rows of those `ids` that exist, or all rows if None."""
 
     async def load(self) -> Checkpoint | None:
-        """Return the stored checkpoint, if the stored rows are those that it is about.
+        """Return the stored checkpoint; None if the stored rows do not have its digest.
 
-        So data that something else wrote to are made anew when a consumer starts.
+        So rows that something else has changed are rebuilt when a consumer starts.
         """
         await self.prepare()
         checkpoint, rows = await self.read()
@@ -91,7 +91,7 @@ class VerifiableProjection(SqlProjection):
             return None
         if (found := digest.of_state(rows.values())) != checkpoint.digest:
             log.warning(
-                "the data were changed by something else, making them anew",
+                "rows do not match the checkpoint, full resync",
                 projection=self.kind,
                 catalog=self.catalog,
                 digest=found,
@@ -101,7 +101,7 @@ class VerifiableProjection(SqlProjection):
         return checkpoint
 
     async def read(self) -> tuple[Checkpoint | None, Rows]:
-        """Return checkpoint and rows as they are stored at one moment."""
+        """Return the stored checkpoint and all rows, of the same moment."""
         async with self.database.reading() as connection:
             checkpoint = await self.checkpoint.load(connection)
             return checkpoint, await self.rows_in(connection, None)

@@ -25,7 +25,7 @@ from consumers.contract.model import Category, Event, Rows
 
 
 class RowsTable:
-    """The rows of `catalog` in `table`, which `tables.rows_table` made."""
+    """The rows of `catalog` in `table`, which has the columns of `tables.rows_table`."""
 
     def __init__(self, table: Table, catalog: str) -> None:
         self._table = table
@@ -33,19 +33,18 @@ class RowsTable:
         self._fields = [table.c[name] for name in Category._fields]
 
     async def read(self, connection: AsyncConnection, ids: Collection[str] | None = None) -> Rows:
-        """Return the rows of `ids` that are there; of None all of the catalog's."""
+        """Return the rows of those `ids` that exist, or all rows of the catalog if None."""
         query = select(*self._fields).where(self._table.c.catalog == self._catalog)
         if ids is not None:
             query = query.where(in_ids(self._table.c.id, ids, connection.dialect))
         return {row[0]: Category(*row) for row in await connection.execute(query)}
 
     async def write(self, connection: AsyncConnection, rows: Collection[Category]) -> None:
-        """Insert `rows`, or where their ids are there put them in their place.
+        """Insert `rows`, or update those whose ids exist.
 
-        In the order of the key, which lets an index grow at its end: 100,000 rows into empty
-        tables of SQLite take 1.0 s so, and 1.5 in the order of a Redis hash. The driver gets the
-        tuples as they are: taking them through SQLAlchemy's own parameters costs as much again as
-        writing them does.
+        They are written in the order of the key, so that an index grows at its end: 100,000 rows
+        into empty tables of SQLite take 1.0 s so, 1.5 s in the order of a Redis hash. The driver
+        gets plain tuples, because SQLAlchemy's parameters would double the time.
         """
         if rows:
             values = [(self._catalog, *row) for row in sorted(rows)]
@@ -62,7 +61,7 @@ class RowsTable:
         await connection.execute(self._delete())
 
     async def apply_events(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
-        """Do what `events` come to: of several about one category, what the last one says."""
+        """Write and delete rows as `events` say; of several of one category the last one counts."""
         last = {event.category.id: event for event in events}.values()
         await self.remove(connection, [e.category.id for e in last if e.type == "removed"])
         await self.write(connection, [e.category for e in last if e.type != "removed"])
@@ -73,9 +72,9 @@ class RowsTable:
 
 @functools.lru_cache(maxsize=8)
 def upsert(table: Table, dialect: Dialect) -> str:
-    """Return the statement that inserts a row of `table`, or replaces the one with its key.
+    """Return the statement that inserts a row of `table`, or updates the one with its key.
 
-    It wants all of the table's columns, in their order, as positional parameters.
+    Its positional parameters are all columns of the table, in their order.
     """
     changing = [column.name for column in table.columns if not column.primary_key]
     key = [column.name for column in table.primary_key]

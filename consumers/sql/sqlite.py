@@ -1,7 +1,7 @@
-"""What SQLite needs to be a database like others: transactions that are ones, and readers beside.
+"""SQLite: explicit transactions, and readers beside a writer.
 
-Python's driver begins transactions late, and a late lock means work that is thrown away; so its
-own are switched off, and `BEGIN` is said here, `IMMEDIATE` where something will be written.
+Python's driver begins a transaction late, and a lock that is refused late means lost work. So the
+driver's own transactions are switched off, and `BEGIN` is sent here, `BEGIN IMMEDIATE` for writes.
 """
 
 import asyncio
@@ -20,33 +20,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from consumers.sql.backend import Backend
 
 LOCK_SECONDS: Final = 10
-"""How long another writer is waited for; `?timeout=…` in the URL wins."""
-SWITCH_AGAIN_SECONDS: Final = 0.01
+"""How long to wait for another writer, unless the URL has `?timeout=…`."""
+WAL_RETRY_SECONDS: Final = 0.01
 MODE: Final = "sqlite_begin"
 CACHE_KIB: Final = 32 * 1024
-"""How much of the file a connection may keep in memory, if it is that large. With SQLite's own 2 MB
-a transaction of many rows writes and reads pages again and again: 100,000 rows into empty tables
-took 2.4 s of processor time so, and take 1.5 with this."""
+"""How much of the file a connection may cache. With SQLite's default of 2 MB a transaction of many
+rows writes and reads pages again and again: 100,000 rows into empty tables took 2.4 s of processor
+time with 2 MB and take 1.5 s with this size."""
 
 
-async def _engine_of(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
-    """Return an engine for the file of `url`, which is created if need be, or has to be there.
+async def _create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+    """Return an engine for the file of `url`, which is created unless it `must_exist`.
 
     Raises sqlite3.Error or FileNotFoundError if the file cannot be used.
     """
     url = url.set(query={"timeout": str(LOCK_SECONDS), **url.query})
     if must_exist:
-        url = _not_created(url)
+        url = _existing_file(url)
     engine = create_async_engine(url)
     arguments, options = engine.dialect.create_connect_args(url)
-    await asyncio.to_thread(_try_out, arguments, options, read_only=must_exist)
-    sqlalchemy.event.listen(engine.sync_engine, "connect", _set_up)
+    await asyncio.to_thread(_open_once, arguments, options, read_only=must_exist)
+    sqlalchemy.event.listen(engine.sync_engine, "connect", _configure)
     sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
     sqlalchemy.event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
-def _not_created(url: URL) -> URL:
+def _existing_file(url: URL) -> URL:
+    """Return `url` so that SQLite does not create the file. Raises FileNotFoundError."""
     path = Path(url.database or "")
     if not path.is_file():
         raise FileNotFoundError("there is no such file")
@@ -54,36 +55,36 @@ def _not_created(url: URL) -> URL:
     return url.update_query_dict({"uri": "true", "mode": "rw"})  # "rwc" would create it
 
 
-def _try_out(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only: bool) -> None:
-    """Open the file once, here: where aiosqlite fails to, it leaves a thread behind.
+def _open_once(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only: bool) -> None:
+    """Open the file once without aiosqlite, which leaks a thread if it cannot open a file.
 
-    With a write-ahead log, which the file keeps from now on, others can read while a mirror writes.
+    Switch the file to a write-ahead log, so that others can read while a consumer writes.
     """
     with closing(sqlite3.connect(*arguments, **options)) as connection:
         if not read_only:
-            _keep_log(connection, time.monotonic() + options["timeout"])
+            _switch_to_wal(connection, time.monotonic() + options["timeout"])
 
 
-def _keep_log(connection: sqlite3.Connection, end: float) -> None:
-    """Switch to the log; of several who do that to a new file at once, SQLite lets none wait."""
+def _switch_to_wal(connection: sqlite3.Connection, end: float) -> None:
+    """Switch to a write-ahead log; retry, because SQLite does not wait for others that do so."""
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if not _may_pass(error) or time.monotonic() > end:
+            if not _is_transient(error) or time.monotonic() > end:
                 raise
-            time.sleep(SWITCH_AGAIN_SECONDS)
+            time.sleep(WAL_RETRY_SECONDS)
         else:
             return
 
 
-def _set_up(connection: Any, _record: Any) -> None:
+def _configure(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # no BEGIN but ours
     cursor = connection.cursor()
-    # A power failure may cost the last transactions, checkpoint and all: the reader goes on from
-    # there. Data and checkpoint stay together, which is what counts.
+    # A power failure may undo the last transactions, but always data and checkpoint together, so
+    # the consumer simply applies those events again.
     cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # a negative number counts KiB
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # negative: in KiB
     cursor.close()
 
 
@@ -92,41 +93,41 @@ def _begin(connection: Connection) -> None:
 
 
 def _roll_back(connection: Any, _record: Any, _error: Any) -> None:
-    """Let go of the lock at once where a transaction was cancelled.
+    """Release the lock at once when a transaction is cancelled.
 
-    Closing the connection is not enough: SQLite keeps it until nobody refers to its statements.
+    Closing the connection is not enough: SQLite holds it until nothing refers to its statements.
     """
     connection.rollback()
 
 
 @asynccontextmanager
-async def _creating(_connection: AsyncConnection) -> AsyncIterator[None]:
-    """Do nothing more: BEGIN IMMEDIATE keeps others out."""
+async def _lock_creation(_connection: AsyncConnection) -> AsyncIterator[None]:
+    """Do nothing: BEGIN IMMEDIATE already keeps other writers out."""
     yield
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return "locked" in str(error)
 
 
 BACKEND: Final = Backend(
     driver="aiosqlite",
     options=frozenset({"timeout", "uri", "mode", "cache", "immutable", "nolock", "psow", "vfs"}),
-    engine_of=_engine_of,
+    create_engine=_create_engine,
     reading={},
     writing={MODE: "BEGIN IMMEDIATE"},
-    creating=_creating,
+    lock_creation=_lock_creation,
     errors=(OSError, sqlite3.Error),
-    may_pass=_may_pass,
-    text_of=str,
+    is_transient=_is_transient,
+    message_of=str,
     advice={
         "unable to open database file": "does its folder exist, and may this user write there?",
         "readonly database": "may this user write to the file and its folder?",
         "not a database": "name another file",
-        "malformed": "name another file; a new copy is made from the state",
-        "locked": "another program writes to it: end that, or wait",
+        "malformed": "name another file; a new copy is built from the state",
+        "locked": "another program writes to it: stop it, or wait",
         "disk is full": "make room; nothing of the last transaction was written",
-        "disk I/O error": "is there room on the disk, and is it well?",
+        "disk I/O error": "is there room on the disk, and is the disk healthy?",
         "no such table": "has a projection ever written to it?",
         "no such column": "the tables are not this program's: name another database",
         "has no column": "the tables are not this program's: name another database",

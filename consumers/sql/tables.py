@@ -1,7 +1,7 @@
 """The tables and views of the mirror, and the checkpoints of all SQL projections (contract, 8).
 
-No foreign keys: within one transaction a child may well come before its parent, and that the
-whole is a forest is the publisher's promise (contract, 5.5).
+There are no foreign keys: within a transaction a child may be written before its parent. That the
+result is a forest is guaranteed by the publisher (contract, 5.5).
 """
 
 from typing import Any, Final
@@ -27,9 +27,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 metadata: Final = MetaData()
 
 NAME: Final = 63
-"""Characters of a catalog's name at most (contract, 1)."""
+"""The most characters of a catalog's name (contract, 1)."""
 ID: Final = 255
-"""Characters of an id at most, in MySQL; TikTok's have 19 digits at most."""
+"""The most characters of an id in MySQL; ids of TikTok Shop have at most 19 digits."""
 
 
 class ExactText(TypeDecorator[str]):
@@ -56,7 +56,7 @@ class ExactText(TypeDecorator[str]):
 
 
 def rows_table(name: str) -> Table:
-    """Return a new table that can hold the rows of catalogs, as `categories` does."""
+    """Return a new table for rows of catalogs, with the columns of `categories`."""
     table = Table(
         name,
         metadata,
@@ -66,7 +66,7 @@ def rows_table(name: str) -> Table:
         Column("local_name", ExactText(), nullable=False),
         Column("is_leaf", Boolean, nullable=False),
     )
-    # Without it SQLite reads the whole table once for each row of category_paths.
+    # Without this index SQLite reads the whole table once for each row of category_paths.
     Index(f"{name}_by_parent", table.c.catalog, table.c.parent_id)
     return table
 
@@ -116,7 +116,7 @@ category_paths: Final = CreateView(_paths(), "category_paths", metadata=metadata
 
 
 def _breadcrumbs() -> Select[Any]:
-    """Go up from each category to its root, and look up what stands there."""
+    """Return the query that joins each category with its ancestors, up to the root."""
     own, parent, ancestor = categories, categories.alias("parent"), categories.alias("ancestor")
     upwards = select(
         own.c.catalog, own.c.id, own.c.id.label("ancestor_id"), own.c.parent_id.label("next_id")

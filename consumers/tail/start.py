@@ -1,6 +1,6 @@
-"""Where `tail` begins: with the last events, or with the first one since a moment.
+"""Finds the offset at which `tail` starts: the last events, or the first one since a point in time.
 
-Either way the answer is the offset to read on behind, and no more than one read is held in memory.
+The result is the offset to read after. No more than one batch is held in memory.
 """
 
 from collections.abc import Callable, Collection
@@ -8,92 +8,87 @@ from collections.abc import Callable, Collection
 from consumers.contract.event import Entry, decode
 from consumers.contract.history_point import EventRef, HistoryPoint
 from consumers.contract.model import Event, EventType
-from consumers.contract.snapshot import Meta
 from consumers.errors import BadEntry
 from consumers.following.catalog_client import BATCH, START, CatalogClient
 
 
-async def start_of_last(stream: CatalogClient, lines: int, types: Collection[EventType]) -> str:
-    """Return the offset behind which there are the last `lines` events of `types`.
+async def start_of_last(client: CatalogClient, lines: int, types: Collection[EventType]) -> str:
+    """Return the offset after which the stream has `lines` events of `types`.
 
     Waits for a state as `CatalogClient.last_entries` does.
     """
     missing = lines
-    entries, _ = await stream.last_entries(min(lines + 1, BATCH))
+    entries, _ = await client.last_entries(min(lines + 1, BATCH))
     while entries:
         for entry in reversed(entries):
             if missing == 0:
                 return entry.offset
-            event = _event(entry, stream.catalog)
+            event = _event(entry, client.catalog)
             missing -= event is not None and event.type in types
-        entries = await stream.entries_before(entries[0].offset, BATCH)
+        entries = await client.entries_before(entries[0].offset, BATCH)
     return START
 
 
 async def start_since(
-    stream: CatalogClient, moment: HistoryPoint, tell: Callable[[str], None]
+    client: CatalogClient, point: HistoryPoint, warn: Callable[[str], None]
 ) -> str:
-    """Return the offset behind which the first event at or after `moment` is.
+    """Return the offset after which the stream has the first event at or after `point`.
 
-    It is the first in the order of events, which is not that of their times where a clock was set
-    back, so the search goes through the whole stream (50,000 events: 1.8 s). A sequence
-    alone is of the state's epoch; what follows an epoch is after all of it. `tell` is told what
-    the one who asks may not expect. Waits as `CatalogClient.last_entries` does.
+    "First" is by the order of events. Their times are in another order if a clock was set back, so
+    this reads the whole stream (50,000 events: 1.8 s). A sequence alone belongs to the state's
+    epoch; all events of a later epoch come after it. `warn` is called with what a user may not
+    expect about the result. Waits for a state as `CatalogClient.last_entries` does.
     """
-    _, meta = await stream.last_entries(1)
-    if isinstance(moment, EventRef) and moment.epoch is None:
-        moment = moment._replace(epoch=meta.epoch)
-    search = _Search(moment)
+    _, meta = await client.last_entries(1)
+    if isinstance(point, EventRef) and point.epoch is None:
+        point = point._replace(epoch=meta.epoch)
+    search = _Search(point)
     offset = START
-    while entries := await stream.read(offset, wait=False):
+    while entries := await client.read(offset, wait=False):
         for entry in entries:
-            event = _event(entry, stream.catalog)
+            event = _event(entry, client.catalog)
             if event is not None and search.finds(event):
-                _tell_of_doubts(event, moment, tell, is_first=offset == START)
+                _warn_about(event, point, warn, is_first=offset == START)
                 return offset
             offset = entry.offset
-    return _not_found(search, meta, offset, tell)
+    if isinstance(point, EventRef) and point.epoch != meta.epoch and not search.has_epoch_begun:
+        warn(f"the stream has no event of epoch {point.epoch}: starting with its first event")
+        return START
+    warn(f"the stream has no event at or after {point}: the state is at {meta.position}")
+    return offset
 
 
 class _Search:
-    """Is shown events in their order, and finds the first one at or after `moment`."""
+    """Finds the first event at or after `point` in a sequence of events."""
 
-    def __init__(self, moment: HistoryPoint) -> None:
-        self.moment = moment
+    def __init__(self, point: HistoryPoint) -> None:
+        self.point = point
         self.has_epoch_begun = False
 
     def finds(self, event: Event) -> bool:
-        if isinstance(self.moment, str):
-            return event.time >= self.moment
-        if event.epoch != self.moment.epoch:
+        """Return whether `event`, the next one, is at or after the point."""
+        if isinstance(self.point, str):
+            return event.time >= self.point
+        if event.epoch != self.point.epoch:
             return self.has_epoch_begun
         self.has_epoch_begun = True
-        return event.sequence >= self.moment.sequence
+        return event.sequence >= self.point.sequence
 
 
-def _tell_of_doubts(
-    found: Event, moment: HistoryPoint, tell: Callable[[str], None], *, is_first: bool
+def _warn_about(
+    found: Event, point: HistoryPoint, warn: Callable[[str], None], *, is_first: bool
 ) -> None:
-    """Tell if `found` is not the event that was meant, or not the first since `moment`."""
-    place = EventRef(found.epoch, found.sequence)
-    if isinstance(moment, EventRef) and moment._replace(digest=None) == place:
-        if moment.digest not in {None, found.digest}:
-            tell(f"event {moment} was lost: in its place there is {found.checkpoint.position}")
+    """Warn if `found` is another event than `point` means, or if earlier ones are trimmed."""
+    ref = EventRef(found.epoch, found.sequence)
+    if isinstance(point, EventRef) and point._replace(digest=None) == ref:
+        if point.digest not in {None, found.digest}:
+            warn(f"event {point} was lost: in its place there is {found.checkpoint.position}")
     elif is_first and found.sequence > 1:
-        tell(f"the stream begins with event {place} of {found.time}: the ones before are trimmed")
-
-
-def _not_found(search: _Search, meta: Meta, end: str, tell: Callable[[str], None]) -> str:
-    moment = search.moment
-    if isinstance(moment, EventRef) and moment.epoch != meta.epoch and not search.has_epoch_begun:
-        tell(f"the stream has no event of epoch {moment.epoch}: beginning with its first event")
-        return START
-    tell(f"the stream has no event at or after {moment}: the state is at {meta.position}")
-    return end
+        warn(f"the stream starts with event {ref} of {found.time}: earlier ones are trimmed")
 
 
 def _event(entry: Entry, catalog: str) -> Event | None:
-    """Return the event in `entry`; None if there is none, which is told when it is shown."""
+    """Return the event in `entry`; None if it is no event, about which `Tail` warns later."""
     try:
         return decode(entry, catalog)
     except BadEntry:

@@ -1,8 +1,8 @@
-"""Shows a catalog's last events and then each new one, to a human or as JSON for programs.
+"""Prints a catalog's last events and then each new one, for people or as JSON for programs.
 
-It keeps no checkpoint and no rows, so it takes the events' word for what there was before. A
-break in the history (another epoch, a gap, a digest that does not come out) is told, and it goes
-on behind it; so also among events of types that are not shown.
+It stores no checkpoint and no rows, so it takes the old rows from the events. If the history breaks
+(another epoch, a gap, a wrong digest), it warns and goes on after the break; it does so even if the
+events around the break are of types that are not printed.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,86 +16,94 @@ from consumers.errors import BadEntry, NoState
 from consumers.following.catalog_client import START, CatalogClient
 
 
-class Screen(Protocol):
-    """Where events are shown."""
+class EventOutput(Protocol):
+    """The output to which events are written."""
 
     def show(self, entry: Entry, event: Event) -> None:
-        """Show an event."""
+        """Write an event."""
 
     def warn(self, text: str) -> None:
-        """Tell, beside the events, what is wrong with them."""
+        """Write, between the events, that something is wrong with them."""
 
     def flush(self) -> None:
-        """Let everything so far be seen."""
+        """Make everything visible that was written so far."""
 
 
 class Tail:
-    """Follows `stream` and shows its events of `types` on `screen`."""
+    """Follows a catalog and writes its events of `types` to `output`."""
 
     def __init__(
-        self, stream: CatalogClient, screen: Screen, types: Collection[EventType], *, once: bool
+        self,
+        client: CatalogClient,
+        output: EventOutput,
+        types: Collection[EventType],
+        *,
+        once: bool,
     ) -> None:
-        self._stream = stream
-        self._screen = screen
+        self._client = client
+        self._output = output
         self._types = types
         self._once = once
-        self._at: Checkpoint | None = None
+        self._checkpoint: Checkpoint | None = None
         self._offset = START
 
     async def run(self, offset: str) -> None:
-        """Show the events behind `offset`, until cancelled, or with `once` all that there are.
+        """Write the events after `offset`, until cancelled or, with `once`, until the last one.
 
         Raises RedisError, and with `once` NoState.
         """
         self._offset = offset
         while True:
-            entries = await self._next()
-            self._show(entries)
+            entries = await self._read()
+            self._write(entries)
             if self._once and not entries:
                 return
 
-    async def _next(self) -> list[Entry]:
+    async def _read(self) -> list[Entry]:
+        """Return the next entries; an empty list if there are none yet, or after a break."""
         try:
-            entries = await self._stream.read(self._offset, wait=not self._once)
+            entries = await self._client.read(self._offset, wait=not self._once)
             if entries:
                 return entries
-            entries, meta = await self._stream.read_with_meta(self._offset)
+            entries, meta = await self._client.read_with_meta(self._offset)
             if not entries:
-                await self._check(meta)
+                await self._check_position(meta)
         except NoState as error:
-            self._screen.warn(str(error))
-            self._go_to(*await self._stream.last_entries(1))
+            self._output.warn(str(error))
+            self._go_to(*await self._client.last_entries(1))
             return []
         return entries
 
-    async def _check(self, meta: Meta) -> None:
-        """See to it that one stands where `meta` does when there is nothing more to read."""
-        if self._at is None:
-            self._at = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
-        elif self._at.position != meta.position:
-            self._go_to(*await self._stream.last_entries(1))
+    async def _check_position(self, meta: Meta) -> None:
+        """Go to the state's position if the last event does not lead to it."""
+        if self._checkpoint is None:
+            self._checkpoint = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
+        elif self._checkpoint.position != meta.position:
+            self._go_to(*await self._client.last_entries(1))
 
-    def _show(self, entries: Iterable[Entry]) -> None:
+    def _write(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._offset = entry.offset
             try:
-                event = decode(entry, self._stream.catalog)
+                event = decode(entry, self._client.catalog)
             except BadEntry as error:
-                self._screen.warn(str(error))
+                self._output.warn(str(error))
                 continue
-            gap = check_continuity(self._at, [event], None).gap if self._at else None
-            if gap is not None:
-                self._screen.warn(f"the history breaks: {gap}")
+            if self._checkpoint is not None:
+                gap = check_continuity(self._checkpoint, [event], None).gap
+                if gap is not None:
+                    self._output.warn(f"the history breaks: {gap}")
             if event.type in self._types:
-                self._screen.show(entry, event)
-            self._at = event.checkpoint
-        self._screen.flush()
+                self._output.show(entry, event)
+            self._checkpoint = event.checkpoint
+        self._output.flush()
 
     def _go_to(self, entries: Sequence[Entry], meta: Meta) -> None:
-        """Stand where the state is, behind the stream's last entry."""
-        if self._at is not None and self._at.position != meta.position:
-            self._screen.warn(
-                f"the history breaks: no event leads from {self._at.position} to {meta.position}"
+        """Go to the position of the state, after the last entry of the stream."""
+        own = self._checkpoint
+        if own is not None and own.position != meta.position:
+            self._output.warn(
+                f"the history breaks: no event leads from {own.position} to {meta.position}"
             )
         self._offset = entries[-1].offset if entries else meta.offset
-        self._at = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
+        self._checkpoint = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)

@@ -169,7 +169,7 @@ class InAStore(Subject):
             assert (await first.load(), await second.load()) == (None, None)
             await first.reset(*await events.snapshot())
             await publisher.commit(tree(GARDEN | {"parent_id": "0"}))
-            with pytest.raises(CheckpointConflict, match="end one of the two"):
+            with pytest.raises(CheckpointConflict, match="stop one of the two"):
                 await second.reset(*await events.snapshot())
             await first.reset(*await events.snapshot())
         await kept.equal(publisher)

@@ -12,7 +12,7 @@ from consumers.errors import CheckpointConflict, NoState, PositionMismatch
 from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
-from consumers.projection_kinds import KINDS, kept
+from consumers.projection_kinds import KINDS, stored_kinds
 from consumers.sql.database import open_database
 from consumers.sql.projection import VerifiableProjection
 from consumers.verify import Verdict, repair_projection, verify_projection
@@ -244,8 +244,8 @@ async def test_what_a_database_keeps(
     for kind in ("history", "mirror"):
         await build(real_server, database_url, kind)
     async with open_database(database_url) as store:
-        assert await kept(store, "us") == ["history", "mirror"]
-        assert await kept(store, "uk") == []
+        assert await stored_kinds(store, "us") == ["history", "mirror"]
+        assert await stored_kinds(store, "uk") == []
 
 
 async def test_a_copy_that_is_elsewhere_in_history(
@@ -256,6 +256,6 @@ async def test_a_copy_that_is_elsewhere_in_history(
     await build(real_server, database_url)
     await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
     async with opened(real_server, database_url) as (events, projection):
-        with pytest.raises(PositionMismatch, match="does its consumer run"):
+        with pytest.raises(PositionMismatch, match="is its consumer running"):
             await verify_projection(events, projection, within=0)
     assert await repaired(real_server, database_url) == mended(publisher)

@@ -219,8 +219,8 @@ BUGS: Final = [
     Bug(
         "reader: the checkpoint is that of the batch before",
         "consumers/sql/projection.py",
-        "self.checkpoint.moving(checkpoint) as connection:\n            await self.apply_in",
-        "self.checkpoint.moving(self.checkpoint._stored or checkpoint) as connection:\n            await self.apply_in",
+        "self.checkpoint.transaction(checkpoint) as connection:\n            await self.apply_in",
+        "self.checkpoint.transaction(self.checkpoint._stored or checkpoint) as connection:\n            await self.apply_in",
     ),
     Bug(
         "history: versions that have ended are forgotten",

@@ -146,7 +146,7 @@ async def test_a_first_checkpoint_that_is_there(to: str) -> None:
         assert await second.load() is None
         state = snapshot(HOME)
         await first.reset(state, checkpoint_of(state))
-        with pytest.raises(CheckpointConflict, match="end one of the two"):
+        with pytest.raises(CheckpointConflict, match="stop one of the two"):
             await second.reset(snapshot(GARDEN), BEGIN)
     assert copied(to) == tree(HOME)
 
@@ -217,7 +217,7 @@ def limited(opened: Database, pragma: str) -> Iterator[None]:
         cursor.execute(pragma)
         cursor.close()
 
-    engine = opened._engine.sync_engine
+    engine = opened._writer.sync_engine
     sqlalchemy.event.listen(engine, "connect", connected)
     yield
     sqlalchemy.event.remove(engine, "connect", connected)

@@ -258,7 +258,7 @@ async def test_since_before_what_was_trimmed(
     await days(publisher, 1, 2, 3, 4)
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     told, *seen = await tail_since(server, moment)
-    assert str(told).startswith("the stream begins with event 9f3c1a2b-3 of 2026-11-03T12:00:00.0")
+    assert str(told).startswith("the stream starts with event 9f3c1a2b-3 of 2026-11-03T12:00:00.0")
     assert seen == [3, 4]
 
 
@@ -308,7 +308,7 @@ async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> No
     assert await tail_since(server, "9f3c1a2b-7") == [1, 2]
     assert await tail_since(server, "2") == [2]
     told, *seen = await tail_since(server, "ffffffff-1")
-    assert told == "the stream has no event of epoch ffffffff: beginning with its first event"
+    assert told == "the stream has no event of epoch ffffffff: starting with its first event"
     assert seen == [1, 2, break_, 1, 2]
 
 
