@@ -1,14 +1,13 @@
-"""What a `redis_url` says: one server, the primary that Sentinels name, or a Cluster.
+"""Parses a `redis_url`: one server, the primary that Sentinels name, or a Cluster.
 
     redis://user:password@host:6379/0       one server (with TLS: rediss://)
     unix:///path/of/redis.sock?db=0         one server, on a Unix socket
     redis-sentinel://user:password@host:26379,host:26379/0?master=name
-                                            whom the Sentinels call primary (rediss-sentinel://)
+                                            the primary `name` of Sentinels (rediss-sentinel://)
     redis-cluster://user:password@host:7000,host:7001
-                                            a Cluster, some of its nodes (rediss-cluster://)
+                                            some nodes of a Cluster (rediss-cluster://)
 
-What a user name, an option or a certificate means is redis-py's business in all of them: it is
-asked about the address as if there were only the first host.
+redis-py parses user names, options and certificates, from a URL with only the first host.
 """
 
 import enum
@@ -26,17 +25,17 @@ FORMS: Final = (
     "redis-cluster://host:7000,host:7001; with TLS rediss://, rediss-sentinel:// and "
     "rediss-cluster://"
 )
-CUT: Final = (
+CUT_SHORT: Final = (
     "the address ends at a ? # or / that may belong to a password: there it is %3F, %23 and %2F"
 )
-"""What follows is not shown: most likely it is the rest of a password."""
-PLAIN_WORD: Final = re.compile("[a-z_]+")
-WITH_HOSTS: Final = re.compile(r"([^/?#]*//)([^/?#]*)(.*)", re.DOTALL)
-"""What is before the user and hosts, those, and what is behind them (RFC 3986, appendix B)."""
+"""The message does not show the rest: most likely it is the end of a password."""
+OPTION_NAME: Final = re.compile("[a-z_]+")
+PARTS: Final = re.compile(r"([^/?#]*//)([^/?#]*)(.*)", re.DOTALL)
+"""The scheme, user and hosts, and what comes after them (RFC 3986, appendix B)."""
 SCHEME: Final = re.compile(r"(unix)|(rediss?)(?:-(sentinel|cluster))?")
 OPTIONS: Final = frozenset({"db", "username", "password", "client_name"})
-"""What may follow the `?`: the rest of what redis-py knows would change how this program talks to
-Redis."""
+"""The options that are allowed after `?`. The others of redis-py would change how this program uses
+the connection."""
 SENTINEL_OPTIONS: Final = frozenset({"master", "sentinel_username", "sentinel_password"})
 TLS_OPTIONS: Final = frozenset(
     name for name in inspect.signature(SSLConnection).parameters if name.startswith("ssl_")
@@ -54,29 +53,29 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Address:
-    """A `redis_url`, read. Its `repr` holds no password."""
+    """A parsed `redis_url`. Its `repr` contains no password."""
 
     kind: Kind
     shown: str
-    """For messages: without user name, password and options other than the database."""
+    """The address for messages, without user name, password and options except the database."""
     options: dict[str, Any] = field(repr=False)
-    """Of a connection, in redis-py's words: host, port or path, database, user, TLS."""
+    """redis-py's options of a connection: host, port or path, database, user, TLS."""
     hosts: tuple[tuple[str, int], ...] = ()
-    """Of the Sentinels, or of some of the Cluster's nodes."""
+    """Host and port of each Sentinel, or of some of the Cluster's nodes."""
     master: str = ""
-    """What the Sentinels call the primary."""
+    """The name that the Sentinels give to the primary."""
     sentinel_options: dict[str, Any] = field(default_factory=dict, repr=False)
-    """Of a connection to a Sentinel: its own user, and the same TLS."""
+    """redis-py's options of a connection to a Sentinel: its own user, and the same TLS."""
 
     @property
     def has_tls(self) -> bool:
-        """Whether the servers are spoken to with TLS."""
+        """Whether connections use TLS."""
         return self.options.get("connection_class") is SSLConnection
 
 
 def parse(url: str) -> Address:
-    """Return what `url` says; a ValueError tells what is wrong with it, and no password."""
-    url, others = _without_other_hosts(url)
+    """Parse `url`. Raises ValueError that says what is wrong, without a password."""
+    url, others = _split_off_other_hosts(url)
     try:
         parts = urlsplit(url)
         scheme = SCHEME.fullmatch(parts.scheme)
@@ -85,87 +84,87 @@ def parse(url: str) -> Address:
     if scheme is None:
         raise ValueError(f"not a Redis address: {FORMS}")
     if parts.fragment or (parts.netloc and "@" in parts.path):
-        raise ValueError(CUT)
+        raise ValueError(CUT_SHORT)
     protocol, kind = scheme[1] or scheme[2], Kind(scheme[3] or "single")
-    own = dict(parse_qsl(parts.query, keep_blank_values=True))
-    _check_options(own, kind, protocol)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    _check_options(query, kind, protocol)
     first = parts.netloc.rpartition("@")[2]
-    plain = urlencode({name: own[name] for name in own.keys() - SENTINEL_OPTIONS})
-    options = _read(f"{protocol}://{parts.netloc}{parts.path}?{plain}")
+    plain = urlencode({name: query[name] for name in query.keys() - SENTINEL_OPTIONS})
+    options = _parse_one_server(f"{protocol}://{parts.netloc}{parts.path}?{plain}")
     shown = f"{parts.scheme}://{','.join((first, *others))}{parts.path}"
-    if "db" in own:
+    if "db" in query:
         shown += f"?db={options['db']}"
     if kind is Kind.SINGLE:
         if others:
             raise ValueError("several hosts are for redis-sentinel:// and redis-cluster://")
         return Address(kind, shown, options)
-    hosts = tuple(_host(each, DEFAULT_PORT[kind]) for each in (first, *others))
+    hosts = tuple(_parse_host(each, DEFAULT_PORT[kind]) for each in (first, *others))
     shared = {name: value for name, value in options.items() if name not in {"host", "port"}}
     if kind is Kind.CLUSTER:
         return _cluster(shown, shared, hosts)
-    return _sentinel(shown, shared, hosts, own)
+    return _sentinel(shown, shared, hosts, query)
 
 
-def _without_other_hosts(url: str) -> tuple[str, list[str]]:
+def _split_off_other_hosts(url: str) -> tuple[str, list[str]]:
     """Return `url` with its first host only, and the other hosts.
 
-    Python takes the brackets of an IPv6 address for the whole host since its security fixes of 2025
-    (3.11.12, and Debian's 3.11.2), and refuses another host before them.
+    Since the security fixes of 2025 (3.11.12, and Debian's 3.11.2) Python refuses a host before the
+    brackets of an IPv6 address.
     """
-    found = WITH_HOSTS.fullmatch(re.sub(r"[\t\r\n]", "", url))  # as urlsplit does
-    if found is None:
+    parts = PARTS.fullmatch(re.sub(r"[\t\r\n]", "", url))  # as urlsplit does
+    if parts is None:
         return url, []
-    user, at, place = found[2].rpartition("@")
-    first, *others = place.split(",")
-    return f"{found[1]}{user}{at}{first}{found[3]}", others
+    user, at, hosts = parts[2].rpartition("@")
+    first, *others = hosts.split(",")
+    return f"{parts[1]}{user}{at}{first}{parts[3]}", others
 
 
-def _check_options(own: dict[str, str], kind: Kind, protocol: str) -> None:
+def _check_options(query: dict[str, str], kind: Kind, protocol: str) -> None:
     known = OPTIONS
     if protocol == "rediss":
         known |= TLS_OPTIONS
     if kind is Kind.SENTINEL:
         known |= SENTINEL_OPTIONS
-    for option in own:
+    for option in query:
         if option in known:
             continue
-        if not PLAIN_WORD.fullmatch(option):
-            raise ValueError(CUT)
+        if not OPTION_NAME.fullmatch(option):
+            raise ValueError(CUT_SHORT)
         raise ValueError(f"the option {option} cannot be used here")
 
 
-def _read(url: str) -> dict[str, Any]:
-    """Return what redis-py makes of the address of one server."""
+def _parse_one_server(url: str) -> dict[str, Any]:
+    """Return redis-py's options of a connection to the server at `url`."""
     parts = urlsplit(url)
     database = parts.path.strip("/") if parts.scheme != "unix" else ""
     try:
         options: dict[str, Any] = {**parse_url(url)}
     except ValueError:
         raise ValueError(f"not a Redis address: {FORMS}") from None
-    if database and not database.isdecimal():  # redis-py would take it for 0
+    if database and not database.isdecimal():  # redis-py would use database 0
         raise ValueError(f"not a Redis address: {FORMS}")
     if database and "db" in dict(parse_qsl(parts.query)):
-        raise ValueError("the database is given twice: leave out /… or db=…")
+        raise ValueError("the database is given twice: omit /… or db=…")
     if parts.scheme == "unix" and not parts.path:
         raise ValueError("unix:// needs the path of a socket: unix:///path")
     if parts.scheme == "rediss":
-        options.setdefault("ssl_password", "")  # OpenSSL would ask the terminal for it
+        options.setdefault("ssl_password", "")  # without it OpenSSL asks for it on the terminal
         _check_tls(options)
     return options
 
 
 def _check_tls(options: dict[str, Any]) -> None:
-    """Let a wrong certificate, key or option be a mistake in the configuration, not an outage."""
-    own = {name: value for name, value in options.items() if name in TLS_OPTIONS}
+    """Raise ValueError for a wrong certificate, key or option: it is no outage, but a mistake."""
+    tls = {name: value for name, value in options.items() if name in TLS_OPTIONS}
     try:
-        SSLConnection(**own).ssl_context.get()
+        SSLConnection(**tls).ssl_context.get()
     except (redis.exceptions.RedisError, OSError, ValueError, TypeError) as error:
-        named = sorted(own.keys() - {"ssl_password"})
+        names = sorted(tls.keys() - {"ssl_password"})
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{', '.join(named) or 'TLS'} cannot be used: {reason}") from None
+        raise ValueError(f"{', '.join(names) or 'TLS'} cannot be used: {reason}") from None
 
 
-def _host(text: str, default_port: int) -> tuple[str, int]:
+def _parse_host(text: str, default_port: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
@@ -178,21 +177,21 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 
 def _cluster(shown: str, options: dict[str, Any], hosts: tuple[tuple[str, int], ...]) -> Address:
     if options.pop("db", 0) != 0:
-        raise ValueError("a Redis Cluster has no database but 0: leave the number out")
+        raise ValueError("a Redis Cluster has only database 0: omit the number")
     return Address(Kind.CLUSTER, shown, options, hosts)
 
 
 def _sentinel(
-    shown: str, options: dict[str, Any], hosts: tuple[tuple[str, int], ...], own: dict[str, str]
+    shown: str, options: dict[str, Any], hosts: tuple[tuple[str, int], ...], query: dict[str, str]
 ) -> Address:
-    if not own.get("master"):
-        raise ValueError("Sentinels need the name of what they watch: …?master=mymaster")
+    if not query.get("master"):
+        raise ValueError("Sentinels need the name of their primary: …?master=mymaster")
     sentinel_options = {
         name: value
         for name, value in options.items()
         if name in {*TLS_OPTIONS, "connection_class", "client_name"}
     }
     for name in ("username", "password"):
-        if value := own.get(f"sentinel_{name}"):
+        if value := query.get(f"sentinel_{name}"):
             sentinel_options[name] = value
-    return Address(Kind.SENTINEL, shown, options, hosts, own["master"], sentinel_options)
+    return Address(Kind.SENTINEL, shown, options, hosts, query["master"], sentinel_options)

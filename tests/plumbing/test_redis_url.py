@@ -1,40 +1,40 @@
-"""What a `redis_url` may say."""
+"""A `redis_url` is parsed, or rejected without showing its password."""
 
 import pytest
 
 from plumbing.redis_url import Kind, parse
 
 
-def test_sentinels() -> None:
-    """Hosts, the name they watch, and a user of their own; no password is shown."""
-    found = parse(
+def test_parses_sentinels() -> None:
+    """Their hosts, the name of their primary, and their own user; no password is shown."""
+    address = parse(
         "redis-sentinel://app:hush@one:26380,two,[::1]:26381/2?master=shop"
         "&sentinel_username=watch&sentinel_password=secret&client_name=x"
     )
-    assert found.kind is Kind.SENTINEL
-    assert found.hosts == (("one", 26380), ("two", 26379), ("::1", 26381))
-    assert found.master == "shop"
-    assert found.options == {"username": "app", "password": "hush", "db": 2, "client_name": "x"}
-    assert found.sentinel_options == {
+    assert address.kind is Kind.SENTINEL
+    assert address.hosts == (("one", 26380), ("two", 26379), ("::1", 26381))
+    assert address.master == "shop"
+    assert address.options == {"username": "app", "password": "hush", "db": 2, "client_name": "x"}
+    assert address.sentinel_options == {
         "username": "watch", "password": "secret", "client_name": "x"
     }  # fmt: skip
-    assert found.shown == "redis-sentinel://one:26380,two,[::1]:26381/2"
-    assert "hush" not in repr(found)
-    assert "secret" not in repr(found)
+    assert address.shown == "redis-sentinel://one:26380,two,[::1]:26381/2"
+    assert "hush" not in repr(address)
+    assert "secret" not in repr(address)
 
 
-def test_a_cluster() -> None:
-    """Some of its nodes; its only database may be named."""
-    found = parse("redis-cluster://:hush@one,two:7001/0")
-    assert found.kind is Kind.CLUSTER
-    assert found.hosts == (("one", 6379), ("two", 7001))
-    assert found.options == {"password": "hush"}
+def test_parses_a_cluster() -> None:
+    """Some of its nodes; its only database may be written."""
+    address = parse("redis-cluster://:hush@one,two:7001/0")
+    assert address.kind is Kind.CLUSTER
+    assert address.hosts == (("one", 6379), ("two", 7001))
+    assert address.options == {"password": "hush"}
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
-        ("redis-cluster://:hush@one/1", "no database but 0"),
+        ("redis-cluster://:hush@one/1", "has only database 0"),
         ("redis-sentinel://:hush@one", "master=mymaster"),
         ("redis://:hush@one,two", "several hosts are for redis-sentinel:// and redis-cluster://"),
         ("redis-cluster://:hush@one,:7", "not a host and its port: ':7'"),
@@ -53,11 +53,11 @@ def test_a_cluster() -> None:
         ("rediss://:hush@one?ssl_nothing=x", "the option ssl_nothing cannot be used here"),
     ],
 )
-def test_a_wrong_address(url: str, words: str) -> None:
-    """What is wrong is told, but never a password."""
+def test_rejects_a_wrong_address(url: str, message: str) -> None:
+    """The message says what is wrong, and never shows a password."""
     with pytest.raises(ValueError, match=r".") as raised:
         parse(url)
-    assert words in str(raised.value)
+    assert message in str(raised.value)
     assert "hush" not in str(raised.value)
 
 
@@ -70,14 +70,14 @@ def test_a_wrong_address(url: str, words: str) -> None:
         ("unix:///run/s?password=hush", "unix:///run/s"),
     ],
 )
-def test_the_database_is_shown(url: str, shown: str) -> None:
-    """Two databases of one server are two places, to whoever reads a message."""
+def test_shows_the_database(url: str, shown: str) -> None:
+    """Two databases of one server are two locations."""
     assert parse(url).shown == shown
 
 
 @pytest.mark.parametrize("mark", ["?", "#", "/"])
-def test_a_password_that_is_cut_is_not_shown(mark: str) -> None:
-    """Its rest would be taken for an option, a fragment or a path."""
+def test_does_not_show_a_password_with_an_unescaped_mark(mark: str) -> None:
+    """The rest of the password looks like an option, a fragment or a path."""
     with pytest.raises(ValueError, match=r"%3F, %23 and %2F|not a Redis address") as caught:
         parse(f"redis://user:12345{mark}cret@127.0.0.1:6379/0")
     assert "cret" not in str(caught.value)

@@ -1,247 +1,36 @@
-"""The configuration: what is read from where, and one clear line for every mistake."""
+"""The models of the configuration know their catalogs and which values exclude each other."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from plumbing.config.load import load
-from plumbing.config.settings import GuardSettings
-from plumbing.config.shops import tiktok_shop_of
+from plumbing.config.settings import Settings, TikTokShopSettings, check_catalog_name
 from plumbing.errors import ConfigError
 
-WHOLE = """
-redis_url = "redis://localhost:6379/0"
-data_dir = "data"
-
-[catalogs.us]
-source = "tiktok_shop"
-poll_every = "1h"
-locale = "en-US"
-category_version = "v2"
-shop_cipher = "…"
-guard = { max_removed_share = 0.1, max_removed = 20, max_updated_share = 0.5, max_updated = 100 }
-retention = { max_age = "30d", max_events = 1000000 }
-
-[catalogs.shelf]
-source = "file"
-url = "trees/shelf.json"
-
-[tiktok_shop]
-api_url = "https://open-api.tiktokglobalshop.com"
-auth_url = "https://auth.tiktok-shops.com"
-"""
+SHELF = {"source": "file", "url": "shelf.json"}
 
 
-@pytest.fixture
-def file(folder: Path) -> Path:
-    return folder / "publisher.toml"
-
-
-def refusal(file: Path, text: str) -> str:
-    file.write_text(text)
-    with pytest.raises(ConfigError) as caught:
-        load(file)
-    assert caught.value.exit_code == 2
-    return str(caught.value)
-
-
-def test_the_contracts_example(file: Path) -> None:
-    """It is read as it stands; paths are relative to the file."""
-    file.write_text(WHOLE)
-    settings = load(file)
-    us, shelf = settings.catalogs["us"], settings.catalogs["shelf"]
-    assert us.poll_every == timedelta(hours=1)
-    assert us.retention.max_age == timedelta(days=30)
-    assert us.guard == GuardSettings()
-    assert settings.data_dir == file.parent / "data"
-    assert shelf.url == str(file.parent / "trees" / "shelf.json")
-    assert us.origin == {
-        "source": "tiktok_shop",
-        "locale": "en-US",
-        "category_version": "v2",
-        "listing_platform": None,
-        "include_prohibited_categories": None,
-    }
-
-
-def test_without_file_and_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything has a default; paths are relative to the working directory."""
-    monkeypatch.chdir(folder)
-    settings = load()
-    assert settings.redis_url is None
-    assert settings.data_dir == folder / "data"
-
-
-def test_the_environment_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nested with two underscores; the rest of a section stays."""
-    file.write_text(WHOLE)
-    monkeypatch.setenv("CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY", "90s")
-    monkeypatch.setenv("CATEGORY_PUBLISHER_CATALOGS__US__GUARD__MAX_REMOVED", "7")
-    monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET", "hush")
-    settings = load(file)
-    assert settings.catalogs["us"].poll_every == timedelta(seconds=90)
-    assert settings.catalogs["us"].guard.max_removed == 7
-    assert settings.catalogs["us"].locale == "en-US"
-    assert "hush" not in repr(settings)
-
-
-def test_a_consumers_target_is_no_setting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CATEGORY_PUBLISHER_TO is passed over."""
-    file.write_text(WHOLE)
-    monkeypatch.setenv("CATEGORY_PUBLISHER_TO", "postgresql://u:p@h/d")
-    assert load(file).catalogs.keys() == {"us", "shelf"}
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("redis_ur = 1", "redis_ur: unknown key (did you mean redis_url?)"),
-        ('redis_url = "redis://h:6391/x"', "redis_url: not a Redis address"),
-        ('redis_url = "redis://h/0?decode_responses=True"', "the option decode_responses cannot"),
-        ('redis_url = "redis://h/0?ssl_ca_certs=/x"', "the option ssl_ca_certs cannot be used"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\nretention = { max_events = 9223372036854775808 }', "max_events: Input should be less"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\npoll_every = "3000000d"', "at most 3650d"),
-        ('redis_url = "http://x"', "redis_url: not a Redis address: redis://host:6379/0"),
-        ('[catalogs.US]\nsource = "file"\nurl = "x"', "catalogs.US: a catalog's name has 1 to 63"),
-        ("[catalogs.us]", "catalogs.us.source: is missing"),
-        ('[catalogs.us]\nsource = "ftp"', "catalogs.us.source: Input should be 'tiktok_shop'"),
-        ('[catalogs.us]\nsource = "file"', 'catalogs.us: source "file" needs a url'),
-        ('[catalogs.us]\nsource = "http"\nurl = "ftp://x"', "catalogs.us: not an http:// or"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\nurl = "x"', "catalogs.us: url belongs to"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\npoll_every = 5', "poll_every: a duration is text"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\npoll_every = "soon"', "poll_every: not a duration"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\npoll_every = "-1h"', "poll_every: a duration must"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\nlocale = ""', "catalogs.us.locale: String should"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\ncategory_version = "2"', "category_version: String"),
-        (
-            '[catalogs.us]\nsource = "tiktok_shop"\nguard = { max_removd = 1 }',
-            "catalogs.us.guard.max_removd: unknown key (did you mean max_removed?)",
-        ),
-        (
-            '[catalogs.us]\nsource = "tiktok_shop"\nguard = { max_removed_share = 7 }',
-            "catalogs.us.guard.max_removed_share: Input should be less than or equal to 1",
-        ),
-        ('[tiktok_shop]\napi_url = "shop"', "tiktok_shop.api_url: not an http:// or https://"),
-        ('[tiktok_shop]\napp_kye = "x"', "tiktok_shop.app_kye: unknown key (did you mean app_key?)"),
-        ("x = ]", "is not TOML: Invalid value (at line 1, column 5)"),
-        ("log_level = 'loud'", "log_level: Input should be 'debug'"),
-    ],
-)  # fmt: skip
-def test_every_mistake_names_its_place(file: Path, text: str, line: str) -> None:
-    """File, key, and what is wrong."""
-    told = refusal(file, text)
-    assert told.startswith(f"{file}: ")
-    assert line in told
-
-
-def test_all_mistakes_are_told_at_once(file: Path) -> None:
-    """A line each."""
-    told = refusal(file, '[catalogs.us]\nsource = "file"\npol = 1\n[catalogs.de]\nlocal = "x"\n')
-    assert [line.removeprefix(f"{file}: ") for line in told.splitlines()] == [
-        "catalogs.us.pol: unknown key",
-        "catalogs.de.source: is missing",
-        "catalogs.de.local: unknown key (did you mean locale?)",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "line"),
-    [
-        ("CATEGORY_PUBLISHER_REDIS_URL", "localhost", "environment: CATEGORY_PUBLISHER_REDIS_URL: not"),
-        ("CATEGORY_PUBLISHER_REDISURL", "x", "REDISURL: unknown setting (did you mean redis_url?)"),
-        ("CATEGORY_PUBLISHER_DATA_DIR__X", "1", "DATA_DIR__X: unknown setting"),
-        ("CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY", "5", "CATALOGS__US__POLL_EVERY: not a dur"),
-        ("CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KYE", "x", "TIKTOK_SHOP__APP_KYE: unknown key (did"),
-        ("CATEGORY_PUBLISHER_CATALOGS", "{", "environment: "),
-    ],
-)  # fmt: skip
-def test_a_mistake_in_the_environment_names_the_variable(
-    file: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, line: str
-) -> None:
-    """Not a key of the file."""
-    monkeypatch.setenv(variable, value)
-    assert line in refusal(file, WHOLE)
-
-
-def test_a_file_that_is_not_there(folder: Path) -> None:
-    """A file that was named must be there."""
-    with pytest.raises(ConfigError, match="no such file"):
-        load(folder / "other.toml")
-
-
-def test_a_folder_and_other_bytes_as_file(folder: Path) -> None:
-    """No traceback for either."""
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load(folder)
-    (folder / "x.toml").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match="not UTF-8"):
-        load(folder / "x.toml")
-
-
-@pytest.mark.parametrize(
-    ("text", "key"),
-    [
-        ('[tiktok_shop]\napp_secret = "hush"', "tiktok_shop.app_secret"),
-        ('[tiktok_shop]\nrefresh_token = "hush"', "tiktok_shop.refresh_token"),
-        ('[catalogs.us]\nsource = "tiktok_shop"\naccess_token = "hush"', "catalogs.us.access_token"),
-        ('redis_url = "redis://user:hush@localhost"', "redis_url"),
-        ('redis_url = "redis://localhost?password=hush"', "redis_url"),
-        ('[catalogs.a]\nsource = "http"\nurl = "http://u:hush@h/x"', "catalogs.a.url"),
-    ],
-)  # fmt: skip
-def test_a_secret_in_a_file_that_others_can_read(file: Path, text: str, key: str) -> None:
-    """It is refused without showing it, and accepted once only the owner can read it."""
-    told = refusal(file, text)
-    assert f"{key} is a secret" in told
-    assert "chmod 600" in told
-    assert "hush" not in told
-    file.chmod(0o600)
-    assert "hush" not in repr(load(file))
-
-
-def test_secrets_are_not_told_in_a_refusal(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither from the file nor from the environment."""
-    monkeypatch.setenv("CATEGORY_PUBLISHER_REDIS_URL", "hppt://user:hush@host")
-    monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP", "hush")
-    assert "hush" not in refusal(file, WHOLE)
-
-
-def test_a_catalog_overrides_the_shop(file: Path) -> None:
-    """Any of [tiktok_shop]; another owner of the tokens replaces the shared one."""
-    file.write_text(
-        '[catalogs.us]\nsource = "tiktok_shop"\napi_url = "http://127.0.0.1:1"\n'
-        'access_token_command = "get-token us"\n'
-        '[tiktok_shop]\napp_key = "k"\naccess_token_file = "token"\n'
-    )
-    shop = tiktok_shop_of(load(file), "us")
-    assert (shop.api_url, shop.app_key) == ("http://127.0.0.1:1", "k")
-    assert (shop.access_token_command, shop.access_token_file) == ("get-token us", None)
-
-
-def test_two_owners_of_the_tokens(file: Path) -> None:
+def test_rejects_two_owners_of_the_tokens() -> None:
     """They exclude each other."""
-    told = refusal(file, '[tiktok_shop]\naccess_token_file = "a"\naccess_token_command = "b"\n')
-    assert "access_token_file and access_token_command exclude each other" in told
+    with pytest.raises(ValueError, match="access_token_file and access_token_command exclude each"):
+        TikTokShopSettings(access_token_file=Path("a"), access_token_command="b")
 
 
-def test_an_unknown_catalog(file: Path) -> None:
+def test_an_unknown_catalog_is_an_error() -> None:
     """The message lists the known ones and says what to add."""
-    file.write_text(WHOLE)
+    settings = Settings.model_validate({"catalogs": {"us": SHELF, "shelf": SHELF}})
     with pytest.raises(ConfigError, match=r"'uk' is not configured \(configured: shelf, us\)"):
-        load(file).catalog("uk")
+        settings.catalog("uk")
 
 
-@pytest.mark.parametrize(
-    ("value", "told"),
-    [
-        ('[{"shop_cipher":"x","bad":1}]', "STAND_INS: 0.bad: unknown key"),
-        ("[{", "STAND_INS: is not JSON"),
-    ],
-)
-def test_json_in_the_environment(
-    file: Path, monkeypatch: pytest.MonkeyPatch, value: str, told: str
-) -> None:
-    """A mistake in it names the variable, and the place in it, not the file."""
-    monkeypatch.setenv("CATEGORY_PUBLISHER_CATALOGS__US__STAND_INS", value)
-    assert told in refusal(file, WHOLE)
+@pytest.mark.parametrize("name", ["us", "uk-en", "9", "a" * 63])
+def test_accepts_the_name_of_a_catalog(name: str) -> None:
+    """It has 1 to 63 of a-z, 0-9 and -."""
+    assert check_catalog_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "US", "-us", "u s", "us\n", "a" * 64])
+def test_rejects_a_wrong_name_of_a_catalog(name: str) -> None:
+    """The message says what a name looks like."""
+    with pytest.raises(ConfigError, match="has 1 to 63 characters of a-z, 0-9 and -"):
+        check_catalog_name(name)

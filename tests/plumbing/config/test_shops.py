@@ -1,4 +1,4 @@
-"""The settings of shops: stand-ins and the key of shared tokens."""
+"""The settings of shops: fallback shops and the key of shared tokens."""
 
 from pathlib import Path
 
@@ -6,16 +6,18 @@ import pytest
 
 from plumbing.config.load import load
 from plumbing.config.settings import Settings
-from plumbing.config.shops import tiktok_shops_of
+from plumbing.config.shops import tiktok_shop_of, tiktok_shops_of
 from plumbing.errors import ConfigError
 from tests.publisher.sources.conftest import shop
 from tests.publisher.sources.fake_shop import TOKEN_KEY as KEY
 from tests.publisher.sources.fake_shop import FakeShop
 
+pytestmark = pytest.mark.contract("7")
+
 __all__ = ["shop"]
 
 
-def written(folder: Path, text: str) -> Path:
+def write_config(folder: Path, text: str) -> Path:
     file = folder / "publisher.toml"
     file.write_text(text)
     return file
@@ -28,23 +30,36 @@ shop_cipher = "one"
 """
 
 
-def test_paths_and_overrides_of_a_stand_in(tmp_path: Path) -> None:
-    """Its token_file is below data_dir; what it does not set is the catalog's."""
+def test_a_catalog_overrides_the_shop(tmp_path: Path) -> None:
+    """It may override each key of [tiktok_shop]; its token owner replaces the shared one."""
+    file = write_config(
+        tmp_path,
+        '[catalogs.us]\nsource = "tiktok_shop"\napi_url = "http://127.0.0.1:1"\n'
+        'access_token_command = "get-token us"\n'
+        '[tiktok_shop]\napp_key = "k"\naccess_token_file = "token"\n',
+    )
+    shop = tiktok_shop_of(load(file), "us")
+    assert (shop.api_url, shop.app_key) == ("http://127.0.0.1:1", "k")
+    assert (shop.access_token_command, shop.access_token_file) == ("get-token us", None)
+
+
+def test_a_fallback_shop_inherits_from_its_catalog(tmp_path: Path) -> None:
+    """What it does not set is the catalog's; its token_file is in data_dir."""
     stand_in = '[[catalogs.us.stand_ins]]\nshop_cipher = "two"\n'
-    made = load(
-        written(
+    settings = load(
+        write_config(
             tmp_path,
             f'{MARKET}app_key = "k"\n{stand_in}{stand_in}token_file = "two.json"\napp_key = "l"\n',
         )
     )
-    first, same, other = tiktok_shops_of(made, "us")
+    first, same, other = tiktok_shops_of(settings, "us")
     assert first == same
-    assert other.token_file == made.data_dir / "two.json"
+    assert other.token_file == settings.data_dir / "two.json"
     assert (first.app_key, other.app_key) == ("k", "l")
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("stand_ins = [{ }]", r"catalogs\.us\.stand_ins\.0\.shop_cipher: is missing"),
         (
@@ -54,36 +69,38 @@ def test_paths_and_overrides_of_a_stand_in(tmp_path: Path) -> None:
         ('stand_ins = [{ shop_cipher = "x", app_secret = "hush" }]', "is a secret, but others"),
     ],
 )
-def test_a_wrong_stand_in_is_named(tmp_path: Path, text: str, says: str) -> None:
-    """As any other mistake of the configuration."""
-    file = written(tmp_path, MARKET + text)
+def test_a_mistake_in_a_fallback_shop_names_its_location(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    """The keys are counted from 0, as in the file."""
+    file = write_config(tmp_path, MARKET + text)
     file.chmod(0o644)
-    with pytest.raises(ConfigError, match=says) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         load(file)
     assert "hush" not in str(caught.value)
 
 
-def test_stand_ins_belong_to_shops() -> None:
-    """A file has none."""
+def test_rejects_fallback_shops_of_other_sources() -> None:
+    """Only TikTok Shop has them."""
     catalog = {"source": "file", "url": "x", "stand_ins": [{"shop_cipher": "x"}]}
     with pytest.raises(ValueError, match='stand_ins belong to the source "tiktok_shop"'):
         Settings.model_validate({"catalogs": {"us": catalog}})
 
 
-def test_a_stand_in_with_a_token_needs_a_file(shop: FakeShop, tmp_path: Path) -> None:
-    """Or it would use, and replace, the first shop's."""
+def test_a_fallback_shop_with_a_token_needs_a_token_file(shop: FakeShop, tmp_path: Path) -> None:
+    """With the inherited file it would use, and replace, the first shop's tokens."""
     stand_in = {"shop_cipher": "x", "access_token": "hush"}
-    made = shop.settings(tmp_path, {"stand_ins": [stand_in]})
+    settings = shop.settings(tmp_path, {"stand_ins": [stand_in]})
     with pytest.raises(ConfigError, match=r"catalogs\.us\.stand_ins\.0: access_token needs"):
-        tiktok_shops_of(made, "us")
+        tiktok_shops_of(settings, "us")
 
 
-def test_stand_ins_come_from_the_environment_as_a_list(
+def test_reads_fallback_shops_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So their secrets need not stand in the file; what is not JSON is one clear line."""
+    """The variable has a JSON list, so that their secrets need not be in the file."""
     variable = "CATEGORY_PUBLISHER_CATALOGS__US__STAND_INS"
-    file = written(tmp_path, MARKET)
+    file = write_config(tmp_path, MARKET)
     monkeypatch.setenv(variable, '[{"shop_cipher": "two", "app_secret": "hush"}]')
     [_, second] = tiktok_shops_of(load(file), "us")
     assert second.app_secret
@@ -95,8 +112,8 @@ def test_stand_ins_come_from_the_environment_as_a_list(
 
 
 @pytest.mark.parametrize("key", [KEY, f"{KEY},{KEY}", f" {KEY} , {KEY} "])
-def test_a_token_key_is_one_or_several(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With commas between; it shows in no repr."""
+def test_accepts_one_token_key_or_several(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are separated by commas; no repr shows them."""
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY", key)
     assert KEY not in repr(load())
 
@@ -104,19 +121,17 @@ def test_a_token_key_is_one_or_several(key: str, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "key", ["", "hush", f"{KEY},", f"{KEY};{KEY}", KEY[:-1], KEY[4:], "\u00fc" * 44, KEY * 2]
 )
-def test_what_is_no_token_key_is_told_with_how_to_make_one(
-    key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The variable is named, its value is not."""
+def test_a_wrong_token_key_is_an_error(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable and says how to create a key; it does not show the value."""
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY", key)
     with pytest.raises(ConfigError, match=r"TOKEN_KEY: not a Fernet key.*openssl rand") as caught:
         load()
     assert not key or key not in str(caught.value)
 
 
-def test_a_token_key_in_a_file_that_others_can_read(tmp_path: Path) -> None:
-    """Is refused, as every secret."""
-    file = written(tmp_path, f'[tiktok_shop]\ntoken_key = "{KEY}"\n')
+def test_rejects_a_token_key_in_a_file_that_others_can_read(tmp_path: Path) -> None:
+    """It is a secret."""
+    file = write_config(tmp_path, f'[tiktok_shop]\ntoken_key = "{KEY}"\n')
     file.chmod(0o644)
     with pytest.raises(ConfigError, match="token_key is a secret, but others"):
         load(file)
