@@ -1,1 +1,1 @@
-"""Benchmarks, run by hand: ratios against a floor in one run."""
+"""Benchmarks, run by hand: ours and a floor alternate in one run, and their ratio counts."""

@@ -1,7 +1,7 @@
-"""One change: how soon after a commit a projection is called, beside a bare XADD and XREAD.
+"""One change: the time from a commit to the call of a projection, beside a bare XADD and XREAD.
 
-Who reads is a process of its own, ours and the floor's, as consumers are. Both tell the time of the
-machine's monotonic clock (`time.perf_counter`), which is one for all processes (Linux).
+The reader, ours and the floor's, is a process of its own, as consumers are. Both processes use the
+machine's monotonic clock (`time.perf_counter`), which is the same for all processes (Linux).
 
     .venv/bin/python -m bench.change --changes 1000 --runs 3
 """
@@ -22,11 +22,11 @@ from typing import Any, Final
 
 import structlog
 
-from bench.consuming import Shop, Tree, client_of, grown, published
-from bench.floor import CATALOG
+from bench.bare_consumers import CATALOG
+from bench.benchmarks import LATENCY_P50, LATENCY_P99
+from bench.consuming import Shop, Tree, client_of, generate_tree, open_shop
 from bench.measure import Samples
-from bench.report import Result, lines
-from bench.works import LATENCY_P50, LATENCY_P99
+from bench.report import Result, table_lines
 from consumers.contract.model import Checkpoint, Event, Snapshot
 from consumers.following.catalog_client import connect
 from consumers.following.projection import Projection
@@ -35,13 +35,13 @@ from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 
 CATEGORIES: Final = 2700
-"""As many as TikTok Shop has in a market."""
+"""About as many as TikTok Shop has in a market."""
 BARE_STREAM: Final = f"catalog:{{{CATALOG}}}:bare"
 ROOT: Final = Path(__file__).parents[1]
 
 
 def main() -> None:
-    """Measure, and print a table; or be one of the readers."""
+    """Measure, and print a table; or run as one of the readers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=3)
@@ -54,34 +54,39 @@ def main() -> None:
         return
     p50, p99 = asyncio.run(latency(options.changes, options.runs))
     results = [Result(LATENCY_P50, options.changes, p50), Result(LATENCY_P99, options.changes, p99)]
-    print("\n".join(lines(results)))
+    print("\n".join(table_lines(results)))
 
 
 async def latency(changes: int, runs: int) -> tuple[Samples, Samples]:
-    """Return p50 and p99 of the seconds from before a commit until a projection is called.
+    """Return p50 and p99 of the seconds from just before a commit until a projection is called.
 
-    `changes` a run, one at a time, in turn with the floor: such an event by a bare XADD to a
-    blocking XREAD. Both begin when both readers are waiting.
+    Each run has `changes` changes, one at a time, alternately with the floor: an event of the same
+    kind from a bare XADD to a blocking XREAD. Each starts when both readers are waiting.
     """
     p50, p99 = Samples([], []), Samples([], [])
-    async with published() as shop:
-        await shop.publish(grown(CATEGORIES))
+    async with open_shop() as shop:
+        await shop.publish(generate_tree(CATEGORIES))
         await shop.publish(_renamed(shop, "the floor's event"))
-        async with _reading(shop, "ours") as handled, _reading(shop, "bare") as read:
+        async with (
+            _run_reader(shop, "ours") as our_reader,
+            _run_reader(shop, "bare") as bare_reader,
+        ):
             newest: Any = await shop.client.xrevrange(f"catalog:{{{CATALOG}}}:events", count=1)
-            ours = partial(_changed, shop, handled, itertools.count())
-            bare = partial(_added, shop, read, newest[0][1])
-            await _one_by_one(shop, changes // 10, ours, bare)  # warms up
+            ours = partial(_commit_change, shop, our_reader, itertools.count())
+            bare = partial(_add_event, shop, bare_reader, newest[0][1])
+            await _measure_changes(shop, changes // 10, ours, bare)  # to warm up
             for _ in range(runs):
-                found = await _one_by_one(shop, changes, ours, bare)
+                values = await _measure_changes(shop, changes, ours, bare)
                 for samples, percent in ((p50, 50), (p99, 99)):
-                    mine, its = (statistics.quantiles(each, n=100)[percent - 1] for each in found)
-                    samples.ours.append(mine)
-                    samples.floor.append(its)
+                    our_value, floor_value = (
+                        statistics.quantiles(each, n=100)[percent - 1] for each in values
+                    )
+                    samples.ours.append(our_value)
+                    samples.floor.append(floor_value)
     return p50, p99
 
 
-async def _one_by_one(
+async def _measure_changes(
     shop: Shop,
     changes: int,
     ours: Callable[[], Awaitable[float]],
@@ -91,89 +96,90 @@ async def _one_by_one(
     its: list[float] = []
     for number in range(changes):
         order = [(ours, mine), (bare, its)]
-        for work, found in order if number % 2 else reversed(order):
-            await shop.waited_for(readers=2)
-            found.append(await work())
+        for run, values in order if number % 2 else reversed(order):
+            await shop.wait_for_readers(2)
+            values.append(await run())
     return mine, its
 
 
-async def _changed(shop: Shop, reader: Process, numbers: "itertools.count[int]") -> float:
-    """Commit a change of one category; return how long until the projection was called.
+async def _commit_change(shop: Shop, reader: Process, numbers: "itertools.count[int]") -> float:
+    """Commit a change of one category; return the seconds until the projection was called.
 
-    As a daemon does that has polled since the last change, and found none.
+    As in a daemon, a poll without a change comes first.
     """
     await shop.publish(shop.tree)
     await shop.publish(_renamed(shop, f"Renamed {next(numbers)}"))
-    return await _told(reader) - shop.store.began
+    return await _read_time(reader) - shop.store.commit_started
 
 
 def _renamed(shop: Shop, name: str) -> Tree:
-    """Return the tree in which one category is called `name`."""
+    """Return the tree with one category renamed to `name`."""
     one = shop.tree[str(CATEGORIES)] | {"local_name": name}
     return {**shop.tree, one["id"]: one}
 
 
-async def _added(shop: Shop, reader: Process, event: dict[bytes, bytes]) -> float:
-    """Add an event to a stream; return how long until it was read."""
-    began = time.perf_counter()
+async def _add_event(shop: Shop, reader: Process, event: dict[bytes, bytes]) -> float:
+    """Add an event to a stream; return the seconds until it was read."""
+    start = time.perf_counter()
     await shop.client.xadd(BARE_STREAM, event)  # type: ignore[arg-type]  # their dict is invariant
-    return await _told(reader) - began
+    return await _read_time(reader) - start
 
 
-async def _told(reader: Process) -> float:
+async def _read_time(reader: Process) -> float:
     output: Any = reader.stdout
     return float(await output.readline())
 
 
 @asynccontextmanager
-async def _reading(shop: Shop, which: str) -> AsyncIterator[Process]:
-    """Have one of READERS running, which has called for the first time if it does that at once."""
-    words = ("-m", "bench.change", "--read", which, "--url", shop.url)
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, cwd=ROOT, stdout=PIPE)
+async def _run_reader(shop: Shop, which: str) -> AsyncIterator[Process]:
+    """Run one of READERS; ours has been called once, for its first snapshot."""
+    arguments = ("-m", "bench.change", "--read", which, "--url", shop.url)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, stdout=PIPE
+    )
     try:
         if which == "ours":
-            await _told(process)
+            await _read_time(process)
         yield process
     finally:
         process.kill()
         await process.wait()
 
 
-def _tell() -> None:
-    """Tell the time on standard output."""
+def _print_time() -> None:
     sys.stdout.write(f"{time.perf_counter()}\n")
     sys.stdout.flush()
 
 
-class Handler(Projection):
-    """Tells when it is called."""
+class TimePrinter(Projection):
+    """Prints the time of each call."""
 
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:  # noqa: ARG002
-        """Tell so."""
-        _tell()
+        """Print the time."""
+        _print_time()
 
     async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:  # noqa: ARG002
-        """Tell so."""
-        _tell()
+        """Print the time."""
+        _print_time()
 
 
-async def _keep(server: Server) -> None:
+async def _run_our_reader(server: Server) -> None:
     async with connect(server, CATALOG, once=False) as events:
-        await run_projection(Handler(), Reader(events, "handler"))
+        await run_projection(TimePrinter(), Reader(events, "handler"))
 
 
-async def _loop(server: Server) -> None:
-    """Read without any check; the client is of the same kind as ours."""
+async def _run_bare_reader(server: Server) -> None:
+    """Read without any check, with a client of the same kind as ours."""
     async with client_of(server) as client:
         offset = b"0-0"
         while True:
             reply: Any = await client.xread({BARE_STREAM: offset}, count=1000, block=2000)
             if reply:
-                _tell()
+                _print_time()
                 offset = reply[0][1][-1][0]
 
 
-READERS: Final = {"ours": _keep, "bare": _loop}
+READERS: Final = {"ours": _run_our_reader, "bare": _run_bare_reader}
 
 
 if __name__ == "__main__":

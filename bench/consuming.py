@@ -1,8 +1,8 @@
 """A mirror with all its checks beside a bare loop without any.
 
 Catch-up (events of the stream into the tables) and reset (the whole state into empty tables), each
-beside its floor (`bench.floor`), in turn, in one run. What is read was written by the real
-publisher into the embedded server with its append-only file on; after every run what was written is
+beside its floor (`bench.bare_consumers`), alternately in one run. The real publisher has written
+the data into the embedded server with its append-only file on; after every run the tables are
 compared with what was published.
 
     .venv/bin/python -m bench.consuming --categories 100000 --events 100000 --runs 5
@@ -24,11 +24,11 @@ import orjson
 import redis
 import structlog
 
-from bench import floor, server
-from bench.floor import CATALOG
-from bench.measure import Samples, in_turn
-from bench.report import Result, lines
-from bench.works import CATCH_UP, RESET
+from bench import bare_consumers, server
+from bench.bare_consumers import CATALOG
+from bench.benchmarks import CATCH_UP, RESET
+from bench.measure import Samples, measure_alternately
+from bench.report import Result, table_lines
 from consumers.contract.model import Checkpoint, Snapshot
 from consumers.following.catalog_client import connect
 from consumers.following.reader import Reader
@@ -47,14 +47,14 @@ from tests.support.databases import MariaDb, Postgres, fetch
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
 ANYTHING = make_limits(max_removed=1_000_000, max_updated=1_000_000)
-"""The guard has nothing against whatever is published here."""
+"""Limits with which the guard accepts everything that is published here."""
 
 Row: TypeAlias = dict[str, Any]
 Tree: TypeAlias = dict[str, Row]
 Start: TypeAlias = tuple[Snapshot, Checkpoint] | None
-"""What a run begins with; None is nothing."""
+"""The state and position that a run starts with; None for empty tables."""
 NewDatabase: TypeAlias = Callable[[], Awaitable[str]]
-"""Makes an empty database and returns its URL."""
+"""Creates an empty database and returns its URL."""
 
 
 def main() -> None:
@@ -66,45 +66,48 @@ def main() -> None:
     parser.add_argument("--database", choices=DATABASES, default=DATABASES[0])
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    asyncio.run(_measured(options.categories, options.events, options.runs, options.database))
+    asyncio.run(_measure(options.categories, options.events, options.runs, options.database))
 
 
-async def _measured(categories: int, events: int, runs: int, name: str) -> None:
-    found = [
+async def _measure(categories: int, events: int, runs: int, name: str) -> None:
+    results = [
         Result(CATCH_UP, events, await catch_up(categories, events, runs, name=name)),
         Result(RESET, categories, await reset(categories, runs, name=name)),
     ]
-    if name != "sqlite":  # for which the bars are
-        bars = [each.bar._replace(work=each.bar.work.replace("SQLite", name)) for each in found]
-        found = [
-            each._replace(bar=bar, is_judged=False) for each, bar in zip(found, bars, strict=True)
+    if name != "sqlite":  # the bars are for SQLite
+        results = [
+            each._replace(
+                benchmark=each.benchmark._replace(name=each.benchmark.name.replace("SQLite", name)),
+                is_judged=False,
+            )
+            for each in results
         ]
-    print("\n".join(lines(found)))
+    print("\n".join(table_lines(results)))
 
 
 async def catch_up(categories: int, events: int, runs: int, *, name: str = "sqlite") -> Samples:
-    """Return the seconds that `events` take into a database of kind `name`, from the stream."""
-    async with published() as shop, served(name, shop.folder) as new:
-        await shop.publish(grown(categories))
+    """Measure the seconds for `events` from the stream into a database of kind `name`."""
+    async with open_shop() as shop, database_factory(name, shop.folder) as new:
+        await shop.publish(generate_tree(categories))
         start = await shop.state()
         for number in itertools.count():
             left = events - await shop.events_since(start[1])
             if left == 0:
                 break
-            await shop.publish(edited(shop.tree, left, number))
-        return await _timed(shop, new, start, runs)
+            await shop.publish(edit(shop.tree, left, number))
+        return await _measure_mirror(shop, new, start, runs)
 
 
 async def reset(categories: int, runs: int, *, name: str = "sqlite") -> Samples:
-    """Return the seconds that a state takes into empty tables of a database of kind `name`."""
-    async with published() as shop, served(name, shop.folder) as new:
-        await shop.publish(grown(categories))
-        return await _timed(shop, new, None, runs)
+    """Measure the seconds for a state into empty tables of a database of kind `name`."""
+    async with open_shop() as shop, database_factory(name, shop.folder) as new:
+        await shop.publish(generate_tree(categories))
+        return await _measure_mirror(shop, new, None, runs)
 
 
 @asynccontextmanager
 async def client_of(server: Server) -> AsyncIterator[Client]:
-    """Have a client of `server`, for as long as the context lasts."""
+    """Open a client of `server`, closed at the end of the context."""
     client = server.client()
     try:
         yield client
@@ -113,7 +116,7 @@ async def client_of(server: Server) -> AsyncIterator[Client]:
 
 
 class Shop:
-    """A catalog that the publisher keeps in step with `tree`, which is published by hand."""
+    """A catalog whose publisher publishes `tree` on request."""
 
     def __init__(self, folder: Path, url: str, client: Client, cache: StateCache) -> None:
         self.folder = folder
@@ -125,49 +128,49 @@ class Shop:
         self._catalog = make_catalog(self.store, self, limits=ANYTHING, state_cache=cache)
 
     async def fetch(self) -> Answer:
-        """Be the publisher's source."""
+        """Return the tree: this is the publisher's source."""
         return Answer(orjson.dumps(list(self.tree.values())), bare_list=True)
 
     async def publish(self, tree: Tree) -> None:
-        """Make `tree` the state."""
+        """Publish `tree`."""
         self.tree = tree
         await poll_once(self._catalog)
 
     async def state(self) -> tuple[Snapshot, Checkpoint]:
-        """Return the state as it is now, as a consumer sees it."""
+        """Return the current state, as a consumer reads it."""
         async with connect(self.server, CATALOG, once=True) as events:
             return await events.snapshot()
 
-    async def place(self) -> tuple[str, ...]:
-        """Return epoch, sequence and digest of the state as it is now."""
+    async def position(self) -> tuple[str, ...]:
+        """Return epoch, sequence and digest of the current state."""
         fields = ("epoch", "sequence", "digest")
         meta: Any = await self.client.hmget(f"catalog:{{{CATALOG}}}:meta", fields)
         return tuple(value.decode() for value in meta)
 
     async def events_since(self, start: Checkpoint) -> int:
-        """Return how many there are."""
-        return int((await self.place())[1]) - start.sequence
+        """Return the number of events since `start`."""
+        return int((await self.position())[1]) - start.sequence
 
-    async def waited_for(self, *, readers: int) -> None:
-        """Return when `readers` wait for an event."""
-        while (await self.client.info("clients"))["blocked_clients"] < readers:
+    async def wait_for_readers(self, count: int) -> None:
+        """Wait until `count` readers wait for an event."""
+        while (await self.client.info("clients"))["blocked_clients"] < count:
             await asyncio.sleep(0)
 
 
 class TimedStore(Store):
-    """Knows when the last commit `began`."""
+    """A store that records when its last commit started."""
 
-    began = 0.0
+    commit_started = 0.0
 
     async def commit(self, commit: Commit) -> Position:
-        """Commit."""
-        self.began = time.perf_counter()
+        """Commit, and record the time."""
+        self.commit_started = time.perf_counter()
         return await super().commit(commit)
 
 
 @asynccontextmanager
-async def published() -> AsyncIterator[Shop]:
-    """Have the embedded server running, and nothing published yet."""
+async def open_shop() -> AsyncIterator[Shop]:
+    """Run the embedded server, with nothing published yet."""
     with tempfile.TemporaryDirectory(prefix="cpb-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # noqa: ASYNC240  PostgreSQL runs as another user
@@ -179,8 +182,8 @@ async def published() -> AsyncIterator[Shop]:
             yield Shop(folder, url, client, cache)
 
 
-def grown(count: int) -> Tree:
-    """Return a tree of `count` categories, one in a hundred a root."""
+def generate_tree(count: int) -> Tree:
+    """Return a tree of `count` categories, of which one in a hundred is a root."""
     roots = max(1, count // 100)
     rows = (
         _row(str(id_), f"Category {id_}", "0" if id_ <= roots else str(1 + id_ % roots))
@@ -189,20 +192,20 @@ def grown(count: int) -> Tree:
     return {row["id"]: row for row in rows}
 
 
-def edited(old: Tree, events: int, number: int) -> Tree:
-    """Return a tree to which at most `events` lead from `old`.
+def edit(old: Tree, events: int, number: int) -> Tree:
+    """Return `old` with at most `events` changes.
 
     Of ten, eight are updates, one an addition and one a removal.
     """
     leaves = [one for one in old.values() if one["parent_id"] != "0"]
     count = min(events, len(leaves))
-    ends = count // 10
+    tenth = count // 10
     new = dict(old)
-    for one in leaves[:ends]:
+    for one in leaves[:tenth]:
         del new[one["id"]]
-    for one in leaves[ends : count - ends]:
+    for one in leaves[tenth : count - tenth]:
         new[one["id"]] = one | {"local_name": f"Renamed {number} {one['id']}"}
-    for index in range(ends):
+    for index in range(tenth):
         id_ = f"9{number:06}{index:06}"
         new[id_] = _row(id_, f"Added {id_}", leaves[0]["parent_id"])
     return new
@@ -213,27 +216,27 @@ def _row(id_: str, local_name: str, parent_id: str) -> Row:
     return {"id": id_, "parent_id": parent_id, "local_name": local_name, "is_leaf": is_leaf}
 
 
-async def _timed(shop: Shop, new: NewDatabase, start: Start, runs: int) -> Samples:
-    """Measure mirror and bare loop, each in a database that begins at `start`."""
+async def _measure_mirror(shop: Shop, new: NewDatabase, start: Start, runs: int) -> Samples:
+    """Measure mirror and bare loop, each with a new database that begins at `start`."""
 
-    async def run(work: Callable[[str], Awaitable[float]]) -> float:
+    async def run(consume: Callable[[str], Awaitable[float]]) -> float:
         url = await new()
         await _prepare(url, start)
-        seconds = await work(url)
+        seconds = await consume(url)
         await _check(shop, url)
         return seconds
 
     async def ours(url: str) -> float:
-        return await _mirrored(shop, url)
+        return await _run_mirror(shop, url)
 
     async def bare(url: str) -> float:
-        return await _looped(shop, url, start)
+        return await _run_bare_loop(shop, url, start)
 
-    return await in_turn(runs, lambda: run(ours), lambda: run(bare))
+    return await measure_alternately(runs, lambda: run(ours), lambda: run(bare))
 
 
 async def _prepare(url: str, start: Start) -> None:
-    """Make the tables in `url`, and what they hold at the `start`."""
+    """Create the tables in `url`, with the rows of `start`."""
     async with open_database(url) as opened:
         mirror = Mirror(opened, CATALOG)
         await mirror.load()
@@ -241,40 +244,42 @@ async def _prepare(url: str, start: Start) -> None:
             await mirror.reset(*start)
 
 
-async def _mirrored(shop: Shop, url: str) -> float:
+async def _run_mirror(shop: Shop, url: str) -> float:
     async with (
         open_database(url) as opened,
         connect(shop.server, CATALOG, once=True) as events,
     ):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         await run_projection(Mirror(opened, CATALOG), Reader(events, "mirror", once=True))
-        return time.perf_counter() - begin
+        return time.perf_counter() - start
 
 
-async def _looped(shop: Shop, url: str, start: Start) -> float:
+async def _run_bare_loop(shop: Shop, url: str, start: Start) -> float:
     with redis.Redis.from_url(shop.url, protocol=2) as server:
-        async with floor.opened(url) as opened:
+        async with bare_consumers.open_bare(url) as opened:
             begin = time.perf_counter()
             if start is None:
-                await floor.reset(server, opened)
+                await bare_consumers.reset(server, opened)
             else:
-                await floor.follow(server, opened, start[1].offset)
+                await bare_consumers.follow(server, opened, start[1].offset)
             return time.perf_counter() - begin
 
 
 async def _check(shop: Shop, url: str) -> None:
-    """Raise ValueError unless what was written is the publisher's state."""
+    """Raise ValueError unless the tables have the publisher's state."""
     rows = await fetch(url, "SELECT id, parent_id, local_name, is_leaf FROM categories")
     found = {(*each[:3], bool(each[3])) for each in rows}
-    marks = await fetch(url, "SELECT epoch, sequence, digest FROM checkpoints")
-    wanted = {tuple(one.values()) for one in shop.tree.values()}
-    if found != wanted or [tuple(map(str, each)) for each in marks] != [await shop.place()]:
-        raise ValueError(f"{url}: what was written is not the state")
+    checkpoints = await fetch(url, "SELECT epoch, sequence, digest FROM checkpoints")
+    expected = {tuple(one.values()) for one in shop.tree.values()}
+    if found != expected or [tuple(map(str, each)) for each in checkpoints] != [
+        await shop.position()
+    ]:
+        raise ValueError(f"{url}: the tables differ from the state")
 
 
 @asynccontextmanager
-async def served(name: str, folder: Path) -> AsyncIterator[NewDatabase]:
-    """Have a database of kind `name` running, and give what makes a new one in it."""
+async def database_factory(name: str, folder: Path) -> AsyncIterator[NewDatabase]:
+    """Run a database of kind `name`; yield a function that creates an empty database in it."""
     path = Path(tempfile.mkdtemp(prefix="cpb-", dir=folder))
     if name == "sqlite":
         numbers = itertools.count()

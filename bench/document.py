@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/benchmarks.md, and lets `plots` draw it."""
+"""Writes the results into docs/benchmarks.md, and lets `plots` draw them."""
 
 import json
 import platform
@@ -14,25 +14,25 @@ from typing import Any, Final
 
 from bench.peers.figure import PeerFigure
 from bench.peers.run import PYTHON, ROOT, table
-from bench.report import Result, lines
+from bench.report import Result, table_lines
 
 BEGIN: Final = "<!-- written by `make bench`: begin -->"
 END: Final = "<!-- written by `make bench`: end -->"
 
 
 def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
-    """Put tables between the marks in `document`; they name the plots that `draw` makes."""
+    """Replace the text between the marks in `document` by tables and links to the plots."""
     main = [each for each in results if each.is_judged]
     sizes = [each for each in results if not each.is_judged]
     parts = [
         f"{_machine()}",
-        *lines(main),
+        *table_lines(main),
         "",
         "At other sizes:",
         "",
-        *lines(sizes),
+        *table_lines(sizes),
         "",
-        "Beside the peers, one run each:",
+        "Compared with the peers, one run each:",
         "",
         table(peers),
         "",
@@ -42,12 +42,12 @@ def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]
     ]
     head, _, rest = document.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
-    told = "\n".join(parts)
-    document.write_text(f"{head}{BEGIN}\n{told}\n{END}{tail}", "utf-8")
+    text = "\n".join(parts)
+    document.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", "utf-8")
 
 
 def _machine() -> str:
-    """Return on what it was measured, and when."""
+    """Return date, machine and versions."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text("utf-8"))
     today = datetime.now(UTC).date().isoformat()
     return (
@@ -58,13 +58,13 @@ def _machine() -> str:
 
 
 def draw(folder: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
-    """Draw plots into `folder`; they need matplotlib, which is in the peers' environment."""
+    """Draw the plots into `folder` with matplotlib, which is in the peers' environment."""
     data: dict[str, Any] = {
         "results": [
             {
-                "work": each.bar.work,
-                "bar": each.bar.bar,
-                "categories": each.categories,
+                "name": each.benchmark.name,
+                "bar": each.benchmark.bar,
+                "size": each.size,
                 "ratios": each.samples.ratios,
             }
             for each in results

@@ -1,4 +1,4 @@
-"""Synthetic answers of TikTok Shop: the same trees each time."""
+"""Synthetic answers of TikTok Shop: the same trees in each run."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,46 +10,46 @@ import orjson
 from publisher.sandbox.synthetic import generate
 from publisher.sandbox.tree import ROOT, Row
 
-CHANGED_OF: Final = 100
-"""One category in so many changes."""
-END_OF: Final = 5
-"""Of the changes, one in so many is an addition, and as many are removals; the rest are renames."""
+CHANGE_EVERY: Final = 100
+"""One category in 100 changes."""
+ADDITION_EVERY: Final = 5
+"""One change in five is an addition, one a removal; the others are renames."""
 
 
 def rows(count: int) -> list[Row]:
-    """Return a tree of `count` categories, breadth-first, as TikTok Shop tells it."""
+    """Return a tree of `count` categories, breadth-first, as TikTok Shop sends it."""
     return list(generate(count))
 
 
-def shuffled(tree: Sequence[Row], number: int) -> list[Row]:
+def shuffle(tree: Sequence[Row], number: int) -> list[Row]:
     """Return `tree` in another order for each `number`."""
     return Random(number).sample(tree, len(tree))  # noqa: S311  no cryptography here
 
 
-def changed(tree: Sequence[Row]) -> list[Row]:
-    """Return `tree`, of at least 5 rows, with 1 % changed, always the same."""
+def change(tree: Sequence[Row]) -> list[Row]:
+    """Return `tree`, of at least 5 rows, with 1 % changed, the same in each run."""
     random = Random("changed")  # noqa: S311  no cryptography here
-    count = max(END_OF, len(tree) // CHANGED_OF)
-    ends = count // END_OF
-    gone = _removable(tree, ends, random)
-    stay = [row for row in tree if row.id not in gone]
-    renamed = {row.id for row in random.sample(stay, count - 2 * ends)}
+    count = max(ADDITION_EVERY, len(tree) // CHANGE_EVERY)
+    ends = count // ADDITION_EVERY
+    removed = _removable(tree, ends, random)
+    remaining = [row for row in tree if row.id not in removed]
+    renamed = {row.id for row in random.sample(remaining, count - 2 * ends)}
     new = [
         row._replace(local_name=f"{row.local_name} & more") if row.id in renamed else row
-        for row in stay
+        for row in remaining
     ]
-    return new + _additions(stay, ends, random)
+    return new + _additions(remaining, ends, random)
 
 
 def _removable(tree: Sequence[Row], count: int, random: Random) -> set[str]:
-    """Return ids of leaves whose parents keep another child, so that those do not change."""
+    """Return ids of leaves that can be removed without changing their parents: siblings remain."""
     children = Counter(row.parent_id for row in tree)
-    gone: set[str] = set()
+    removed: set[str] = set()
     for row in random.sample(tree, len(tree)):
-        if len(gone) < count and row.is_leaf and children[row.parent_id] > 1:
+        if len(removed) < count and row.is_leaf and children[row.parent_id] > 1:
             children[row.parent_id] -= 1
-            gone.add(row.id)
-    return gone
+            removed.add(row.id)
+    return removed
 
 
 def _additions(tree: Sequence[Row], count: int, random: Random) -> list[Row]:
@@ -62,7 +62,7 @@ def _additions(tree: Sequence[Row], count: int, random: Random) -> list[Row]:
 
 
 def answer(tree: Sequence[Row], request_id: str = "1", status: str = "AVAILABLE") -> bytes:
-    """Return the body in which TikTok Shop tells `tree`, some 120 bytes a category."""
+    """Return the body with which TikTok Shop sends `tree`: about 120 bytes per category."""
     categories: list[dict[str, Any]] = [
         {
             "id": id_,

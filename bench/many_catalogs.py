@@ -1,8 +1,8 @@
-"""Many catalogs in one process: memory of an idle one, processor time of a poll, and their growth.
+"""Many catalogs in one process: memory when idle, processor time of a poll, and how both grow.
 
-A real `category-publisher run` with sources over HTTP on loopback, on a real server. It is looked
-at twice: idle, all catalogs polled and the next poll an hour away (what is left is the leases),
-and polling at the same rate for each number of catalogs, nothing changed.
+A real `category-publisher run` with HTTP sources on loopback, and a real server. It is measured
+twice for each number of catalogs: idle, when all catalogs were polled and the next poll is an hour
+away (only the leases remain), and polling at a fixed rate, nothing changed.
 
     .venv/bin/python -m bench.many_catalogs --catalogs 100 1000 10000
 """
@@ -22,8 +22,8 @@ from typing import NamedTuple
 import orjson
 import psutil
 
+from bench.http_source import http_source
 from bench.measure import peak_bytes
-from bench.served import served
 from plumbing.redis import embedded
 from plumbing.redis.embedded_mode import EmbeddedMode
 
@@ -46,29 +46,29 @@ BODY = orjson.dumps(
 
 
 class Figures(NamedTuple):
-    """What one run costs."""
+    """The cost of one run."""
 
     catalogs: int
     first_seconds: float
     """From the start until all catalogs were polled."""
     idle_mb: float
     idle_cpu: float
-    """Share of a core, nothing to poll: the leases."""
+    """Share of a core when there is nothing to poll: the leases."""
     polls: int
     cpu_ms: float
-    """Of a poll, without that."""
+    """Processor time of a poll, without the idle cost."""
     peak_mb: float
 
 
 def main() -> None:
-    """Measure, and print a line per number of catalogs."""
+    """Measure, and print a line for each number of catalogs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--catalogs", type=int, nargs="+", default=[100, 1000, 10_000])
     options = parser.parse_args()
     print("catalogs  first polls  idle memory  idle cpu  polls  cpu per poll  peak memory")
     before = None
     for count in options.catalogs:
-        found = asyncio.run(measured(count))
+        found = asyncio.run(measure(count))
         print(
             f"{found.catalogs:8}  {found.first_seconds:9.1f} s  {found.idle_mb:8.1f} MB  "
             f"{found.idle_cpu:7.1%}  {found.polls:5}  {found.cpu_ms:9.1f} ms  "
@@ -76,29 +76,29 @@ def main() -> None:
         )
         if before:
             more = (found.idle_mb - before.idle_mb) / (found.catalogs - before.catalogs)
-            print(f"          {more * 1000:.1f} kB more for each catalog more")
+            print(f"          {more * 1000:.1f} kB for each additional catalog")
         before = found
 
 
-async def measured(count: int) -> Figures:
+async def measure(count: int) -> Figures:
     """Measure with `count` catalogs."""
     with tempfile.TemporaryDirectory(prefix="cpb-") as name:
         folder = Path(name)
         async with (
             embedded.open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as redis_url,
-            served(BODY) as asked,
+            http_source(BODY) as source,
         ):
-            address, calls = asked
+            address, calls = source
             configure(folder, redis_url, address, count, "1h")
             begun = time.monotonic()
-            with publisher(folder) as process:
+            with run_publisher(folder) as process:
                 await until(lambda: len(calls) >= count)
                 first = time.monotonic() - begun
                 await asyncio.sleep(5)
                 idle = await cpu_of(process, IDLE_SECONDS)
                 idle_mb = process.memory_info().rss / 1e6
             configure(folder, redis_url, address, count, f"{count / POLLS_A_SECOND:.3f}s")
-            with publisher(folder) as process:
+            with run_publisher(folder) as process:
                 await asyncio.sleep(20 + count / 500)
                 calls.clear()
                 polling = await cpu_of(process, POLLING_SECONDS)
@@ -109,7 +109,7 @@ async def measured(count: int) -> Figures:
 
 
 async def cpu_of(process: psutil.Process, seconds: float) -> float:
-    """Return the processor seconds that `process` takes in the next `seconds`."""
+    """Return the processor seconds that `process` uses in the next `seconds`."""
     before = process.cpu_times()
     await asyncio.sleep(seconds)
     after = process.cpu_times()
@@ -123,7 +123,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def configure(folder: Path, redis_url: str, address: str, count: int, every: str) -> None:
-    """Write a configuration of `count` catalogs that are polled `every` so often."""
+    """Write a configuration with `count` catalogs and the interval `every`."""
     lines = [f'redis_url = "{redis_url}"', 'log_level = "warning"', 'http_listen = "off"']
     for number in range(count):
         lines += [f"[catalogs.c{number}]", 'source = "http"', f'url = "{address}/c{number}"']
@@ -132,8 +132,8 @@ def configure(folder: Path, redis_url: str, address: str, count: int, every: str
 
 
 @contextmanager
-def publisher(folder: Path) -> Iterator[psutil.Process]:
-    """Let a publisher run; end it with SIGTERM."""
+def run_publisher(folder: Path) -> Iterator[psutil.Process]:
+    """Run a publisher; stop it with SIGTERM."""
     with subprocess.Popen(
         [sys.executable, "-m", "publisher", "run"], cwd=folder, env={"PATH": os.environ["PATH"]}
     ) as process:

@@ -1,4 +1,4 @@
-"""How things are measured: ours and the floor in turn, and the ratios of the pairs."""
+"""How we measure: ours and the floor alternate, and the ratio of each pair counts."""
 
 import gc
 import re
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Samples:
-    """Measured in turn, ours and the floor's, both in seconds or both in bytes."""
+    """Values of ours and of the floor, measured alternately, both in seconds or both in bytes."""
 
     ours: list[float]
     floor: list[float]
 
     @property
     def ratios(self) -> list[float]:
-        """Ours over the floor, pair by pair: so a machine that becomes slower does not count."""
+        """Ours divided by the floor, pair by pair, so that a slower machine does not count."""
         return [ours / floor for ours, floor in zip(self.ours, self.floor, strict=True)]
 
     @property
@@ -26,13 +26,13 @@ class Samples:
         return statistics.median(self.ratios)
 
 
-async def in_turn(
+async def measure_alternately(
     runs: int, ours: Callable[[], Awaitable[float]], floor: Callable[[], Awaitable[float]]
 ) -> Samples:
-    """Measure both `runs` times, now the one first and now the other, after a run that warms up.
+    """Measure both `runs` times, in changing order, after a run that warms up.
 
-    What is there before is set aside: a collection of garbage amid the work goes through what that
-    made, as in a process of its own, and not through the benchmark's own trees.
+    Objects that exist before a run are frozen: a garbage collection during the run then visits what
+    the run has made, as in a process of its own, and not the benchmark's own trees.
     """
     await ours()
     await floor()
@@ -40,10 +40,10 @@ async def in_turn(
     its: list[float] = []
     for number in range(runs):
         order = [(ours, mine), (floor, its)]
-        for work, found in order if number % 2 else reversed(order):
+        for run, values in order if number % 2 else reversed(order):
             gc.collect()
             gc.freeze()
-            found.append(await work())
+            values.append(await run())
     return Samples(mine, its)
 
 

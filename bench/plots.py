@@ -1,4 +1,4 @@
-"""Draws what was measured as SVG: `python -m bench.plots RESULTS.json FOLDER`, in `.venv/bench`."""
+"""Draws the results as SVG: `python -m bench.plots RESULTS.json FOLDER`, in `.venv/bench`."""
 
 import json
 import statistics
@@ -19,33 +19,33 @@ def main() -> None:
     """Draw both plots."""
     data = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     folder = Path(sys.argv[2])
-    # The same figures make the same file, and texts can be searched.
+    # The same results give the same file, and its texts can be searched.
     mpl.rcParams.update({"svg.hashsalt": "category-publisher", "svg.fonttype": "none"})
     ratios(data["results"], folder / "benchmarks-ratios.svg")
     peers(data["peers"], folder / "benchmarks-peers.svg")
 
 
 def ratios(results: list[dict[str, Any]], path: Path) -> None:
-    """Draw each work's ratio over its floor, by the number of categories."""
-    by_work: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    """Draw the ratio of each benchmark by its size."""
+    by_name: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for each in results:
-        by_work[each["work"]].append((each["categories"], statistics.median(each["ratios"])))
+        by_name[each["name"]].append((each["size"], statistics.median(each["ratios"])))
     figure, axes = plt.subplots(figsize=SIZE)
     axes.set_prop_cycle(color=mpl.color_sequences["tab20"])
-    for work, points in by_work.items():
+    for name, points in by_name.items():
         if len(points) > 1:
-            axes.plot(*zip(*sorted(points), strict=True), marker="o", label=work)
+            axes.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
     axes.axhline(1, color="black", linewidth=0.8)
-    axes.set(xscale="log", yscale="log", xlabel="categories", ylabel="times the floor")
+    axes.set(xscale="log", yscale="log", xlabel="categories", ylabel="ours / floor")
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_title("Ours over floors (1: as much as the floor; less is better)")
+    axes.set_title("Ours divided by the floor (1: equal; less is better)")
     axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     _save(figure, path)
 
 
 def peers(figures: list[dict[str, Any]], path: Path) -> None:
-    """Draw how many seconds each peer takes for a list, and each consumer for the events."""
+    """Draw the seconds of each peer for a list, and of each consumer for the events."""
     count = max(each["count"] for each in figures)
     figure, (above, below) = plt.subplots(2, figsize=(11, 7), height_ratios=(2, 1), sharex=True)
     _bars(above, figures, LISTS, f"A list of {count:,} categories")
@@ -56,13 +56,13 @@ def peers(figures: list[dict[str, Any]], path: Path) -> None:
 
 
 def _bars(axes: Any, figures: list[dict[str, Any]], works: tuple[str, ...], title: str) -> None:
-    """Draw a bar for each work of each peer that has one of `works`."""
+    """Draw a bar for each of `works` of each peer that does one of them."""
     mine = [each for each in figures if each["work"] in works]
     names = list(dict.fromkeys(each["peer"] for each in mine))
     for index, work in enumerate(works):
         seconds = {each["peer"]: each["seconds"] for each in mine if each["work"] == work}
-        places = [number + 0.25 * index for number, name in enumerate(names) if name in seconds]
-        bars = axes.barh(places, [seconds[name] for name in names if name in seconds], 0.25)
+        positions = [number + 0.25 * index for number, name in enumerate(names) if name in seconds]
+        bars = axes.barh(positions, [seconds[name] for name in names if name in seconds], 0.25)
         axes.bar_label(bars, fmt="%.3g s", padding=3, fontsize=8)
         bars.set_label(work)
     axes.set_yticks([number + 0.25 for number in range(len(names))], names)

@@ -1,4 +1,4 @@
-"""The embedded server as the benchmarks have it."""
+"""The embedded server, as the benchmarks use it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +11,9 @@ from plumbing.redis.server import Server
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[str]:
-    """Have it running in `folder`, append-only file as ever; give its URL.
+    """Run the server in `folder`, with its append-only file as usual; yield its URL.
 
-    Only the file's rewrites are put off: one would begin amid some run, and take the other core.
+    Only the rewriting of that file is off: it would start during some run and use the other core.
     """
     async with embedded.open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url:
         async with Server(url).client() as client:

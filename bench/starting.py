@@ -1,8 +1,8 @@
-"""What starting costs: `category-publisher sync` with nothing changed, whole processes.
+"""The cost of starting: `category-publisher sync` with nothing changed, as whole processes.
 
-Beside it, as the floor, an interpreter that only imports what an asynchronous publisher needs. The
-server is there already, as it is for cron, and the source answers on loopback with 2,700
-categories. Both find their modules compiled: a package that is installed is.
+The floor is an interpreter that only imports what an asynchronous publisher needs. The server is
+running already, as it is for cron, and the source answers on loopback with 2,700 categories. The
+modules of both are compiled before, as those of an installed package are.
 
     .venv/bin/python -m bench.starting --runs 10
 """
@@ -23,10 +23,10 @@ import orjson
 import redis.asyncio
 
 from bench import server
-from bench.measure import Samples, in_turn
-from bench.report import Result, lines
-from bench.served import served
-from bench.works import SYNC
+from bench.benchmarks import SYNC
+from bench.http_source import http_source
+from bench.measure import Samples, measure_alternately
+from bench.report import Result, table_lines
 from publisher.sandbox.synthetic import generate
 
 CATEGORIES: Final = 2700
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--source", choices=("http", "file"), default="http")
     options = parser.parse_args()
     samples = asyncio.run(sync_unchanged(options.runs, source=options.source))
-    print("\n".join(lines([Result(SYNC, CATEGORIES, samples)])))
+    print("\n".join(table_lines([Result(SYNC, CATEGORIES, samples)])))
 
 
 async def sync_unchanged(runs: int, *, source: str = "http") -> Samples:
@@ -54,31 +54,31 @@ async def sync_unchanged(runs: int, *, source: str = "http") -> Samples:
         folder = Path(name)
         async with (
             server.running(folder) as url,
-            served(tree()) as (address, _),
+            http_source(tree()) as (address, _),
             redis.asyncio.Redis.from_url(url, protocol=2, decode_responses=True) as client,
         ):
             configure(folder, url, f"{address}/tree" if source == "http" else "tree.json", source)
-            await finished((COMMAND, "sync"), folder)
-            return await in_turn(
+            await run_process((COMMAND, "sync"), folder)
+            return await measure_alternately(
                 runs,
                 partial(sync_seconds, folder, client),
-                partial(seconds, FLOOR, folder, ""),
+                partial(process_seconds, FLOOR, folder, ""),
             )
 
 
 def compile_all() -> None:
-    """Compile our packages; pip has done it with all others."""
+    """Compile our packages; pip has compiled the others."""
     for package in ("publisher", "plumbing"):
         compileall.compile_dir(ROOT / package, quiet=1)
 
 
 def tree() -> bytes:
-    """Return the source's answer."""
+    """Return the source's answer, a bare list."""
     return orjson.dumps([row._asdict() for row in generate(CATEGORIES)])
 
 
 def configure(folder: Path, redis_url: str, url: str, source: str) -> None:
-    """Write a configuration of one catalog, and the file that it may name."""
+    """Write a configuration with one catalog, and the file for `source = "file"`."""
     (folder / "tree.json").write_bytes(tree())
     (folder / "publisher.toml").write_text(
         f'redis_url = "{redis_url}"\n[catalogs.us]\nsource = "{source}"\nurl = "{url}"\n'
@@ -89,25 +89,25 @@ async def sync_seconds(folder: Path, client: redis.asyncio.Redis) -> float:
     """Return the seconds of one `sync`, which must have recorded a poll that found no change."""
     await client.delete("catalog:{us}:status")
     sequence: Any = await client.hget("catalog:{us}:meta", "sequence")
-    taken = await seconds((COMMAND, "sync"), folder, UNCHANGED.format(sequence))
+    taken = await process_seconds((COMMAND, "sync"), folder, UNCHANGED.format(sequence))
     outcome = await client.hget("catalog:{us}:status", "outcome")
     if outcome != "unchanged":
-        raise AssertionError(f"the status says {outcome!r}")
+        raise AssertionError(f"the outcome in the status is {outcome!r}")
     return taken
 
 
-async def seconds(command: Sequence[str], folder: Path, expected: str) -> float:
+async def process_seconds(command: Sequence[str], folder: Path, expected: str) -> float:
     """Return the seconds of a whole process that prints `expected`."""
-    begin = time.perf_counter()
-    told = await finished(command, folder)
-    taken = time.perf_counter() - begin
-    if told != expected:
-        raise AssertionError(f"{command} says {told!r}, not {expected!r}")
+    start = time.perf_counter()
+    output = await run_process(command, folder)
+    taken = time.perf_counter() - start
+    if output != expected:
+        raise AssertionError(f"{command} printed {output!r}, not {expected!r}")
     return taken
 
 
-async def finished(command: Sequence[str], folder: Path) -> str:
-    """Run a process to its end; return what it printed. Its exit code has to be 0."""
+async def run_process(command: Sequence[str], folder: Path) -> str:
+    """Run a process to its end; return its output. Raises AssertionError unless it exits with 0."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -115,10 +115,10 @@ async def finished(command: Sequence[str], folder: Path) -> str:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
     )
-    told, _ = await process.communicate()
+    output, _ = await process.communicate()
     if process.returncode != 0:
         raise AssertionError(f"{command} ended with exit code {process.returncode}")
-    return told.decode()
+    return output.decode()
 
 
 if __name__ == "__main__":

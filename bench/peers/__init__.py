@@ -1,8 +1,8 @@
-"""What people would use instead of us, on the same input and machine, in an environment of its own.
+"""Other tools for the same job, on the same input and machine, in an environment of their own.
 
-`run` starts the servers, writes the input and lets the peers work one after another; it runs in the
-main environment. Each other module with a `main` is one peer and runs in `.venv/bench` (of its own:
-none of it gets into what is shipped), in a process of its own.
+`run` starts the servers, writes the input and runs the peers one after another; it runs in the main
+environment. Each other module with a `main` is one peer. It runs in a process of its own and, ours
+aside, in `.venv/bench`, so that none of it is shipped.
 
     make .venv/bench
     .venv/bin/python -m bench.peers --categories 100000

@@ -2,16 +2,18 @@
 
 import argparse
 
-from bench.peers.run import PEERS, measured, table
+from bench.peers.run import PEERS, measure_peers, table
 
 
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--categories", type=int, default=100_000)
-    parser.add_argument("--only", choices=PEERS, action="append", help="this peer; repeatable")
+    parser.add_argument(
+        "--only", choices=PEERS, action="append", help="only this peer; may be repeated"
+    )
     options = parser.parse_args()
-    print(table(measured(options.categories, options.only or ())))
+    print(table(measure_peers(options.categories, options.only or ())))
 
 
 if __name__ == "__main__":

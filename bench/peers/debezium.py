@@ -1,10 +1,10 @@
 """Debezium's engine, in process by pydbzengine, from PostgreSQL into a stream of our server.
 
-Its settings are its defaults but for JSON without schemas and deletions without tombstones. The
+Its settings are the defaults except JSON without schemas and deletions without tombstones. The
 handler appends each batch in one pipeline. First list: from the start of the engine (Java runs
-already) until the snapshot of the table is in the stream. 1 % changed: from the beginning of the
-transaction in PostgreSQL until all its changes are in the stream. It cannot ask a shop: what
-would write a list into PostgreSQL, and find what changed, is not in these figures.
+already) until the snapshot of the table is in the stream. 1 % changed: from the start of the
+transaction in PostgreSQL until all its changes are in the stream. Debezium cannot poll a shop: the
+program that would write a list into PostgreSQL, and find the changes, is not in these figures.
 
     python -m bench.peers.debezium URL POSTGRESQL FIRST CHANGED
 """
@@ -22,11 +22,11 @@ import psycopg
 import redis
 from pydbzengine import DebeziumJsonEngine
 
-from bench.peers.lists import Differences, differences, must_be, parsed
+from bench.peers.lists import Differences, check_equal, differences, parse
 from bench.peers.meter import Meter
 
 STREAM = "debezium:changes"
-LOOK_AGAIN_SECONDS = 0.1
+POLL_SECONDS = 0.1
 LOGGING = """\
 appender.stderr.type=Console
 appender.stderr.name=stderr
@@ -36,40 +36,40 @@ appender.stderr.layout.pattern=[%level] %c{1} - %m%n
 rootLogger.level=WARN
 rootLogger.appenderRef.stderr.ref=stderr
 """
-"""For Java: pydbzengine's own logs to standard output, and into a folder that it makes."""
+"""For Java: pydbzengine's own configuration logs to standard output, and into a new folder."""
 
 
 def main() -> None:
-    """Do both works."""
+    """Run both works."""
     url, source = sys.argv[1:3]
-    count, found = given(*map(Path, sys.argv[3:5]))
+    count, changes = read_input(*map(Path, sys.argv[3:5]))
     with redis.Redis.from_url(url) as client:
         handler = Handler(client)
         engine = DebeziumJsonEngine(properties(source), handler, jvm_opts=logging_options())
         runner = Runner(engine, handler)
         meter = Meter("Debezium", ("pydbzengine",), java_version(engine))
-        with meter.running():
+        with meter.measure():
             runner.start()
             runner.wait_for(count)
-        must_be(operations(client), {"r": count}, "events, first list")
-        meter.tell("first list", count)
-        wait_until_followed(source)
-        with meter.running():
-            change(source, found)
-            runner.wait_for(found.total)
-        must_be(operations(client), wanted(found), "events, 1 % changed")
-        meter.tell("1 % changed", found.total)
+        check_equal(operations(client), {"r": count}, "events, first list")
+        meter.print_figure("first list", count)
+        wait_until_streaming(source)
+        with meter.measure():
+            change(source, changes)
+            runner.wait_for(changes.total)
+        check_equal(operations(client), expected_operations(changes), "events, 1 % changed")
+        meter.print_figure("1 % changed", changes.total)
         runner.stop()
 
 
-def given(first: Path, changed: Path) -> tuple[int, Differences]:
-    """Return how long the first list is, and what changes then: no list stays in memory."""
-    old, new = parsed(first.read_bytes()), parsed(changed.read_bytes())
+def read_input(first: Path, changed: Path) -> tuple[int, Differences]:
+    """Return the size of the first list, and the changes after it; no list stays in memory."""
+    old, new = parse(first.read_bytes()), parse(changed.read_bytes())
     return len(old), differences(old, new)
 
 
 class Handler:
-    """Appends what Debezium hands over, and lets another thread wait for it."""
+    """Appends Debezium's events to the stream, and lets another thread wait for them."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -88,7 +88,7 @@ class Handler:
 
 
 class Runner:
-    """The engine in a thread of its own, which it fills until it is stopped."""
+    """Runs the engine in a thread of its own until it is stopped."""
 
     def __init__(self, engine: Any, handler: Handler) -> None:
         self._engine = engine
@@ -96,21 +96,21 @@ class Runner:
         self._thread = threading.Thread(target=engine.run, daemon=True)
 
     def start(self) -> None:
-        """Let it begin."""
+        """Start the engine."""
         self._thread.start()
 
     def wait_for(self, count: int) -> None:
-        """Wait until `count` events more have arrived; RuntimeError if the engine has ended."""
+        """Wait for `count` more events. Raises RuntimeError if the engine has ended."""
         handler = self._handler
         with handler.changed:
             while handler.arrived < count:
                 if not self._thread.is_alive():
-                    raise RuntimeError("Debezium's engine has ended: see what it said above")
-                handler.changed.wait(LOOK_AGAIN_SECONDS)
+                    raise RuntimeError("Debezium's engine has ended: see its output above")
+                handler.changed.wait(POLL_SECONDS)
             handler.arrived -= count
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the engine."""
         self._engine.close()
         self._thread.join()
 
@@ -140,52 +140,52 @@ def properties(source: str) -> dict[str, str]:
 
 
 def logging_options() -> list[str]:
-    """Return the options that let Java log warnings to standard error."""
+    """Return options with which Java logs warnings to standard error."""
     path = Path("log4j2.properties").absolute()
     path.write_text(LOGGING, "utf-8")
     return [f"-Dlog4j2.configurationFile={path}"]
 
 
 def java_version(engine: Any) -> str:
-    """Start Java, and return which one it is."""
-    engine._ensure_jvm_started()  # noqa: SLF001  else its start would be measured
-    import jpype  # noqa: PLC0415  asks the Java that runs
+    """Start Java, and return its version."""
+    engine._ensure_jvm_started()  # noqa: SLF001  otherwise its start would be measured
+    import jpype  # noqa: PLC0415  needs a running Java
 
     return f"Java {jpype.JClass('java.lang.System').getProperty('java.version')}"
 
 
-def wait_until_followed(source: str) -> None:
-    """Wait until the engine follows PostgreSQL's log; it begins to a moment after the snapshot."""
+def wait_until_streaming(source: str) -> None:
+    """Wait until the engine reads PostgreSQL's log, which it starts shortly after the snapshot."""
     with psycopg.connect(source, autocommit=True) as connection:
         while not connection.execute(
             "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"
         ).fetchone():
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
-def change(source: str, found: Differences) -> None:
-    """Do all that was `found` in one transaction."""
+def change(source: str, changes: Differences) -> None:
+    """Apply `changes` in one transaction."""
     with psycopg.connect(source) as connection, connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE categories SET parent_id = %(parent_id)s, local_name = %(local_name)s,"
             " is_leaf = %(is_leaf)s WHERE id = %(id)s",
-            found.updated,
+            changes.updated,
         )
         cursor.executemany(
             "INSERT INTO categories VALUES (%(id)s, %(parent_id)s, %(local_name)s, %(is_leaf)s)",
-            found.added,
+            changes.added,
         )
-        cursor.executemany("DELETE FROM categories WHERE id = %(id)s", found.removed)
+        cursor.executemany("DELETE FROM categories WHERE id = %(id)s", changes.removed)
 
 
-def wanted(found: Differences) -> dict[str, int]:
-    """Return how many events of each of Debezium's operations there have to be."""
-    counts = {"u": found.updated, "c": found.added, "d": found.removed}
+def expected_operations(changes: Differences) -> dict[str, int]:
+    """Return the expected number of events of each of Debezium's operations."""
+    counts = {"u": changes.updated, "c": changes.added, "d": changes.removed}
     return {name: len(rows) for name, rows in counts.items() if rows}
 
 
 def operations(client: redis.Redis) -> dict[str, int]:
-    """Return how many events of each operation are in the stream, and empty it."""
+    """Return the number of events of each operation in the stream, and empty it."""
     entries: Any = client.xrange(STREAM)
     client.delete(STREAM)
     return dict(Counter(orjson.loads(fields[b"event"])["op"] for _, fields in entries))

@@ -1,7 +1,7 @@
-"""dlt into DuckDB, with the strategy scd2: plain merge never notices that a category is gone.
+"""dlt into DuckDB, with the strategy scd2: plain merge never notices a removed category.
 
-Each list is loaded whole, as dlt wants it; a category's versions stay in the table, the one that is
-valid has no end. Its usage reports are off. A process of its own and a file of its own.
+Each list is loaded completely, as dlt expects; a category's versions stay in the table, and the
+valid one has no end. Its usage reports are off. It has a process and a file of its own.
 
     python -m bench.peers.dlt_scd2 FOLDER FIRST CHANGED
 """
@@ -13,17 +13,17 @@ from typing import Any
 
 import dlt
 
-from bench.peers.lists import FIELDS, NOTHING, Category, differences, must_be, parsed
+from bench.peers.lists import FIELDS, NOTHING, Category, check_equal, differences, parse
 from bench.peers.meter import Meter
 
 TABLE = "categories"
 COLUMNS = [{"name": name, "data_type": "bool" if name == "is_leaf" else "text"} for name in FIELDS]
-"""Said, since dlt would guess a time where a name looks like one."""
+"""Given explicitly, since dlt would guess a time where a name looks like one."""
 
 
 def main() -> None:
-    """Do the three works."""
-    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # read when the pipeline is made
+    """Run the three works."""
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # read when the pipeline is created
     folder, first, changed = Path(sys.argv[1]), *(Path(name).read_bytes() for name in sys.argv[2:4])
     meter = Meter("dlt", ("dlt", "duckdb"))
     pipeline = dlt.pipeline(
@@ -38,21 +38,21 @@ def main() -> None:
         ("1 % changed", first, changed),
         ("nothing changed", changed, changed),
     ):
-        with meter.running():
+        with meter.measure():
             load(pipeline, body)
-        wanted = parsed(body)
-        found = differences(parsed(before), wanted)
+        expected = parse(body)
+        found = differences(parse(before), expected)
         versions += len(found.added) + len(found.updated)
-        must_be(count(pipeline), versions, f"versions, {work}")
-        must_be(valid(pipeline), in_order(wanted), f"categories, {work}")
-        meter.tell(work, found.total)
-        del wanted, found  # are no memory of the next work
+        check_equal(count_versions(pipeline), versions, f"versions, {work}")
+        check_equal(valid_rows(pipeline), sorted_rows(expected), f"categories, {work}")
+        meter.print_figure(work, found.total)
+        del expected, found  # must not count as memory of the next work
 
 
 def load(pipeline: Any, body: bytes) -> None:
-    """Make the valid rows of the table what `body` says."""
+    """Load `body`: the valid rows of the table become its categories."""
     categories = dlt.resource(
-        parsed(body),
+        parse(body),
         name=TABLE,
         columns=COLUMNS,
         write_disposition={"disposition": "merge", "strategy": "scd2"},
@@ -60,12 +60,12 @@ def load(pipeline: Any, body: bytes) -> None:
     pipeline.run(categories).raise_on_failed_jobs()
 
 
-def count(pipeline: Any) -> int:
-    """Return how many versions of categories there are."""
+def count_versions(pipeline: Any) -> int:
+    """Return the number of versions of categories."""
     return int(_rows(pipeline, f"SELECT count(*) FROM {TABLE}")[0][0])  # noqa: S608
 
 
-def valid(pipeline: Any) -> list[tuple[Any, ...]]:
+def valid_rows(pipeline: Any) -> list[tuple[Any, ...]]:
     """Return the rows that are valid, by id."""
     names = ", ".join(FIELDS)
     return sorted(
@@ -73,7 +73,7 @@ def valid(pipeline: Any) -> list[tuple[Any, ...]]:
     )
 
 
-def in_order(categories: list[Category]) -> list[tuple[Any, ...]]:
+def sorted_rows(categories: list[Category]) -> list[tuple[Any, ...]]:
     """Return `categories` as rows, by id."""
     return sorted(tuple(row.values()) for row in categories)
 

@@ -1,4 +1,4 @@
-"""What was measured of a peer: its process prints it as one line of JSON, `run` reads that."""
+"""The result of a peer: its process prints it as one line of JSON, which `run` reads."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ class PeerFigure:
     peer: str
     work: str
     count: int
-    """Rows or events that came out, checked."""
+    """Rows or events in the result, which was checked."""
     seconds: float
     peak_mb: float
     """The most memory during this work, libraries included, in MB (10^6 bytes)."""
@@ -24,7 +24,7 @@ def line(figure: PeerFigure) -> str:
 
 
 def read(text: str) -> list[PeerFigure]:
-    """Return the figures in what a peer printed; libraries may have printed other lines."""
+    """Return the figures in a peer's output; libraries may have printed other lines."""
     return [
         PeerFigure(**json.loads(each)) for each in text.splitlines() if each.startswith('{"peer":')
     ]

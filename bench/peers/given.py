@@ -1,6 +1,6 @@
-"""The input that all peers are given, as files: a list as the source answers it, and a changed one.
+"""The input of all peers, as files: a list as the source answers it, and a changed one.
 
-And the same as our events, for those that consume them.
+Consumers get the same as our events.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ TIME = "2026-11-23T09:40:03.569Z"
 
 
 class Lists(NamedTuple):
-    """Where the source's two answers are."""
+    """The files with the source's two answers."""
 
     first: Path
     changed: Path
 
 
 def write(folder: Path, tree: Sequence[Row]) -> Lists:
-    """Write `tree`, and what becomes of it, into `folder`."""
+    """Write `tree` and its changed version into `folder`."""
     lists = Lists(folder / "first.json", folder / "changed.json")
     lists.first.write_bytes(inputs.answer(tree))
-    lists.changed.write_bytes(inputs.answer(inputs.changed(tree)))
+    lists.changed.write_bytes(inputs.answer(inputs.change(tree)))
     return lists
 
 

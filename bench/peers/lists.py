@@ -1,11 +1,11 @@
-"""The input as peers see it: the source's answer, and what differs between two of them."""
+"""The input as peers parse it: the source's answer, and the differences of two answers."""
 
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 FIELDS = ("id", "parent_id", "local_name", "is_leaf")
-"""What is stored of a category; `permission_statuses` are not, by us neither."""
+"""The stored fields; we do not store `permission_statuses` either."""
 
 NOTHING = b'{"data":{"categories":[]}}'
 """The answer before the first list."""
@@ -14,7 +14,7 @@ Category: TypeAlias = dict[str, Any]
 
 
 class Differences(NamedTuple):
-    """What an honest peer finds between two lists."""
+    """The differences that a correct peer finds between two lists."""
 
     added: list[Category]
     updated: list[Category]
@@ -22,18 +22,18 @@ class Differences(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many changes there are."""
+        """The number of changes."""
         return len(self.added) + len(self.updated) + len(self.removed)
 
 
-def parsed(body: bytes) -> list[Category]:
+def parse(body: bytes) -> list[Category]:
     """Return the categories in the source's answer."""
     rows = orjson.loads(body)["data"]["categories"]
     return [{name: row[name] for name in FIELDS} for row in rows]
 
 
 def differences(old: list[Category], new: list[Category]) -> Differences:
-    """Return what leads from `old` to `new`."""
+    """Return the changes from `old` to `new`."""
     before = {row["id"]: row for row in old}
     after = {row["id"]: row for row in new}
     return Differences(
@@ -43,12 +43,12 @@ def differences(old: list[Category], new: list[Category]) -> Differences:
     )
 
 
-def must_be(found: Any, wanted: Any, what: str) -> None:
-    """Raise ValueError unless a peer's result is as it has to be."""
-    if found != wanted:
-        raise ValueError(f"{what}: {_short(found)} where {_short(wanted)} should be")
+def check_equal(actual: Any, expected: Any, what: str) -> None:
+    """Raise ValueError unless a peer's result is the expected one."""
+    if actual != expected:
+        raise ValueError(f"{what}: {_shorten(actual)} instead of {_shorten(expected)}")
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"  # noqa: PLR2004  a line or two

@@ -1,4 +1,4 @@
-"""Measures the works of a peer inside its process: seconds, and peak memory of each work."""
+"""Measures the works of a peer inside its process: seconds and peak memory of each work."""
 
 import signal
 import time
@@ -13,43 +13,43 @@ from bench.measure import peak_bytes
 from bench.peers.figure import PeerFigure, line
 
 LIMIT_SECONDS = 600
-"""Of a peer's whole process, far above what it takes even on a busy machine: it always ends."""
+"""The limit of a peer's whole process: far above what it takes even on a busy machine."""
 
 
 class Meter:
-    """The works of one peer, one after another, told as they are done."""
+    """Measures the works of one peer one after another, and prints each."""
 
     def __init__(self, peer: str, packages: tuple[str, ...], *others: str) -> None:
-        """`others` are versions of what is no Python package."""
-        signal.alarm(LIMIT_SECONDS)  # nobody handles it: it ends the process
+        """`others` are names and versions of software that is no Python package."""
+        signal.alarm(LIMIT_SECONDS)  # not handled, so it ends the process
         self._peer = peer
         self._version = ", ".join([*(f"{each} {version(each)}" for each in packages), *others])
         self._seconds = self._peak_mb = 0.0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Measure what is done meanwhile."""
-        forget_peak()
-        begin = time.perf_counter()
+    def measure(self) -> Iterator[None]:
+        """Measure what runs in the context."""
+        reset_peak()
+        start = time.perf_counter()
         yield
-        self._seconds = time.perf_counter() - begin
+        self._seconds = time.perf_counter() - start
         self._peak_mb = peak_mb()
 
-    def tell(self, work: str, count: int) -> None:
-        """Print what was measured last, once its result was found to be right."""
+    def print_figure(self, work: str, count: int) -> None:
+        """Print the last measurement; call it after the result was checked."""
         figure = PeerFigure(self._peer, work, count, self._seconds, self._peak_mb, self._version)
         print(line(figure), flush=True)
 
 
 def peak_mb() -> float:
-    """Return the sum of the peaks of this process and those it has started."""
+    """Return the sum of the peaks of this process and its children."""
     return sum(map(_peak_bytes, _processes())) / 1e6
 
 
-def forget_peak() -> None:
-    """Let the peaks be what is resident now (proc(5), clear_refs)."""
+def reset_peak() -> None:
+    """Set the peaks to the memory that is resident now (proc(5), clear_refs)."""
     for process in _processes():
-        with suppress(OSError):  # forbidden in some containers: then a peak is the highest so far
+        with suppress(OSError):  # forbidden in some containers; the peak is then the highest so far
             Path(f"/proc/{process}/clear_refs").write_text("5", "ascii")
 
 
@@ -59,6 +59,6 @@ def _processes() -> list[int]:
 
 
 def _peak_bytes(process: int) -> float:
-    with suppress(OSError):  # it has just ended
+    with suppress(OSError):  # the process has just ended
         return peak_bytes(process)
     return 0

@@ -1,6 +1,6 @@
-"""Our publisher, as a peer among peers: a daemon's polls of lists that are in memory.
+"""Our publisher as one of the peers: a daemon's polls of lists that are in memory.
 
-In the main environment, where our packages are.
+It runs in the main environment, where our packages are.
 
     python -m bench.peers.ours URL FIRST CHANGED
 """
@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from bench.peers.lists import NOTHING, differences, must_be, parsed
+from bench.peers.lists import NOTHING, check_equal, differences, parse
 from bench.peers.meter import Meter
-from bench.publishing import Said
+from bench.publishing import MemorySource
 from plumbing.redis.server import Client, Server
 from publisher.polling.cache import open_cache
 from publisher.polling.poll import poll_once
@@ -23,14 +23,14 @@ from tests.support.catalogs import make_catalog
 
 
 def main() -> None:
-    """Do the three works."""
+    """Run the three works."""
     url, first, changed = sys.argv[1], *(Path(name).read_bytes() for name in sys.argv[2:4])
-    asyncio.run(_works(url, first, changed))
+    asyncio.run(_run_works(url, first, changed))
 
 
-async def _works(url: str, first: bytes, changed: bytes) -> None:
+async def _run_works(url: str, first: bytes, changed: bytes) -> None:
     meter = Meter("category-publisher", ("category-publisher",))
-    source = Said()
+    source = MemorySource()
     async with Server(url).client() as client, open_cache() as cache:
         store = Store(client, "us")
         catalog = make_catalog(store, source, state_cache=cache)
@@ -40,18 +40,22 @@ async def _works(url: str, first: bytes, changed: bytes) -> None:
             ("nothing changed", changed, changed),
         ):
             source.body = body
-            with meter.running():
+            with meter.measure():
                 polled = await poll_once(catalog)
-            wanted = parsed(body)
+            expected = parse(body)
             count = sum(polled.counts)
-            must_be(count, differences(parsed(before), wanted).total, f"changes, {work}")
-            must_be(await _kept(client), {row["id"]: row for row in wanted}, f"categories, {work}")
-            meter.tell(work, count)
-            del wanted  # is no memory of the next work
+            check_equal(count, differences(parse(before), expected).total, f"changes, {work}")
+            check_equal(
+                await _read_rows(client),
+                {row["id"]: row for row in expected},
+                f"categories, {work}",
+            )
+            meter.print_figure(work, count)
+            del expected  # must not count as memory of the next work
 
 
-async def _kept(client: Client) -> dict[str, Any]:
-    """Return what the state holds."""
+async def _read_rows(client: Client) -> dict[str, Any]:
+    """Return the rows of the state by id."""
     rows: Any = await client.hgetall("catalog:{us}:categories")
     return {id_.decode(): orjson.loads(row) for id_, row in rows.items()}
 

@@ -1,7 +1,7 @@
-"""Our consumer, as a peer among peers: it follows 100,000 of our events with all checks on.
+"""Our consumer as one of the peers: it reads 100,000 of our events with all checks on.
 
-Without a store, as FastStream beside it: each event is decoded with its types, and has to connect
-to the one before in epoch, sequence and digest. In the main environment, where our packages are.
+It has no store, like FastStream beside it: each event is decoded with its types, and must connect
+to the one before by epoch, sequence and digest. It runs in the main environment, with our packages.
 
     python -m bench.peers.ours_consumer URL STREAM COUNT     # the stream is catalog us'
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from bench.peers.lists import must_be
+from bench.peers.lists import check_equal
 from bench.peers.meter import Meter
 from consumers.contract.model import Checkpoint, Event, Snapshot
 from consumers.following.catalog_client import START as STREAM_START
@@ -22,18 +22,18 @@ from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 
 START: Final = Checkpoint("9f3c1a2b", 0, STREAM_START, "0" * 16)
-"""Before the first of the events (`given.events`)."""
+"""The position before the first of the events (`given.events`)."""
 WORK: Final = "batch, all checks"
 
 
 def main() -> None:
-    """Do the work."""
+    """Run the work."""
     url, count = sys.argv[1], int(sys.argv[3])
-    asyncio.run(_followed(Server(url), count))
+    asyncio.run(_follow(Server(url), count))
 
 
-class Sequences(Projection):
-    """Keeps what it has seen."""
+class SequenceRecorder(Projection):
+    """Records the sequences of all events."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -41,33 +41,33 @@ class Sequences(Projection):
         self.complete = asyncio.Event()
 
     async def load(self) -> Checkpoint:
-        """Begin before the first event."""
+        """Return the position before the first event."""
         return START
 
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:  # noqa: ARG002
-        """Refuse: an event did not connect."""
-        raise ValueError("the events do not lead on from one to the next")
+        """Raise ValueError: a resync means that an event did not connect."""
+        raise ValueError("the events do not connect")
 
     async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:  # noqa: ARG002
-        """Take note."""
+        """Record the events."""
         self.seen += [event.sequence for event in events]
         if len(self.seen) == self._count:
             self.complete.set()
 
 
-async def _followed(server: Server, count: int) -> None:
+async def _follow(server: Server, count: int) -> None:
     meter = Meter("category-consumer", ("category-publisher", "redis", "hiredis"))
-    projection = Sequences(count)
-    with meter.running():
+    projection = SequenceRecorder(count)
+    with meter.measure():
         async with connect(server, "us", once=False) as events:
             following = asyncio.create_task(run_projection(projection, Reader(events, "peer")))
             complete = asyncio.create_task(projection.complete.wait())
             await asyncio.wait((following, complete), return_when=asyncio.FIRST_COMPLETED)
-            if following.done():  # it never ends by itself
+            if following.done():  # it ends only with an error
                 await following
             following.cancel()
-    must_be(projection.seen, list(range(1, count + 1)), "events")
-    meter.tell(WORK, count)
+    check_equal(projection.seen, list(range(1, count + 1)), "events")
+    meter.print_figure(WORK, count)
 
 
 if __name__ == "__main__":

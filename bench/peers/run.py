@@ -1,7 +1,7 @@
-"""Lets the peers work, one after another, on the same input and against the same embedded server.
+"""Runs the peers one after another, on the same input and with the same embedded server.
 
-In the main environment, as our publisher's process is; the peers' are in `.venv/bench`. Nothing
-leaves this machine: all talk over a Unix socket or loopback.
+It runs in the main environment, as our own processes do; the peers' run in `.venv/bench`. Nothing
+leaves this machine: all connections are Unix sockets or loopback.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv" / "bench" / "bin" / "python"
 OURS = ("bench.peers.ours", "bench.peers.ours_consumer")
 LIMIT_SECONDS = 620
-"""A peer ends itself before that (meter.LIMIT_SECONDS)."""
+"""A peer ends itself earlier (meter.LIMIT_SECONDS)."""
 STREAM = "catalog:{us}:events"
 CHUNK = 1000
 """Events of one pipeline."""
 
 
-class Given(NamedTuple):
-    """What there is for a peer to work on."""
+class PeerInput(NamedTuple):
+    """The input of a peer."""
 
     folder: Path
     redis_url: str
@@ -44,28 +44,28 @@ class Given(NamedTuple):
     lists: given.Lists
 
 
-Words: TypeAlias = list[str]
-"""A peer's command line."""
+Arguments: TypeAlias = list[str]
+"""The arguments of a peer's command line."""
 
 
-def measured(categories: int, peers: Sequence[str] = ()) -> list[PeerFigure]:
-    """Let `peers` (all if none is named) work on a list of so many categories.
+def measure_peers(categories: int, peers: Sequence[str] = ()) -> list[PeerFigure]:
+    """Run `peers` (without any: all) on a list of `categories`; return their figures.
 
-    Each peer's figures are told on standard error as soon as they are there.
-    Raises RuntimeError if something that a peer needs is not installed, or if one does not end
-    with the right result. Not to be called from within an event loop.
+    Each peer's figures are printed on standard error as soon as they are known. Raises RuntimeError
+    if something that a peer needs is not installed, or if a peer fails. Do not call it in an event
+    loop.
     """
     names = peers or list(PEERS)
     require(names)
     with tempfile.TemporaryDirectory(prefix="cpb-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user
-        return asyncio.run(_measured(Path(folder), categories, names))
+        return asyncio.run(_measure(Path(folder), categories, names))
 
 
 def table(figures: Sequence[PeerFigure]) -> str:
     """Return `figures` as a table in Markdown."""
     lines = [
-        "| peer | work | out | seconds | a second | peak MB | version |",
+        "| peer | work | results | seconds | per second | peak MB | version |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(
             f"| {each.peer} | {each.work} | {each.count:,} | {each.seconds:.2f}"
@@ -78,7 +78,7 @@ def table(figures: Sequence[PeerFigure]) -> str:
 
 
 def require(peers: Sequence[str] = ()) -> None:
-    """Raise RuntimeError if something that `peers` (none: all) need is not installed."""
+    """Raise RuntimeError if something that `peers` (without any: all) need is not installed."""
     names = peers or list(PEERS)
     if not PYTHON.exists():
         raise RuntimeError(f"the peers are not installed in {PYTHON.parents[1]}: make .venv/bench")
@@ -89,32 +89,34 @@ def require(peers: Sequence[str] = ()) -> None:
         )
 
 
-async def _measured(folder: Path, categories: int, peers: Sequence[str]) -> list[PeerFigure]:
+async def _measure(folder: Path, categories: int, peers: Sequence[str]) -> list[PeerFigure]:
     tree = generate(categories)
     lists = given.write(folder, tree)
-    found: list[PeerFigure] = []
+    figures: list[PeerFigure] = []
     async with server.running(folder) as url:
         for name in peers:
-            told = await asyncio.to_thread(_work, name, Given(folder, url, tree, lists))
-            print(*map(figure.line, told), sep="\n", file=sys.stderr, flush=True)
-            found += told
-    return found
+            peer_figures = await asyncio.to_thread(
+                _run_peer, name, PeerInput(folder, url, tree, lists)
+            )
+            print(*map(figure.line, peer_figures), sep="\n", file=sys.stderr, flush=True)
+            figures += peer_figures
+    return figures
 
 
-def _work(name: str, work: Given) -> list[PeerFigure]:
-    """Let one peer work, in an empty folder, on an empty server."""
+def _run_peer(name: str, work: PeerInput) -> list[PeerFigure]:
+    """Run one peer in an empty folder, with an empty server."""
     with redis.Redis.from_url(work.redis_url, socket_timeout=60) as client:
         client.flushall()
     own = Path(tempfile.mkdtemp(prefix="peer-", dir=work.folder))
-    module, prepared = PEERS[name]
-    with prepared(work._replace(folder=own)) as words:
-        return _in_a_process(module, words, own)
+    module, prepare = PEERS[name]
+    with prepare(work._replace(folder=own)) as arguments:
+        return _run_process(module, arguments, own)
 
 
-def _in_a_process(module: str, words: Words, folder: Path) -> list[PeerFigure]:
-    """Run a peer and return what it told; RuntimeError with its last words if it failed."""
+def _run_process(module: str, arguments: Arguments, folder: Path) -> list[PeerFigure]:
+    """Run a peer's process; return its figures. Raises RuntimeError with its output if it fails."""
     done = subprocess.run(
-        [sys.executable if module in OURS else PYTHON, "-m", module, *words],
+        [sys.executable if module in OURS else PYTHON, "-m", module, *arguments],
         cwd=folder,
         env=_environment(folder),
         capture_output=True,
@@ -131,57 +133,57 @@ def _in_a_process(module: str, words: Words, folder: Path) -> list[PeerFigure]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which libraries find no settings of ours, and report to nobody."""
-    kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
+    """Return an environment in which libraries find no settings of ours and send no reports."""
+    inherited = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
     own = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return kept | own | {"RUNTIME__DLTHUB_TELEMETRY": "false"}
+    return inherited | own | {"RUNTIME__DLTHUB_TELEMETRY": "false"}
 
 
 @contextmanager
-def _polling(work: Given) -> Iterator[Words]:
+def _publisher_input(work: PeerInput) -> Iterator[Arguments]:
     yield [work.redis_url, *map(str, work.lists)]
 
 
 @contextmanager
-def _dlt(work: Given) -> Iterator[Words]:
+def _dlt_input(work: PeerInput) -> Iterator[Arguments]:
     yield [str(work.folder), *map(str, work.lists)]
 
 
 @contextmanager
-def _streamed(work: Given) -> Iterator[Words]:
-    """Have our events of the first list in a stream: what a consumer works on."""
+def _consumer_input(work: PeerInput) -> Iterator[Arguments]:
+    """Write our events of the first list into a stream, for a consumer."""
     events = given.events(work.tree, "us")
     with redis.Redis.from_url(work.redis_url, socket_timeout=60) as client:
-        for begin in range(0, len(events), CHUNK):
+        for start in range(0, len(events), CHUNK):
             pipeline = client.pipeline(transaction=False)
-            for event in events[begin : begin + CHUNK]:
+            for event in events[start : start + CHUNK]:
                 pipeline.xadd(STREAM, {"event": event})
             pipeline.execute()
     yield [work.redis_url, STREAM, str(len(events))]
 
 
 @contextmanager
-def _debezium(work: Given) -> Iterator[Words]:
-    """Have PostgreSQL running, with the first list in a table."""
+def _debezium_input(work: PeerInput) -> Iterator[Arguments]:
+    """Run PostgreSQL with the first list in a table."""
     folder = work.folder / "postgresql"
     folder.mkdir()
     work.folder.chmod(0o755)
     with LogicalPostgres(folder) as server:
-        url = asyncio.run(_loaded(server, work.tree))
+        url = asyncio.run(_load(server, work.tree))
         yield [work.redis_url, url, *map(str, work.lists)]
 
 
 class LogicalPostgres(Postgres):
-    """PostgreSQL whose log can be followed, as Debezium has to."""
+    """PostgreSQL with a log that Debezium can read."""
 
     def _command(self) -> Sequence[str]:
         return [*super()._command(), "-c", "wal_level=logical"]
 
 
-async def _loaded(server: Postgres, tree: Sequence[Row]) -> str:
+async def _load(server: Postgres, tree: Sequence[Row]) -> str:
     """Return the URL of a database with `tree` in its table `categories`.
 
-    REPLICA IDENTITY FULL, so that Debezium's events tell the row before as ours do.
+    REPLICA IDENTITY FULL, so that Debezium's events have the previous row, as ours do.
     """
     url = await server.new()
     connection = await asyncpg.connect(url)
@@ -197,12 +199,12 @@ async def _loaded(server: Postgres, tree: Sequence[Row]) -> str:
     return url
 
 
-PEERS: dict[str, tuple[str, Callable[[Given], AbstractContextManager[Words]]]] = {
-    "category-publisher": ("bench.peers.ours", _polling),
-    "script": ("bench.peers.script", _polling),
-    "dlt": ("bench.peers.dlt_scd2", _dlt),
-    "debezium": ("bench.peers.debezium", _debezium),
-    "category-consumer": ("bench.peers.ours_consumer", _streamed),
-    "faststream": ("bench.peers.faststream_consumer", _streamed),
+PEERS: dict[str, tuple[str, Callable[[PeerInput], AbstractContextManager[Arguments]]]] = {
+    "category-publisher": ("bench.peers.ours", _publisher_input),
+    "script": ("bench.peers.script", _publisher_input),
+    "dlt": ("bench.peers.dlt_scd2", _dlt_input),
+    "debezium": ("bench.peers.debezium", _debezium_input),
+    "category-consumer": ("bench.peers.ours_consumer", _consumer_input),
+    "faststream": ("bench.peers.faststream_consumer", _consumer_input),
 }
-"""Name → module, and what prepares its work and gives its command line."""
+"""By name: the module, and the function that prepares its input and yields its arguments."""

@@ -1,8 +1,8 @@
-"""A script as guides for seeding a cache describe it: per category get, compare, set.
+"""A script as guides for filling a cache describe it: per category get, compare, set.
 
-One command at a time, with redis-py's synchronous client (and hiredis), over the server's Unix
-socket. Each difference is appended to a stream. What is gone is found by the hash's keys: without
-that the script would never remove anything. It has no transaction: a reader sees half a poll.
+It sends one command at a time, with redis-py's synchronous client (and hiredis), over the server's
+Unix socket. Each difference is appended to a stream. Removed categories are found by the hash's
+keys; without that the script would never remove any. It has no transaction: readers see half polls.
 
     python -m bench.peers.script URL FIRST CHANGED
 """
@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import redis
 
-from bench.peers.lists import NOTHING, differences, must_be, parsed
+from bench.peers.lists import NOTHING, check_equal, differences, parse
 from bench.peers.meter import Meter
 
 CATEGORIES = "script:categories"
@@ -22,7 +22,7 @@ CHANGES = "script:changes"
 
 
 def main() -> None:
-    """Do the three works."""
+    """Run the three works."""
     url, first, changed = sys.argv[1], *(Path(name).read_bytes() for name in sys.argv[2:4])
     meter = Meter("script", ("redis", "hiredis"))
     with redis.Redis.from_url(url) as client:
@@ -31,20 +31,22 @@ def main() -> None:
             ("1 % changed", first, changed),
             ("nothing changed", changed, changed),
         ):
-            with meter.running():
+            with meter.measure():
                 poll(client, body)
-            wanted = parsed(body)
-            count = told(client)
-            must_be(count, differences(parsed(before), wanted).total, f"changes, {work}")
-            must_be(kept(client), {row["id"]: row for row in wanted}, f"categories, {work}")
-            meter.tell(work, count)
-            del wanted  # is no memory of the next work
+            expected = parse(body)
+            count = take_changes(client)
+            check_equal(count, differences(parse(before), expected).total, f"changes, {work}")
+            check_equal(
+                read_rows(client), {row["id"]: row for row in expected}, f"categories, {work}"
+            )
+            meter.print_figure(work, count)
+            del expected  # must not count as memory of the next work
 
 
 def poll(client: redis.Redis, body: bytes) -> None:
-    """Make the hash what `body` says."""
+    """Update the hash to `body`."""
     seen = set()
-    for category in parsed(body):
+    for category in parse(body):
         id_, new = category["id"], orjson.dumps(category)
         seen.add(id_)
         if client.hget(CATEGORIES, id_) != new:
@@ -56,14 +58,14 @@ def poll(client: redis.Redis, body: bytes) -> None:
         client.xadd(CHANGES, {"id": id_, "category": b"null"})
 
 
-def told(client: redis.Redis) -> int:
-    """Return how many changes there are in the stream, and empty it."""
+def take_changes(client: redis.Redis) -> int:
+    """Return the number of changes in the stream, and empty it."""
     count: Any = client.xtrim(CHANGES, maxlen=0, approximate=False)
     return int(count)
 
 
-def kept(client: redis.Redis) -> dict[str, Any]:
-    """Return what the hash holds."""
+def read_rows(client: redis.Redis) -> dict[str, Any]:
+    """Return the hash's categories by id."""
     rows: Any = client.hgetall(CATEGORIES)
     return {id_.decode(): orjson.loads(row) for id_, row in rows.items()}
 

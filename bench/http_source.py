@@ -7,12 +7,12 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def served(body: bytes) -> AsyncIterator[tuple[str, list[str]]]:
-    """Answer everything with `body`; give the address, and the list of the paths asked for."""
-    asked: list[str] = []
+async def http_source(body: bytes) -> AsyncIterator[tuple[str, list[str]]]:
+    """Answer every request with `body`; yield the URL and the list of the requested paths."""
+    requested: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
-        asked.append(request.path)
+        requested.append(request.path)
         return web.Response(body=body, content_type="application/json")
 
     app = web.Application()
@@ -21,6 +21,6 @@ async def served(body: bytes) -> AsyncIterator[tuple[str, list[str]]]:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", requested
     finally:
         await runner.cleanup()

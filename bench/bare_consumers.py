@@ -1,8 +1,8 @@
-"""The bare loops that consumers are measured beside: the same writes, and no check at all.
+"""The floors of consuming: loops with the same writes and no check at all.
 
 They read Redis with redis-py's synchronous client and hiredis, and parse with orjson. SQLite is
-written with Python's own synchronous driver, PostgreSQL and MariaDB with the asynchronous ones that
-the consumers use too. The entries of a read are one transaction, the checkpoint's row with them.
+written with Python's own synchronous driver, PostgreSQL and MariaDB with the asynchronous drivers
+of the consumers. The entries of one read and the checkpoint are written in one transaction.
 """
 
 import sqlite3
@@ -21,34 +21,36 @@ from consumers.sql.sqlite import CACHE_KIB
 CATALOG = "us"
 REMOVED = "category.removed"
 BATCH = 1000
-"""Entries of one XREAD, and one transaction."""
+"""Entries of one XREAD, and of one transaction."""
 
 Values: TypeAlias = tuple[str, str, str, str, bool]
 """Catalog, id, parent_id, local_name, is_leaf."""
 
 
-class Floor(Protocol):
+class BareConnection(Protocol):
     """A connection that writes to `categories` and `checkpoints`."""
 
-    async def write(self, rows: Sequence[Values], gone: Sequence[str], mark: Sequence[Any]) -> None:
-        """Write `rows`, delete the ids `gone`, and keep `mark`, in one transaction.
+    async def write(
+        self, rows: Sequence[Values], removed: Sequence[str], checkpoint: Sequence[Any]
+    ) -> None:
+        """Write `rows`, delete the ids `removed` and store `checkpoint`, in one transaction.
 
-        `mark` is epoch, sequence, stream_offset, digest.
+        `checkpoint` is epoch, sequence, stream_offset, digest.
         """
 
 
-async def follow(server: redis.Redis, floor: Floor, offset: str) -> None:
-    """Do what all events behind `offset` say."""
+async def follow(server: redis.Redis, connection: BareConnection, offset: str) -> None:
+    """Apply all events after `offset`."""
     while entries := _read(server, offset):
         last: dict[str, dict[str, Any]] = {}
         for _, fields in entries:
             event = orjson.loads(fields[b"event"])
             last[event["subject"]] = event
         rows = [_values(e["data"]["category"]) for e in last.values() if e["type"] != REMOVED]
-        gone = [id_ for id_, event in last.items() if event["type"] == REMOVED]
+        removed = [id_ for id_, event in last.items() if event["type"] == REMOVED]
         offset = entries[-1][0].decode()
-        mark = (event["epoch"], int(event["sequence"]), offset, event["data"]["digest"])
-        await floor.write(rows, gone, mark)
+        checkpoint = (event["epoch"], int(event["sequence"]), offset, event["data"]["digest"])
+        await connection.write(rows, removed, checkpoint)
 
 
 def _read(server: redis.Redis, offset: str) -> Any:
@@ -56,7 +58,7 @@ def _read(server: redis.Redis, offset: str) -> Any:
     return reply[0][1] if reply else []
 
 
-async def reset(server: redis.Redis, floor: Floor) -> None:
+async def reset(server: redis.Redis, connection: BareConnection) -> None:
     """Copy the whole state into empty tables."""
     hash_: Any = server.hgetall(f"catalog:{{{CATALOG}}}:categories")
     meta: Any = server.hgetall(f"catalog:{{{CATALOG}}}:meta")
@@ -64,7 +66,7 @@ async def reset(server: redis.Redis, floor: Floor) -> None:
     epoch, sequence, offset, digest = (
         meta[field].decode() for field in (b"epoch", b"sequence", b"offset", b"digest")
     )
-    await floor.write(rows, [], (epoch, int(sequence), offset, digest))
+    await connection.write(rows, [], (epoch, int(sequence), offset, digest))
 
 
 def _values(category: dict[str, Any]) -> Values:
@@ -78,17 +80,17 @@ def _values(category: dict[str, Any]) -> Values:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Floor]:
-    """Open the floor of the database of `url`, whose tables are there."""
+async def open_bare(url: str) -> AsyncIterator[BareConnection]:
+    """Connect to the database of `url`, whose tables exist."""
     kind = urlsplit(url).scheme
     connect: Any = {"sqlite": _sqlite, "postgresql": _postgres, "mysql": _mysql}[kind]
-    async with connect(url) as floor:
-        yield floor
+    async with connect(url) as connection:
+        yield connection
 
 
 NOW = "2026-11-23T09:40:03.569Z"
 INSERT = "INSERT INTO categories (catalog, id, parent_id, local_name, is_leaf) VALUES "
-KEEP = (
+STORE = (
     "INSERT INTO checkpoints"
     " (projection, catalog, epoch, sequence, stream_offset, digest, updated_at) VALUES "
 )
@@ -96,7 +98,7 @@ ON_CONFLICT = (
     " ON CONFLICT (catalog, id) DO UPDATE SET parent_id = excluded.parent_id,"
     " local_name = excluded.local_name, is_leaf = excluded.is_leaf"
 )
-ON_CONFLICT_KEEP = (
+ON_CONFLICT_STORE = (
     " ON CONFLICT (projection, catalog) DO UPDATE SET epoch = excluded.epoch,"
     " sequence = excluded.sequence, stream_offset = excluded.stream_offset,"
     " digest = excluded.digest, updated_at = excluded.updated_at"
@@ -105,7 +107,7 @@ ON_DUPLICATE = (
     " ON DUPLICATE KEY UPDATE parent_id = VALUES(parent_id),"
     " local_name = VALUES(local_name), is_leaf = VALUES(is_leaf)"
 )
-ON_DUPLICATE_KEEP = (
+ON_DUPLICATE_STORE = (
     " ON DUPLICATE KEY UPDATE epoch = VALUES(epoch), sequence = VALUES(sequence),"
     " stream_offset = VALUES(stream_offset), digest = VALUES(digest),"
     " updated_at = VALUES(updated_at)"
@@ -114,10 +116,10 @@ DELETE = f"DELETE FROM categories WHERE catalog = '{CATALOG}' AND id "  # noqa: 
 
 
 @asynccontextmanager
-async def _sqlite(url: str) -> AsyncIterator[Floor]:
+async def _sqlite(url: str) -> AsyncIterator[BareConnection]:
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # as ours has it
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # as our mirror has it
     try:
         yield _Sqlite(connection)
     finally:
@@ -126,22 +128,24 @@ async def _sqlite(url: str) -> AsyncIterator[Floor]:
 
 class _Sqlite:
     UPSERT = f"{INSERT}(?, ?, ?, ?, ?){ON_CONFLICT}"
-    KEEP = f"{KEEP}(?, ?, ?, ?, ?, ?, ?){ON_CONFLICT_KEEP}"
+    STORE = f"{STORE}(?, ?, ?, ?, ?, ?, ?){ON_CONFLICT_STORE}"
     DELETE = f"{DELETE}= ?"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    async def write(self, rows: Sequence[Values], gone: Sequence[str], mark: Sequence[Any]) -> None:
+    async def write(
+        self, rows: Sequence[Values], removed: Sequence[str], checkpoint: Sequence[Any]
+    ) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute(self.KEEP, ("mirror", CATALOG, *mark, NOW))
-        self._connection.executemany(self.DELETE, [(id_,) for id_ in gone])
+        self._connection.execute(self.STORE, ("mirror", CATALOG, *checkpoint, NOW))
+        self._connection.executemany(self.DELETE, [(id_,) for id_ in removed])
         self._connection.executemany(self.UPSERT, rows)
         self._connection.execute("COMMIT")
 
 
 @asynccontextmanager
-async def _postgres(url: str) -> AsyncIterator[Floor]:
+async def _postgres(url: str) -> AsyncIterator[BareConnection]:
     connection = await asyncpg.connect(url)
     try:
         yield _Postgres(connection)
@@ -151,21 +155,23 @@ async def _postgres(url: str) -> AsyncIterator[Floor]:
 
 class _Postgres:
     UPSERT = f"{INSERT}($1, $2, $3, $4, $5){ON_CONFLICT}"
-    KEEP = f"{KEEP}($1, $2, $3, $4, $5, $6, $7){ON_CONFLICT_KEEP}"
+    STORE = f"{STORE}($1, $2, $3, $4, $5, $6, $7){ON_CONFLICT_STORE}"
     DELETE = f"{DELETE}= ANY($1)"
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def write(self, rows: Sequence[Values], gone: Sequence[str], mark: Sequence[Any]) -> None:
+    async def write(
+        self, rows: Sequence[Values], removed: Sequence[str], checkpoint: Sequence[Any]
+    ) -> None:
         async with self._connection.transaction():
-            await self._connection.execute(self.KEEP, "mirror", CATALOG, *mark, NOW)
-            await self._connection.execute(self.DELETE, gone)
+            await self._connection.execute(self.STORE, "mirror", CATALOG, *checkpoint, NOW)
+            await self._connection.execute(self.DELETE, removed)
             await self._connection.executemany(self.UPSERT, rows)
 
 
 @asynccontextmanager
-async def _mysql(url: str) -> AsyncIterator[Floor]:
+async def _mysql(url: str) -> AsyncIterator[BareConnection]:
     parts = urlsplit(url)
     connection = await asyncmy.connect(
         host=parts.hostname,
@@ -182,16 +188,18 @@ async def _mysql(url: str) -> AsyncIterator[Floor]:
 
 class _MySql:
     UPSERT = f"{INSERT}(%s, %s, %s, %s, %s){ON_DUPLICATE}"
-    KEEP = f"{KEEP}(%s, %s, %s, %s, %s, %s, %s){ON_DUPLICATE_KEEP}"
+    STORE = f"{STORE}(%s, %s, %s, %s, %s, %s, %s){ON_DUPLICATE_STORE}"
     DELETE = f"{DELETE}IN %s"
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def write(self, rows: Sequence[Values], gone: Sequence[str], mark: Sequence[Any]) -> None:
+    async def write(
+        self, rows: Sequence[Values], removed: Sequence[str], checkpoint: Sequence[Any]
+    ) -> None:
         async with self._connection.cursor() as cursor:
-            await cursor.execute(self.KEEP, ("mirror", CATALOG, *mark, NOW))
-            if gone:
-                await cursor.execute(self.DELETE, (tuple(gone),))
+            await cursor.execute(self.STORE, ("mirror", CATALOG, *checkpoint, NOW))
+            if removed:
+                await cursor.execute(self.DELETE, (tuple(removed),))
             await cursor.executemany(self.UPSERT, rows)
         await self._connection.commit()
