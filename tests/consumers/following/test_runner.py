@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis.exceptions
 
 from plumbing.errors import RedisError
-from plumbing.outage_retry import OutageRetry
-from plumbing.redis.error_advice import is_transient_for_reads
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import copy_once, copying, equal
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
@@ -109,46 +106,3 @@ async def refused(server: Server, to: str) -> None:
     async with copying(server, to) as task:
         await asyncio.wait([task], timeout=20)
         assert task.done()
-
-
-@pytest.mark.parametrize(
-    ("error", "passing"),
-    [
-        (redis.exceptions.ConnectionError("refused"), True),
-        (redis.exceptions.TimeoutError("no answer"), True),
-        (redis.exceptions.BusyLoadingError("reads its file"), True),
-        (redis.exceptions.MasterDownError("its primary is down"), True),
-        (ConnectionResetError("reset"), True),
-        (redis.exceptions.ResponseError("BUSY Valkey is busy running a script."), True),
-        (redis.exceptions.AuthenticationError("WRONGPASS"), False),
-        (redis.exceptions.NoPermissionError("NOPERM"), False),
-        (redis.exceptions.ResponseError("ERR unknown command"), False),
-        (ValueError("a bug"), False),
-    ],
-)
-def test_what_passes(error: Exception, passing: bool) -> None:  # noqa: FBT001
-    """What has to do with the server's health may pass, what it refuses will not."""
-    assert is_transient_for_reads(error) is passing
-
-
-async def test_each_outage_is_told(logs: list[Any]) -> None:
-    """One line when it begins and one when it ends, however many questions fail in between."""
-    errors = [redis.exceptions.BusyLoadingError("loading")] * 3
-
-    async def question() -> str:
-        if errors:
-            raise errors.pop()
-        return "answer"
-
-    retry = OutageRetry(
-        "redis",
-        Server("redis://user:hunter2@example.com/0").address,
-        is_transient_for_reads,
-        once=False,
-    )
-    for _ in range(2):
-        assert await retry.call(question) == "answer"
-    errors += [redis.exceptions.BusyLoadingError("again")]
-    assert await retry.call(question) == "answer"
-    assert await told(logs, AWAY, BACK, AWAY, BACK)
-    assert "hunter2" not in repr(logs)

@@ -14,6 +14,7 @@ from redis._parsers.base import BaseParser
 from consumers.following.catalog_client import Timing, connect
 from plumbing.errors import RedisError
 from plumbing.redis import error_advice
+from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
 from plumbing.redis.server import Server, check_server
 from tests.plumbing.redis.publishing import following, publishing
 from tests.support import full_disk
@@ -377,3 +378,34 @@ async def test_nobody_listens() -> None:
         await check_server(server)
     assert raised.value.is_transient  # type: ignore[attr-defined]
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_transient"),
+    [
+        (redis.exceptions.ConnectionError("refused"), True),
+        (redis.exceptions.TimeoutError("no answer"), True),
+        (redis.exceptions.BusyLoadingError("reads its file"), True),
+        (redis.exceptions.MasterDownError("its primary is down"), True),
+        (ConnectionResetError("reset"), True),
+        (redis.exceptions.ResponseError("BUSY Valkey is busy running a script."), True),
+        (redis.exceptions.ResponseError("OOM command not allowed"), False),
+        (redis.exceptions.AuthenticationError("WRONGPASS"), False),
+        (redis.exceptions.NoPermissionError("NOPERM"), False),
+        (redis.exceptions.ResponseError("ERR unknown command"), False),
+        (ValueError("a bug"), False),
+    ],
+)
+def test_which_errors_are_transient_for_reads(error: Exception, is_transient: bool) -> None:  # noqa: FBT001
+    """Those of the server's health, but not refusals, and not those that concern writes only."""
+    assert is_transient_for_reads(error) is is_transient
+
+
+def test_a_wrong_type_is_recognized_in_a_pipeline_too() -> None:
+    """A message of our own that contains the word is none."""
+    reply = "WRONGTYPE Operation against a key holding the wrong kind of value"
+    assert is_wrong_type(redis.exceptions.ResponseError(reply))
+    in_pipeline = f"Command # 1 (HSET x) of pipeline caused error: {reply}"
+    assert is_wrong_type(redis.exceptions.ResponseError(in_pipeline))
+    assert not is_wrong_type(redis.exceptions.ResponseError("ERR unknown command"))
+    assert not is_wrong_type(RedisError(reply))
