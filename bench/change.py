@@ -92,14 +92,14 @@ async def _measure_changes(
     ours: Callable[[], Awaitable[float]],
     bare: Callable[[], Awaitable[float]],
 ) -> tuple[list[float], list[float]]:
-    mine: list[float] = []
-    its: list[float] = []
+    our_values: list[float] = []
+    floor_values: list[float] = []
     for number in range(changes):
-        order = [(ours, mine), (bare, its)]
+        order = [(ours, our_values), (bare, floor_values)]
         for run, values in order if number % 2 else reversed(order):
             await shop.wait_for_readers(2)
             values.append(await run())
-    return mine, its
+    return our_values, floor_values
 
 
 async def _commit_change(shop: Shop, reader: Process, numbers: "itertools.count[int]") -> float:

@@ -90,10 +90,10 @@ async def measure(count: int) -> Figures:
         ):
             address, calls = source
             configure(folder, redis_url, address, count, "1h")
-            begun = time.monotonic()
+            start = time.monotonic()
             with run_publisher(folder) as process:
                 await until(lambda: len(calls) >= count)
-                first = time.monotonic() - begun
+                first = time.monotonic() - start
                 await asyncio.sleep(5)
                 idle = await cpu_of(process, IDLE_SECONDS)
                 idle_mb = process.memory_info().rss / 1e6

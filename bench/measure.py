@@ -36,15 +36,15 @@ async def measure_alternately(
     """
     await ours()
     await floor()
-    mine: list[float] = []
-    its: list[float] = []
+    our_values: list[float] = []
+    floor_values: list[float] = []
     for number in range(runs):
-        order = [(ours, mine), (floor, its)]
+        order = [(ours, our_values), (floor, floor_values)]
         for run, values in order if number % 2 else reversed(order):
             gc.collect()
             gc.freeze()
             values.append(await run())
-    return Samples(mine, its)
+    return Samples(our_values, floor_values)
 
 
 def peak_bytes(process: int | None = None) -> float:

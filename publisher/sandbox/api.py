@@ -1,6 +1,6 @@
 """The sandbox's endpoints: TikTok Shop's API and token server on one host, and /sandbox.
 
-Every answer but that of /sandbox is TikTok's envelope, whatever went wrong. No answer repeats a
+Every answer except that of /sandbox is TikTok's envelope, errors included. No answer repeats a
 value of its request, which could be a secret.
 """
 

@@ -83,7 +83,7 @@ ERROR_TEXTS: Final[Mapping[int, ErrorText]] = {
         "All region shops must use V2 categories. Check the documentation for further details."
     ),
 }
-UNKNOWN: Final = ErrorText("The sandbox was told to answer with this code.")
+UNKNOWN: Final = ErrorText("The sandbox was asked to answer with this code.")
 
 
 class ErrorResponse(Exception):

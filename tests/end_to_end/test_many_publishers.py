@@ -47,7 +47,7 @@ class ChangingTrees:
 
     def __init__(self) -> None:
         self.calls: list[SourceCall] = []
-        self._begun = time.monotonic()
+        self._start = time.monotonic()
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer with the current tree of one catalog."""
@@ -56,7 +56,7 @@ class ChangingTrees:
         return web.Response(body=self._tree(number), content_type="application/json")
 
     def _tree(self, number: int) -> bytes:
-        version = int((time.monotonic() - self._begun + number) / CHANGES_EVERY)
+        version = int((time.monotonic() - self._start + number) / CHANGES_EVERY)
         rows = [("1", "0", f"Home {version}", False), ("2", "1", "Cups", True)]
         new = (str(100 + version), "1", "New", True)
         return body(tree(*rows, new))
@@ -156,14 +156,14 @@ async def takeover_seconds(
     client: redis.asyncio.Redis, before: Counter[bytes | str | None]
 ) -> float:
     """Wait until every lease of the killed owner is taken; return the seconds that it took."""
-    begun = time.monotonic()
+    start = time.monotonic()
 
     async def is_over() -> bool:
         now = await lease_owners(client)
         return now[None] == 0 and any(now[who] == 0 for who in before)
 
     await eventually(is_over)
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
 @pytest.mark.contract("5.1")
@@ -182,15 +182,15 @@ async def test_killed_publishers_are_replaced_within_the_lease(
         configure(folder, valkey, address)
         with run_publishers(folder, count) as publishers:
             await eventually(lambda: all_polled(source), within=START_LIMIT)
-            begun, takeovers = time.monotonic(), []
-            while time.monotonic() - begun < DURATION:
+            start, takeovers = time.monotonic(), []
+            while time.monotonic() - start < DURATION:
                 await asyncio.sleep(KILL_EVERY)
                 await eventually(lambda: are_leases_shared(real_client, count))
                 before = await lease_owners(real_client)
                 publishers.kill_one()
                 takeovers.append(await takeover_seconds(real_client, before))
                 publishers.start()
-            report(source, begun, takeovers, count)
+            report(source, start, takeovers, count)
     for number in range(CATALOGS):
         found = await read_keys(real_client, f"c{number}")
         check_consistent(found)
@@ -205,12 +205,12 @@ async def all_polled(source: ChangingTrees) -> bool:
     return len({call.catalog for call in source.calls}) == CATALOGS
 
 
-def report(source: ChangingTrees, begun: float, takeovers: list[float], count: int) -> None:
+def report(source: ChangingTrees, start: float, takeovers: list[float], count: int) -> None:
     """Print the figures, and check the calls to the source."""
-    span = time.monotonic() - begun
-    calls = [call for call in source.calls if call.at >= begun]
+    span = time.monotonic() - start
+    calls = [call for call in source.calls if call.at >= start]
     rate = len(calls) / CATALOGS / (span / INTERVAL)
-    last = dict.fromkeys(range(CATALOGS), begun)
+    last = dict.fromkeys(range(CATALOGS), start)
     gaps = []
     for call in calls:
         gaps.append(call.at - last[call.catalog])

@@ -26,9 +26,9 @@ async def test_slow_and_drip_send_complete_answers_late() -> None:
     async with sandbox_caller(faulty("slow=0.2@1", "drip=0.4@2")) as caller:
         loop = asyncio.get_running_loop()
         for at_least in (0.2, 0.38):
-            begun = loop.time()
+            start = loop.time()
             assert len((await caller.signed()).rows) == len(caller.sandbox.served)
-            assert loop.time() - begun >= at_least
+            assert loop.time() - start >= at_least
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])

@@ -122,8 +122,8 @@ async def test_the_rate_limit_answers_429_with_retry_after() -> None:
     clock = Clock()
     async with sandbox_caller(SandboxOptions(rate_limit=2, clock=clock, categories=60)) as caller:
         assert [(await caller.signed()).code for _ in range(3)] == [0, 0, 36009002]
-        refused = await caller.signed()
-        assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+        rejected = await caller.signed()
+        assert (rejected.status, rejected.headers["Retry-After"]) == (429, "1")
         assert (await caller.tokens("refresh")).code == 0
         clock.now += 0.5
         assert [(await caller.signed()).code for _ in range(2)] == [0, 36009002]

@@ -32,9 +32,9 @@ async def test_it_stops_at_once_while_an_answer_is_slow() -> None:
     async with sandbox_caller(faulty("slow=60")) as caller:
         task = asyncio.create_task(caller.signed())
         await eventually(lambda: _has_request(caller))
-        begun = loop.time()
+        start = loop.time()
         await caller.sandbox.__aexit__(None, None, None)
-        assert loop.time() - begun < 5
+        assert loop.time() - start < 5
         with pytest.raises(aiohttp.ClientError):
             await task
 

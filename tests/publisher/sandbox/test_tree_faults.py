@@ -13,12 +13,12 @@ from tests.publisher.sandbox.caller import Caller, faulty, sandbox_caller
 async def test_branch_is_a_smaller_valid_tree() -> None:
     """No parent is missing, yet more is than a guard lets through (contract, 6: 10 % and 20)."""
     async with sandbox_caller(faulty("branch@1", categories=2_700)) as caller:
-        smaller, whole = (await caller.signed()).rows, (await caller.signed()).rows
+        smaller, complete = (await caller.signed()).rows, (await caller.signed()).rows
         ids = {row[0] for row in smaller}
         assert {row[1] for row in smaller} <= ids | {"0"}
-        assert len(whole) == 2_700
-        assert 270 < len(whole) - len(smaller) <= 1_350
-        assert [row for row in whole if row[0] in ids] == smaller
+        assert len(complete) == 2_700
+        assert 270 < len(complete) - len(smaller) <= 1_350
+        assert [row for row in complete if row[0] in ids] == smaller
 
 
 @pytest.mark.parametrize("spec", ["branch", "orphan"])
