@@ -22,9 +22,9 @@ from tests.publisher.sources.open_sources import fetch, fetch_error
 async def test_retry_after_in_seconds_is_waited_for(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, status: int
 ) -> None:
-    """A wait that fits into the poll's patience is honoured, in real time."""
-    limited = envelope(36009002, "Too many", status=status, headers={"Retry-After": "2"})
-    shop.answers[CATEGORIES] = [limited, envelope(data=GOOD_DATA)]
+    """If it fits into the minute that a poll may wait; measured in real time."""
+    too_many = envelope(36009002, "Too many", status=status, headers={"Retry-After": "2"})
+    shop.answers[CATEGORIES] = [too_many, envelope(data=GOOD_DATA)]
     with stamina.set_testing(False):
         await fetch(shop, session, tmp_path)
     first, second = shop.requests
@@ -35,10 +35,10 @@ async def test_retry_after_in_seconds_is_waited_for(
 async def test_a_long_retry_after_ends_the_poll(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, ahead: int
 ) -> None:
-    """It is told in not_before; a date counts from the sender's clock, whatever ours says."""
-    there = time.time() + ahead
-    headers = {"Retry-After": formatdate(there + 900, usegmt=True)}
-    headers["Date"] = formatdate(there, usegmt=True)
+    """`not_before` has the wait; a date is compared with the server's clock, not with ours."""
+    server_time = time.time() + ahead
+    headers = {"Retry-After": formatdate(server_time + 900, usegmt=True)}
+    headers["Date"] = formatdate(server_time, usegmt=True)
     shop.answers[CATEGORIES] = [raw_answer(b"", status=429, headers=headers)]
     error = await fetch_error(shop, session, tmp_path)
     assert error.not_before == pytest.approx(900, abs=2)
@@ -52,15 +52,15 @@ async def test_a_long_retry_after_ends_the_poll(
 async def test_a_meaningless_retry_after_means_back_off(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, value: str
 ) -> None:
-    """What says nothing of the future is as good as no header."""
-    limited = raw_answer(b"", status=429, headers={"Retry-After": value})
-    shop.answers[CATEGORIES] = [limited, envelope(data=GOOD_DATA)]
+    """A value that is no time in the future counts as no header."""
+    too_many = raw_answer(b"", status=429, headers={"Retry-After": value})
+    shop.answers[CATEGORIES] = [too_many, envelope(data=GOOD_DATA)]
     assert (await fetch(shop, session, tmp_path)).body
 
 
 async def test_an_absurd_retry_after_is_capped(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """A catalog does not stand still for longer than a day because of one header."""
+    """One header cannot stop a catalog for longer than a day."""
     shop.answers[CATEGORIES] = [raw_answer(b"", status=429, headers={"Retry-After": "9" * 400})]
     assert (await fetch_error(shop, session, tmp_path)).not_before == 24 * 3600

@@ -1,4 +1,4 @@
-"""From an authorization code to stored tokens and the list of shops."""
+"""Exchanging an authorization code for stored tokens and the list of shops."""
 
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ ROW = {
 }
 
 
-async def authorized(
+async def authorize_in_file(
     code: str, settings: TikTokShopSettings, session: aiohttp.ClientSession
 ) -> Authorization:
+    """Authorize with the token file of `settings`."""
     return await authorize(code, settings, session, FileTokenStore(settings.token_file))
 
 
@@ -47,7 +48,7 @@ async def test_a_code_becomes_stored_tokens_and_shops(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """The exchange goes to auth_url, the signed list of shops uses the new token."""
-    found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    found = await authorize_in_file("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert (found.seller_name, found.region) == ("Ann's shop", "US")
     assert found.shops == (AuthorizedShop(**ROW), AuthorizedShop("7", "", "", "", "", ""))
     [exchange] = shop.requests_for(GET_TOKEN)
@@ -75,38 +76,38 @@ async def test_a_code_becomes_stored_tokens_and_shops(
         "https://me.example/back?auth_code=a%2Bb%2Fc&state=code",
     ],
 )
-def test_the_whole_address_is_as_good_as_the_code(text: str) -> None:
-    """People copy what the browser shows."""
+def test_the_whole_address_is_accepted_as_the_code(text: str) -> None:
+    """People copy what their browser shows."""
     assert parse_code(text) == "a+b/c"
 
 
 @pytest.mark.parametrize("text", ["", " ", "https://me.example/back?error=hush", "x://?code="])
 def test_no_code_is_a_clear_error(text: str) -> None:
-    """It says what was expected, and quotes nothing."""
+    """It names what was expected, and quotes nothing."""
     with pytest.raises(ConfigError, match="there is no authorization code") as caught:
         parse_code(text)
     assert "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("user_type", [1, "1", None])
-async def test_who_is_no_seller_is_refused(
+async def test_only_sellers_are_accepted(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, user_type: Any
 ) -> None:
-    """Nothing is stored, no shop is asked for."""
+    """For other user types nothing is stored and no shop is requested."""
     shop.answers[GET_TOKEN] = [envelope(data=pair_data(1, user_type=user_type))]
     with pytest.raises(TokenError, match=f"user type {user_type!r}, not of a seller"):
-        await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+        await authorize_in_file("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert not (tmp_path / "tokens.json").exists()
     assert not shop.requests_for(SHOPS)
 
 
-async def test_a_bad_code_is_told(
+async def test_a_bad_code_is_a_clear_error(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """36004004: one request, what to do, and neither the code nor the app's secret."""
+    """36004004: one request, advice, and neither the code nor the app's secret in the message."""
     shop.answers[GET_TOKEN] = [envelope(36004004, "code hush-code is bad for hush-app")]
     with pytest.raises(TokenError, match=r"wrong, too old or used up.*use the new code") as caught:
-        await authorized("hush-code", shop.settings(tmp_path).tiktok_shop, session)
+        await authorize_in_file("hush-code", shop.settings(tmp_path).tiktok_shop, session)
     assert "hush" not in str(caught.value)
     assert len(shop.requests) == 1
 
@@ -114,50 +115,51 @@ async def test_a_bad_code_is_told(
 async def test_an_old_pair_stays_until_the_new_one_is_stored(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """A failed authorization changes nothing, a good one replaces even a broken file."""
+    """A failed authorization changes nothing; a successful one replaces even a damaged file."""
     settings = shop.settings(tmp_path).tiktok_shop
     path = tmp_path / "tokens.json"
     path.touch(mode=0o600)
-    path.write_text("broken")
+    path.write_text("damaged")
     shop.answers[GET_TOKEN] = [raw_answer(b"", status=500)]
     with pytest.raises(SourceError):
-        await authorized("code-1", settings, session)
-    assert path.read_text() == "broken"
+        await authorize_in_file("code-1", settings, session)
+    assert path.read_text() == "damaged"
 
     shop.answers[GET_TOKEN] = [envelope(data=pair_data(1))]
-    await authorized("code-1", settings, session)
+    await authorize_in_file("code-1", settings, session)
     assert await FileTokenStore(path).load()
 
 
 async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The code is used up, so the message begins with what is done."""
+    """The code is used up, so the message starts with what was done."""
     shop.answers[SHOPS] = [envelope(105005, "no scope")]
     with pytest.raises(
         SourceError, match=r"the tokens are stored in .*tokens\.json, but the shops"
     ):
-        await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+        await authorize_in_file("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert await FileTokenStore(tmp_path / "tokens.json").load()
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"shops": None}, {"shops": []}, {"shops": [17]}])
-async def test_a_strange_list_of_shops_is_no_traceback(
+async def test_an_unknown_list_of_shops_is_no_failure(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, data: Any
 ) -> None:
-    """What is missing is empty."""
+    """A missing field is empty."""
     shop.answers[SHOPS] = [envelope(data=data)]
-    found = await authorized("code-1", shop.settings(tmp_path).tiktok_shop, session)
+    found = await authorize_in_file("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert not any(each.cipher for each in found.shops)
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize("owner", ["access_token_file", "access_token_command"])
 async def test_tokens_of_another_owner_are_not_authorized_here(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, owner: str
 ) -> None:
-    """Stored tokens would never be used; the code is not spent for nothing."""
+    """Stored tokens would never be used, so the code is not used up."""
     other: dict[str, Any] = {"access_token": None, owner: "/x"}
     settings = shop.settings(tmp_path, **other).tiktok_shop
     with pytest.raises(ConfigError, match=f"{owner} is set"):
-        await authorized("code-1", settings, session)
+        await authorize_in_file("code-1", settings, session)
     assert not shop.requests

@@ -1,4 +1,4 @@
-"""The client against the sandbox, which knows nothing of the client's code."""
+"""The client against the sandbox, which shares no code with it."""
 
 import time
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ DAY = 24 * 3600
 
 @dataclass
 class Clock:
-    """The time of both sides, which a test can set."""
+    """The clock of both sides, set by the test."""
 
     now: float = 1_800_000_000.0
 
@@ -49,6 +49,7 @@ async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
 def settings(
     sandbox: Sandbox, folder: Path, catalog: dict[str, Any] | None = None, **tiktok_shop: Any
 ) -> Settings:
+    """Return settings whose catalog `us` is in the sandbox; the last arguments override them."""
     first: dict[str, Any] = {
         "app_key": sandbox.app_key,
         "app_secret": sandbox.app_secret,
@@ -64,15 +65,16 @@ async def fetch(settings: Settings, session: aiohttp.ClientSession, clock: Clock
 
 
 def rows(answer: Answer) -> list[tuple[Any, ...]]:
+    """Return the fields that are published of each category."""
     fields = ("id", "parent_id", "local_name", "is_leaf")
     found = orjson.loads(answer.body)["data"]["categories"]
     return [tuple(row[field] for field in fields) for row in found]
 
 
-async def test_every_round_arrives_as_it_was_served(
+async def test_each_snapshot_arrives_as_it_was_served(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
-    """Signature, headers and parameters are right, odd names come through unharmed."""
+    """Signature, headers and parameters are right; unusual names arrive unchanged."""
     source = open_source(session, settings(sandbox, tmp_path), clock=clock)
     seen = set()
     for _ in range(3):
@@ -85,13 +87,13 @@ async def test_every_round_arrives_as_it_was_served(
 async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
-    """With a server that ends the old refresh token at once: one refresh a week, no failure."""
+    """By a server that ends the old refresh token at once: one refresh a week, no failure."""
     source = open_source(session, settings(sandbox, tmp_path), clock=clock)
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
     assert 8 <= sandbox.requests[REFRESH] <= 10
-    assert sandbox.requests[CATEGORIES] == 8 * 7 + 1  # once was an expired token tried
+    assert sandbox.requests[CATEGORIES] == 8 * 7 + 1  # one request had an expired token
 
 
 @pytest.mark.parametrize(
@@ -108,19 +110,19 @@ async def test_tokens_are_refreshed_for_weeks(
     ],
     ids=lambda fault: f"{fault.kind}={fault.value}",
 )
-async def test_passing_trouble_is_bridged(
+async def test_a_transient_error_is_bridged(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, fault: Fault
 ) -> None:
-    """The snapshot comes within the same poll."""
+    """The same poll gets the snapshot."""
     sandbox.faults = [fault]
     assert len(rows(await fetch(settings(sandbox, tmp_path), session, clock))) >= 200
 
 
 @pytest.mark.parametrize("code", [106001, 106013, 101000, 105005, 36009033, 12052217, 36009014])
-async def test_what_has_to_be_fixed_ends_the_poll(
+async def test_an_error_to_fix_ends_the_poll(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, code: int
 ) -> None:
-    """One request, with TikTok Shop's own words quoted."""
+    """One request; the message quotes TikTok Shop's."""
     sandbox.faults = [Fault.parse(f"code={code}")]
     with pytest.raises(SourceError, match=f"code {code}, message '.*request_id"):
         await fetch(settings(sandbox, tmp_path), session, clock)
@@ -128,7 +130,7 @@ async def test_what_has_to_be_fixed_ends_the_poll(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("wrong", "advice"),
     [
         ({"tiktok_shop": {"app_secret": "hush"}}, "APP_SECRET is the secret of the app key"),
         ({"tiktok_shop": {"app_key": "other"}}, "APP_SECRET is the secret of the app key"),
@@ -144,45 +146,45 @@ async def test_a_wrong_setting_is_named(
     clock: Clock,
     tmp_path: Path,
     wrong: dict[str, dict[str, Any]],
-    says: str,
+    advice: str,
 ) -> None:
-    """As the real gateway would find it."""
+    """With advice about the setting, and without secrets."""
     made = settings(sandbox, tmp_path, wrong.get("catalog"), **wrong.get("tiktok_shop", {}))
-    with pytest.raises(SourceError, match=says) as caught:
+    with pytest.raises(SourceError, match=advice) as caught:
         await fetch(made, session, clock)
     assert "hush" not in str(caught.value)
 
 
 async def test_a_wrong_clock_is_measured(session: aiohttp.ClientSession, tmp_path: Path) -> None:
-    """Ten minutes behind is more than TikTok Shop takes."""
+    """TikTok Shop does not accept a timestamp of ten minutes ago."""
     async with Sandbox(SandboxOptions(categories=10)) as sandbox:
         late = Clock(time.time() - 600)
         with pytest.raises(SourceError, match=r"clock is (599|600|601) s behind TikTok Shop's"):
             await fetch(settings(sandbox, tmp_path), session, late)
 
 
-async def test_a_bomb_is_refused(
+async def test_a_decompression_bomb_is_refused(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
-    """By the limit on the body, after decompression."""
+    """The limit counts the bytes after decompression."""
     sandbox.faults = [Fault.parse("bomb=200")]
     with pytest.raises(BadSnapshot, match="max_body_bytes"):
         await fetch(settings(sandbox, tmp_path), session, clock)
 
 
 @pytest.mark.parametrize("kind", ["slow", "drip"])
-async def test_an_answer_that_takes_too_long_is_given_up(
+async def test_an_answer_that_takes_too_long_is_refused(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, kind: str
 ) -> None:
-    """By request_timeout."""
+    """After `request_timeout`."""
     sandbox.faults = [Fault.parse(f"{kind}=60")]
     made = settings(sandbox, tmp_path, {"request_timeout": "200ms"})
     with stamina.set_testing(True, attempts=1), pytest.raises(SourceError, match="request_timeout"):
         await fetch(made, session, clock)
 
 
-async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: Path) -> None:
-    """Six polls at two a second: Retry-After is waited for, and none fails."""
+async def test_the_rate_limit_is_respected(session: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """Six polls at two a second wait for `Retry-After`, and none fails."""
     async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
         source = open_source(session, settings(sandbox, tmp_path))
         with stamina.set_testing(False):
@@ -194,7 +196,7 @@ async def test_the_rate_limit_is_kept(session: aiohttp.ClientSession, tmp_path: 
 async def test_authorize_and_fetch(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
-    """From the address in the browser to the first snapshot; the code is good once."""
+    """From the address in the browser to the first snapshot; the code works once."""
     made = settings(sandbox, tmp_path, access_token=None, refresh_token=None)
     with pytest.raises(TokenError, match="run `category-publisher authorize`"):
         await fetch(made, session, clock)
@@ -231,18 +233,18 @@ async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_p
     assert not made.tiktok_shop.token_file.exists()
 
 
-async def test_a_lost_grant_needs_an_authorization(
+async def test_tokens_used_up_elsewhere_need_an_authorization(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
-    """A refresh token that was used up elsewhere: the error says what to run."""
-    thief = replace_folder(settings(sandbox, tmp_path), tmp_path / "thief")
+    """The error names the command to run."""
+    other = with_tokens_in(settings(sandbox, tmp_path), tmp_path / "other")
     made = settings(sandbox, tmp_path)
     clock.now += 8 * DAY
-    await fetch(thief, session, clock)
+    await fetch(other, session, clock)
     with pytest.raises(Error, match=r"36004001.*run `category-publisher authorize`"):
         await fetch(made, session, clock)
 
 
-def replace_folder(made: Settings, folder: Path) -> Settings:
+def with_tokens_in(made: Settings, folder: Path) -> Settings:
     shop = made.tiktok_shop.model_copy(update={"token_file": folder / "tokens.json"})
     return made.model_copy(update={"tiktok_shop": shop})

@@ -19,8 +19,9 @@ from tests.publisher.sources.fake_shop import (
 from tests.publisher.sources.open_sources import fetch, fetch_error, open_source
 
 
+@pytest.mark.contract("6")
 @pytest.mark.parametrize(
-    ("code", "says"),
+    ("code", "advice"),
     [
         (106001, "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET"),
         (106013, "set shop_cipher in [catalogs.us]; `category-publisher authorize` lists"),
@@ -35,26 +36,26 @@ from tests.publisher.sources.open_sources import fetch, fetch_error, open_source
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 403])
-async def test_what_someone_has_to_fix_is_asked_once(
+async def test_an_error_to_fix_is_not_retried(
     shop: FakeShop,
     session: aiohttp.ClientSession,
     tmp_path: Path,
     code: int,
-    says: str,
+    advice: str,
     status: int,
 ) -> None:
-    """At any HTTP status: one request, and a message with the advice, code and request_id."""
-    shop.answers[CATEGORIES] = [envelope(code, "Upstream's words.", status=status)]
+    """At any HTTP status: one request; the message has the advice, code and request_id."""
+    shop.answers[CATEGORIES] = [envelope(code, "The shop's text.", status=status)]
     error = await fetch_error(shop, session, tmp_path)
-    assert says in str(error)
-    assert f'code {code}, message "Upstream\'s words.", request_id req-7' in str(error)
+    assert advice in str(error)
+    assert f'code {code}, message "The shop\'s text.", request_id req-7' in str(error)
     assert not isinstance(error, Transient)
     assert error.not_before == 0
     assert len(shop.requests) == 1
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         envelope(36009003, "Internal error", status=200),
         envelope(36009003, "Internal error", status=500),
@@ -72,15 +73,15 @@ async def test_what_someone_has_to_fix_is_asked_once(
         ),
     ],
 )
-async def test_what_may_pass_is_tried_again(
-    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, trouble: Any
+async def test_a_transient_error_is_retried(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, failure: Any
 ) -> None:
-    """Two failures are bridged within the poll; five end it, with what happened."""
-    shop.answers[CATEGORIES] = [trouble, trouble, envelope(data=GOOD_DATA)]
+    """After two failures the poll goes on; five end it with the error."""
+    shop.answers[CATEGORIES] = [failure, failure, envelope(data=GOOD_DATA)]
     assert (await fetch(shop, session, tmp_path)).body
     assert len(shop.requests) == 3
 
-    shop.answers[CATEGORIES] = [trouble]
+    shop.answers[CATEGORIES] = [failure]
     shop.requests.clear()
     error = await fetch_error(shop, session, tmp_path)
     assert isinstance(error, Transient)
@@ -90,7 +91,7 @@ async def test_what_may_pass_is_tried_again(
 async def test_the_hourly_limit_waits_for_the_next_hour(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """36009037: one request; not_before counts to the full hour of TikTok Shop's clock."""
+    """36009037: one request; `not_before` ends at the full hour of TikTok Shop's clock."""
     headers = {"Date": "Mon, 23 Nov 2026 09:40:00 GMT"}
     shop.answers[CATEGORIES] = [envelope(36009037, "hourly limit", headers=headers)]
     assert (await fetch_error(shop, session, tmp_path)).not_before == 20 * 60
@@ -98,7 +99,7 @@ async def test_the_hourly_limit_waits_for_the_next_hour(
 
 
 @pytest.mark.parametrize(
-    ("message", "says"),
+    ("message", "advice"),
     [
         ("Invalid parameter: timestamp, check sign", "clock is 400 s ahead of TikTok Shop's"),
         ("The sign is wrong", "APP_SECRET"),
@@ -106,25 +107,26 @@ async def test_the_hourly_limit_waits_for_the_next_hour(
         ("Wrong design of locale", "the message says why"),
     ],
 )
-async def test_36009004_is_what_its_message_says(
-    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, message: str, says: str
+async def test_36009004_depends_on_its_message(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, message: str, advice: str
 ) -> None:
-    """Timestamp before sign before the message itself; a wrong clock is measured."""
+    """A timestamp is found before a signature; a wrong clock is measured."""
     headers = {"Date": formatdate(1_800_000_000, usegmt=True)}
     shop.answers[CATEGORIES] = [envelope(36009004, message, status=400, headers=headers)]
     source = open_source(session, shop.settings(tmp_path), clock=lambda: 1_800_000_400)
-    with pytest.raises(SourceError, match=says) as caught:
+    with pytest.raises(SourceError, match=advice) as caught:
         await source.fetch()
     assert repr(message) in str(caught.value)
     assert len(shop.requests) == 1
 
 
-async def test_a_strangers_words_are_harmless(
+@pytest.mark.contract("7")
+async def test_texts_of_the_shop_are_escaped(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Control characters are escaped, secrets hidden, long texts cut."""
-    evil = "\x1b[31mtoken access-0 of hush-app\r\n\u202e" + "x" * 500
-    shop.answers[CATEGORIES] = [envelope(105005, evil)]
+    """Control characters are escaped, secrets replaced, long texts cut."""
+    message = "\x1b[31mtoken access-0 of hush-app\r\n\u202e" + "x" * 500
+    shop.answers[CATEGORIES] = [envelope(105005, message)]
     text = str(await fetch_error(shop, session, tmp_path))
     assert text.isprintable()
     assert "token *** of ***" in text
@@ -132,7 +134,7 @@ async def test_a_strangers_words_are_harmless(
     assert "x" * 200 not in text
 
 
-async def test_an_error_is_found_wherever_its_code_stands(
+async def test_the_code_is_found_at_any_position(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """The order of the envelope's keys is not documented."""
@@ -141,10 +143,11 @@ async def test_an_error_is_found_wherever_its_code_stands(
     assert "shop cipher missing" in str(await fetch_error(shop, session, tmp_path))
 
 
-async def test_a_strange_4xx_is_not_tried_again(
+@pytest.mark.contract("6")
+async def test_4xx_without_an_envelope_is_not_retried(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Without an envelope the HTTP status decides, and place and status are told."""
+    """The HTTP status decides; the message has the location and the status."""
     shop.answers[CATEGORIES] = [raw_answer(b"<html>", status=404)]
     error = await fetch_error(shop, session, tmp_path)
     assert str(error).startswith(f"{shop.url}{CATEGORIES}: HTTP 404")

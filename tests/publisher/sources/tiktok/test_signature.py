@@ -1,3 +1,5 @@
+"""TikTok Shop's request signature."""
+
 import json
 from typing import Any
 
@@ -10,6 +12,7 @@ VECTORS = SHARED_DATA / "sign-vectors.json"
 
 
 def vectors() -> list[Any]:
+    """Return the shared vectors; none if the file is missing."""
     if not VECTORS.exists():
         return []
     found: list[Any] = json.loads(VECTORS.read_text())
@@ -19,13 +22,13 @@ def vectors() -> list[Any]:
 @pytest.mark.skipif(not VECTORS.exists(), reason="shared/data/sign-vectors.json is not here")
 @pytest.mark.parametrize("vector", vectors(), ids=lambda vector: str(vector["name"]))
 def test_agrees_with_three_other_implementations(vector: dict[str, Any]) -> None:
-    """Every signature of the shared vectors comes out."""
+    """Each signature of the shared vectors is the same."""
     body = (vector["body"] or "").encode()
     assert sign(vector["secret"], vector["path"], vector["query"], body) == vector["sign"]
 
 
 def test_order_and_unsigned_parameters_do_not_matter() -> None:
-    """The parameters are sorted; `sign` and `access_token` do not count."""
+    """The parameters are sorted; `sign` and `access_token` are ignored."""
     plain = sign("s", "/p", {"a": "1", "b": "2"})
     assert sign("s", "/p", {"b": "2", "sign": "x", "access_token": "y", "a": "1"}) == plain
 

@@ -1,4 +1,4 @@
-"""The TikTok Shop client as a catalog's source: what it sends, and what each refusal makes of it."""
+"""Requests of the source `tiktok_shop`, and the answers that it accepts."""
 
 import asyncio
 import gzip
@@ -25,10 +25,10 @@ from tests.publisher.sources.fake_shop import (
 from tests.publisher.sources.open_sources import fetch, fetch_error
 
 
-async def test_a_request_is_signed_and_carries_what_is_set(
+async def test_a_request_is_signed_and_has_all_settings(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Token in the header alone, decoded values signed, every setting sent under its name."""
+    """Token only in the header, decoded values signed, each setting sent under its name."""
     answer = await fetch(
         shop,
         session,
@@ -53,16 +53,16 @@ async def test_a_request_is_signed_and_carries_what_is_set(
     assert b'"local_name"' in answer.body
 
 
-async def test_what_is_not_set_is_not_sent(
+async def test_an_unset_parameter_is_not_sent(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """No empty parameter goes out."""
+    """TikTok Shop refuses empty ones."""
     await fetch(shop, session, tmp_path)
     assert set(shop.requests[0].query) == {"app_key", "timestamp", "sign"}
 
 
 @pytest.mark.parametrize("prohibited", [True, False])
-async def test_booleans_are_words(
+async def test_booleans_are_sent_as_text(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, *, prohibited: bool
 ) -> None:
     """include_prohibited_categories is `true` or `false`."""
@@ -82,7 +82,7 @@ async def test_booleans_are_words(
 async def test_a_refused_token_is_renewed_once(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, expired: Any
 ) -> None:
-    """One refresh, one more request with the new token; refused again, it is a TokenError."""
+    """One refresh, one more request with the new token; a second refusal is a TokenError."""
     shop.answers[CATEGORIES] = [expired, envelope(data=GOOD_DATA)]
     shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     assert (await fetch(shop, session, tmp_path)).body
@@ -109,7 +109,7 @@ async def test_a_refused_token_is_renewed_once(
 async def test_a_redirect_is_not_followed(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, status: int
 ) -> None:
-    """A token must not go along to another host."""
+    """The token must not go to another host."""
     shop.answers["/elsewhere"] = [envelope(data=GOOD_DATA)]
     to = {"Location": f"{shop.url}/elsewhere"}
     shop.answers[CATEGORIES] = [raw_answer(b"", status=status, headers=to)]
@@ -120,10 +120,10 @@ async def test_a_redirect_is_not_followed(
 @pytest.mark.parametrize(
     "body", [b"<html>", b"", b"[]", b'{"data":{},"code":0}', b'{"code":"0"}', b'{"code":0, "x":']
 )
-async def test_a_success_is_handed_on_unread(
+async def test_a_success_is_returned_unchecked(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, body: bytes
 ) -> None:
-    """What a 200 without an error's code says is the snapshot reader's business."""
+    """The content of a 200 without an error code is checked in `core`."""
     shop.answers[CATEGORIES] = [raw_answer(body)]
     if body.endswith(b":"):
         assert "is cut off" in str(await fetch_error(shop, session, tmp_path))
@@ -131,10 +131,10 @@ async def test_a_success_is_handed_on_unread(
         assert (await fetch(shop, session, tmp_path)).body == body
 
 
-async def test_gzip_is_asked_for_and_read(
+async def test_gzip_is_requested_and_read(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The answer may be compressed, and nothing but gzip is offered."""
+    """It is the only encoding that the request offers."""
     body = b'{"code":0,"data":{"categories":[]}}'
     shop.answers[CATEGORIES] = [
         raw_answer(gzip.compress(body), headers={"Content-Encoding": "gzip"}),
@@ -143,18 +143,19 @@ async def test_gzip_is_asked_for_and_read(
     assert shop.requests[0].headers["Accept-Encoding"] == "gzip"
 
 
-async def test_the_configured_limits_hold(
+@pytest.mark.contract("6")
+async def test_an_answer_over_the_limit_is_refused(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """max_body_bytes refuses the whole answer, and names itself."""
+    """The message names `max_body_bytes`."""
     with pytest.raises(BadSnapshot, match=r"more than 20 bytes.*max_body_bytes"):
         await fetch(shop, session, tmp_path, {"max_body_bytes": 20})
 
 
-async def test_request_timeout_is_for_the_whole_request(
+async def test_request_timeout_limits_the_whole_request(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """An answer that drips longer than request_timeout is given up, and named."""
+    """It ends an answer that drips for longer, and the message names it."""
 
     async def drip(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

@@ -1,4 +1,4 @@
-"""Another shop of the market stands in when the first answers no more, and only then."""
+"""A fallback shop is asked when the first one cannot answer, and only then."""
 
 import re
 from collections.abc import MutableMapping
@@ -29,20 +29,20 @@ TWO = [{"shop_cipher": "hush-two"}, {"shop_cipher": "hush-three"}]
 
 
 class Market:
-    """Several shops: `fails` says how each cipher's shop fails; the others answer."""
+    """Several shops by their cipher: those in `failures` fail, the others answer."""
 
     def __init__(self, shop: FakeShop) -> None:
-        self.fails: dict[str, Any] = {}
+        self.failures: dict[str, Any] = {}
         shop.answers[CATEGORIES] = [self]
         self._shop = shop
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Answer for the shop that is asked for."""
-        answer: Answer = self.fails.get(request.query["shop_cipher"], envelope(data=GOOD_DATA))
+        """Answer for the shop in the request."""
+        answer: Answer = self.failures.get(request.query["shop_cipher"], envelope(data=GOOD_DATA))
         return await answer(request)
 
-    def asked(self) -> list[str]:
-        """Return the ciphers that were asked for, and forget them."""
+    def take_requests(self) -> list[str]:
+        """Return the ciphers of the requests since the last call."""
         found = [each.query["shop_cipher"] for each in self._shop.requests_for(CATEGORIES)]
         self._shop.requests.clear()
         return found
@@ -59,7 +59,7 @@ def source(shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path) -> So
     return open_source(session, shop.settings(tmp_path, catalog))
 
 
-async def misfit(request: web.Request) -> web.StreamResponse:
+async def wrong_cipher(request: web.Request) -> web.StreamResponse:
     cipher = request.query["shop_cipher"]
     return await envelope(101000, f"`shop_cipher` {cipher} is invalid", status=401)(request)
 
@@ -67,10 +67,11 @@ async def misfit(request: web.Request) -> web.StreamResponse:
 CLOSED = [
     envelope(36009043, "The shop is inactive", status=403),
     envelope(36009044, "The seller is inactive", status=403),
-    misfit,
+    wrong_cipher,
 ]
 
 
+@pytest.mark.contract("2")
 @pytest.mark.parametrize("failure", CLOSED)
 async def test_the_next_shop_is_asked_in_the_same_poll(
     market: Market,
@@ -78,20 +79,20 @@ async def test_the_next_shop_is_asked_in_the_same_poll(
     log_lines: list[MutableMapping[str, Any]],
     failure: Any,
 ) -> None:
-    """One line when it begins to stand in, one when the first is back; the first is tried first."""
-    market.fails["hush-one"] = failure
+    """Each fetch starts with the first shop; each switch is logged once."""
+    market.failures["hush-one"] = failure
     for _ in range(2):
         await source.fetch()
-        assert market.asked() == ["hush-one", "hush-two"]
+        assert market.take_requests() == ["hush-one", "hush-two"]
         assert answering_shop(source) == 1
-    market.fails["hush-two"] = failure
+    market.failures["hush-two"] = failure
     await source.fetch()
-    assert market.asked() == ["hush-one", "hush-two", "hush-three"]
+    assert market.take_requests() == ["hush-one", "hush-two", "hush-three"]
     assert answering_shop(source) == 2
-    market.fails.clear()
+    market.failures.clear()
     for _ in range(2):
         await source.fetch()
-        assert market.asked() == ["hush-one"]
+        assert market.take_requests() == ["hush-one"]
         assert answering_shop(source) == 0
     assert [(line["event"], line.get("stand_in")) for line in log_lines] == [
         ("fallback shop answers", 1),
@@ -115,42 +116,42 @@ async def test_the_next_shop_is_asked_in_the_same_poll(
         raw_answer(b"<html>", status=404),
     ],
 )
-async def test_trouble_that_any_shop_would_have_does_not_switch(
+async def test_an_error_that_any_shop_would_have_does_not_switch(
     market: Market, source: Source, failure: Any
 ) -> None:
-    """The poll fails as it would without stand-ins."""
-    market.fails["hush-one"] = failure
+    """The poll fails as it would without fallback shops."""
+    market.failures["hush-one"] = failure
     with pytest.raises(SourceError):
         await source.fetch()
-    assert set(market.asked()) == {"hush-one"}
+    assert set(market.take_requests()) == {"hush-one"}
 
 
 @pytest.mark.parametrize(
     "failure", [envelope(105005, "No scope", status=403), raw_answer(b"<html>", status=404)]
 )
-async def test_a_broken_stand_in_is_passed_over(
+async def test_a_failing_fallback_shop_is_skipped(
     market: Market, source: Source, failure: Any
 ) -> None:
-    """Of whatever does not pass; if none answers, the first shop's reason is told too."""
-    market.fails |= {"hush-one": CLOSED[0], "hush-two": failure}
+    """After any error that is not transient; if no shop answers, each reason is in the message."""
+    market.failures |= {"hush-one": CLOSED[0], "hush-two": failure}
     await source.fetch()
     assert answering_shop(source) == 2
-    market.fails["hush-three"] = failure
+    market.failures["hush-three"] = failure
     with pytest.raises(
         SourceError, match=r"first shop: .*36009043.*; fallback shop 1: .*; fallback shop 2"
     ):
         await source.fetch()
 
 
-async def test_trouble_that_passes_ends_the_poll_with_each_reason(
+async def test_a_transient_error_of_a_fallback_shop_ends_the_poll(
     market: Market, source: Source
 ) -> None:
-    """The next shop is not asked; when to ask again is kept."""
-    market.fails |= {"hush-one": CLOSED[0], "hush-two": envelope(36009037, "Hourly limit")}
+    """With each reason and its `not_before`; the next shop is not asked."""
+    market.failures |= {"hush-one": CLOSED[0], "hush-two": envelope(36009037, "Hourly limit")}
     with pytest.raises(SourceError, match=r"first shop: .*36009043.*; fallback shop 1: ") as caught:
         await source.fetch()
     assert caught.value.not_before > 0
-    assert market.asked() == ["hush-one", "hush-two"]
+    assert market.take_requests() == ["hush-one", "hush-two"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ async def test_trouble_that_passes_ends_the_poll_with_each_reason(
         ),
     ],
 )
-async def test_the_advice_names_whose_tokens_are_wanted(
+async def test_the_advice_names_the_command_for_the_tokens(
     shop: FakeShop,
     session: aiohttp.ClientSession,
     tmp_path: Path,
@@ -173,12 +174,12 @@ async def test_the_advice_names_whose_tokens_are_wanted(
     stand_in: dict[str, str],
     commands: list[str],
 ) -> None:
-    """`--catalog` and `--stand-in` where the tokens are theirs alone."""
+    """With `--catalog` and `--stand-in` if the tokens belong to them alone."""
     catalog, stand_in = (
         {key: str(tmp_path / value) for key, value in each.items()} for each in (catalog, stand_in)
     )
     made = {**catalog, "shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **stand_in}]}
-    shop.answers[CATEGORIES] = [envelope(101000, "misfit", status=401)]
+    shop.answers[CATEGORIES] = [envelope(101000, "wrong cipher", status=401)]
     settings = shop.settings(tmp_path, made)
     with pytest.raises(SourceError) as caught:
         await open_source(session, settings).fetch()
@@ -190,10 +191,12 @@ async def test_the_advice_names_whose_tokens_are_wanted(
     assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands
 
 
-async def test_when_none_answers_each_reason_is_told(market: Market, source: Source) -> None:
-    """By the shop's place in the list, without its cipher."""
+async def test_if_no_shop_answers_each_reason_is_in_the_message(
+    market: Market, source: Source
+) -> None:
+    """With the shop's number, without its cipher."""
     for cipher, failure in zip(("hush-one", "hush-two", "hush-three"), CLOSED, strict=True):
-        market.fails[cipher] = failure
+        market.failures[cipher] = failure
     with pytest.raises(SourceError) as caught:
         await source.fetch()
     text = str(caught.value)
@@ -209,14 +212,14 @@ async def test_when_none_answers_each_reason_is_told(market: Market, source: Sou
 async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, code: int
 ) -> None:
-    """The stand-in has an app and tokens of its own."""
+    """The fallback shop has an app and tokens of its own."""
 
-    async def judge(request: web.Request) -> web.StreamResponse:
-        good = request.headers["x-tts-access-token"] == "access-9"
+    async def check_token(request: web.Request) -> web.StreamResponse:
+        is_valid = request.headers["x-tts-access-token"] == "access-9"
         expired = envelope(105002, "Expired", status=401)
-        return await (envelope(data=GOOD_DATA) if good else expired)(request)
+        return await (envelope(data=GOOD_DATA) if is_valid else expired)(request)
 
-    shop.answers[CATEGORIES] = [judge]
+    shop.answers[CATEGORIES] = [check_token]
     shop.answers[REFRESH] = [envelope(code, "ended")]
     own = {"access_token": "access-9", "token_file": tmp_path / "nine.json", "app_key": "key-9"}
     catalog = {"shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **own}]}
@@ -226,20 +229,20 @@ async def test_an_ended_authorization_switches_to_another_sellers_tokens(
     assert shop.requests[-1].query["app_key"] == "key-9"
 
 
-async def test_broken_local_tokens_do_not_switch(
+async def test_an_unusable_token_file_does_not_switch(
     market: Market, source: Source, tmp_path: Path
 ) -> None:
-    """A token file that others can read is to be mended here, not got around."""
+    """A token file that others can read has to be repaired, not avoided."""
     (tmp_path / "tokens.json").touch(mode=0o644)
     with pytest.raises(TokenError, match="chmod 600"):
         await source.fetch()
-    assert not market.asked()
+    assert not market.take_requests()
 
 
 async def test_the_sandbox_has_an_inactive_shop(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Switching and back, against a server that knows nothing of the client's code."""
+    """The source switches to the fallback shop and back."""
     shops = (SandboxShop(cipher="one"), SandboxShop(cipher="two"))
     async with Sandbox(SandboxOptions(categories=20, shops=shops)) as sandbox:
         catalog = {
@@ -251,10 +254,10 @@ async def test_the_sandbox_has_an_inactive_shop(
         tokens = {"access_token": sandbox.access_token, "refresh_token": sandbox.refresh_token}
         settings = settings_at(sandbox.url, tmp_path, catalog, **app, **tokens)
         source = open_source(session, settings)
-        for fault, place in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
+        for fault, index in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
             sandbox.faults = [Fault.parse(fault)] if fault else []
             await source.fetch()
-            assert answering_shop(source) == place
+            assert answering_shop(source) == index
         sandbox.faults = [Fault.parse("code=36009044")]
         with pytest.raises(SourceError, match=r"fallback shop 1: .*36009044"):
             await source.fetch()
