@@ -12,6 +12,7 @@ from tests.support.trees import tree
 
 
 @pytest.mark.contract("5.2")
+@pytest.mark.contract("5.7")
 async def test_repair(
     catalog: Catalog, source: ScriptedSource, real_client: Any, reading: CatalogClient
 ) -> None:
