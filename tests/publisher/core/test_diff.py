@@ -1,5 +1,6 @@
 """The changes between two trees, and their order (contract, 5.5)."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,8 +11,8 @@ from tests.support.trees import forests, is_forest, tree
 Tree = dict[str, Category]
 
 
-def applied(state: Tree, change: Change) -> Tree:
-    """Return `state` after `change`, as a consumer would do it, checking what it relies on."""
+def apply_change(state: Tree, change: Change) -> Tree:
+    """Return `state` after `change`; check what a consumer relies on."""
     category = change.category
     if change.type == "added":
         assert category.id not in state
@@ -23,43 +24,48 @@ def applied(state: Tree, change: Change) -> Tree:
     return {**state, category.id: category}
 
 
+@pytest.mark.contract("5.5")
 @given(forests(min_size=0), forests())
 def test_replayed_in_order_gives_the_second_tree(state: Tree, snapshot: Tree) -> None:
-    """Every prefix is a forest, and the end is the snapshot."""
+    """Every prefix is a forest, and the last one is the snapshot."""
     for change in diff(state, snapshot):
-        state = applied(state, change)
+        state = apply_change(state, change)
         assert is_forest(state)
     assert state == snapshot
 
 
+@pytest.mark.contract("5.5")
 @given(forests(), forests(), st.data())
-def test_same_input_same_changes(state: Tree, snapshot: Tree, data: st.DataObject) -> None:
-    """The order of the rows upstream does not matter."""
+def test_equal_trees_give_equal_changes(state: Tree, snapshot: Tree, data: st.DataObject) -> None:
+    """The order of the rows in the answer does not matter."""
     shuffled = dict(data.draw(st.permutations(list(snapshot.items()))))
     assert diff(state, shuffled) == diff(state, snapshot)
 
 
+@pytest.mark.contract("5.4")
 @given(forests())
-def test_the_same_tree_twice_differs_in_nothing(state: Tree) -> None:
-    """Whether or not the rows are the same objects."""
+def test_equal_trees_have_no_changes(state: Tree) -> None:
+    """Whether or not their rows are the same objects."""
     assert diff(state, state) == []
     assert (
         diff(state, {id_: Category(**category.fields()) for id_, category in state.items()}) == []
     )
 
 
+@pytest.mark.contract("5.5")
 def test_parent_and_child_swap_places() -> None:
-    """The new parent moves up first, so that no cycle is ever seen."""
+    """The new parent moves up first, so that there is never a cycle."""
     state, snapshot = tree(("1", "0"), ("2", "1")), tree(("2", "0"), ("1", "2"))
     assert [change.category.id for change in diff(state, snapshot)] == ["2", "1"]
 
 
+@pytest.mark.contract("5.5")
 def test_order_is_by_depth_then_id_as_text() -> None:
     """Added and updated top-down, then removed bottom-up; "10" before "9"."""
     state = tree(("1", "0"), ("7", "1"), ("8", "7"), ("70", "7"))
     snapshot = tree(("1", "0", "renamed", False), ("9", "0"), ("10", "0"), ("5", "9"))
-    told = [(change.type, change.category.id) for change in diff(state, snapshot)]
-    assert told == [
+    found = [(change.type, change.category.id) for change in diff(state, snapshot)]
+    assert found == [
         ("updated", "1"),
         ("added", "10"),
         ("added", "9"),
@@ -70,8 +76,9 @@ def test_order_is_by_depth_then_id_as_text() -> None:
     ]
 
 
-def test_a_damaged_state_can_be_left() -> None:
-    """Rows that hang on no root, in a cycle or below a missing parent, are removed too."""
+@pytest.mark.contract("5.2")
+def test_rows_below_no_root_are_removed() -> None:
+    """A damaged state may have a cycle, or rows below a missing parent."""
     state = tree(("1", "0"), ("2", "3"), ("3", "2"), ("4", "gone"))
     changes = diff(state, tree(("1", "0")))
     assert [change.category.id for change in changes] == ["2", "3", "4"]

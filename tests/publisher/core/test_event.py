@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ START = Position("9f3c1a2b", 104, digest.of_category(HOME))
 TIME = "2026-11-23T09:40:03.569Z"
 
 
-def encoded(
+def encode_all(
     catalog: str, start: Position, time: str, changes: Iterable[Change]
 ) -> tuple[list[bytes], Position]:
     """Return what `encode` yields, and what it returns."""
@@ -32,9 +33,10 @@ def encoded(
     return list(encoding()), ends[0]
 
 
-def test_updated_byte_for_byte() -> None:
-    """The contract's example, fields in its order, compact."""
-    [event], end = encoded("us", START, TIME, [Change("updated", SUPPLIES, HOME)])
+@pytest.mark.contract("3")
+def test_an_update_byte_for_byte() -> None:
+    """The contract's example: the fields in its order, compact."""
+    [event], end = encode_all("us", START, TIME, [Change("updated", SUPPLIES, HOME)])
     after = digest.text(digest.of_category(SUPPLIES))
     assert event.decode() == (
         f'{{"specversion":"1.0","id":"9f3c1a2b-105-{after}","source":"/catalogs/us",'
@@ -50,8 +52,9 @@ def test_updated_byte_for_byte() -> None:
     assert end == Position("9f3c1a2b", 105, digest.of_category(SUPPLIES))
 
 
+@pytest.mark.contract("3")
 def test_added_and_removed_have_no_before_and_no_changed() -> None:
-    """A removed category is told as it was last known."""
+    """A removal has the last known row."""
     towels = Category("600002", "600001", "Towels", is_leaf=True)
     changes = [Change("added", towels), Change("removed", towels)]
     events = encode("us", START, TIME, changes)
@@ -62,30 +65,33 @@ def test_added_and_removed_have_no_before_and_no_changed() -> None:
         assert event["data"]["category"] == towels.fields()
 
 
+@pytest.mark.contract("2")
 def test_a_row_is_compact_utf8() -> None:
-    """As in the contract, keys in order, nothing escaped that need not be."""
+    """Its keys are in the contract's order; only what must be escaped is escaped."""
     assert row(Category("1", "0", "Käse <b>", is_leaf=True)).decode() == (
         '{"id":"1","parent_id":"0","local_name":"Käse <b>","is_leaf":true}'
     )
 
 
+@pytest.mark.contract("5.5")
 @given(forests(), forests(), st.data())
-def test_same_input_same_bytes(
+def test_equal_trees_give_equal_events(
     state: dict[str, Category], snapshot: dict[str, Category], data: st.DataObject
 ) -> None:
-    """The same two trees always give the same events, whatever the order of the rows."""
+    """Byte for byte, whatever the order of the rows in the answer."""
     shuffled = dict(data.draw(st.permutations(list(snapshot.items()))))
     first, second = (diff(state, new) for new in (snapshot, shuffled))
     assert list(encode("us", START, TIME, first)) == list(encode("us", START, TIME, second))
 
 
+@pytest.mark.contract("3")
 @given(forests(min_size=0), forests())
-def test_every_event_is_valid_and_in_its_place(
+def test_events_are_valid_and_have_no_gap(
     state: dict[str, Category], snapshot: dict[str, Category]
 ) -> None:
-    """Sequences have no gap, and each digest is the state's after that event."""
+    """Each sequence is the one before plus 1, and each digest is that of the state after it."""
     start = Position("00000000", 7, digest.of(state.values()))
-    events, end = encoded("us", start, TIME, diff(state, snapshot))
+    events, end = encode_all("us", start, TIME, diff(state, snapshot))
     for number, raw in enumerate(events, 8):
         event = orjson.loads(raw)
         assert_valid_event(event)
@@ -96,10 +102,11 @@ def test_every_event_is_valid_and_in_its_place(
         assert_valid_category(orjson.loads(row(category)))
 
 
-def test_what_a_hold_tells_of_a_change() -> None:
-    """All of an event's `data` but the digest, in its order."""
+@pytest.mark.contract("2")
+def test_a_hold_has_the_data_of_events() -> None:
+    """Without the digest, in the same order."""
     for change in (Change("updated", SUPPLIES, HOME), Change("removed", HOME)):
         [event] = encode("us", START, TIME, [change])
-        told = orjson.loads(event)["data"]
-        del told["digest"]
-        assert list(data(change).items()) == list(told.items())
+        expected = orjson.loads(event)["data"]
+        del expected["digest"]
+        assert list(data(change).items()) == list(expected.items())

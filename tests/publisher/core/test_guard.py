@@ -1,4 +1,4 @@
-"""Which snapshots are withheld (contract, 6): strictly more than a share and a number."""
+"""The guard: which snapshots are withheld (contract, 6)."""
 
 import pytest
 
@@ -7,6 +7,8 @@ from publisher.core.model import Counts
 from tests.support.catalogs import make_limits
 
 
+@pytest.mark.contract("6")
+@pytest.mark.contract("5.10")
 @pytest.mark.parametrize(
     ("removed", "updated", "count", "held"),
     [
@@ -27,10 +29,11 @@ from tests.support.catalogs import make_limits
     ],
 )
 def test_limits_are_strict(removed: int, updated: int, count: int, *, held: bool) -> None:
-    """Neither the share alone nor the number alone withholds."""
+    """Neither the share alone nor the number alone withholds a snapshot."""
     assert bool(hold_reasons(Counts(0, updated, removed), count, make_limits())) is held
 
 
+@pytest.mark.contract("6")
 def test_a_share_is_the_decimal_that_was_written() -> None:
     """0.07 of 100 is 7, though 0.07 * 100 is 7.000000000000001 in binary."""
     limits = make_limits(max_removed_share=0.07, max_removed=0)
@@ -41,13 +44,15 @@ def test_a_share_is_the_decimal_that_was_written() -> None:
     )
 
 
+@pytest.mark.contract("6")
 def test_a_first_import_is_exempt() -> None:
-    """Additions alone are never implausible."""
+    """Additions are never implausible."""
     assert hold_reasons(Counts(added=200_000), 0, make_limits()) == []
 
 
-def test_both_reasons_are_told() -> None:
-    """Each objection says how many of how many, and the limits."""
+@pytest.mark.contract("6")
+def test_each_reason_has_its_numbers() -> None:
+    """How many of how many, and both limits."""
     first, second = hold_reasons(Counts(0, 600, 200), 1000, make_limits())
     assert first == "200 of 1000 categories removed: more than 0.1 of them and more than 20"
     assert second == "600 of 1000 categories updated: more than 0.5 of them and more than 100"

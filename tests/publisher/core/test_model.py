@@ -1,25 +1,37 @@
-"""Counts of changes and depths in a tree."""
+"""Changes and their counts, depths in a tree, origins and holds."""
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from publisher.core.model import Category, Change, Counts, count, depths, depths_of
+from publisher.core.model import (
+    Category,
+    Change,
+    Counts,
+    Hold,
+    Origin,
+    count,
+    depths,
+    depths_of,
+)
 from tests.support.trees import forests, tree
 
 HOME = Category("1", "0", "Home", is_leaf=False)
 
 
 def test_changes_are_counted_by_type() -> None:
-    """Each type on its own, since removals and updates have limits of their own."""
+    """Removals and updates have limits of their own."""
     added, removed = Change("added", HOME), Change("removed", HOME)
     updated = Change("updated", HOME, replace(HOME, local_name="House"))
     assert count([]) == Counts() == (0, 0, 0)
     assert count([removed, updated, removed, added, removed, updated]) == Counts(1, 2, 3)
 
 
+@pytest.mark.contract("3")
 def test_changed_names_the_fields_that_differ_in_value() -> None:
-    """In the order of the row, whether they grow or shrink; equal text need not be one object."""
+    """In the order of the row, by value: equal texts need not be one object."""
     small = Category("1", "0", "a", is_leaf=False)
     large = Category("1", "2", "b", is_leaf=True)
     everything = ["parent_id", "local_name", "is_leaf"]
@@ -30,8 +42,9 @@ def test_changed_names_the_fields_that_differ_in_value() -> None:
     assert Change("updated", spelled_again, HOME).changed == []
 
 
+@pytest.mark.contract("3")
 def test_only_an_update_names_changed_fields() -> None:
-    """Without a row before there is nothing that could differ."""
+    """An addition and a removal have no row to compare with."""
     assert Change("added", HOME).changed == []
     assert Change("removed", HOME).changed == []
 
@@ -46,8 +59,8 @@ def test_a_root_has_depth_one() -> None:
     }
 
 
-def test_what_hangs_on_no_root_has_no_depth() -> None:
-    """Neither an orphan nor a cycle, nor what hangs on them."""
+def test_what_is_below_no_root_has_no_depth() -> None:
+    """Orphans, cycles, and everything below them."""
     assert depths({}) == {}
     assert depths(tree(("4", "gone"), ("5", "4"))) == {}
     assert depths(tree(("1", "0"), ("2", "3"), ("3", "2"), ("4", "3"))) == {"1": 1}
@@ -55,20 +68,20 @@ def test_what_hangs_on_no_root_has_no_depth() -> None:
 
 @given(forests())
 def test_parents_come_before_children(categories: dict[str, Category]) -> None:
-    """One level deeper than the parent, and later in the order."""
+    """A child is one level deeper than its parent, and later in the order."""
     found = depths(categories)
     assert found.keys() == categories.keys()
-    for place, id_ in enumerate(found):
+    for index, id_ in enumerate(found):
         parent = categories[id_].parent_id
         assert found[id_] == found.get(parent, 0) + 1
-        assert parent == "0" or list(found).index(parent) < place
+        assert parent == "0" or list(found).index(parent) < index
 
 
 @given(forests(), st.data())
 def test_depths_of_some_are_those_they_have_among_all(
     categories: dict[str, Category], data: st.DataObject
 ) -> None:
-    """In whatever order they are asked for."""
+    """In whatever order the categories are given."""
     some = data.draw(st.lists(st.sampled_from(list(categories.values()))))
     found = depths_of(some, categories)
     assert found.pop("0", 0) == 0
@@ -76,20 +89,20 @@ def test_depths_of_some_are_those_they_have_among_all(
     assert found.keys() >= {each.id for each in some}
 
 
-def test_depths_of_few_cost_no_look_at_all() -> None:
-    """But at those above them."""
+def test_depths_of_few_read_only_their_ancestors() -> None:
+    """The other categories are not visited."""
     wide = tree(("1", "0"), ("2", "1"), *((str(number), "1") for number in range(3, 20)))
     assert depths_of([wide["2"]], wide) == {"0": 0, "1": 1, "2": 2}
 
 
 def test_depths_of_a_long_branch() -> None:
-    """However deep, from its end on."""
+    """However deep, and given only its last category."""
     branch = tree(*((str(number), str(number - 1)) for number in range(1, 2001)))
     assert depths_of([branch["2000"]], branch)["2000"] == 2000
 
 
-def test_depths_of_what_hangs_on_no_root() -> None:
-    """Neither an orphan nor a cycle has one, and they keep nobody else from having one."""
+def test_depths_of_some_in_a_damaged_tree() -> None:
+    """Orphans and cycles have none, and all others still have theirs."""
     damaged = tree(("1", "0"), ("4", "gone"), ("5", "4"), ("2", "3"), ("3", "2"), ("6", "1"))
     sound = {"1": 1, "6": 2}
     for order in (list(damaged.values()), list(damaged.values())[::-1]):
@@ -97,3 +110,54 @@ def test_depths_of_what_hangs_on_no_root() -> None:
     for one in ("2", "4", "5"):
         assert depths_of([damaged["6"], damaged[one]], damaged) == sound
     assert depths_of([], damaged) == {"0": 0}
+
+
+@pytest.mark.contract("2")
+def test_an_origin_byte_for_byte() -> None:
+    """The contract's fields in its order; null where a field is not set."""
+    origin = Origin("tiktok_shop", "en-US", "v2")
+    assert origin.to_json() == (
+        '{"source":"tiktok_shop","locale":"en-US","category_version":"v2",'
+        '"listing_platform":null,"include_prohibited_categories":null}'
+    )
+    assert Origin.from_json(origin.to_json()) == origin
+
+
+@pytest.mark.contract("5.11")
+def test_an_unknown_field_makes_another_origin() -> None:
+    """A newer publisher may have written it; the field is kept."""
+    stored = Origin.from_json('{"source":"file","tenant":"x"}')
+    assert stored is not None
+    assert stored != Origin("file")
+    assert stored.to_dict()["tenant"] == "x"
+
+
+@pytest.mark.parametrize("value", ["", "{", "null", "[]", b"\xff"])
+def test_what_is_no_origin(value: bytes | str) -> None:
+    """Then meta has no origin to compare with."""
+    assert Origin.from_json(value) is None
+
+
+@pytest.mark.contract("2")
+def test_a_hold_byte_for_byte() -> None:
+    """The contract's fields in its order."""
+    change = {"type": "category.added", "category": HOME.fields()}
+    hold = Hold("0123456789abcdef", "2026-11-23T09:40:03.569Z", ("too many",), 1, 0, 0, (change,))
+    assert list(orjson.loads(hold.to_json()).items()) == [
+        ("digest", "0123456789abcdef"),
+        ("since", "2026-11-23T09:40:03.569Z"),
+        ("reasons", ["too many"]),
+        ("added", 1),
+        ("updated", 0),
+        ("removed", 0),
+        ("first", [change]),
+    ]
+    assert Hold.from_json(hold.to_json()) == hold
+
+
+@pytest.mark.parametrize(
+    "value", ["", "null", "[]", '{"digest":1}', '{"reasons":"x"}', '{"first":[1]}', b"\xff"]
+)
+def test_a_hold_that_cannot_be_read_is_a_hold(value: bytes | str) -> None:
+    """All its fields are empty then."""
+    assert Hold.from_json(value) == Hold()

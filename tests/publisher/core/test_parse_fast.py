@@ -1,4 +1,4 @@
-"""The quick way of decoding takes only what is sound, and takes it as the exact way does."""
+"""The fast parser accepts only valid answers, with the same result as the checked one."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
 
 @st.composite
 def rows(draw: DrawFn) -> list[Any]:
-    """Draw rows, most of them sound."""
+    """Draw rows, most of them valid."""
     found = []
     for number in range(draw(st.integers(0, 4))):
         row: dict[str, Any] = {**ROW, "id": str(number + 1), "local_name": draw(TEXTS)}
@@ -41,7 +41,7 @@ def rows(draw: DrawFn) -> list[Any]:
 
 @st.composite
 def bodies(draw: DrawFn) -> bytes:
-    """Draw an envelope or a bare list, perhaps with something odd in it."""
+    """Draw an envelope or a bare list, perhaps with a mistake in it."""
     categories = draw(rows())
     if draw(st.booleans()):
         return orjson.dumps(categories)
@@ -60,22 +60,23 @@ def bodies(draw: DrawFn) -> bytes:
 
 
 def check_agreement(body: bytes, *, bare_list: bool) -> None:
-    """Check: what the quick way takes, the exact way takes without a word, and as the same rows."""
+    """Assert that what the fast parser accepts, the checked one accepts without a warning, as the same rows."""
     data = parse_fast.payload_of(body, bare_list=bare_list)
-    quick = None if data is None else parse_fast.parse(data)
+    fast = None if data is None else parse_fast.parse(data)
     try:
-        tree, tolerated = parse_checked.parse(body, bare_list=bare_list)
+        tree, warnings = parse_checked.parse(body, bare_list=bare_list)
     except BadSnapshot:
-        assert quick is None
+        assert fast is None
         return
-    if quick is not None:
-        assert (quick, []) == (tree, tolerated)
-        assert list(quick) == list(tree)
+    if fast is not None:
+        assert (fast, []) == (tree, warnings)
+        assert list(fast) == list(tree)
 
 
+@pytest.mark.contract("6")
 @given(bodies(), st.booleans())
-def test_the_two_ways_agree(body: bytes, bare_list: bool) -> None:  # noqa: FBT001  drawn
-    """Whatever rows and envelope hold."""
+def test_the_two_parsers_agree(body: bytes, bare_list: bool) -> None:  # noqa: FBT001  drawn
+    """Whatever rows and envelope contain."""
     check_agreement(body, bare_list=bare_list)
 
 
@@ -89,17 +90,18 @@ LIKE_STATUSES = [
 ]
 
 
+@pytest.mark.contract("6")
 @given(bodies(), st.sampled_from(LIKE_STATUSES), st.data())
-def test_they_agree_on_what_looks_like_statuses(
+def test_the_parsers_agree_on_what_resembles_statuses(
     body: bytes, put_in: bytes, data: st.DataObject
 ) -> None:
-    """Wherever it stands: within a text, between members, behind the list."""
-    place = data.draw(st.integers(0, len(body)))
-    check_agreement(body[:place] + put_in + body[place:], bare_list=True)
+    """Wherever it is: within a text, between members, after the list."""
+    at = data.draw(st.integers(0, len(body)))
+    check_agreement(body[:at] + put_in + body[at:], bare_list=True)
 
 
-def sound(*categories: Any, **data: Any) -> bytes:
-    """Return the documented answer."""
+def documented(*categories: Any, **data: Any) -> bytes:
+    """Return an answer of the documented form."""
     return orjson.dumps(
         {
             "code": 0,
@@ -113,13 +115,13 @@ def sound(*categories: Any, **data: Any) -> bytes:
 @pytest.mark.parametrize(
     "body",
     [
-        sound(ROW),
-        sound(ROW | {"permission_statuses": ["AVAILABLE", "INVITE_ONLY"]}),
-        sound(ROW | {"permission_statuses": []}, ROW | {"id": "2"}),
-        sound(ROW, ROW | {"id": "2", "permission_statuses": ["NEW"]}, next_page_token=""),
+        documented(ROW),
+        documented(ROW | {"permission_statuses": ["AVAILABLE", "INVITE_ONLY"]}),
+        documented(ROW | {"permission_statuses": []}, ROW | {"id": "2"}),
+        documented(ROW, ROW | {"id": "2", "permission_statuses": ["NEW"]}, next_page_token=""),
         orjson.dumps([ROW | {"permission_statuses": ["AVAILABLE"]}]),
-        sound(ROW, total_count=1),
-        sound(ROW, next_page_token=""),
+        documented(ROW, total_count=1),
+        documented(ROW, next_page_token=""),
         orjson.dumps([ROW]),
         json.dumps([ROW | {"permission_statuses": ["A", "B"]}, ROW | {"id": "2"}]).encode(),
         json.dumps({"code": 0, "data": {"categories": [STATED, STATED | {"id": "2"}]}}).encode(),
@@ -127,57 +129,65 @@ def sound(*categories: Any, **data: Any) -> bytes:
         json.dumps([ROW | {"permission_statuses": []}], indent="\r\t").encode(),
     ],
 )
-def test_what_is_documented_is_taken(body: bytes) -> None:
-    """Else the quick way would be of no use."""
+def test_the_documented_form_is_parsed(body: bytes) -> None:
+    """Otherwise the fast parser would be useless."""
     data = parse_fast.payload_of(body, bare_list=True)
     assert data is not None
     assert parse_fast.parse(data) is not None
 
 
+@pytest.mark.contract("6")
 @pytest.mark.parametrize(
     "body",
     [
-        sound(ROW, permission_statuses=["AVAILABLE"]),
+        documented(ROW, permission_statuses=["AVAILABLE"]),
         orjson.dumps([STATED]).replace(b',"permission', b',\f"permission'),
-        sound(ROW | {"permission_statuses": "AVAILABLE"}),
-        sound({"permission_statuses": ["AVAILABLE"], **ROW}),
-        sound(ROW | {"permission_statuses": ["AVAILABLE"], "more": 1}),
+        documented(ROW | {"permission_statuses": "AVAILABLE"}),
+        documented({"permission_statuses": ["AVAILABLE"], **ROW}),
+        documented(ROW | {"permission_statuses": ["AVAILABLE"], "more": 1}),
     ],
 )
-def test_what_only_looks_like_statuses_is_left(body: bytes) -> None:
-    """Elsewhere, or no list: nothing of it is cut out and forgotten."""
+def test_what_only_resembles_statuses_is_left(body: bytes) -> None:
+    """In another location, or not a list: it is not cut out and forgotten."""
     data = parse_fast.payload_of(body, bare_list=True)
     assert data is not None
     assert parse_fast.parse(data) is None
 
 
+@pytest.mark.contract("6")
 @pytest.mark.parametrize("end", [b"},{", b"}]"])
 def test_statuses_within_a_text_are_left(end: bytes) -> None:
-    """Without them it would be a sound list; with them it is no JSON at all."""
+    """Without them it would be a valid list; with them it is not even JSON."""
     body = orjson.dumps([ROW])
     assert parse_fast.parse(body.replace(b"Home", b"Ho" + end + b"me")) is not None
     looks_like = b'Ho,"permission_statuses":["AVAILABLE"]' + end + b"me"
     assert parse_fast.parse(body.replace(b"Home", looks_like)) is None
 
 
+@pytest.mark.contract("6")
 @pytest.mark.parametrize("bare_list", [False, True])
 def test_a_list_within_an_envelope_is_left(bare_list: bool) -> None:  # noqa: FBT001  drawn
-    """The exact way refuses it: a list may stand alone, or as `data.categories`."""
+    """The checked parser rejects it: a list must be bare, or `data.categories`."""
     data = parse_fast.payload_of(orjson.dumps({"code": 0, "data": [ROW]}), bare_list=bare_list)
     assert data is not None
     assert parse_fast.parse(data) is None
 
 
+@pytest.mark.contract("6")
 def test_a_list_over_the_limit_is_left() -> None:
-    """The exact way says how long it is."""
-    data = parse_fast.payload_of(sound(*[ROW] * (MAX_CATEGORIES + 1)), bare_list=False)
+    """The checked parser says how long it is."""
+    data = parse_fast.payload_of(documented(*[ROW] * (MAX_CATEGORIES + 1)), bare_list=False)
     assert data is not None
     assert parse_fast.parse(data) is None
 
 
-def test_the_fingerprint_is_of_data_alone() -> None:
+@pytest.mark.contract("5.3")
+def test_the_fingerprint_is_that_of_data_alone() -> None:
     """Each answer has a request_id of its own."""
-    first, second = sound(ROW), sound(ROW).replace(b'"request_id":"1"', b'"request_id":"2"')
+    first, second = (
+        documented(ROW),
+        documented(ROW).replace(b'"request_id":"1"', b'"request_id":"2"'),
+    )
     marks = {
         parse_fast.fingerprint(data)
         for body in (first, second)
