@@ -75,7 +75,10 @@ async def verify_projection(
         is_comparable = (checkpoint.epoch, checkpoint.sequence) == (state.epoch, state.sequence)
         if is_comparable or damage:
             rows = list(_differences(copy, snapshot.rows)) if is_comparable else []
-            return Verdict(checkpoint.position, len(copy), damage + _shorten(rows))
+            more = len(rows) - MOST_ROWS
+            if more > 0:
+                rows[MOST_ROWS:] = [f"and {more} more rows"]
+            return Verdict(checkpoint.position, len(copy), damage + rows)
         if time.monotonic() > end:
             raise PositionMismatch(
                 f"the copy is at {checkpoint.position}, the state at {state.position}: "
@@ -149,8 +152,3 @@ def _differences(copy: Rows, state: Rows) -> Iterator[str]:
             fields = zip(Category._fields, mine, its, strict=True)
             unlike = ", ".join(f"{field} {a!r} is {b!r}" for field, a, b in fields if a != b)
             yield f"different: {name}: {unlike} in the state"
-
-
-def _shorten(lines: list[str]) -> list[str]:
-    more = len(lines) - MOST_ROWS
-    return lines if more <= 0 else [*lines[:MOST_ROWS], f"and {more} more rows"]

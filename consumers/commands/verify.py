@@ -1,7 +1,7 @@
 """`category-consumer verify`: compares the projections in a database with the state."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import orjson
@@ -130,7 +130,11 @@ def verify(
         ):
             for kind in kinds or await _known_kinds(copy, catalog):
                 report = await _verify(client, KINDS[kind](copy, catalog), is_repairing=repair)
-                _print(report, report.json() if json else report.lines())
+                lines = report.json() if json else report.lines()
+                sys.stdout.writelines(f"{line}\n" for line in lines)
+                sys.stdout.flush()
+                if report.error is not None:
+                    sys.stderr.write(f"error: {catalog}: {kind}: {report.error}\n")
                 codes.add(report.exit_code)
         return min(codes - {EQUAL}, default=EQUAL)
 
@@ -171,11 +175,3 @@ async def _verify(
     except Error as error:
         text = str(error)
     return VerifyReport(projection.catalog, projection.kind, verdict, text)
-
-
-def _print(report: VerifyReport, lines: Iterable[str]) -> None:
-    """Write `lines` to standard output, and the report's error to standard error."""
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    sys.stdout.flush()
-    if report.error is not None:
-        sys.stderr.write(f"error: {report.catalog}: {report.projection}: {report.error}\n")

@@ -11,7 +11,7 @@ projection keeps its data (contract, 5.7). With `once` it ends when nothing is l
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from consumers.contract.continuity import Continuity, check_continuity
+from consumers.contract.continuity import check_continuity
 from consumers.contract.event import Entry, decode_all
 from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 from consumers.errors import NoState
@@ -92,7 +92,10 @@ class Reader:
                 self._log.info("resynced", reason=reason, position=position, categories=size)
             entries, reason = await self._read(checkpoint)
             if entries:
-                events, checkpoint, reason = await self._connect(checkpoint, entries, rows)
+                decoded, unreadable = decode_all(entries, self._client.catalog)
+                own = await rows({event.category.id for event in decoded})
+                events, checkpoint, gap = check_continuity(checkpoint, decoded, own)
+                reason = gap or unreadable
                 if events:
                     yield Apply(events, checkpoint)
                     await self._publish(checkpoint)
@@ -115,15 +118,6 @@ class Reader:
         if not entries and meta.position != checkpoint.position:
             return [], f"no event leads from {checkpoint.position} to {meta.position}"
         return entries, None
-
-    async def _connect(
-        self, checkpoint: Checkpoint, entries: list[Entry], rows: RowsOf
-    ) -> Continuity:
-        """Return the events that connect to `checkpoint`, and why the next one does not."""
-        events, unreadable = decode_all(entries, self._client.catalog)
-        own = await rows({event.category.id for event in events})
-        continuity = check_continuity(checkpoint, events, own)
-        return continuity._replace(gap=continuity.gap or unreadable)
 
     async def _publish(self, checkpoint: Checkpoint) -> None:
         self._is_published = await self._client.publish_checkpoint(self._name, checkpoint)

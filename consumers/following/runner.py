@@ -34,7 +34,12 @@ async def run_projection(projection: Projection, reader: Reader) -> None:
     succeed while writes still fail, for example on a standby: then the waits become longer.
     Raises StoreError, RedisError, and with `once` NoState.
     """
-    loading = OutageRetry("database", projection.address, _is_away, once=reader.once)
+    loading = OutageRetry(
+        "database",
+        projection.address,
+        lambda error: isinstance(error, StoreUnavailable),
+        once=reader.once,
+    )
     failures = 0
     while True:
         checkpoint = await loading.call(projection.load)
@@ -52,7 +57,3 @@ async def run_projection(projection: Projection, reader: Reader) -> None:
             failures += 1
         else:
             return
-
-
-def _is_away(error: Exception) -> bool:
-    return isinstance(error, StoreUnavailable)

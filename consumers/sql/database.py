@@ -142,7 +142,9 @@ def _parse_url(text: str) -> tuple[URL, Backend, str]:
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise ConfigError(f"--to: not a database URL such as {EXAMPLE}") from None
     name = url.drivername.partition("+")[0]
-    backend = _import_backend(DIALECTS[name]) if name in DIALECTS else None
+    backend: Backend | None = None
+    if name in DIALECTS:  # import only one backend, because importing a driver takes time
+        backend = import_module(f"consumers.sql.{DIALECTS[name]}").BACKEND
     if backend is None or url.drivername not in {name, f"{name}+{backend.driver}"}:
         raise ConfigError(
             f"--to: no database of kind {url.drivername} can be written: "
@@ -151,12 +153,6 @@ def _parse_url(text: str) -> tuple[URL, Backend, str]:
     _check_url(url, name, backend)
     address = url.set(query={}).render_as_string(hide_password=True)
     return url.set(drivername=f"{DIALECTS[name]}+{backend.driver}"), backend, address
-
-
-def _import_backend(dialect: str) -> Backend:
-    """Import only the backend that is needed, because importing a driver takes time."""
-    backend: Backend = import_module(f"consumers.sql.{dialect}").BACKEND
-    return backend
 
 
 def _check_url(url: URL, name: str, backend: Backend) -> None:

@@ -58,10 +58,6 @@ async def _lock_creation(connection: AsyncConnection) -> AsyncIterator[None]:
         await connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": CREATING})
 
 
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, OSError) or (bool(error.args) and error.args[0] in TRANSIENT)
-
-
 def _message_of(error: BaseException) -> str:
     """Return the message of an error with arguments `(code, message)`, followed by the code."""
     code, *rest = error.args or ("",)
@@ -76,7 +72,9 @@ BACKEND: Final = Backend(
     writing={MODE: "READ COMMITTED"},
     lock_creation=_lock_creation,
     errors=(OSError, asyncmy.errors.Error),
-    is_transient=_is_transient,
+    is_transient=lambda error: (
+        isinstance(error, OSError) or (bool(error.args) and error.args[0] in TRANSIENT)
+    ),
     message_of=_message_of,
     advice={
         "^Access denied": "are user, password and database right?",

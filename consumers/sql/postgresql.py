@@ -33,12 +33,6 @@ async def _lock_creation(connection: AsyncConnection) -> AsyncIterator[None]:
     yield
 
 
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, OSError) or (getattr(error, "sqlstate", None) or "").startswith(
-        TRANSIENT
-    )
-
-
 BACKEND: Final = Backend(
     driver="asyncpg",
     options=frozenset({"host", "ssl", "sslmode", "prepared_statement_cache_size"}),
@@ -47,7 +41,9 @@ BACKEND: Final = Backend(
     writing={"isolation_level": "READ COMMITTED"},
     lock_creation=_lock_creation,
     errors=(OSError, asyncpg.PostgresError, asyncpg.InterfaceError),
-    is_transient=_is_transient,
+    is_transient=lambda error: (
+        isinstance(error, OSError) or (getattr(error, "sqlstate", None) or "").startswith(TRANSIENT)
+    ),
     message_of=str,
     advice={
         "authentication failed": "are user and password right?",

@@ -42,7 +42,11 @@ async def _create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FB
     await asyncio.to_thread(_open_once, arguments, options, read_only=must_exist)
     sqlalchemy.event.listen(engine.sync_engine, "connect", _configure)
     sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
-    sqlalchemy.event.listen(engine.sync_engine, "invalidate", _roll_back)
+    # Release the lock at once when a transaction is cancelled. Closing the connection is not
+    # enough: SQLite holds the lock until nothing refers to the connection's statements.
+    sqlalchemy.event.listen(
+        engine.sync_engine, "invalidate", lambda connection, _record, _error: connection.rollback()
+    )
     return engine
 
 
@@ -60,22 +64,18 @@ def _open_once(arguments: Sequence[Any], options: Mapping[str, Any], *, read_onl
 
     Switch the file to a write-ahead log, so that others can read while a consumer writes.
     """
+    end = time.monotonic() + options["timeout"]
     with closing(sqlite3.connect(*arguments, **options)) as connection:
-        if not read_only:
-            _switch_to_wal(connection, time.monotonic() + options["timeout"])
-
-
-def _switch_to_wal(connection: sqlite3.Connection, end: float) -> None:
-    """Switch to a write-ahead log; retry, because SQLite does not wait for others that do so."""
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if not _is_transient(error) or time.monotonic() > end:
-                raise
-            time.sleep(WAL_RETRY_SECONDS)
-        else:
-            return
+        while not read_only:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite itself does not wait for another process that switches at the same time
+                if not _is_transient(error) or time.monotonic() > end:
+                    raise
+                time.sleep(WAL_RETRY_SECONDS)
+            else:
+                return
 
 
 def _configure(connection: Any, _record: Any) -> None:
@@ -90,14 +90,6 @@ def _configure(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get(MODE, "BEGIN"))
-
-
-def _roll_back(connection: Any, _record: Any, _error: Any) -> None:
-    """Release the lock at once when a transaction is cancelled.
-
-    Closing the connection is not enough: SQLite holds it until nothing refers to its statements.
-    """
-    connection.rollback()
 
 
 @asynccontextmanager

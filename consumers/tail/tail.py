@@ -66,20 +66,16 @@ class Tail:
             if entries:
                 return entries
             entries, meta = await self._client.read_with_meta(self._offset)
-            if not entries:
-                await self._check_position(meta)
+            if entries:
+                return entries
+            if self._checkpoint is None:
+                self._checkpoint = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
+            elif self._checkpoint.position != meta.position:  # no event leads to the state
+                self._go_to(*await self._client.last_entries(1))
         except NoState as error:
             self._output.warn(str(error))
             self._go_to(*await self._client.last_entries(1))
-            return []
-        return entries
-
-    async def _check_position(self, meta: Meta) -> None:
-        """Go to the state's position if the last event does not lead to it."""
-        if self._checkpoint is None:
-            self._checkpoint = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
-        elif self._checkpoint.position != meta.position:
-            self._go_to(*await self._client.last_entries(1))
+        return []
 
     def _write(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
