@@ -101,7 +101,11 @@ class Api:
         if "slow" in faults:
             await asyncio.sleep(faults["slow"].number)
         if "http" in faults:
-            return _html_response(int(faults["http"].number))
+            status = int(faults["http"].number)
+            is_redirect = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+            headers = {"Location": REDIRECT_TARGET} if is_redirect else None
+            page = responses.html_page(status)
+            return web.Response(text=page, status=status, content_type="text/html", headers=headers)
         self._raise_error_faults(request, faults)
         if "bomb" in faults:
             size = int(faults["bomb"].number)
@@ -214,13 +218,3 @@ class Api:
     def _request_id(self) -> str:
         now = datetime.fromtimestamp(self._options.clock(), UTC)
         return f"{now:%Y%m%d%H%M%S}{next(self._request_numbers):020X}"
-
-
-def _html_response(status: int) -> web.Response:
-    phrases = {known.value: known.phrase for known in HTTPStatus}
-    title = f"{status} {phrases.get(status, 'Unknown')}"
-    page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-    response = web.Response(text=page, status=status, content_type="text/html")
-    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        response.headers["Location"] = REDIRECT_TARGET
-    return response

@@ -5,6 +5,7 @@ branch on them, since 36009004 means several things (TikTok Shop API, Errors).
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import orjson
@@ -120,3 +121,10 @@ def error_envelope(request_id: str, error: ErrorResponse) -> bytes:
     return orjson.dumps(
         {"code": error.code, "message": error.message, "request_id": request_id, "data": None}
     )
+
+
+def html_page(status: int) -> str:
+    """Return the page with which a proxy or gateway answers instead of the API."""
+    phrases = {known.value: known.phrase for known in HTTPStatus}
+    title = f"{status} {phrases.get(status, 'Unknown')}"
+    return f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"

@@ -88,13 +88,15 @@ def mutate(tree: Tree, round_: int, seed: int = 1) -> list[Row]:
     then lets a parent and a child swap places. An id that was removed never comes back.
     """
     forest = _Forest(tree, Random(f"live {seed} {round_}"))  # noqa: S311  no cryptography here
-    for step in (
-        *(_rename, _rename, _rename),
-        *(_move, _remove_children, _remove_leaves, _add_branch, _add_child_to_leaf),
-    ):
-        step(forest)
+    for _ in range(3):
+        forest.rename()
+    forest.move_random()
+    forest.remove_children()
+    forest.remove_leaves()
+    forest.add_branch()
+    forest.add_child_to_leaf()
     if forest.random.random() < 0.5:  # noqa: PLR2004  every other round
-        _swap_with_parent(forest)
+        forest.swap_with_parent()
     return forest.tree()
 
 
@@ -193,84 +195,81 @@ class _Forest:
             del self.children[self.rows[id_].parent_id][id_]
             del self.rows[id_]
 
+    def rename(self) -> None:
+        """Rename a category; one time in five only a blank changes."""
+        id_ = self.random.choice(self.ids)
+        old = self.rows[id_].local_name
+        if self.random.random() < 0.2:  # noqa: PLR2004  some real renames change only a blank
+            new = old.rstrip() if old != old.rstrip() else f"{old} "
+        else:
+            new = _plain_name(self.random)
+        self.rows[id_] = self.rows[id_]._replace(local_name=new)
 
-def _rename(forest: _Forest) -> None:
-    id_ = forest.random.choice(forest.ids)
-    old = forest.rows[id_].local_name
-    if forest.random.random() < 0.2:  # noqa: PLR2004  one in five changes only a blank, as real renames do
-        new = old.rstrip() if old != old.rstrip() else f"{old} "
-    else:
-        new = _plain_name(forest.random)
-    forest.rows[id_] = forest.rows[id_]._replace(local_name=new)
-
-
-def _move(forest: _Forest) -> None:
-    moved = forest.pick(lambda id_: forest.rows[id_].parent_id != ROOT)
-    if moved is None:
-        return
-    room = LEVELS - forest.height(moved)
-    parent = forest.pick(
-        lambda id_: (
-            forest.depth(id_) <= room
-            and id_ != forest.rows[moved].parent_id
-            and not forest.is_within(id_, moved)
-        )
-    )
-    if parent is not None:
-        forest.move(moved, parent)
-
-
-def _swap_with_parent(forest: _Forest) -> None:
-    def fits(child: str) -> bool:
-        parent = forest.rows[child].parent_id
-        return (
-            parent != ROOT and forest.depth(parent) + forest.height(parent, without=child) <= LEVELS
-        )
-
-    child = forest.pick(fits)
-    if child is not None:
-        parent = forest.rows[child].parent_id
-        forest.move(child, forest.rows[parent].parent_id)
-        forest.move(parent, child)
-
-
-def _remove_children(forest: _Forest) -> None:
-    """Remove all children of a category, which becomes a leaf."""
-
-    def fits(id_: str) -> bool:
-        children = forest.children.get(id_, {})
-        return (
-            0 < len(children) < REMOVALS
-            and all(forest.is_leaf(child) for child in children)
-            and forest.newest not in children
-        )
-
-    id_ = forest.pick(fits) if len(forest.rows) > MIN_CATEGORIES else None
-    if id_ is not None:
-        forest.remove(forest.children[id_])
-
-
-def _remove_leaves(forest: _Forest) -> None:
-    """Remove leaves until this round has about as many removals as additions."""
-    goal = len(forest.ids) - forest.random.randint(REMOVALS - 1, REMOVALS + 1)
-    while len(forest.rows) > max(goal, MIN_CATEGORIES):
-        leaf = forest.pick(lambda id_: forest.is_leaf(id_) and id_ != forest.newest)
-        if leaf is None:
+    def move_random(self) -> None:
+        """Move a category to another parent."""
+        moved = self.pick(lambda id_: self.rows[id_].parent_id != ROOT)
+        if moved is None:
             return
-        forest.remove([leaf])
+        room = LEVELS - self.height(moved)
+        parent = self.pick(
+            lambda id_: (
+                self.depth(id_) <= room
+                and id_ != self.rows[moved].parent_id
+                and not self.is_within(id_, moved)
+            )
+        )
+        if parent is not None:
+            self.move(moved, parent)
 
+    def swap_with_parent(self) -> None:
+        """Let a category and its parent swap places."""
 
-def _add_branch(forest: _Forest) -> None:
-    """Add a branch of four categories."""
-    parent = forest.pick(lambda id_: forest.depth(id_) <= LEVELS - 2)
-    if parent is not None and len(forest.rows) + 4 <= MAX_CATEGORIES:
-        top = forest.add(parent)
-        for _ in range(3):
-            forest.add(top)
+        def fits(child: str) -> bool:
+            parent = self.rows[child].parent_id
+            return (
+                parent != ROOT and self.depth(parent) + self.height(parent, without=child) <= LEVELS
+            )
 
+        child = self.pick(fits)
+        if child is not None:
+            parent = self.rows[child].parent_id
+            self.move(child, self.rows[parent].parent_id)
+            self.move(parent, child)
 
-def _add_child_to_leaf(forest: _Forest) -> None:
-    """Add a child to a leaf, which becomes a container."""
-    parent = forest.pick(lambda id_: forest.is_leaf(id_) and forest.depth(id_) < LEVELS)
-    if parent is not None and len(forest.rows) < MAX_CATEGORIES:
-        forest.add(parent)
+    def remove_children(self) -> None:
+        """Remove all children of a category, which becomes a leaf."""
+
+        def fits(id_: str) -> bool:
+            children = self.children.get(id_, {})
+            return (
+                0 < len(children) < REMOVALS
+                and all(self.is_leaf(child) for child in children)
+                and self.newest not in children
+            )
+
+        id_ = self.pick(fits) if len(self.rows) > MIN_CATEGORIES else None
+        if id_ is not None:
+            self.remove(self.children[id_])
+
+    def remove_leaves(self) -> None:
+        """Remove leaves until this round has about as many removals as additions."""
+        goal = len(self.ids) - self.random.randint(REMOVALS - 1, REMOVALS + 1)
+        while len(self.rows) > max(goal, MIN_CATEGORIES):
+            leaf = self.pick(lambda id_: self.is_leaf(id_) and id_ != self.newest)
+            if leaf is None:
+                return
+            self.remove([leaf])
+
+    def add_branch(self) -> None:
+        """Add a branch of four categories."""
+        parent = self.pick(lambda id_: self.depth(id_) <= LEVELS - 2)
+        if parent is not None and len(self.rows) + 4 <= MAX_CATEGORIES:
+            top = self.add(parent)
+            for _ in range(3):
+                self.add(top)
+
+    def add_child_to_leaf(self) -> None:
+        """Add a child to a leaf, which becomes a container."""
+        parent = self.pick(lambda id_: self.is_leaf(id_) and self.depth(id_) < LEVELS)
+        if parent is not None and len(self.rows) < MAX_CATEGORIES:
+            self.add(parent)
