@@ -53,10 +53,10 @@ BY_CODE: Final = {
     "BUSY": _transient("a long script or function runs there: wait, or end it with SCRIPT KILL"),
     "CLUSTERDOWN": _transient("slots have no primary: see `redis-cli --cluster check`"),
     "MASTERDOWN": _transient("it is a replica that has lost its primary"),
-    "TRYAGAIN": _transient("a slot is on its way from one primary to another"),
-    "ASK": _transient("a slot is on its way from one primary to another"),
-    "MOVED": _transient("a slot has gone to another primary"),
-    "UNBLOCKED": _transient("its role has changed, or a slot has gone to another primary"),
+    "TRYAGAIN": _transient("a slot is being moved from one primary to another"),
+    "ASK": _transient("a slot is being moved from one primary to another"),
+    "MOVED": _transient("a slot has moved to another primary"),
+    "UNBLOCKED": _transient("its role has changed, or a slot has moved to another primary"),
     "NOSCRIPT": _transient("its scripts were flushed"),
     "WRONGTYPE": _permanent(
         "something else writes to our keys: rename or delete what is not of our type"

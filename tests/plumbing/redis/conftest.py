@@ -1,4 +1,4 @@
-"""Fixtures: Redis as people run it, and a catalog that is published to it."""
+"""Redis servers as people run them: one, with TLS, with Sentinels, as a Cluster."""
 
 import shutil
 import tempfile
@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-import stamina
 
 from tests.support import certificates
 from tests.support.redis_servers import Cluster, Sentinels
@@ -23,16 +22,9 @@ PROGRAMS: Final = [
 """The wheel's Valkey, and Debian's Redis without and with TLS and client certificates."""
 
 
-@pytest.fixture(autouse=True)
-def _an_outage_is_waited_for() -> Iterator[None]:
-    """Let a consumer wait as long as it does for a user."""
-    with stamina.set_testing(False):
-        yield
-
-
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """Give a new folder with a path short enough for a Unix socket."""
+    """Create a folder with a path short enough for a Unix socket."""
     path = Path(tempfile.mkdtemp(prefix="cp-"))
     try:
         yield path
@@ -42,7 +34,7 @@ def short_folder() -> Iterator[Path]:
 
 @contextmanager
 def program(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """Give what a Cluster or Sentinels are made of, one of PROGRAMS."""
+    """Yield the options of a Cluster or Sentinels that run one of PROGRAMS."""
     if request.param == "valkey":
         yield {}
         return
@@ -53,7 +45,7 @@ def program(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
 
 
 def debian_redis() -> str:
-    """Return the path of Redis 7.0, or skip."""
+    """Return the path of Redis 7.0, or skip the test."""
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("Redis is not here: install the system package redis-server")
@@ -62,9 +54,9 @@ def debian_redis() -> str:
 
 @pytest.fixture(scope="session", params=PROGRAMS)
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """Give a Cluster of three primaries that all tests of this process share."""
-    with short_folder() as path, program(request) as made_of:
-        made = Cluster(path, **made_of)
+    """Start a Cluster of three primaries that all tests of this process share."""
+    with short_folder() as path, program(request) as options:
+        made = Cluster(path, **options)
         try:
             made.start()
             yield made
@@ -74,23 +66,23 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session", params=PROGRAMS)
 def sentinels(request: pytest.FixtureRequest) -> Iterator[Sentinels]:
-    """Give a primary and its replica, watched by one Sentinel; one test kills the primary."""
-    with watched(request, count=1) as made:
+    """Start a primary, its replica and one Sentinel; one test kills the primary."""
+    with start_sentinels(request, count=1) as made:
         yield made
 
 
 @pytest.fixture(params=PROGRAMS[1:2])
 def three_sentinels(request: pytest.FixtureRequest) -> Iterator[Sentinels]:
-    """Give a primary and its replica, watched by three Sentinels, of whom two have to agree."""
-    with watched(request, count=3) as made:
+    """Start a primary, its replica and three Sentinels, two of which have to agree."""
+    with start_sentinels(request, count=3) as made:
         yield made
 
 
 @contextmanager
-def watched(request: pytest.FixtureRequest, *, count: int) -> Iterator[Sentinels]:
-    """Give a primary and its replica, watched by `count` Sentinels."""
-    with short_folder() as path, program(request) as made_of:
-        made = Sentinels(path, count=count, **made_of)
+def start_sentinels(request: pytest.FixtureRequest, *, count: int) -> Iterator[Sentinels]:
+    """Start a primary, its replica and `count` Sentinels."""
+    with short_folder() as path, program(request) as options:
+        made = Sentinels(path, count=count, **options)
         try:
             made.start()
             yield made
@@ -100,17 +92,17 @@ def watched(request: pytest.FixtureRequest, *, count: int) -> Iterator[Sentinels
 
 @pytest.fixture
 def own_valkey(folder: Path) -> Iterator[Valkey]:
-    """Give a server of the test's own."""
+    """Start a server for one test."""
     with Valkey(folder) as server:
         yield server
 
 
 @pytest.fixture
 def tls_url(folder: Path) -> Iterator[str]:
-    """Give the URL of a Redis 7.0 with TLS, client certificates, a user and four databases."""
+    """Start a Redis 7.0 with TLS, client certificates, a user and four databases; give its URL."""
     binary = debian_redis()
     certificates.write(folder)
     user = ("--user", "publisher", "on", ">hunter2", "~catalog*", "+@all", "--databases", "4")
     with Valkey(folder, *user, binary=binary, tls=folder) as server:
-        options = urlencode(certificates.of_client(folder))
-        yield f"rediss://publisher:hunter2@127.0.0.1:{server.port}/3?{options}"
+        query = urlencode(certificates.of_client(folder))
+        yield f"rediss://publisher:hunter2@127.0.0.1:{server.port}/3?{query}"

@@ -1,4 +1,4 @@
-"""Each refusal of a real server: what the error says, that nothing is torn, that it goes on."""
+"""Each error of a real server: its advice, no partial write, and how both sides continue."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from plumbing.errors import RedisError
 from plumbing.redis import error_advice
 from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
 from plumbing.redis.server import Server, check_server
-from tests.plumbing.redis.publishing import following, publishing
+from tests.plumbing.redis.published_catalog import open_consumer, published_catalog
 from tests.support import full_disk
 from tests.support.ports import free_port
 from tests.support.proxy import Strike, proxied
@@ -27,19 +27,19 @@ from tests.support.waiting import eventually, eventually_now
 Act = Callable[[Valkey], object]
 
 
-Reader = Literal["reads on", "waits", "ends"]
+Consumer = Literal["reads", "waits", "fails"]
 
 LOGIN: Final = "?username=ours&password=hunter2"
 
 
 class Case(NamedTuple):
-    """A server that refuses, how it comes to itself again, and what a consumer does meanwhile."""
+    """A server that refuses commands: how that starts and ends, and what a consumer does."""
 
-    begin: Act
+    start: Act
     end: Act
-    words: str
+    advice: str
     is_transient: bool
-    reader: Reader = "reads on"
+    consumer: Consumer = "reads"
     login: str = LOGIN
 
 
@@ -51,24 +51,26 @@ def acl(*rules: str) -> Act:
     return lambda server: asked(server, "ACL SETUSER", "ours", *rules)
 
 
-def lacking(command: str, reader: Reader) -> Case:
+def lacking(command: str, consumer: Consumer) -> Case:
     """Refuse one command to our user."""
-    words = "let this user's ACL allow the command: see docs/security.md"
-    return Case(acl(f"-{command}"), acl(f"+{command}"), words, is_transient=False, reader=reader)
+    advice = "let this user's ACL allow the command: see docs/security.md"
+    return Case(
+        acl(f"-{command}"), acl(f"+{command}"), advice, is_transient=False, consumer=consumer
+    )
 
 
-def follow(server: Valkey, *, stale: bool) -> None:
-    """Make it a replica of a primary that is gone."""
+def make_replica(server: Valkey, *, stale: bool) -> None:
+    """Make it a replica of a primary that does not run."""
     asked(server, "CONFIG SET", "replica-serve-stale-data", "yes" if stale else "no")
     asked(server, "REPLICAOF", "127.0.0.1", free_port())
 
 
-def lead(server: Valkey) -> None:
+def make_primary(server: Valkey) -> None:
     asked(server, "REPLICAOF", "NO", "ONE")
 
 
 def fail_to_save(server: Valkey) -> None:
-    """Let a directory be where the server wants to write its dump."""
+    """Put a folder where the server writes its dump."""
     (server.folder / "dump.rdb").mkdir()
     asked(server, "CONFIG SET", "save", "3600 1")
     asked(server, "BGSAVE")
@@ -83,14 +85,17 @@ def save(server: Valkey) -> None:
 
 CASES = {
     "READONLY": Case(
-        partial(follow, stale=True), lead, "name the primary in redis_url", is_transient=True
+        partial(make_replica, stale=True),
+        make_primary,
+        "name the primary in redis_url",
+        is_transient=True,
     ),
     "MASTERDOWN": Case(
-        partial(follow, stale=False),
-        lead,
+        partial(make_replica, stale=False),
+        make_primary,
         "it is a replica",  # READONLY to a publisher, which writes first
         is_transient=True,
-        reader="waits",
+        consumer="waits",
     ),
     "OOM": Case(
         config("maxmemory", "1"), config("maxmemory", "0"), "raise maxmemory", is_transient=True
@@ -102,9 +107,9 @@ CASES = {
         is_transient=True,
     ),
     "MISCONF": Case(fail_to_save, save, "it cannot write to its disk", is_transient=True),
-    "NOPERM evalsha": lacking("evalsha", "reads on"),
-    "NOPERM xadd": lacking("xadd", "reads on"),
-    "NOPERM hgetall": lacking("hgetall", "ends"),
+    "NOPERM evalsha": lacking("evalsha", "reads"),
+    "NOPERM xadd": lacking("xadd", "reads"),
+    "NOPERM hgetall": lacking("hgetall", "fails"),
     "NOAUTH": Case(
         config("requirepass", "hunter2"),
         lambda server: redis.Redis(
@@ -112,7 +117,7 @@ CASES = {
         ).config_set("requirepass", ""),
         "check user name and password",
         is_transient=False,
-        reader="ends",
+        consumer="fails",
         login="",
     ),
     "WRONGPASS": Case(
@@ -120,60 +125,60 @@ CASES = {
         acl("resetpass", ">hunter2"),
         "check user name and password",
         is_transient=False,
-        reader="ends",
+        consumer="fails",
     ),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_refusal(own_valkey: Valkey, name: str) -> None:
-    """The error names the server and what to do, nothing is written, and the next poll goes on."""
+async def test_a_refusal_leaves_no_partial_write(own_valkey: Valkey, name: str) -> None:
+    """The error names the server and what to do; the next poll continues."""
     case = CASES[name]
     asked(own_valkey, "ACL SETUSER", "ours", "on", ">hunter2", "~*", "+@all")
     url = own_valkey.url + case.login
-    async with publishing(url) as catalog, following(url) as stream:
+    async with published_catalog(url) as catalog, open_consumer(url) as stream:
         await catalog.poll(2)
-        case.begin(own_valkey)
-        await catalog.client.aclose()  # a login is asked for by new connections only
-        error = await catalog.refused(4)
-        assert case.words in str(error)
+        case.start(own_valkey)
+        await catalog.client.aclose()  # only new connections log in
+        error = await catalog.poll_error(4)
+        assert case.advice in str(error)
         assert "hunter2" not in str(error)
         assert error.is_transient is case.is_transient
         reading = asyncio.ensure_future(stream.read_with_meta("0-0"))
         await until_settled(reading, own_valkey, case)
         case.end(own_valkey)
-        if case.reader != "ends":
+        if case.consumer != "fails":
             assert len((await reading)[0]) == 2
         assert times_said({name.partition(" ")[0]}, own_valkey)
-        assert await catalog.events() == [1, 2]
+        assert await catalog.sequences() == [1, 2]
         assert (await catalog.poll(4)).counts.added == 2
-        assert await catalog.events() == [1, 2, 3, 4]
+        assert await catalog.sequences() == [1, 2, 3, 4]
 
 
 async def until_settled(reading: asyncio.Future[Any], server: Valkey, case: Case) -> None:
-    """Return when the consumer has done what it does while the server refuses."""
-    if case.reader == "waits":
+    """Return once the consumer does what `case` expects of it."""
+    if case.consumer == "waits":
         said = times_said({"MASTERDOWN"}, server)
         await eventually(partial(is_said_again, said, {"MASTERDOWN"}, server))
         assert not reading.done()
-    elif case.reader == "ends":
-        with pytest.raises(RedisError, match=case.words):
+    elif case.consumer == "fails":
+        with pytest.raises(RedisError, match=case.advice):
             await reading
     else:
         await reading
 
 
-async def test_a_full_disk(folder: Path) -> None:
-    """MISCONF, as the append-only file cannot grow: the commit that met it is not lost nor doubled.
+async def test_a_full_disk_loses_no_commit(folder: Path) -> None:
+    """The append-only file cannot grow (MISCONF): the commit is neither lost nor doubled.
 
-    What stands for the disk is the size that a file of the server may have (RLIMIT_FSIZE).
+    A limit on the size of the server's files (RLIMIT_FSIZE) replaces the disk.
     """
     with Valkey(folder, binary=full_disk.deaf(folder)) as server:
-        async with publishing(server.url) as catalog, following(server.url) as stream:
+        async with published_catalog(server.url) as catalog, open_consumer(server.url) as stream:
             await catalog.poll(2)
             full_disk.fill(server)
             assert (await catalog.poll(4)).counts.added == 2  # in memory; then the file is cut
-            error = await catalog.refused(5)
+            error = await catalog.poll_error(5)
             assert error.is_transient
             assert "it cannot write to its disk: make room there" in str(error)
             assert len(await stream.read("0-0", wait=False)) == 4
@@ -182,33 +187,33 @@ async def test_a_full_disk(folder: Path) -> None:
             await catalog.poll(5)
         server.kill()
         server.start()
-        async with publishing(server.url) as catalog:
-            assert await catalog.events() == [1, 2, 3, 4, 5]
+        async with published_catalog(server.url) as catalog:
+            assert await catalog.sequences() == [1, 2, 3, 4, 5]
             assert (await catalog.poll(5)).outcome == "unchanged"
 
 
-async def test_a_crash_while_the_disk_is_full(folder: Path) -> None:
-    """What was in memory only is published again, once."""
+async def test_publishes_again_what_a_crash_on_a_full_disk_lost(folder: Path) -> None:
+    """It was in the server's memory only."""
     with Valkey(folder, binary=full_disk.deaf(folder)) as server:
-        async with publishing(server.url) as catalog:
+        async with published_catalog(server.url) as catalog:
             await catalog.poll(2)
             full_disk.fill(server)
             await catalog.poll(4)
-            await catalog.refused(5)
+            await catalog.poll_error(5)
         server.kill()
         server.start()
-        async with publishing(server.url) as catalog:
-            assert await catalog.events() == [1, 2]
+        async with published_catalog(server.url) as catalog:
+            assert await catalog.sequences() == [1, 2]
             assert (await catalog.poll(5)).counts.added == 3
-            assert await catalog.events() == [1, 2, 3, 4, 5]
+            assert await catalog.sequences() == [1, 2, 3, 4, 5]
 
 
 async def is_written(server: Valkey) -> bool:
     return bool(asked(server, "INFO", "persistence")["aof_last_write_status"] == "ok")
 
 
-async def test_a_database_that_is_not_there(own_valkey: Valkey) -> None:
-    """What a server says to our login stays, on a Unix socket too."""
+async def test_an_unknown_database_is_a_permanent_error(own_valkey: Valkey) -> None:
+    """The server's answer is shown, on a Unix socket too."""
     for url in (f"{own_valkey.url}?db=99", own_valkey.tcp_url.replace("/0", "/99")):
         with pytest.raises(RedisError, match="DB index is out of range") as raised:
             await check_server(Server(url))
@@ -217,21 +222,21 @@ async def test_a_database_that_is_not_there(own_valkey: Valkey) -> None:
 
 
 async def test_flushed_scripts_are_loaded_again(own_valkey: Valkey) -> None:
-    """NOSCRIPT is nothing that anybody sees."""
-    async with publishing(own_valkey.url) as catalog:
+    """NOSCRIPT fails no poll."""
+    async with published_catalog(own_valkey.url) as catalog:
         await catalog.poll(1)
         asked(own_valkey, "SCRIPT FLUSH")
         await catalog.poll(2)
-        assert await catalog.events() == [1, 2]
+        assert await catalog.sequences() == [1, 2]
 
 
-async def test_a_server_that_runs_a_long_script(own_valkey: Valkey) -> None:
-    """BUSY passes."""
+async def test_a_long_script_is_a_transient_error(own_valkey: Valkey) -> None:
+    """The server answers BUSY."""
     asked(own_valkey, "CONFIG SET", "busy-reply-threshold", "10")
-    async with publishing(own_valkey.url) as catalog, own_valkey.client() as other:
+    async with published_catalog(own_valkey.url) as catalog, own_valkey.client() as other:
         busy = asyncio.ensure_future(other.eval("while true do end", 0))
         await eventually(partial(is_busy, own_valkey))
-        error = await catalog.refused(1)
+        error = await catalog.poll_error(1)
         asked(own_valkey, "SCRIPT KILL")
         with pytest.raises(redis.exceptions.ResponseError):
             await busy
@@ -248,11 +253,11 @@ async def is_busy(server: Valkey) -> bool:
     return False
 
 
-async def test_a_server_that_loads(folder: Path) -> None:
-    """LOADING passes, also for a consumer; what was published is there afterwards."""
+async def test_a_server_that_loads_its_files_is_a_transient_error(folder: Path) -> None:
+    """It answers LOADING. A consumer waits; no event is lost."""
     slow = ("--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024")
     with Valkey(folder, *slow) as server:
-        async with publishing(server.url) as catalog, following(server.url) as stream:
+        async with published_catalog(server.url) as catalog, open_consumer(server.url) as stream:
             await catalog.poll(1)
             await catalog.client.mset({f"key{n}": random.randbytes(2000) for n in range(100)})
             asked(server, "BGREWRITEAOF")
@@ -260,19 +265,19 @@ async def test_a_server_that_loads(folder: Path) -> None:
             server.kill()
             server.launch()
             await eventually(partial(is_loading, server))
-            error = await catalog.refused(2)
+            error = await catalog.poll_error(2)
             assert error.is_transient
             assert "it is reading its files" in str(error)
             entries, _meta = await stream.read_with_meta("0-0")
             assert len(entries) == 1
             assert await answers(server)
             await catalog.poll(2)
-            assert await catalog.events() == [1, 2]
+            assert await catalog.sequences() == [1, 2]
 
 
 async def is_rewritten(server: Valkey) -> bool:
-    about = asked(server, "INFO", "persistence")
-    return bool(about["aof_rewrites"] and not about["aof_rewrite_in_progress"])
+    info = asked(server, "INFO", "persistence")
+    return bool(info["aof_rewrites"] and not info["aof_rewrite_in_progress"])
 
 
 async def is_loading(server: Valkey) -> bool:
@@ -292,45 +297,45 @@ async def answers(server: Valkey) -> bool:
         return False
 
 
-async def test_who_does_not_wait_for_a_lost_primary(own_valkey: Valkey) -> None:
-    """MASTERDOWN, told to a consumer with --once."""
-    async with publishing(own_valkey.url) as catalog:
+async def test_a_consumer_with_once_does_not_wait_for_a_lost_primary(own_valkey: Valkey) -> None:
+    """The server answers MASTERDOWN."""
+    async with published_catalog(own_valkey.url) as catalog:
         await catalog.poll(2)
-        follow(own_valkey, stale=False)
+        make_replica(own_valkey, stale=False)
         async with connect(Server(own_valkey.url), "us", once=True) as stream:
             with pytest.raises(RedisError, match="it is a replica that has lost its primary"):
                 await stream.snapshot()
 
 
-async def test_a_reader_that_is_unblocked(own_valkey: Valkey) -> None:
-    """UNBLOCKED, said to who waits for events while the server becomes a replica, passes."""
+async def test_an_unblocked_consumer_continues(own_valkey: Valkey) -> None:
+    """It waits for events while the server becomes a replica, which answers UNBLOCKED."""
     patient = Timing(block=30.0)
     async with (
-        publishing(own_valkey.url) as catalog,
+        published_catalog(own_valkey.url) as catalog,
         connect(Server(own_valkey.url), "us", once=False, timing=patient) as stream,
     ):
         await catalog.poll(2)
         newest = (await stream.read("0-0", wait=False))[-1].offset
         reading = asyncio.ensure_future(stream.read(newest, wait=True))
-        await eventually(partial(is_waited_for, own_valkey))
-        follow(own_valkey, stale=True)
-        lead(own_valkey)
+        await eventually(partial(has_blocked_client, own_valkey))
+        make_replica(own_valkey, stale=True)
+        make_primary(own_valkey)
         await catalog.poll(3)
         assert len(await reading) == 1
         assert times_said({"UNBLOCKED"}, own_valkey) == 1
 
 
-async def is_waited_for(server: Valkey) -> bool:
+async def has_blocked_client(server: Valkey) -> bool:
     return bool(asked(server, "INFO", "clients")["blocked_clients"])
 
 
-async def test_after_readonly_the_server_is_looked_for_anew(own_valkey: Valkey) -> None:
-    """The next command goes over a new connection, as its name may lead elsewhere by now."""
-    async with publishing(own_valkey.url) as catalog:
+async def test_connects_again_after_readonly(own_valkey: Valkey) -> None:
+    """The name of the server may lead to another one by now."""
+    async with published_catalog(own_valkey.url) as catalog:
         await catalog.poll(1)
         before = await catalog.client.client_id()
-        CASES["READONLY"].begin(own_valkey)
-        await catalog.refused(2)
+        CASES["READONLY"].start(own_valkey)
+        await catalog.poll_error(2)
         assert await catalog.client.client_id() != before
 
 
@@ -338,17 +343,17 @@ async def test_after_readonly_the_server_is_looked_for_anew(own_valkey: Valkey) 
     "strike",
     [pytest.param("request dropped", id="before"), pytest.param("reply dropped", id="after")],
 )
-async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, strike: Strike) -> None:
-    """Before the server executed it or after: it is done once."""
+async def test_a_commit_survives_a_lost_connection(own_valkey: Valkey, strike: Strike) -> None:
+    """Whether the server executed it before the loss or not, it is executed once."""
     async with (
         proxied(own_valkey.port) as proxy,
-        publishing(f"redis://127.0.0.1:{proxy.port}") as catalog,
+        published_catalog(f"redis://127.0.0.1:{proxy.port}") as catalog,
     ):
         await catalog.poll(2)
         proxy.strike(b"EVALSHA", strike)
         assert (await catalog.poll(5)).counts.added == 3
         assert proxy.struck == 1
-        assert await catalog.events() == [1, 2, 3, 4, 5]
+        assert await catalog.sequences() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -363,16 +368,16 @@ async def test_a_connection_that_is_cut_around_a_commit(own_valkey: Valkey, stri
         ("NOSCRIPT No matching script.", "NOSCRIPT"),
     ],
 )
-def test_an_error_is_known_by_its_first_word(reply: str, code: str) -> None:
-    """In a pipeline too, where redis-py writes something before it."""
+def test_recognizes_an_error_by_its_first_word(reply: str, code: str) -> None:
+    """In a pipeline too, where redis-py prepends text."""
     error = BaseParser.parse_error(reply)  # type: ignore[no-untyped-call]
     assert error_advice.advice_for(error) is error_advice.BY_CODE[code]
     error.args = (f"Command # 1 (HSET x) of pipeline caused error: {error.args[0]}",)
     assert error_advice.advice_for(error) is error_advice.BY_CODE[code]
 
 
-async def test_nobody_listens() -> None:
-    """An outage passes; its address is told."""
+async def test_an_unreachable_server_is_a_transient_error() -> None:
+    """The message asks what to check, and shows no password."""
     server = Server(f"redis://:hunter2@127.0.0.1:{free_port()}/0")
     with pytest.raises(Exception, match="is it running, and is redis_url right") as raised:
         await check_server(server)

@@ -1,32 +1,32 @@
-"""What Sentinels do about a lost primary, as publisher and consumers see it."""
+"""Publisher and consumers follow the Sentinels to a new primary."""
 
 import pytest
 
 from consumers.following.catalog_client import connect
 from plumbing.errors import RedisError
 from plumbing.redis.server import Server
-from tests.plumbing.redis.publishing import Publishing, publishing
+from tests.plumbing.redis.published_catalog import PublishedCatalog, published_catalog
 from tests.support.ports import free_port
 from tests.support.redis_servers import MASTER, Sentinels, url_of
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 
-async def test_the_primary_is_lost(sentinels: Sentinels) -> None:
-    """Publisher and reader go on with the new one, with the clients that they have."""
-    await go_on_without_primary(sentinels)
+async def test_continues_after_the_loss_of_the_primary(sentinels: Sentinels) -> None:
+    """Publisher and consumer keep their clients."""
+    await lose_primary(sentinels)
 
 
 @pytest.mark.slow
-async def test_a_sentinel_is_lost_too(three_sentinels: Sentinels) -> None:
-    """Two of three agree on the new one, and are asked where the first does not answer."""
-    await go_on_without_primary(three_sentinels, three_sentinels.ports[0])
+async def test_continues_after_the_loss_of_a_sentinel_too(three_sentinels: Sentinels) -> None:
+    """The other two agree on a new primary, and are asked after the first does not answer."""
+    await lose_primary(three_sentinels, three_sentinels.ports[0])
 
 
-async def go_on_without_primary(sentinels: Sentinels, *lost: int) -> None:
-    """Kill the primary and the Sentinels at the ports `lost`, after two events; read four."""
+async def lose_primary(sentinels: Sentinels, *lost: int) -> None:
+    """Kill the primary and the Sentinels at the ports `lost` after two events, then read four."""
     async with (
-        publishing(sentinels.url) as catalog,
+        published_catalog(sentinels.url) as catalog,
         connect(Server(sentinels.url), "us", once=False) as stream,
     ):
         await catalog.poll(2)
@@ -35,30 +35,32 @@ async def go_on_without_primary(sentinels: Sentinels, *lost: int) -> None:
         for port in lost:
             sentinels.kill_sentinel(port)
         sentinels.primary.kill()
-        assert (await catalog.refused(4)).is_transient
+        assert (await catalog.poll_error(4)).is_transient
         await eventually(lambda: is_published(catalog, 4))
         assert len(await stream.read("0-0", wait=True)) == 4
-        assert await catalog.events() == [1, 2, 3, 4]
+        assert await catalog.sequences() == [1, 2, 3, 4]
 
 
-async def test_no_sentinel_is_there() -> None:
-    """All that were asked are named; that passes, and so a consumer waits."""
+async def test_unreachable_sentinels_are_a_transient_error() -> None:
+    """The message names all of them."""
     ports = [free_port(), free_port()]
-    places = [f"127.0.0.1:{port}" for port in ports]
-    async with publishing(url_of("sentinel", ports, None, master=MASTER)) as catalog:
-        error = await catalog.refused(1)
-    assert f"none of its Sentinels ({', '.join(places)}) names the primary: Error 111" in str(error)
+    locations = [f"127.0.0.1:{port}" for port in ports]
+    async with published_catalog(url_of("sentinel", ports, None, master=MASTER)) as catalog:
+        error = await catalog.poll_error(1)
+    assert f"none of its Sentinels ({', '.join(locations)}) names the primary: Error 111" in str(
+        error
+    )
     assert "is it running" in str(error)
     assert error.is_transient
 
 
-async def test_a_sentinel_that_wants_a_login(sentinels: Sentinels) -> None:
-    """That stays, and what to check is told, with no password."""
+async def test_a_refused_login_to_a_sentinel_is_a_permanent_error(sentinels: Sentinels) -> None:
+    """The message says what to check, and shows no password."""
     (port,) = sentinels.ports
     with sentinels.asking(port) as sentinel:
         url = f"{sentinels.url}&sentinel_username=ours&sentinel_password=hunter2"
-        async with publishing(url) as catalog:
-            error = await catalog.refused(1)
+        async with published_catalog(url) as catalog:
+            error = await catalog.poll_error(1)
         assert sentinel.acl_log()[0]["username"] == "ours"
         sentinel.acl_log_reset()
     assert f"none of its Sentinels (127.0.0.1:{port}) names the primary: " in str(error)
@@ -67,24 +69,26 @@ async def test_a_sentinel_that_wants_a_login(sentinels: Sentinels) -> None:
     assert not error.is_transient
 
 
-async def test_who_is_no_sentinel(own_valkey: Valkey) -> None:
-    """A server's port instead of a Sentinel's is a mistake that waiting does not mend."""
-    async with publishing(url_of("sentinel", [own_valkey.port], None, master=MASTER)) as catalog:
-        error = await catalog.refused(1)
+async def test_a_server_that_is_no_sentinel_is_a_permanent_error(own_valkey: Valkey) -> None:
+    """The URL has the port of the primary instead of a Sentinel's."""
+    async with published_catalog(
+        url_of("sentinel", [own_valkey.port], None, master=MASTER)
+    ) as catalog:
+        error = await catalog.poll_error(1)
     assert "unknown command 'SENTINEL'" in str(error)
     assert not error.is_transient
 
 
-async def test_a_name_that_the_sentinels_do_not_know(sentinels: Sentinels) -> None:
-    """It is told, and nothing else."""
+async def test_an_unknown_name_of_a_primary_is_an_error(sentinels: Sentinels) -> None:
+    """The message shows the name, and no password."""
     url = sentinels.url.replace("master=mymaster", "master=nobody").replace("://", "://:hunter2@")
-    async with publishing(url) as catalog:
-        error = await catalog.refused(1)
+    async with published_catalog(url) as catalog:
+        error = await catalog.poll_error(1)
     assert "none of its Sentinels knows a primary 'nobody'" in str(error)
     assert "hunter2" not in str(error)
 
 
-async def is_published(catalog: Publishing, count: int) -> bool:
+async def is_published(catalog: PublishedCatalog, count: int) -> bool:
     try:
         await catalog.poll(count)
     except RedisError as error:

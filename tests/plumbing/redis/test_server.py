@@ -1,4 +1,4 @@
-"""The same commands wherever Redis is: publish, follow, verify."""
+"""The same commands work with a Cluster, with Sentinels and with TLS."""
 
 import asyncio
 from pathlib import Path
@@ -16,18 +16,18 @@ ONE = [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": False}]
 TWO = [*ONE, {"id": "2", "parent_id": "1", "local_name": "Lamps", "is_leaf": True}]
 
 
-def test_a_cluster(cluster: Cluster, folder: Path) -> None:
-    """Keys are where their slots are."""
+def test_works_with_a_cluster(cluster: Cluster, folder: Path) -> None:
+    """Commands go to the node of their slot."""
     publish_follow_verify(cluster.url, folder)
 
 
-def test_sentinels(sentinels: Sentinels, folder: Path) -> None:
-    """Whoever is primary is asked."""
+def test_works_with_sentinels(sentinels: Sentinels, folder: Path) -> None:
+    """Commands go to the server that is the primary."""
     publish_follow_verify(sentinels.url, folder)
 
 
-def test_one_server_with_tls(tls_url: str, folder: Path) -> None:
-    """With a client certificate, a user and a database."""
+def test_works_with_tls(tls_url: str, folder: Path) -> None:
+    """The URL has a client certificate, a user and a database."""
     publish_follow_verify(tls_url, folder)
 
 
@@ -53,24 +53,24 @@ def publish_follow_verify(redis_url: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-async def test_an_authority_that_we_do_not_know(tls_url: str) -> None:
-    """Waiting makes no certificate good: the error says what to check, and shows no password."""
+async def test_an_unknown_authority_is_a_permanent_error(tls_url: str) -> None:
+    """The message says what to check, and shows no password."""
     with pytest.raises(RedisError, match=r"check the ssl_… options of redis_url") as raised:
         await check_server(Server(tls_url.replace("?ssl_ca_certs=", "?client_name=")))
     assert not raised.value.is_transient
     assert "hunter2" not in str(raised.value)
 
 
-async def test_a_server_that_wants_our_certificate(tls_url: str) -> None:
-    """It may just hang up, which looks like an outage; its address and what to look at are told."""
-    words = r"^Redis at rediss://127\.0\.0\.1:\d+/3: .*certificate"
-    with pytest.raises(RedisError, match=words):
+async def test_a_missing_client_certificate_is_named(tls_url: str) -> None:
+    """The server may just close the connection, which looks like an outage."""
+    message = r"^Redis at rediss://127\.0\.0\.1:\d+/3: .*certificate"
+    with pytest.raises(RedisError, match=message):
         await check_server(Server(tls_url.partition("&ssl_certfile")[0]))
 
 
 @pytest.mark.slow
-async def test_a_port_without_tls(own_valkey: Valkey) -> None:
-    """It says nothing to who speaks TLS; the error asks about that, and comes before one gives up."""
+async def test_a_port_without_tls_is_an_error_soon(own_valkey: Valkey) -> None:
+    """Such a server answers nothing to a TLS client; the message says so."""
     url = own_valkey.tcp_url.replace("redis://", "rediss://:hunter2@")
     async with asyncio.timeout(15):
         with pytest.raises(RedisError, match="does it speak TLS on this port") as raised:

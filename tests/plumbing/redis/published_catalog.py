@@ -1,4 +1,4 @@
-"""A catalog that is published from a source that says what the test wants, and who follows it."""
+"""A catalog that a test publishes to a server, and a consumer of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,8 +18,8 @@ from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
 
 
-class Publishing:
-    """Catalog `us` on a server, a tree of so many categories at a time."""
+class PublishedCatalog:
+    """A catalog on a server, whose source has as many categories as a poll says."""
 
     def __init__(self, server: Server, client: Client, name: str = "us") -> None:
         self.server = server
@@ -28,31 +28,31 @@ class Publishing:
         self._catalog = make_catalog(Store(client, name), self._source)
 
     async def poll(self, count: int) -> PollResult:
-        """Poll while the source has `count` categories."""
+        """Poll a source that has `count` categories."""
         self._source.says(Category(str(n), "0", f"Name {n}", True) for n in range(1, count + 1))
         return await poll_and_record(self._catalog, self.server)
 
-    async def refused(self, count: int) -> RedisError:
-        """Poll, and return the error that comes of it."""
+    async def poll_error(self, count: int) -> RedisError:
+        """Poll, and return the RedisError that it raises."""
         with pytest.raises(RedisError) as raised:
             await self.poll(count)
         assert self.server.address in str(raised.value)
         return raised.value
 
-    async def events(self) -> list[Any]:
+    async def sequences(self) -> list[Any]:
         """Return the sequences of all events, in the order of the stream."""
         entries: Any = await self.client.xrange(f"catalog:{{{self._catalog.name}}}:events")
         return [int(orjson.loads(fields[b"event"])["sequence"]) for _, fields in entries]
 
 
 @asynccontextmanager
-async def publishing(url: str, name: str = "us") -> AsyncIterator[Publishing]:
-    """Publish to the server at `url`."""
+async def published_catalog(url: str, name: str = "us") -> AsyncIterator[PublishedCatalog]:
+    """Open catalog `name` on the server at `url`."""
     server = Server(url)
     async with server.client() as client:
-        yield Publishing(server, client, name)
+        yield PublishedCatalog(server, client, name)
 
 
-def following(url: str) -> AbstractAsyncContextManager[CatalogClient]:
-    """Open a consumer's stream of `us`, with a patience as it is for users."""
+def open_consumer(url: str) -> AbstractAsyncContextManager[CatalogClient]:
+    """Open a consumer's client of `us` that waits during outages."""
     return connect(Server(url), "us", once=False, timing=Timing(block=0.1))
