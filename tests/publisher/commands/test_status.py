@@ -1,4 +1,4 @@
-"""`category-publisher status` where something is wrong with Redis, or with what stands there."""
+"""`category-publisher status`: what it reports, of catalogs, consumers and Redis itself."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from tests.support.processes import PUBLISHER, call, start
+from tests.support.processes import PUBLISHER, call, replace, start
 from tests.support.redis_servers import Cluster, asked
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
@@ -21,7 +21,7 @@ FINE = "everything is fine"
 
 
 @pytest.fixture
-def own(folder: Path) -> Iterator[Valkey]:
+def own_valkey(folder: Path) -> Iterator[Valkey]:
     """Give a server of the test's own, not started yet."""
     (folder / "server").mkdir()
     made = Valkey(folder / "server")
@@ -38,7 +38,7 @@ def configure(folder: Path, url: str, *names: str) -> None:
 
 @pytest.fixture
 def keys(folder: Path, valkey: Valkey) -> Iterator[redis.Redis]:
-    """Give the keys of catalogs `a`, `b` and `c`, polled once."""
+    """Give a client of the server after a first poll of catalogs `a`, `b` and `c`."""
     configure(folder, valkey.url, "a", "b", "c")
     with redis.Redis.from_url(valkey.url, protocol=2) as client:
         client.flushall()
@@ -47,7 +47,7 @@ def keys(folder: Path, valkey: Valkey) -> Iterator[redis.Redis]:
 
 
 def test_a_lost_key(folder: Path, keys: redis.Redis) -> None:
-    """It is named, with what becomes of it; sync mends what it can."""
+    """The problem names it, with what will happen; sync repairs what it can."""
     assert call(PUBLISHER, "status", cwd=folder).returncode == 0
     keys.delete("catalog:{a}:categories", "catalog:{b}:events")
     done = call(PUBLISHER, "status", cwd=folder)
@@ -56,27 +56,27 @@ def test_a_lost_key(folder: Path, keys: redis.Redis) -> None:
     assert "b: Redis key catalog:{b}:events has lost its last event: " in done.stdout
     assert done.stdout.splitlines()[-1] == "2 problems"
     assert call(PUBLISHER, "sync", cwd=folder).returncode == 0
-    told = json.loads(call(PUBLISHER, "status", "--json", cwd=folder).stdout)
-    assert [each["catalog"] for each in told["catalogs"] if each["problems"]] == ["b"]
+    report = json.loads(call(PUBLISHER, "status", "--json", cwd=folder).stdout)
+    assert [each["catalog"] for each in report["catalogs"] if each["problems"]] == ["b"]
 
 
-def test_the_set_of_catalogs_is_something_else(folder: Path, keys: redis.Redis) -> None:
-    """It is named, by sync as well, and the configured catalogs are shown."""
+def test_the_set_of_catalogs_has_another_type(folder: Path, keys: redis.Redis) -> None:
+    """The problem names it, sync too, and the configured catalogs are shown."""
     keys.delete("catalogs")
     keys.set("catalogs", "x")
     done = call(PUBLISHER, "status", "--json", cwd=folder)
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["fine"], told["error"]) == (1, False, "")
-    (problem,) = told["redis"]
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["fine"], report["error"]) == (1, False, "")
+    (problem,) = report["redis"]
     assert problem.startswith("Redis key catalogs is no set: something else writes there; ")
-    assert [(each["rows"], each["problems"]) for each in told["catalogs"]] == [(3, [])] * 3
+    assert [(each["rows"], each["problems"]) for each in report["catalogs"]] == [(3, [])] * 3
     shown = call(PUBLISHER, "status", cwd=folder)
     assert (shown.returncode, shown.stdout.splitlines()[-2:]) == (1, [problem, "1 problem"])
     assert "Redis key catalogs holds a string" in call(PUBLISHER, "sync", "a", cwd=folder).stderr
 
 
-def test_a_user_who_may_not_read_all(folder: Path, keys: redis.Redis, valkey: Valkey) -> None:
-    """What is refused is a problem of its catalog, and the others are shown."""
+def test_a_user_that_may_not_read_all(folder: Path, keys: redis.Redis, valkey: Valkey) -> None:
+    """What may not be read is a problem of its catalog, and the others are shown."""
     rights = ("~catalogs", "~catalog:{a}:*", "~catalog:{b}:*", "+@all")
     asked(valkey, "ACL SETUSER", "half", "on", "nopass", *rights)
     url = valkey.tcp_url.replace("://", "://half:x@")
@@ -91,12 +91,12 @@ def test_a_user_who_may_not_read_all(folder: Path, keys: redis.Redis, valkey: Va
     assert done.stdout.splitlines()[-1] == "1 problem"
 
 
-def test_redis_is_away(folder: Path, own: Valkey) -> None:
-    """One line says so, and JSON is written all the same."""
-    configure(folder, own.url, "a")
+def test_redis_is_unreachable(folder: Path, own_valkey: Valkey) -> None:
+    """One line on standard error says so, and JSON is printed besides."""
+    configure(folder, own_valkey.url, "a")
     done = call(PUBLISHER, "status", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"error: Redis at {own.url}: ")
+    assert done.stderr.startswith(f"error: Redis at {own_valkey.url}: ")
     as_json = call(PUBLISHER, "status", "--json", cwd=folder)
     assert (as_json.returncode, as_json.stderr) == (1, done.stderr)
     error = done.stderr.removeprefix("error: ").rstrip()
@@ -106,21 +106,21 @@ def test_redis_is_away(folder: Path, own: Valkey) -> None:
 
 
 def test_the_embedded_server_does_not_start(folder: Path) -> None:
-    """That is told in JSON as well."""
+    """The JSON has the error too."""
     (folder / "data").write_text("no folder")
     done = call(PUBLISHER, "status", "--json", cwd=folder)
     assert done.returncode == 1
     assert done.stderr == f"error: {json.loads(done.stdout)['error']}\n"
 
 
-def test_watch_waits_for_redis(folder: Path, own: Valkey) -> None:
-    """It shows the error in place of the catalogs, and goes on."""
-    configure(folder, own.url, "a")
+def test_watch_waits_for_redis(folder: Path, own_valkey: Valkey) -> None:
+    """It shows the error in place of the catalogs, and continues."""
+    configure(folder, own_valkey.url, "a")
     process = start(PUBLISHER, "status", "--watch", cwd=folder)
     try:
         assert process.stdout
-        assert f"Redis at {own.url}: " in process.stdout.readline()
-        own.start()
+        assert f"Redis at {own_valkey.url}: " in process.stdout.readline()
+        own_valkey.start()
         eventually_now(lambda: "it was never polled" in next(iter(process.stdout or [])))
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -129,24 +129,79 @@ def test_watch_waits_for_redis(folder: Path, own: Valkey) -> None:
         process.communicate()
 
 
-def test_redis_refuses_writes(folder: Path, own: Valkey) -> None:
-    """Nobody can leave that in Redis, so status asks for it; the catalogs are shown."""
-    own.start()
-    configure(folder, own.url, "a")
+def test_redis_refuses_writes(folder: Path, own_valkey: Valkey) -> None:
+    """It cannot be read from any key, so status asks for it; the catalogs are shown."""
+    own_valkey.start()
+    configure(folder, own_valkey.url, "a")
     call(PUBLISHER, "sync", cwd=folder)
-    asked(own, "CONFIG SET", "maxmemory", "1")
+    asked(own_valkey, "CONFIG SET", "maxmemory", "1")
     assert call(PUBLISHER, "sync", cwd=folder).returncode == 1
     done = call(PUBLISHER, "status", cwd=folder)
     assert done.returncode == 1
-    said = f"Redis at {own.url} refuses writes: its memory is full: "
-    assert f"{said}raise maxmemory or make room\n1 problem\n" in done.stdout
-    asked(own, "CONFIG SET", "maxmemory", "0")
+    problem = f"Redis at {own_valkey.url} refuses writes: its memory is full: "
+    assert f"{problem}raise maxmemory or make room\n1 problem\n" in done.stdout
+    asked(own_valkey, "CONFIG SET", "maxmemory", "0")
     assert call(PUBLISHER, "status", cwd=folder).returncode == 0
 
 
+@pytest.mark.contract("7")
+def test_exit_codes(workdir: Path) -> None:
+    """0 if all is fine, 1 if something is not, the same as the JSON says."""
+    never = call(PUBLISHER, "status", cwd=workdir)
+    assert never.returncode == 1
+    assert "us: it was never polled" in never.stdout
+    assert call(PUBLISHER, "sync", cwd=workdir).returncode == 0
+    fine = call(PUBLISHER, "status", cwd=workdir)
+    assert (fine.returncode, fine.stdout.splitlines()[-1]) == (0, FINE)
+    report = json.loads(call(PUBLISHER, "status", "--json", cwd=workdir).stdout)
+    assert report["fine"] is True
+    assert report["catalogs"][0]["problems"] == []
+    replace(workdir / "us.json", b"[]")
+    assert call(PUBLISHER, "sync", "us", cwd=workdir).returncode == 1
+    failed = call(PUBLISHER, "status", "--json", cwd=workdir)
+    assert failed.returncode == 1
+    us = next(each for each in json.loads(failed.stdout)["catalogs"] if each["catalog"] == "us")
+    assert "the list of categories is empty" in us["problems"][0]
+
+
+@pytest.mark.contract("7")
+def test_watch_and_json_exclude_each_other(workdir: Path) -> None:
+    """It exits with 2."""
+    assert call(PUBLISHER, "status", "--watch", "--json", cwd=workdir).returncode == 2
+
+
+@pytest.mark.contract("2")
+def test_consumers_that_are_behind(folder: Path, keys: redis.Redis) -> None:
+    """It shows by how many events and for how long; after minutes that is a problem."""
+    meta: Any = keys.hgetall("catalog:{a}:meta")
+    checkpoint = {"sequence": 1, "offset": "1-1"}
+    checkpoint |= {field: meta[field.encode()].decode() for field in ("epoch", "digest")}
+    keys.hset("catalog:{a}:consumers", "search", json.dumps(checkpoint))
+    keys.hset("catalog:{a}:consumers", "\x1b[2J", "no JSON")
+    shown = call(PUBLISHER, "status", cwd=folder).stdout
+    assert "search: 2 behind, " in shown
+    assert "\\x1b[2J: in another epoch, or unreadable" in shown
+    keys.delete("catalog:{a}:events")
+    keys.xadd("catalog:{a}:events", {"event": "{}"}, id="1000-1")
+    late = call(PUBLISHER, "status", cwd=folder)
+    assert late.returncode == 1
+    assert "consumer search is 2 events behind for " in late.stdout
+
+
+def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:
+    """Also where its output is no terminal; SIGTERM stops it with exit code 0."""
+    assert keys.exists("catalogs")
+    process = start(PUBLISHER, "status", "--watch", cwd=folder)
+    assert process.stdout is not None
+    assert "catalog" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 @pytest.mark.slow
-def test_a_cluster_that_lost_a_primary(folder: Path) -> None:
-    """The catalogs of the others are shown, though the set of all catalogs is lost with it."""
+def test_a_cluster_without_one_primary(folder: Path) -> None:
+    """Catalogs on other nodes are shown, although the set of all names was on the lost one."""
     (folder / "nodes").mkdir()
     cluster = Cluster(folder / "nodes")
     try:
@@ -159,20 +214,20 @@ def test_a_cluster_that_lost_a_primary(folder: Path) -> None:
         assert call(PUBLISHER, "sync", cwd=folder).returncode == 0
         assert call(PUBLISHER, "status", cwd=folder).stdout.endswith(f"{FINE}\n")
         lost.kill()
-        eventually_now(partial(sees_that_one_is_lost, cluster))
+        eventually_now(partial(all_nodes_know_the_loss, cluster))
         done = call(PUBLISHER, "status", "--json", cwd=folder)
     finally:
         cluster.kill()
     assert done.returncode == 1
-    told = json.loads(done.stdout)
-    (problem,) = told["redis"]
+    report = json.loads(done.stdout)
+    (problem,) = report["redis"]
     assert problem.startswith("Redis at redis-cluster://127.0.0.1:")
-    assert [(each["catalog"], each["problems"]) for each in told["catalogs"]] == [
+    assert [(each["catalog"], each["problems"]) for each in report["catalogs"]] == [
         (name, []) for name in names
     ]
 
 
-def sees_that_one_is_lost(cluster: Cluster) -> bool:
-    """Tell whether some node that runs has missed one for long enough."""
+def all_nodes_know_the_loss(cluster: Cluster) -> bool:
+    """Return whether all running nodes agree that one has failed."""
     nodes: Any = [asked(node, "CLUSTER NODES") for node in cluster.nodes if node.runs]
     return all("fail" in str(about).replace("fail?", "") for about in nodes)

@@ -1,0 +1,32 @@
+"""A folder to run commands in, and the Redis that they use."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.trees import body, tree
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture
+def keys(valkey: Valkey) -> Iterator[redis.Redis]:
+    """Give a client of the server, which is empty; it knows the contract alone."""
+    with redis.Redis.from_url(valkey.url, protocol=2, decode_responses=True) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def workdir(folder: Path, valkey: Valkey, keys: redis.Redis) -> Path:  # noqa: ARG001  empties it
+    """Give a folder with a configuration of catalogs `us` and `uk-en`, both from files."""
+    (folder / "publisher.toml").write_text(
+        f'redis_url = "{valkey.url}"\n'
+        '[catalogs.us]\nsource = "file"\nurl = "us.json"\npoll_every = "100ms"\n'
+        '[catalogs.uk-en]\nsource = "file"\nurl = "uk.json"\n'
+    )
+    content = body(tree(("1", "0", "Home", False), ("2", "1", "Käse & <b>\n", True)))
+    (folder / "us.json").write_bytes(content)
+    (folder / "uk.json").write_bytes(content)
+    return folder

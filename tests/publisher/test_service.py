@@ -1,0 +1,144 @@
+"""The service of `category-publisher run`: reloads, and outages of Redis."""
+
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.publisher.running import (
+    configure,
+    connect,
+    lease_owners,
+    polled_at,
+    running_publisher,
+    stop,
+)
+from tests.support.ports import free_port
+from tests.support.processes import replace
+from tests.support.trees import body, wide
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually_now
+
+
+@pytest.fixture
+def keys(valkey: Valkey) -> Iterator[redis.Redis]:
+    """Give a client of the empty server."""
+    with connect(valkey) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def workdir(folder: Path, valkey: Valkey) -> Path:
+    """Give a folder with a configuration of catalogs `a` to `d`, which are polled hourly."""
+    (folder / "tree.json").write_bytes(body(wide(3)))
+    configure(folder, valkey, ["a", "b", "c", "d"])
+    return folder
+
+
+def test_reload(workdir: Path, keys: redis.Redis, valkey: Valkey) -> None:
+    """SIGHUP adds, changes and removes catalogs; unchanged ones are not polled for it."""
+    with running_publisher(workdir) as process:
+        eventually_now(lambda: all(polled_at(keys, name) for name in "abcd"))
+        eventually_now(lambda: all(lease_owners(keys)))
+        before = polled_at(keys, "a")
+        configure(workdir, valkey, ["a", "b", "e"], 'log_level = "debug"')
+        with (workdir / "publisher.toml").open("a") as file:
+            file.write('poll_every = "30m"\n')
+        process.send_signal(signal.SIGHUP)
+        eventually_now(lambda: polled_at(keys, "e"))
+        eventually_now(lambda: lease_owners(keys, "cd") == [None, None])
+        assert polled_at(keys, "a") == before
+        log = stop(process)
+    reloaded = next(each for each in log if each["event"] == "configuration reloaded")
+    assert (reloaded["changed"], reloaded["removed"]) == (["e"], ["c", "d"])
+    restart = next(each for each in log if each["event"].startswith("restart needed"))
+    assert restart["settings"] == ["log_level"]
+    assert lease_owners(keys, "abe") == [None, None, None]
+
+
+def test_a_hangup_during_the_start_does_not_stop_it(
+    workdir: Path, keys: redis.Redis, valkey: Valkey
+) -> None:
+    """A reload that comes too early has nothing to reload."""
+    valkey.pause()
+    with running_publisher(workdir) as process:
+        eventually_now(lambda: handles_signal(process.pid, signal.SIGHUP))
+        process.send_signal(signal.SIGHUP)
+        valkey.resume()
+        eventually_now(lambda: all(lease_owners(keys)))
+        stop(process)
+
+
+def handles_signal(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process handles a signal (proc(5), SigCgt)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(status.split("SigCgt:")[1].split()[0], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"[", b"lease = 3", b"", b'data_dir = "x"', b'[catalogs.us]\nsource = "tiktok_shop"\n'],
+)
+def test_a_wrong_configuration_is_rejected(workdir: Path, keys: redis.Redis, wrong: bytes) -> None:
+    """One line says so, and the old configuration stays: a slip of the pen does not stop `run`."""
+    with running_publisher(workdir) as process:
+        eventually_now(lambda: all(lease_owners(keys)))
+        replace(workdir / "publisher.toml", wrong)
+        process.send_signal(signal.SIGHUP)
+        replace(workdir / "tree.json", body(wide(5)))
+        assert process.poll() is None
+        log = stop(process)
+    rejected = [each for each in log if each["event"].startswith("reload rejected")]
+    assert len(rejected) == 1
+    assert "exception" not in rejected[0]
+
+
+def test_an_outage_is_logged_once_at_each_end(folder: Path) -> None:
+    """Both an outage at the start, which waits, and a later one; however many catalogs there are."""
+    (folder / "tree.json").write_bytes(body(wide(3)))
+    server, web = Valkey(folder), f"127.0.0.1:{free_port()}"
+    configure(folder, server, list("abcd"))
+    with (folder / "publisher.toml").open("a") as file:
+        file.write('[catalogs.e]\nsource = "file"\nurl = "tree.json"\npoll_every = "1s"\n')
+    with running_publisher(folder, CATEGORY_PUBLISHER_HTTP_LISTEN=web) as process:
+        eventually_now(lambda: readiness(web).startswith("the leases"))
+        with server:
+            eventually_now(lambda: readiness(web) == "ready")
+            with connect(server) as keys:
+                eventually_now(lambda: all(polled_at(keys, name) for name in "abcd"))
+            server.kill()
+            eventually_now(lambda: readiness(web).startswith("the leases"))
+            server.start()
+            eventually_now(lambda: readiness(web) == "ready")
+            with connect(server) as keys:
+                for _ in range(3):  # when the second begins, the first was logged
+                    wait_for_a_poll(keys, "e")
+            log = stop(process)
+    entries = [each for each in log if "redis" in each["event"] or "poll" in each["event"]]
+    waited_at_start = "address" in entries[0]  # else the server was up before it was needed
+    messages = [each["event"] for each in entries]
+    assert len(messages) <= 4 + 2 * waited_at_start  # a poll begun before the end may fail after it
+    assert messages[::2] == ["redis unavailable, retrying"] * (len(messages) // 2)
+    assert messages[1::2] == ["redis available again"] * (len(messages) // 2)
+
+
+def wait_for_a_poll(keys: redis.Redis, name: str) -> None:
+    """Return when catalog `name` was polled once more."""
+    before = polled_at(keys, name)
+    eventually_now(lambda: polled_at(keys, name) != before)
+
+
+def readiness(web: str) -> str:
+    """Return the response of /readyz; empty while nothing listens."""
+    try:
+        with urllib.request.urlopen(f"http://{web}/readyz", timeout=5) as answer:
+            return str(answer.read().decode().strip())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return ""
