@@ -146,7 +146,7 @@ def test_redis_refuses_writes(folder: Path, own_valkey: Valkey) -> None:
 
 @pytest.mark.contract("7")
 def test_exit_codes(workdir: Path) -> None:
-    """0 if all is fine, 1 if something is not, the same as the JSON says."""
+    """0 if all is fine, 3 if a snapshot is held, 1 if something else is wrong."""
     never = call(PUBLISHER, "status", cwd=workdir)
     assert never.returncode == 1
     assert "us: it was never polled" in never.stdout
@@ -156,6 +156,11 @@ def test_exit_codes(workdir: Path) -> None:
     report = json.loads(call(PUBLISHER, "status", "--json", cwd=workdir).stdout)
     assert report["fine"] is True
     assert report["catalogs"][0]["problems"] == []
+    replace(workdir / "us.json", body(wide(100)))
+    call(PUBLISHER, "sync", "us", cwd=workdir)
+    replace(workdir / "us.json", body(wide(50)))
+    assert call(PUBLISHER, "sync", "us", cwd=workdir).returncode == 3
+    assert call(PUBLISHER, "status", cwd=workdir).returncode == 3
     replace(workdir / "us.json", b"[]")
     assert call(PUBLISHER, "sync", "us", cwd=workdir).returncode == 1
     failed = call(PUBLISHER, "status", "--json", cwd=workdir)

@@ -13,7 +13,7 @@ from tests.support.valkey import Valkey
 
 
 @pytest.mark.contract("7")
-def test_changed_and_unchanged(workdir: Path, keys: redis.Redis) -> None:
+def test_changed_and_unchanged(workdir: Path) -> None:
     """It publishes what is new and exits with 0; if nothing has changed, with 0 too."""
     first = call(PUBLISHER, "sync", cwd=workdir)
     assert (first.returncode, first.stderr) == (0, "")
