@@ -23,7 +23,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def log_lines() -> Iterator[list[MutableMapping[str, Any]]]:
-    """Give what is logged during the test, from level info on."""
+    """Give the lines logged during the test, from level info on."""
     before = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
     with capture_logs() as lines:

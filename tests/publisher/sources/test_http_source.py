@@ -16,22 +16,24 @@ TREE = b'[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":true}]'
 
 
 async def fetch(url: str, session: aiohttp.ClientSession, **catalog: object) -> Answer:
+    """Fetch the catalog `shelf` from the address `url`."""
     made = {"catalogs": {"shelf": {"source": "http", "url": url, **catalog}}}
     return await open_source(session, Settings.model_validate(made), "shelf").fetch()
 
 
 async def test_the_body_is_the_answer(shop: FakeShop, session: aiohttp.ClientSession) -> None:
-    """The query goes along as configured; the body may be a bare list."""
+    """The query is sent as configured; the body may be a bare list."""
     shop.answers["/tree"] = [raw_answer(TREE)]
     answer = await fetch(f"{shop.url}/tree?a=b%26c", session)
     assert answer == Answer(TREE, bare_list=True)
     assert shop.requests[0].query == {"a": "b&c"}
 
 
-async def test_user_name_and_password_of_the_address_are_used(
+@pytest.mark.contract("7")
+async def test_the_login_of_the_address_is_sent(
     shop: FakeShop, session: aiohttp.ClientSession
 ) -> None:
-    """They go into the header, and into no message."""
+    """In the header, and in no message."""
     shop.answers["/tree"] = [raw_answer(TREE), raw_answer(b"", status=401)]
     url = f"{shop.url}/tree?key=hush".replace("http://", "http://ann:hush@")
     await fetch(url, session)
@@ -44,11 +46,12 @@ async def test_user_name_and_password_of_the_address_are_used(
     assert "ann" not in str(caught.value)
 
 
+@pytest.mark.contract("6")
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
-async def test_4xx_is_not_tried_again(
+async def test_4xx_is_not_retried(
     shop: FakeShop, session: aiohttp.ClientSession, status: int
 ) -> None:
-    """One request, and the status in the message."""
+    """One request; the message has the status."""
     shop.answers["/tree"] = [raw_answer(TREE, status=status)]
     with pytest.raises(SourceError, match=f"HTTP {status}") as caught:
         await fetch(f"{shop.url}/tree", session)
@@ -57,10 +60,10 @@ async def test_4xx_is_not_tried_again(
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-async def test_what_may_pass_is_tried_again(
+async def test_a_transient_status_is_retried(
     shop: FakeShop, session: aiohttp.ClientSession, status: int
 ) -> None:
-    """Two failures are bridged, five are not."""
+    """After two failures the fetch goes on; five end it."""
     shop.answers["/tree"] = [
         raw_answer(b"", status=status),
         raw_answer(b"", status=status),
@@ -78,7 +81,7 @@ async def test_what_may_pass_is_tried_again(
 async def test_redirects_are_followed_without_the_password(
     shop: FakeShop, session: aiohttp.ClientSession
 ) -> None:
-    """To another origin the credentials do not go along."""
+    """Another origin does not get the credentials."""
     async with FakeShop() as other:
         other.answers["/there"] = [raw_answer(TREE)]
         to = {"Location": f"{other.url}/there"}
@@ -91,10 +94,10 @@ async def test_redirects_are_followed_without_the_password(
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://", "http://[hush"]
 )
-async def test_redirects_lead_to_http_only(
+async def test_redirects_to_other_schemes_are_refused(
     shop: FakeShop, session: aiohttp.ClientSession, target: str
 ) -> None:
-    """Anything else is refused, without its address."""
+    """Only http(s) is followed; the message does not quote the address."""
     shop.answers["/tree"] = [raw_answer(b"", status=302, headers={"Location": target})]
     with pytest.raises(SourceError) as caught:
         await fetch(f"{shop.url}/tree", session)
@@ -103,7 +106,7 @@ async def test_redirects_lead_to_http_only(
 
 
 async def test_redirects_in_a_circle_end(shop: FakeShop, session: aiohttp.ClientSession) -> None:
-    """The message holds no query."""
+    """The message contains no query."""
 
     async def again(_: web.Request) -> web.StreamResponse:
         raise web.HTTPFound("/tree?key=hush")
@@ -114,18 +117,22 @@ async def test_redirects_in_a_circle_end(shop: FakeShop, session: aiohttp.Client
     assert "hush" not in str(caught.value)
 
 
-async def test_the_configured_limits_hold(shop: FakeShop, session: aiohttp.ClientSession) -> None:
-    """max_body_bytes refuses, and names itself."""
+@pytest.mark.contract("6")
+async def test_an_answer_over_the_limit_is_refused(
+    shop: FakeShop, session: aiohttp.ClientSession
+) -> None:
+    """The message names `max_body_bytes`."""
     shop.answers["/tree"] = [raw_answer(TREE)]
     with pytest.raises(BadSnapshot, match="max_body_bytes"):
         await fetch(f"{shop.url}/tree", session, max_body_bytes=10)
     assert len(shop.requests) == 1
 
 
-async def test_no_token_goes_to_a_stranger(
+@pytest.mark.contract("7")
+async def test_no_token_is_sent_to_another_source(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """TikTok Shop's secrets stay out of another source's requests."""
+    """Requests of this source contain no secret of TikTok Shop."""
     shop.answers["/tree"] = [raw_answer(TREE)]
     catalog = {"source": "http", "url": f"{shop.url}/tree"}
     settings = shop.settings(tmp_path).model_copy(

@@ -1,4 +1,4 @@
-"""Work that several share, and what a cancellation does to it."""
+"""One run that several callers share, and what a cancellation does to it."""
 
 import asyncio
 
@@ -8,17 +8,17 @@ from publisher.sources.single_flight import SingleFlight
 
 
 class Work:
-    """Counts how often it begins; ends when told to, and notes if it was cancelled."""
+    """Counts its runs; a run ends when `may_end` is set, and records a cancellation."""
 
     def __init__(self) -> None:
-        self.begun = 0
+        self.started = 0
         self.may_end = asyncio.Event()
         self.was_cancelled = False
 
     async def __call__(self) -> int:
         """Return the number of this run."""
-        self.begun += 1
-        number = self.begun
+        self.started += 1
+        number = self.started
         try:
             await self.may_end.wait()
         except asyncio.CancelledError:
@@ -27,25 +27,26 @@ class Work:
         return number
 
 
-async def begun(work: Work, flights: SingleFlight[int], waiters: int) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.create_task(flights.share("a", work)) for _ in range(waiters)]
-    while not work.begun:
+async def start(work: Work, calls: SingleFlight[int], callers: int) -> list[asyncio.Task[int]]:
+    """Let so many callers wait for `work`; return their tasks."""
+    tasks = [asyncio.create_task(calls.share("a", work)) for _ in range(callers)]
+    while not work.started:
         await asyncio.sleep(0)
     return tasks
 
 
-async def test_who_comes_meanwhile_shares() -> None:
-    """And who comes afterwards begins anew."""
-    flights, work = SingleFlight[int](), Work()
-    tasks = await begun(work, flights, 5)
+async def test_concurrent_callers_share_one_run() -> None:
+    """A later caller starts another one."""
+    calls, work = SingleFlight[int](), Work()
+    tasks = await start(work, calls, 5)
     work.may_end.set()
     assert await asyncio.gather(*tasks) == [1] * 5
-    assert await flights.share("a", work) == 2
+    assert await calls.share("a", work) == 2
 
 
-async def test_a_failure_is_shared_too() -> None:
-    """Once; the next call tries again."""
-    flights = SingleFlight[int]()
+async def test_an_exception_is_shared_too() -> None:
+    """The next call runs the work again."""
+    calls = SingleFlight[int]()
     tries = []
 
     async def fail() -> int:
@@ -54,18 +55,18 @@ async def test_a_failure_is_shared_too() -> None:
         raise LookupError
 
     found = await asyncio.gather(
-        *(flights.share("a", fail) for _ in range(3)), return_exceptions=True
+        *(calls.share("a", fail) for _ in range(3)), return_exceptions=True
     )
     assert [type(each) for each in found] == [LookupError] * 3
     assert len(tries) == 1
     with pytest.raises(LookupError):
-        await flights.share("a", fail)
+        await calls.share("a", fail)
 
 
-async def test_who_leaves_takes_nothing_away() -> None:
-    """The work goes on for those who stay."""
-    flights, work = SingleFlight[int](), Work()
-    first, second = await begun(work, flights, 2)
+async def test_a_cancelled_caller_does_not_stop_the_run() -> None:
+    """The others get its result."""
+    calls, work = SingleFlight[int](), Work()
+    first, second = await start(work, calls, 2)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -73,14 +74,14 @@ async def test_who_leaves_takes_nothing_away() -> None:
     assert await second == 1
 
 
-async def test_the_last_to_leave_ends_it() -> None:
-    """And whoever comes just then begins anew, and is not cancelled with it."""
-    flights, work = SingleFlight[int](), Work()
-    tasks = await begun(work, flights, 2)
+async def test_the_run_is_cancelled_with_its_last_caller() -> None:
+    """A caller that comes just then starts another run, and is not cancelled."""
+    calls, work = SingleFlight[int](), Work()
+    tasks = await start(work, calls, 2)
     for task in tasks:
         task.cancel()
     await asyncio.sleep(0)
-    late = asyncio.create_task(flights.share("a", work))
+    late = asyncio.create_task(calls.share("a", work))
     assert await asyncio.gather(*tasks, return_exceptions=True)
     assert work.was_cancelled
     work.may_end.set()

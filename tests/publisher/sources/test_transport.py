@@ -1,4 +1,4 @@
-"""What the wire may do to a request, and what is said of it."""
+"""What may happen to a request on its way, and the messages about it."""
 
 import asyncio
 import gzip
@@ -26,8 +26,8 @@ QUERY = "?app_secret=hush&refresh_token=hush"
 
 
 @asynccontextmanager
-async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[URL]:
-    """Serve `answer` raw to whoever connects, then close; yield an address full of secrets."""
+async def serve_raw(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[URL]:
+    """Send `answer` to each connection, then close it; yield an address with secrets."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -44,11 +44,13 @@ async def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIt
 async def get(
     session: aiohttp.ClientSession, url: URL, limits: RequestLimits | None = None
 ) -> Reply:
+    """Send one request without redirects."""
     return await transport.get(session, url, limits or RequestLimits(60, 64 * MIB), follow=False)
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("answer", "message"),
     [
         (b"", "the connection was closed before the answer"),
         (b"HTTP/1.1 200 OK\r\nContent-", "the connection was closed before the answer"),
@@ -60,12 +62,12 @@ async def get(
         (OK + b'\r\n[{"id":"1"},', "the answer is cut off after 12 bytes"),
     ],
 )
-async def test_a_broken_answer_is_worth_another_try(
-    session: aiohttp.ClientSession, answer: bytes, says: str
+async def test_a_damaged_answer_is_worth_a_retry(
+    session: aiohttp.ClientSession, answer: bytes, message: str
 ) -> None:
-    """Each is Transient, names host, port and path, and no secret even in its traceback."""
-    async with answering(answer) as url:
-        with pytest.raises(Transient, match=says) as caught:
+    """The error is Transient; it names host, port and path, and its traceback no secret."""
+    async with serve_raw(answer) as url:
+        with pytest.raises(Transient, match=message) as caught:
             await get(session, url)
     error = caught.value
     assert f"http://127.0.0.1:{url.port}/a/tree" in str(error)
@@ -74,8 +76,8 @@ async def test_a_broken_answer_is_worth_another_try(
 
 
 async def test_a_closed_port_was_not_reached(session: aiohttp.ClientSession) -> None:
-    """Nothing was sent, and the error tells so."""
-    async with answering(b"") as url:
+    """The error says that nothing was sent."""
+    async with serve_raw(b"") as url:
         pass
     with pytest.raises(Unreachable, match="cannot connect") as caught:
         await get(session, url)
@@ -84,7 +86,7 @@ async def test_a_closed_port_was_not_reached(session: aiohttp.ClientSession) -> 
 
 
 async def test_a_name_that_does_not_exist_was_not_reached(session: aiohttp.ClientSession) -> None:
-    """A wrong host in api_url is told with its name."""
+    """The message names a wrong host of `api_url`."""
     with pytest.raises(Unreachable, match=r"http://nowhere\.invalid:80/: cannot connect"):
         await get(session, URL("http://nowhere.invalid/"))
 
@@ -93,7 +95,7 @@ async def test_a_certificate_that_is_not_accepted_is_no_hiccup(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Asking again would not help; the reason is told."""
-    async with answering(OK + b"\r\n{}", _self_signed(tmp_path)) as url:
+    async with serve_raw(OK + b"\r\n{}", _self_signed(tmp_path)) as url:
         with pytest.raises(SourceError, match=r"TLS certificate is not accepted \(.*self") as error:
             await get(session, url)
     assert not isinstance(error.value, Transient)
@@ -117,14 +119,15 @@ def _self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.contract("6")
 @pytest.mark.parametrize("length", [True, False])
-async def test_the_limit_is_counted_while_reading(
+async def test_the_limit_counts_while_reading(
     session: aiohttp.ClientSession, *, length: bool
 ) -> None:
-    """A body at the limit is read, one byte more is refused, with the setting's name."""
+    """A body of exactly the limit is read; one more byte is refused, with the setting's name."""
     for size, is_read in ((1000, True), (1001, False)):
         head = f"Content-Length: {size}\r\n\r\n".encode() if length else b"\r\n"
-        async with answering(OK + head + b" " * size) as url:
+        async with serve_raw(OK + head + b" " * size) as url:
             if is_read:
                 assert len((await get(session, url, RequestLimits(10, 1000))).body) == 1000
                 continue
@@ -135,7 +138,7 @@ async def test_the_limit_is_counted_while_reading(
 async def test_a_decompression_bomb_does_not_go_off(
     shop: FakeShop, session: aiohttp.ClientSession
 ) -> None:
-    """512 MiB of blanks in half a MiB of gzip cost little more memory than the limit."""
+    """512 MiB of blanks in half a MiB of gzip take little more memory than the limit."""
     shop.answers[CATEGORIES] = [raw_answer(_bomb(512), headers={"Content-Encoding": "gzip"})]
     tracemalloc.start()
     try:
@@ -155,27 +158,28 @@ def _bomb(mib: int) -> bytes:
 async def test_several_gzip_members_are_one_body(
     shop: FakeShop, session: aiohttp.ClientSession
 ) -> None:
-    """As RFC 1952 has it."""
+    """As RFC 1952 says."""
     body = gzip.compress(b'{"a":') + gzip.compress(b"1}")
     shop.answers[CATEGORIES] = [raw_answer(body, headers={"Content-Encoding": "gzip"})]
     assert (await get(session, URL(shop.url + CATEGORIES))).body == b'{"a":1}'
 
 
-async def test_blanks_around_the_document_do_not_cut_it_off(
+async def test_blanks_around_a_document_are_allowed(
     session: aiohttp.ClientSession,
 ) -> None:
-    """JSON may stand between blanks."""
-    async with answering(OK + b"\r\n\n [] \r\n") as url:
+    """They do not look like a document that is cut off."""
+    async with serve_raw(OK + b"\r\n\n [] \r\n") as url:
         assert (await get(session, url)).body == b"\n [] \r\n"
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "location"),
     [
         ("https://api.example", "https://api.example:443/"),
         ("http://u:p@[::1]:81/a%20b?x#y", "http://[::1]:81/a%20b"),
     ],
 )
-def test_a_place_says_where_and_no_secret(url: str, place: str) -> None:
-    """Scheme, host, port and path; no user name, password, query or fragment."""
-    assert transport.location_of(URL(url)) == place
+def test_a_location_contains_no_secret(url: str, location: str) -> None:
+    """It has scheme, host, port and path; no user name, password, query or fragment."""
+    assert transport.location_of(URL(url)) == location

@@ -1,4 +1,4 @@
-"""Clients of a real server for the tests of tokens."""
+"""A real server for the tests of tokens."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from tests.support.valkey import Valkey
 
 @pytest.fixture
 async def client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
-    """Give a client of an empty Valkey, as publishers make them."""
+    """Give a client of an empty Valkey, made as publishers do."""
     async with Server(valkey.url).client() as made:
         assert isinstance(made, redis.asyncio.Redis)
         await made.flushall()

@@ -14,8 +14,8 @@ DAY = 24 * 3600
 PAIR = TokenPair(access_token="access-0", refresh_token="refresh-0")
 
 
-async def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
-    """Mode 0600 whatever the umask, nothing else left in the folder."""
+async def test_a_stored_pair_is_loaded(tmp_path: Path) -> None:
+    """Mode 0600 with any umask; nothing else is left in the folder."""
     file = FileTokenStore(tmp_path / "tokens.json")
     pair = TokenPair(access_token="access-1", stored_at=NOW, access_token_expires_at=NOW + 60)
     before = os.umask(0)
@@ -29,12 +29,12 @@ async def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
 
 
 async def test_no_file_is_no_pair(tmp_path: Path) -> None:
-    """That is not an error: there may be tokens elsewhere."""
+    """That is no error: the settings may have tokens."""
     assert await FileTokenStore(tmp_path / "none").load() is None
 
 
-async def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
-    """The next store overwrites it, whoever could read it."""
+async def test_the_file_of_a_killed_process_is_replaced(tmp_path: Path) -> None:
+    """Even if others could read it."""
     file = FileTokenStore(tmp_path / "tokens.json")
     (tmp_path / "tokens.json.next").write_text("half a p")
     (tmp_path / "tokens.json.next").chmod(0o644)
@@ -42,9 +42,10 @@ async def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None
     assert file.path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
 async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
-    """With the command that closes it."""
+    """The message has the command that closes it."""
     file = FileTokenStore(tmp_path / "tokens.json")
     await file.store(PAIR)
     file.path.chmod(mode)
@@ -68,8 +69,8 @@ async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> No
         b"hush" * 100_000,
     ],
 )
-async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
-    """It is named, with what replaces it, and nothing of its content."""
+async def test_a_damaged_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
+    """The message has its path and the command that replaces it, but nothing of its content."""
     file = FileTokenStore(tmp_path / "tokens.json")
     file.path.write_bytes(content)
     file.path.chmod(0o600)
@@ -82,8 +83,8 @@ async def test_a_broken_file_is_a_clear_error(tmp_path: Path, content: bytes) ->
 
 
 @pytest.mark.parametrize("action", ["store", "check_writable"])
-async def test_what_cannot_be_stored_is_told(tmp_path: Path, action: str) -> None:
-    """A folder that is none, or that is gone: the path and what to do."""
+async def test_a_failed_store_is_a_clear_error(tmp_path: Path, action: str) -> None:
+    """The message has the path and advice; the folder is a file, or is missing."""
     (tmp_path / "plain").touch()
     for folder in (tmp_path / "plain", tmp_path / "gone"):
         file = FileTokenStore(folder / "tokens.json")
@@ -92,7 +93,7 @@ async def test_what_cannot_be_stored_is_told(tmp_path: Path, action: str) -> Non
 
 
 async def test_the_lock_makes_the_folder(tmp_path: Path) -> None:
-    """data_dir need not exist; it becomes its owner's alone."""
+    """`data_dir` need not exist; nobody but its owner can use it."""
     file = FileTokenStore(tmp_path / "data" / "deep" / "tokens.json")
     async with file.locked():
         await file.store(PAIR)
@@ -100,8 +101,8 @@ async def test_the_lock_makes_the_folder(tmp_path: Path) -> None:
     assert file.path.parent.stat().st_mode & 0o077 == 0
 
 
-async def test_a_lock_that_is_never_given_back_is_told(tmp_path: Path) -> None:
-    """Waiting has an end, and the message names the lock."""
+async def test_a_lock_that_is_not_released_is_an_error(tmp_path: Path) -> None:
+    """After some time; the message names the lock."""
     one, other = FileTokenStore(tmp_path / "tokens.json"), FileTokenStore(tmp_path / "tokens.json")
     async with one.locked():
         with pytest.raises(SourceError, match=r"tokens\.json\.lock: another process .* 0\.2 s"):

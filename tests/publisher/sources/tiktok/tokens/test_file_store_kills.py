@@ -1,6 +1,6 @@
-"""Whenever a process is stopped or killed, the token file holds a whole pair (TikTok Shop API, Tokens).
+"""Whenever a process is stopped or killed, the token file contains a complete pair.
 
-The processes are real ones, killed by the shop at the very moment that a test is about.
+The processes are real. The shop kills them at the moment that the test is about.
 """
 
 import asyncio
@@ -29,19 +29,20 @@ async def file(tmp_path: Path) -> FileTokenStore:
     return file
 
 
-async def tokens(file: FileTokenStore) -> tuple[str, str | None]:
+async def stored_tokens(file: FileTokenStore) -> tuple[str, str | None]:
+    """Return the access token and the refresh token in the file."""
     found = await file.load()
     assert found
     return found.access_token, found.refresh_token
 
 
 async def test_killed_before_the_request(shop: FakeShop, file: FileTokenStore) -> None:
-    """The old pair stays, and the lock goes with the process."""
+    """The old pair stays, and the lock ends with the process."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     async with file.locked(), run_process("token_refresher", shop.url, file.path.parent) as process:
         await kill_process(process)
     assert not shop.requests
-    assert await tokens(file) == ("access-0", "refresh-0")
+    assert await stored_tokens(file) == ("access-0", "refresh-0")
     async with asyncio.timeout(SECONDS), file.locked():
         pass
 
@@ -49,7 +50,7 @@ async def test_killed_before_the_request(shop: FakeShop, file: FileTokenStore) -
 async def test_killed_after_the_request_before_the_store(
     shop: FakeShop, session: aiohttp.ClientSession, file: FileTokenStore
 ) -> None:
-    """The old pair stays, and somebody else can refresh with it at once."""
+    """The old pair stays, and another process can refresh it at once."""
     victim: list[asyncio.subprocess.Process] = []
     is_known = asyncio.Event()
 
@@ -65,7 +66,7 @@ async def test_killed_after_the_request_before_the_store(
         assert await read_line(process) == ""
         await kill_process(process)
         assert process.returncode == -signal.SIGKILL
-    assert await tokens(file) == ("access-0", "refresh-0")
+    assert await stored_tokens(file) == ("access-0", "refresh-0")
 
     settings = shop.settings(file.path.parent).tiktok_shop
     own = RefreshedTokens(settings, tiktok_client(settings, session), file)
@@ -73,19 +74,19 @@ async def test_killed_after_the_request_before_the_store(
 
 
 async def test_killed_after_the_store(shop: FakeShop, file: FileTokenStore) -> None:
-    """The new pair is in the file before anybody uses it."""
+    """The new pair is in the file before it is used."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     async with run_process("token_refresher", shop.url, file.path.parent) as process:
         assert await read_line(process) == "access-1"
         await kill_process(process)
-    assert await tokens(file) == ("access-1", "refresh-1")
+    assert await stored_tokens(file) == ("access-1", "refresh-1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_stopped_in_the_middle_of_a_refresh(
     shop: FakeShop, file: FileTokenStore, number: signal.Signals
 ) -> None:
-    """A stop signal waits for the answer: it is stored, and the exit is clean."""
+    """The process stores the answer before it stops, with exit code 0."""
     victim: list[asyncio.subprocess.Process] = []
     is_known = asyncio.Event()
 
@@ -100,17 +101,17 @@ async def test_stopped_in_the_middle_of_a_refresh(
         is_known.set()
         async with asyncio.timeout(SECONDS):
             assert await process.wait() == 0
-    assert await tokens(file) == ("access-1", "refresh-1")
+    assert await stored_tokens(file) == ("access-1", "refresh-1")
 
 
 async def test_killed_at_any_moment_of_a_store(file: FileTokenStore) -> None:
-    """The file is never torn: its two tokens belong together, and it is its owner's alone."""
-    dice = random.Random(7)
+    """The file is never written in part: its tokens belong together, and its mode is 0600."""
+    moments = random.Random(7)
     for _ in range(8):
         async with run_process("token_storer", file.path.parent) as process:
-            await asyncio.sleep(dice.uniform(0.0, 0.05))  # the moment is what is tried
+            await asyncio.sleep(moments.uniform(0.0, 0.05))  # the moment of the kill is under test
             await kill_process(process)
-        access, refresh = await tokens(file)
+        access, refresh = await stored_tokens(file)
         assert refresh == access.replace("access", "refresh")
         assert file.path.stat().st_mode & 0o777 == 0o600
     await file.store(TokenPair(access_token="access-0", refresh_token="refresh-0"))
@@ -120,7 +121,7 @@ async def test_killed_at_any_moment_of_a_store(file: FileTokenStore) -> None:
 async def test_one_refresher_at_a_time(
     shop: FakeShop, session: aiohttp.ClientSession, file: FileTokenStore
 ) -> None:
-    """Of two processes and eight tasks that find the token refused, one refreshes for all."""
+    """Of two processes and eight tasks whose token is refused, one refreshes for all."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
     settings = shop.settings(file.path.parent).tiktok_shop
     owns = [RefreshedTokens(settings, tiktok_client(settings, session), file) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""The pair and its file."""
+"""The pair of tokens: what an answer contains, and when a refresh is due."""
 
 from typing import Any
 
@@ -13,11 +13,13 @@ PAIR = TokenPair(access_token="access-0", refresh_token="refresh-0")
 
 
 def answer(**more: Any) -> dict[str, Any]:
+    """Return the `data` of a token answer."""
     return {"access_token": "access-1", "refresh_token": "refresh-1", **more}
 
 
+@pytest.mark.contract("7")
 def test_neither_repr_nor_str_shows_a_token() -> None:
-    """A pair may end up in a log or a traceback."""
+    """A pair may get into a log or a traceback."""
     assert "access-0" not in f"{PAIR!r} {PAIR}"
     assert "refresh-0" not in f"{PAIR!r} {PAIR}"
 
@@ -35,8 +37,8 @@ def test_the_times_of_an_answer_are_absolute() -> None:
 @pytest.mark.parametrize(
     "expiry", [None, 0, -1, 604800, "soon", 1e300, int(NOW), [], True, 10**400]
 )
-def test_a_time_that_makes_no_sense_is_no_time(expiry: Any) -> None:
-    """Then 105002 tells when to refresh; the tokens are not lost for it."""
+def test_a_meaningless_time_is_ignored(expiry: Any) -> None:
+    """Then error 105002 tells when to refresh; the tokens are used."""
     pair = TokenPair.from_answer(answer(access_token_expire_in=expiry), NOW)
     assert pair.access_token_expires_at is None
     assert not pair.is_due(NOW + 10 * DAY)
@@ -57,19 +59,19 @@ def test_a_time_that_makes_no_sense_is_no_time(expiry: Any) -> None:
     ],
 )
 def test_an_answer_without_both_tokens_is_refused(data: Any) -> None:
-    """Nothing of it is quoted."""
+    """The message quotes nothing of it."""
     with pytest.raises(SourceError, match="token answer") as error:
         TokenPair.from_answer(data, NOW)
     assert "hush" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("life", "margin"), [(7 * DAY, DAY), (5 * DAY, DAY), (DAY, DAY / 5), (100, 20)]
+    ("lifetime", "margin"), [(7 * DAY, DAY), (5 * DAY, DAY), (DAY, DAY / 5), (100, 20)]
 )
-def test_refresh_is_due_a_day_or_a_fifth_before_the_end(life: int, margin: float) -> None:
-    """Whichever is less."""
-    pair = TokenPair.from_answer(answer(access_token_expire_in=int(NOW) + life), NOW)
-    assert not pair.is_due(NOW + life - margin - 1)
-    assert pair.is_due(NOW + life - margin)
-    assert not pair.has_expired(NOW + life - 1)
-    assert pair.has_expired(NOW + life)
+def test_refresh_is_due_a_day_or_a_fifth_before_the_end(lifetime: int, margin: float) -> None:
+    """The shorter of the two."""
+    pair = TokenPair.from_answer(answer(access_token_expire_in=int(NOW) + lifetime), NOW)
+    assert not pair.is_due(NOW + lifetime - margin - 1)
+    assert pair.is_due(NOW + lifetime - margin)
+    assert not pair.has_expired(NOW + lifetime - 1)
+    assert pair.has_expired(NOW + lifetime)

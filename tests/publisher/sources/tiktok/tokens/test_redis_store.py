@@ -1,4 +1,4 @@
-"""The pair in Redis: sealed, one for all publishers, and never lost to a newer one's refresher."""
+"""The pair in Redis: encrypted, shared by all publishers, never replaced by an older one."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ NEW = TokenPair(access_token="access-1", refresh_token="refresh-1", stored_at=1.
 
 
 class Publisher:
-    """What one publisher has of its own: a client of Redis, a store and its tokens."""
+    """Makes the store and the tokens of one publisher."""
 
     def __init__(self, shop: FakeShop, session: aiohttp.ClientSession, folder: Path) -> None:
         self._shop, self._session, self._folder = shop, session, folder
@@ -54,7 +54,7 @@ class Publisher:
         return token_store(settings, data_dir=self._folder, client=client, server=server)
 
     def tokens(self, store: TokenStore) -> RefreshedTokens:
-        """Return tokens that nobody shares yet."""
+        """Return tokens with an object of their own."""
         settings = self._shop.settings(self._folder, token_key=TOKEN_KEY).tiktok_shop
         return RefreshedTokens(settings, tiktok_client(settings, self._session), store)
 
@@ -69,27 +69,26 @@ def store(publisher: Publisher, client: redis.asyncio.Redis, server: Server) -> 
     return publisher.store(client, server)
 
 
-async def test_what_stands_in_redis_tells_nothing(
-    store: TokenStore, client: redis.asyncio.Redis
-) -> None:
-    """One key, named by app and token_file; neither of the tokens is in it."""
+@pytest.mark.contract("7")
+async def test_the_pair_is_encrypted(store: TokenStore, client: redis.asyncio.Redis) -> None:
+    """In one key, named by app and token_file."""
     await store.store(PAIR)
     assert await store.load() == PAIR
     assert await client.keys() == [KEY.encode()]
-    sealed = as_bytes(await client.get(KEY))
-    assert b"access" not in sealed
-    assert b"refresh" not in sealed
+    encrypted = as_bytes(await client.get(KEY))
+    assert b"access" not in encrypted
+    assert b"refresh" not in encrypted
     assert TOKEN_KEY not in f"{store!r} {vars(store)}"
 
 
-async def test_an_empty_place_holds_no_pair(store: TokenStore) -> None:
-    """That is no error: there may be tokens to start with elsewhere."""
+async def test_a_missing_key_is_no_pair(store: TokenStore) -> None:
+    """That is no error: the settings may have tokens."""
     assert await store.load() is None
     await store.check_writable()
 
 
-async def test_only_what_the_refresher_began_with_is_replaced(store: TokenStore) -> None:
-    """A pair that somebody else has stored meanwhile stays; the same swap again is no harm."""
+async def test_only_the_expected_pair_is_replaced(store: TokenStore) -> None:
+    """A pair that another publisher has stored meanwhile stays; a repeated swap succeeds."""
     assert await store.replace(None, PAIR)
     assert await store.replace(PAIR, NEW)
     assert await store.replace(PAIR, NEW)
@@ -98,19 +97,19 @@ async def test_only_what_the_refresher_began_with_is_replaced(store: TokenStore)
     assert await store.load() == NEW
 
 
-async def test_of_many_swaps_at_once_one_wins(store: TokenStore) -> None:
-    """Whichever comes first."""
+async def test_of_concurrent_swaps_one_succeeds(store: TokenStore) -> None:
+    """The first one."""
     await store.store(PAIR)
     news = [NEW.model_copy(update={"stored_at": float(number)}) for number in range(8)]
-    won = await asyncio.gather(*(store.replace(PAIR, new) for new in news))
-    assert won.count(True) == 1
-    assert await store.load() == news[won.index(True)]
+    succeeded = await asyncio.gather(*(store.replace(PAIR, new) for new in news))
+    assert succeeded.count(True) == 1
+    assert await store.load() == news[succeeded.index(True)]
 
 
 async def test_a_key_is_rotated_in_three_steps(
     publisher: Publisher, store: TokenStore, client: redis.asyncio.Redis, server: Server
 ) -> None:
-    """Known beside the old one, then first, then alone; whoever reads it seals it anew."""
+    """Second, then first, then alone; a read encrypts the pair with the first key."""
     await store.store(PAIR)
     for keys in (f"{TOKEN_KEY},{OTHER_KEY}", f"{OTHER_KEY}, {TOKEN_KEY}", OTHER_KEY):
         assert await publisher.store(client, server, keys).load() == PAIR
@@ -118,18 +117,18 @@ async def test_a_key_is_rotated_in_three_steps(
         await store.load()
 
 
-@pytest.mark.parametrize("sealed", ["", "hush", "gAAAAA"])
-async def test_what_cannot_be_opened_is_not_overwritten(
+@pytest.mark.parametrize("encrypted", ["", "hush", "gAAAAA"])
+async def test_a_value_that_no_key_decrypts_is_not_overwritten(
     publisher: Publisher,
     shop: FakeShop,
     session: aiohttp.ClientSession,
     client: redis.asyncio.Redis,
     server: Server,
     tmp_path: Path,
-    sealed: str,
+    encrypted: str,
 ) -> None:
-    """By another key, or not by any: no refresh and no authorization begins."""
-    await client.set(KEY, sealed or Fernet(OTHER_KEY).encrypt(PAIR.model_dump_json().encode()))
+    """No refresh and no authorization starts."""
+    await client.set(KEY, encrypted or Fernet(OTHER_KEY).encrypt(PAIR.model_dump_json().encode()))
     before = await client.get(KEY)
     store = publisher.store(client, server)
     settings = shop.settings(tmp_path, token_key=TOKEN_KEY).tiktok_shop
@@ -149,7 +148,7 @@ async def test_what_cannot_be_opened_is_not_overwritten(
 async def test_authorize_stores_into_redis(
     shop: FakeShop, session: aiohttp.ClientSession, store: TokenStore, tmp_path: Path
 ) -> None:
-    """Every publisher has the pair at once, and no file is written."""
+    """All publishers have the pair at once, and no file is written."""
     shop.answers[GET_TOKEN] = [envelope(data=pair_data(1))]
     shop.answers[SHOPS] = [envelope(data={"shops": []})]
     settings = shop.settings(tmp_path, token_key=TOKEN_KEY).tiktok_shop
@@ -161,7 +160,7 @@ async def test_authorize_stores_into_redis(
 
 
 async def test_a_pair_in_the_file_moves_once(store: TokenStore, tmp_path: Path) -> None:
-    """No seller has to authorize again for a token_key; the file is set aside, not deleted."""
+    """A new token_key needs no new authorization; the file is renamed, not deleted."""
     file = FileTokenStore(tmp_path / "tokens.json")
     await file.store(PAIR)
     assert await asyncio.gather(*(store.load() for _ in range(4))) == [PAIR] * 4
@@ -172,10 +171,10 @@ async def test_a_pair_in_the_file_moves_once(store: TokenStore, tmp_path: Path) 
     assert await store.load() == NEW
 
 
-async def test_a_refused_command_of_redis_is_told(
+async def test_an_error_of_redis_is_a_redis_error(
     publisher: Publisher, client: redis.asyncio.Redis, server: Server
 ) -> None:
-    """As the poll's failure, naming the server."""
+    """So the poll fails and names it."""
     await client.hset(KEY, "no", "string")
     with pytest.raises(RedisError, match="WRONGTYPE"):
         await publisher.store(client, server).load()
@@ -187,9 +186,9 @@ async def test_one_refresher_of_all_publishers(
     """Of two processes, four publishers and eight tasks, one refreshes for all."""
     await store.store(PAIR)
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
-    words = ("token_refresher", shop.url, tmp_path, valkey.url)
+    arguments = ("token_refresher", shop.url, tmp_path, valkey.url)
     publishers = [publisher.tokens(store) for _ in range(4)]
-    async with run_process(*words) as one, run_process(*words) as two:
+    async with run_process(*arguments) as one, run_process(*arguments) as two:
         got = await asyncio.gather(*(each.renewed("access-0") for each in publishers * 2))
         assert {*got, await read_line(one), await read_line(two)} == {"access-1"}
     assert len(shop.requests_for(REFRESH)) == 1
@@ -203,7 +202,7 @@ async def test_killed_after_the_request_before_the_store(
     valkey: Valkey,
     tmp_path: Path,
 ) -> None:
-    """The old pair stays, the lock ends by itself, and then another publisher refreshes."""
+    """The old pair stays, the lock expires, and then another publisher refreshes."""
     await store.store(PAIR)
     victim: list[asyncio.subprocess.Process] = []
     is_known = asyncio.Event()
@@ -228,7 +227,7 @@ async def test_killed_after_the_request_before_the_store(
     assert await client.exists(LOCK) == 0
 
 
-@pytest.mark.parametrize("other_is_let", [True, False])
+@pytest.mark.parametrize("other_succeeds", [True, False])
 async def test_paused_beyond_its_lock(
     publisher: Publisher,
     shop: FakeShop,
@@ -237,45 +236,45 @@ async def test_paused_beyond_its_lock(
     valkey: Valkey,
     tmp_path: Path,
     *,
-    other_is_let: bool,
+    other_succeeds: bool,
 ) -> None:
-    """Who wakes up takes away no newer pair; if there is none, its own is not lost."""
+    """The refresher that wakes up replaces no newer pair; without one, its own is stored."""
     await store.store(PAIR)
-    sleeper: list[asyncio.subprocess.Process] = []
-    is_known, sleeps, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    paused: list[asyncio.subprocess.Process] = []
+    is_known, is_paused, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def pause(request: web.Request) -> web.StreamResponse:
         await is_known.wait()
-        os.kill(sleeper[0].pid, signal.SIGSTOP)
-        sleeps.set()
+        os.kill(paused[0].pid, signal.SIGSTOP)
+        is_paused.set()
         await may_answer.wait()
         return await envelope(data=pair_data(1))(request)
 
-    second = envelope(data=pair_data(2)) if other_is_let else envelope(36004001, "used up")
+    second = envelope(data=pair_data(2)) if other_succeeds else envelope(36004001, "used up")
     shop.answers[REFRESH] = [pause, second]
     async with run_process("token_refresher", shop.url, tmp_path, valkey.url) as process:
-        sleeper.append(process)
+        paused.append(process)
         is_known.set()
         async with asyncio.timeout(SECONDS):
-            await sleeps.wait()
+            await is_paused.wait()
         may_answer.set()
         await client.pexpire(LOCK, 1)
         other = publisher.tokens(store)
-        if other_is_let:
+        if other_succeeds:
             assert await other.renewed("access-0") == "access-2"
         else:
             with pytest.raises(TokenError, match="36004001"):
                 await other.renewed("access-0")
         os.kill(process.pid, signal.SIGCONT)
-        wanted = "access-2" if other_is_let else "access-1"
+        wanted = "access-2" if other_succeeds else "access-1"
         assert await read_line(process) == wanted
         assert await other.current() == wanted
 
 
-async def test_a_refusal_is_looked_into(
+async def test_after_a_refusal_the_store_is_read_again(
     publisher: Publisher, shop: FakeShop, store: TokenStore
 ) -> None:
-    """Whose refresh token is used up, since somebody without our lock refreshed, goes along."""
+    """If somebody refreshed without our lock, their pair is used."""
     await store.store(PAIR)
 
     async def refuse(request: web.Request) -> web.StreamResponse:
@@ -286,10 +285,10 @@ async def test_a_refusal_is_looked_into(
     assert await publisher.tokens(store).renewed("access-0") == "access-1"
 
 
-async def test_redis_goes_away_before_the_store(
+async def test_redis_fails_before_the_store(
     publisher: Publisher, shop: FakeShop, folder: Path
 ) -> None:
-    """The new pair waits in memory, and is stored, then used, once Redis is back."""
+    """The new pair stays in memory; it is stored, then used, when Redis is available again."""
     with Valkey(folder) as valkey:
         server = Server(valkey.url)
         async with server.client() as client:
@@ -314,22 +313,22 @@ async def test_redis_goes_away_before_the_store(
     assert len(shop.requests_for(REFRESH)) == 1
 
 
-@pytest.mark.parametrize("everything", [True, False])
-async def test_redis_loses_its_last_second(
+@pytest.mark.parametrize("lost_all", [True, False])
+async def test_redis_loses_its_last_writes(
     publisher: Publisher,
     shop: FakeShop,
     store: TokenStore,
     client: redis.asyncio.Redis,
     *,
-    everything: bool,
+    lost_all: bool,
 ) -> None:
-    """Who has refreshed finds the old pair there, or none, and puts the new one back."""
+    """The refresher finds the old pair or none, and stores the new one again."""
     await store.store(PAIR)
     before = as_bytes(await client.get(KEY))
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
     tokens = publisher.tokens(store)
     assert await tokens.renewed("access-0") == "access-1"
-    if everything:
+    if lost_all:
         await client.flushall()
         assert await tokens.current() == "access-1"
     else:

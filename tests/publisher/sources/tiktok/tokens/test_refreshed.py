@@ -1,4 +1,4 @@
-"""Tokens that are ours to refresh: which one is used, and when another one is got."""
+"""Tokens that the publisher refreshes: which one is used, and when it is refreshed."""
 
 import asyncio
 import time
@@ -21,20 +21,21 @@ from tests.publisher.sources.open_sources import tiktok_client
 DAY = 24 * 3600
 
 
-def own(
+def refreshed_tokens(
     shop: FakeShop,
     session: aiohttp.ClientSession,
     folder: Path,
     later: float = 0,
     **settings: Any,
 ) -> RefreshedTokens:
-    """Return own tokens whose clock is `later` seconds ahead."""
+    """Return tokens whose clock is `later` seconds ahead."""
     made = shop.settings(folder, **settings).tiktok_shop
-    api = tiktok_client(made, session, clock=lambda: time.time() + later)
-    return RefreshedTokens(made, api, FileTokenStore(made.token_file))
+    client = tiktok_client(made, session, clock=lambda: time.time() + later)
+    return RefreshedTokens(made, client, FileTokenStore(made.token_file))
 
 
-async def stored(folder: Path) -> TokenPair:
+async def stored_pair(folder: Path) -> TokenPair:
+    """Return the pair in the token file."""
     found = await FileTokenStore(folder / "tokens.json").load()
     assert found
     return found
@@ -43,8 +44,8 @@ async def stored(folder: Path) -> TokenPair:
 async def test_the_file_wins_over_the_environment(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The environment's pair is for the start only, and the file is read at every call."""
-    tokens = own(shop, session, tmp_path)
+    """The environment's pair is only for the start; the file is read at every call."""
+    tokens = refreshed_tokens(shop, session, tmp_path)
     assert await tokens.current() == "access-0"
     await FileTokenStore(tmp_path / "tokens.json").store(
         TokenPair(access_token="access-5", refresh_token="refresh-5")
@@ -53,11 +54,11 @@ async def test_the_file_wins_over_the_environment(
     assert not shop.requests
 
 
-async def test_no_tokens_is_one_clear_line(
+async def test_no_tokens_are_a_clear_error(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """It names the command, the file and the environment variables."""
-    tokens = own(shop, session, tmp_path, access_token=None, refresh_token=None)
+    """The message names the command, the file and the environment variable."""
+    tokens = refreshed_tokens(shop, session, tmp_path, access_token=None, refresh_token=None)
     with pytest.raises(TokenError) as caught:
         await tokens.current()
     for word in (
@@ -71,8 +72,8 @@ async def test_no_tokens_is_one_clear_line(
 async def test_without_a_refresh_token_there_is_no_renewal(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The access token serves to its end; then the missing variable is named."""
-    tokens = own(shop, session, tmp_path, refresh_token=None)
+    """The access token is used until it is refused; then the missing variable is named."""
+    tokens = refreshed_tokens(shop, session, tmp_path, refresh_token=None)
     assert await tokens.current() == "access-0"
     with pytest.raises(TokenError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"):
         await tokens.renewed("access-0")
@@ -80,34 +81,34 @@ async def test_without_a_refresh_token_there_is_no_renewal(
 
 
 @pytest.mark.parametrize("bad", ["", "two words", "line\nbreak", "schlüssel"])
-def test_a_token_that_is_none_is_refused_at_once(
+def test_an_invalid_token_is_an_error_of_the_configuration(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, bad: str
 ) -> None:
-    """The environment variable is named, its value is not."""
+    """The message names the variable, but not its value."""
     with pytest.raises(ConfigError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN") as caught:
-        own(shop, session, tmp_path, access_token=bad)
+        refreshed_tokens(shop, session, tmp_path, access_token=bad)
     assert not bad or bad not in str(caught.value)
 
 
-async def test_a_pair_is_refreshed_ahead_of_its_end(
+async def test_a_pair_is_refreshed_before_it_expires(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Six of its seven days it is used, in the last one it is replaced, once."""
+    """It is used for six of its seven days, and replaced once on the last one."""
     shop.answers[REFRESH] = [
         envelope(data=pair_data(1)),
         envelope(data=pair_data(2, life=14 * DAY)),
     ]
-    await own(shop, session, tmp_path).renewed("access-0")
-    assert await own(shop, session, tmp_path, 5.9 * DAY).current() == "access-1"
-    late = own(shop, session, tmp_path, 6.1 * DAY)
+    await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+    assert await refreshed_tokens(shop, session, tmp_path, 5.9 * DAY).current() == "access-1"
+    late = refreshed_tokens(shop, session, tmp_path, 6.1 * DAY)
     assert await late.current() == "access-2"
     assert await late.current() == "access-2"
     assert len(shop.requests_for(REFRESH)) == 2
-    assert (await stored(tmp_path)).refresh_token == "refresh-2"
+    assert (await stored_pair(tmp_path)).refresh_token == "refresh-2"
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [raw_answer(b"", status=503), envelope(36004001, "expired"), envelope(106001, "sign")],
 )
 async def test_an_early_refresh_may_fail_while_the_token_is_good(
@@ -115,14 +116,14 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     session: aiohttp.ClientSession,
     tmp_path: Path,
     log_lines: list[MutableMapping[str, Any]],
-    trouble: Any,
+    failure: Any,
 ) -> None:
-    """The polls go on, and ask once a minute; one line when it begins, one when it ends."""
-    shop.answers[REFRESH] = [envelope(data=pair_data(1)), trouble]
-    await own(shop, session, tmp_path).renewed("access-0")
+    """The polls go on and retry once a minute; start and end are logged once."""
+    shop.answers[REFRESH] = [envelope(data=pair_data(1)), failure]
+    await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
     settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
-    api = tiktok_client(settings, session, clock=lambda: time.time() + later[0])
-    tokens = RefreshedTokens(settings, api, FileTokenStore(settings.token_file))
+    client = tiktok_client(settings, session, clock=lambda: time.time() + later[0])
+    tokens = RefreshedTokens(settings, client, FileTokenStore(settings.token_file))
     for _ in range(3):
         assert await tokens.current() == "access-1"
     assert len(shop.requests_for(REFRESH)) == 2
@@ -139,98 +140,100 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     assert "refresh-1" not in str(log_lines)
 
 
-async def test_an_expired_token_is_not_even_tried(
+async def test_an_expired_token_is_not_sent(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Past its end a failing refresh is the poll's failure."""
+    """If its refresh fails, the poll fails."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), raw_answer(b"", status=503)]
-    await own(shop, session, tmp_path).renewed("access-0")
+    await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
     with pytest.raises(Transient, match="HTTP 503"):
-        await own(shop, session, tmp_path, 7.1 * DAY).current()
+        await refreshed_tokens(shop, session, tmp_path, 7.1 * DAY).current()
     assert len(shop.requests_for(REFRESH)) == 1 + 5
 
 
 @pytest.mark.parametrize(
-    ("code", "says"),
+    ("code", "meaning"),
     [(36004001, "expired, or is used up"), (36004005, "no such authorization")],
 )
 async def test_a_refused_refresh_needs_an_authorization(
-    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, code: int, says: str
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, code: int, meaning: str
 ) -> None:
-    """One request; the message names the command; the stored pair stays as it is."""
+    """One request; the message names the command; the stored pair does not change."""
     shop.answers[REFRESH] = [envelope(code, "refresh-0 is bad", status=400)]
-    with pytest.raises(TokenError, match=f"{says}.*run `category-publisher authorize`") as caught:
-        await own(shop, session, tmp_path).renewed("access-0")
+    with pytest.raises(
+        TokenError, match=f"{meaning}.*run `category-publisher authorize`"
+    ) as caught:
+        await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
     assert "refresh-0" not in str(caught.value)
     assert len(shop.requests) == 1
     assert not (tmp_path / "tokens.json").exists()
 
 
-async def test_a_lost_answer_is_told_as_what_it_may_mean(
+async def test_a_lost_answer_may_have_used_up_the_pair(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The refresh may have used up the old pair: the error says so, and names no secret."""
+    """The error says so, and contains no secret."""
 
-    async def vanish(request: web.Request) -> web.StreamResponse:
+    async def abort(request: web.Request) -> web.StreamResponse:
         assert request.transport
         request.transport.abort()
         return web.Response()
 
-    shop.answers[REFRESH] = [vanish]
+    shop.answers[REFRESH] = [abort]
     with pytest.raises(
         Transient, match=r"may have been replaced.*run `category-publisher auth"
     ) as e:
-        await own(shop, session, tmp_path).renewed("access-0")
+        await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
     assert "hush" not in str(e.value)
     assert "refresh-0" not in str(e.value)
 
-    shop.answers[REFRESH] = [vanish, envelope(data=pair_data(1))]
-    assert await own(shop, session, tmp_path).renewed("access-0") == "access-1"
+    shop.answers[REFRESH] = [abort, envelope(data=pair_data(1))]
+    assert await refreshed_tokens(shop, session, tmp_path).renewed("access-0") == "access-1"
 
 
-async def test_an_unreachable_server_has_lost_nothing(
+async def test_an_unreachable_server_has_used_up_nothing(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Nothing was sent, so nothing is said of used-up tokens."""
+    """Nothing was sent, so the error does not mention it."""
     async with FakeShop() as shop:
-        tokens = own(shop, session, tmp_path)
+        tokens = refreshed_tokens(shop, session, tmp_path)
     with pytest.raises(Transient, match="cannot connect") as caught:
         await tokens.renewed("access-0")
     assert "replaced" not in str(caught.value)
 
 
-async def test_tokens_that_could_not_be_stored_are_not_asked_for(
+async def test_tokens_that_could_not_be_stored_are_not_requested(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Storing is tried first: a new pair that finds no place would be lost."""
+    """A new pair that cannot be stored would be lost."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     (tmp_path / "tokens.json.next").mkdir()
     with pytest.raises(TokenError, match="tokens cannot be stored"):
-        await own(shop, session, tmp_path).renewed("access-0")
+        await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
     assert not shop.requests
 
 
-async def test_a_refresh_that_was_cancelled_stores_its_answer(
+async def test_a_cancelled_refresh_stores_its_answer(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """However often it is cancelled; the cancellation takes its effect afterwards."""
-    has_come, may_answer = asyncio.Event(), asyncio.Event()
+    """However often it is cancelled; it raises CancelledError afterwards."""
+    has_arrived, may_answer = asyncio.Event(), asyncio.Event()
 
     async def wait(request: web.Request) -> web.StreamResponse:
-        has_come.set()
+        has_arrived.set()
         await may_answer.wait()
         return await envelope(data=pair_data(1))(request)
 
     shop.answers[REFRESH] = [wait]
-    task = asyncio.create_task(own(shop, session, tmp_path).renewed("access-0"))
-    await has_come.wait()
+    task = asyncio.create_task(refreshed_tokens(shop, session, tmp_path).renewed("access-0"))
+    await has_arrived.wait()
     for _ in range(3):
         task.cancel()
         await asyncio.sleep(0)
     may_answer.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await stored(tmp_path)).access_token == "access-1"
+    assert (await stored_pair(tmp_path)).access_token == "access-1"
     async with asyncio.timeout(10), FileTokenStore(tmp_path / "tokens.json").locked():
         pass
 
@@ -238,7 +241,7 @@ async def test_a_refresh_that_was_cancelled_stores_its_answer(
 async def test_an_answer_without_tokens_changes_nothing(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Whatever else calls itself a success."""
+    """Although its code is a success."""
     for answer in (
         envelope(data=None),
         envelope(data={}),
@@ -247,5 +250,5 @@ async def test_an_answer_without_tokens_changes_nothing(
     ):
         shop.answers[REFRESH] = [answer]
         with pytest.raises(SourceError, match="answer"):
-            await own(shop, session, tmp_path).renewed("access-0")
+            await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
     assert not (tmp_path / "tokens.json").exists()

@@ -15,10 +15,10 @@ from tests.publisher.sources.fake_shop import (
 )
 
 
-def test_without_a_key_the_pair_is_in_the_file(
+def test_without_a_token_key_the_pair_is_in_a_file(
     shop: FakeShop, client: redis.asyncio.Redis, server: Server, tmp_path: Path
 ) -> None:
-    """As it was before there were token keys."""
+    """The default."""
     settings = shop.settings(tmp_path).tiktok_shop
     assert isinstance(
         token_store(settings, data_dir=tmp_path, client=client, server=server), FileTokenStore
@@ -35,7 +35,7 @@ def test_without_a_key_the_pair_is_in_the_file(
         ("/etc/shops/tokens.json", "/etc/shops/tokens.json"),
     ],
 )
-def test_files_of_the_same_name_in_other_folders_are_told_apart(
+def test_token_files_in_other_folders_have_other_keys(
     shop: FakeShop,
     client: redis.asyncio.Redis,
     server: Server,
@@ -43,7 +43,7 @@ def test_files_of_the_same_name_in_other_folders_are_told_apart(
     token_file: str,
     name: str,
 ) -> None:
-    """Named as configured, so two sellers never share a pair, and each machine has one name."""
+    """Named as configured: sellers never share a pair, and all machines use the same key."""
     settings = shop.settings(
         tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
     ).tiktok_shop
