@@ -81,3 +81,14 @@ def check_consistent(found: CatalogKeys) -> None:
     if own:
         assert own[-1]["data"]["digest"] == found.meta["digest"]
         assert found.offsets[-1] == found.meta["offset"]
+
+
+async def dump_keys(client: Any, catalog: str = "us") -> dict[bytes, Any]:
+    """Return state, stream, meta and hold of `catalog` as they are stored."""
+    key = f"catalog:{{{catalog}}}:"
+    return {
+        b"categories": await client.hgetall(f"{key}categories"),
+        b"meta": await client.hgetall(f"{key}meta"),
+        b"events": await client.xrange(f"{key}events"),
+        b"hold": await client.get(f"{key}hold"),
+    }
