@@ -83,6 +83,7 @@ class _EmbeddedServerUser:
         self._socket = data_dir / SOCKET
         self._port = port
         self._child: int | None = None  # the server's process id, if it was started here
+        self._log_start = 0  # where that process began to write its log
         if len(os.fsencode(self._socket)) > LONGEST_SOCKET_PATH:
             raise EmbeddedServerError(
                 f"data_dir is too long for a Unix socket ({self._socket} has more than "
@@ -176,6 +177,7 @@ class _EmbeddedServerUser:
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self._answers():
+                    self._check_child()
                     await asyncio.sleep(STATE_POLL_SECONDS)
         except TimeoutError:
             raise EmbeddedServerError(
@@ -186,11 +188,11 @@ class _EmbeddedServerUser:
     async def _start(self) -> None:
         self._reap()
         log_file = self._dir / LOG
-        log_start = log_file.stat().st_size if log_file.exists() else 0
+        self._log_start = log_file.stat().st_size if log_file.exists() else 0
         self._child = self._spawn(log_file)
         try:
             while not self._is_listening():
-                self._check_child(log_file, log_start)
+                self._check_child()
                 await asyncio.sleep(STATE_POLL_SECONDS)
         except asyncio.CancelledError:
             os.kill(self._child, signal.SIGKILL)  # it was not used yet
@@ -218,13 +220,14 @@ class _EmbeddedServerUser:
             setsid=True,
         )
 
-    def _check_child(self, log_file: Path, log_start: int) -> None:
+    def _check_child(self) -> None:
         """Raise EmbeddedServerError with the last line of its log if the process has ended."""
         code = self._reap()
         if code is None:
             return
+        log_file = self._dir / LOG
         with log_file.open("rb") as output:
-            output.seek(log_start)
+            output.seek(self._log_start)
             lines = output.read().decode(errors="replace").strip().splitlines()
         raise EmbeddedServerError(
             f"the embedded server ended with exit code {code}: "
