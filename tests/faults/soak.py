@@ -1,6 +1,6 @@
 """`make soak`: faults at random, for hours, until something is found or the time is over.
 
-Each round is a world of its own, on Valkey and on Redis in turn. Its seed says all that happens in
+Each round is a system of its own, on Valkey and on Redis in turn. Its seed says all that happens in
 it, though not to the microsecond: `make soak SEED=n` begins with round n.
 """
 
@@ -16,113 +16,113 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 
-from tests.faults import answers, servers
+from tests.faults import bad_answers, servers
 from tests.faults import test_people as by_hand
-from tests.faults.network import Network, drawn, networked
-from tests.faults.world import LEASE_SECONDS, Verdict, World
+from tests.faults.network import Network, open_network, random_schedule
+from tests.faults.system import LEASE_SECONDS, System, Verdict
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
 
 BEATS: Final = 12
 BEATS_AT_ONCE: Final = 3
-"""Then the world may settle: what changes until then must be no reason for a hold."""
+"""Then the system may settle: what changes until then must be no reason for a hold."""
 CATEGORIES: Final = 400
 LIMITS: Final = "max_body_bytes = 10000000\n"
 PATIENT: Final = 100.0
 """Seconds until all is equal again; a source that answered badly is asked less often."""
 
-Deed: TypeAlias = Callable[[World], Awaitable[None]]
+Deed: TypeAlias = Callable[[System], Awaitable[None]]
 
 
-async def publisher_killed(world: World) -> None:
+async def publisher_killed(system: System) -> None:
     """Kill a publisher, and start another one."""
-    number = world.chance.randrange(len(world.publishers))
-    world.publishers.pop(number).kill()
-    world.start_publisher()
+    number = system.rng.randrange(len(system.publishers))
+    system.publishers.pop(number).kill()
+    system.start_publisher()
 
 
-async def consumer_killed(world: World) -> None:
+async def consumer_killed(system: System) -> None:
     """Kill a consumer, and start it again."""
-    copy = world.chance.choice(world.copies)
-    world.consumers[copy.kind.name].kill()
-    world.start_consumer(copy)
+    projection = system.rng.choice(system.projections)
+    system.consumers[projection.kind.name].kill()
+    system.start_consumer(projection)
 
 
-async def process_stopped(world: World) -> None:
+async def process_stopped(system: System) -> None:
     """Stop a publisher or a consumer, perhaps for longer than a lease."""
-    stopped = world.chance.choice([*world.publishers, *world.consumers.values()])
+    stopped = system.rng.choice([*system.publishers, *system.consumers.values()])
     stopped.pause()
-    await asyncio.sleep(world.chance.uniform(0, 1.5 * LEASE_SECONDS))
+    await asyncio.sleep(system.rng.uniform(0, 1.5 * LEASE_SECONDS))
     stopped.resume()
 
 
-async def server_killed(world: World) -> None:
+async def server_killed(system: System) -> None:
     """Kill the server, and start it on what it has written."""
-    world.server.kill()
-    world.server.start()
+    system.server.kill()
+    system.server.start()
 
 
-async def server_stopped(world: World) -> None:
+async def server_stopped(system: System) -> None:
     """Stop the server, perhaps for longer than the leases."""
-    world.server.pause()
-    await asyncio.sleep(world.chance.uniform(0, 1.5 * LEASE_SECONDS))
-    world.server.resume()
+    system.server.pause()
+    await asyncio.sleep(system.rng.uniform(0, 1.5 * LEASE_SECONDS))
+    system.server.resume()
 
 
-async def connections_closed(world: World) -> None:
+async def connections_closed(system: System) -> None:
     """Have the server close every connection, the judge's too."""
-    asked(world.server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    asked(system.server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
-async def server_restarted(world: World) -> None:
+async def server_restarted(system: System) -> None:
     """Shut the server down, as an operator or a service manager does, and start it again."""
-    world.chance.choice([servers.shut_down, servers.terminate])(world.server)
-    world.server.start()
+    system.rng.choice([servers.shut_down, servers.terminate])(system.server)
+    system.server.start()
 
 
-async def power_cut(world: World) -> None:
+async def power_cut(system: System) -> None:
     """Lose the last bytes that the server has written, up to 2,000 of them."""
-    world.checker.broken("the power failed", by_hand=servers.tears(world.server))
-    since = max(servers.written(world.server) - 2000, 0)
-    await servers.cut_power(world, since)
+    system.checker.allow_break("the power failed", by_hand=servers.tears(system.server))
+    since = max(servers.written(system.server) - 2000, 0)
+    await servers.cut_power(system, since)
 
 
-async def server_wiped(world: World) -> None:
+async def server_wiped(system: System) -> None:
     """Empty the server."""
-    world.checker.broken("wiped")
-    async with servers.stilled(world):
-        asked(world.server, "FLUSHALL")
+    system.checker.allow_break("wiped")
+    async with servers.stilled(system):
+        asked(system.server, "FLUSHALL")
 
 
-async def backup_restored(world: World) -> None:
+async def backup_restored(system: System) -> None:
     """Set the server back to what it was a moment ago."""
-    backup = servers.backed_up(world.server, f"backup-{time.monotonic_ns()}")
-    await world.changes()
-    world.checker.broken("restored from an old backup")
-    await servers.restore(world, backup)
+    backup = servers.backed_up(system.server, f"backup-{time.monotonic_ns()}")
+    await system.change()
+    system.checker.allow_break("restored from an old backup")
+    await servers.restore(system, backup)
     shutil.rmtree(backup)
 
 
-async def edited_by_hand(world: World) -> None:
+async def edited_by_hand(system: System) -> None:
     """Do to a key, a field or a row what somebody may do by hand."""
-    deed = world.chance.choice(sorted(chain.from_iterable(by_hand.DEEDS.values())))
-    world.checker.broken(" ".join(deed), by_hand=True)
-    async with servers.stilled(world):
-        asked(world.server, *deed)
+    deed = system.rng.choice(sorted(chain.from_iterable(by_hand.DEEDS.values())))
+    system.checker.allow_break(" ".join(deed), by_hand=True)
+    async with servers.stilled(system):
+        asked(system.server, *deed)
 
 
-async def memory_full(world: World) -> None:
+async def memory_full(system: System) -> None:
     """Let the server refuse writes for a moment (noeviction)."""
-    asked(world.server, "CONFIG", "SET", "maxmemory", 1)
-    await world.changes()
-    asked(world.server, "CONFIG", "SET", "maxmemory", 0)
+    asked(system.server, "CONFIG", "SET", "maxmemory", 1)
+    await system.change()
+    asked(system.server, "CONFIG", "SET", "maxmemory", 0)
 
 
-async def bad_answers(world: World) -> None:
+async def bad_answers_given(system: System) -> None:
     """Let the source answer with what is no tree."""
-    group = answers.GROUPS[world.chance.choice(sorted(answers.GROUPS))]
-    bad = list(group(world.upstream.tree, world.chance))
-    world.upstream.says(world.chance.sample(bad, min(len(bad), 2)))
+    group = bad_answers.GROUPS[system.rng.choice(sorted(bad_answers.GROUPS))]
+    bad = list(group(system.source.tree, system.rng))
+    system.source.answer_next(system.rng.sample(bad, min(len(bad), 2)))
 
 
 BREAKING: Final[tuple[Deed, ...]] = (power_cut, server_wiped, backup_restored, edited_by_hand)
@@ -136,7 +136,7 @@ DEEDS: Final[tuple[Deed, ...]] = (
     connections_closed,
     server_restarted,
     memory_full,
-    bad_answers,
+    bad_answers_given,
     *BREAKING,
 )
 
@@ -190,26 +190,26 @@ def _tell_where(seed: int, folder: Path) -> None:
 
 async def _played(folder: Path, server: Valkey, seed: int) -> tuple[str, Verdict]:
     """Return what happened, and what it came to."""
-    chance = random.Random(seed)
-    deeds = chance.choices(DEEDS, k=BEATS)
-    async with networked(folder, server, seed=seed, categories=CATEGORIES) as (world, network):
-        world.settings = LIMITS
-        world.start(publishers=2)
-        await world.settled()
+    rng = random.Random(seed)
+    deeds = rng.choices(DEEDS, k=BEATS)
+    async with open_network(folder, server, seed=seed, categories=CATEGORIES) as (system, network):
+        system.catalog_settings = LIMITS
+        system.start(publishers=2)
+        await system.settle()
         for number, deed in enumerate(deeds, 1):
             if deed in BREAKING:
-                await world.settled(within=PATIENT)
-            await _beat(world, network, deed)
+                await system.settle(within=PATIENT)
+            await _beat(system, network, deed)
             if deed in BREAKING or number % BEATS_AT_ONCE == 0:
-                await world.settled(within=PATIENT)
-        return ", ".join(deed.__name__.replace("_", " ") for deed in deeds), await world.verdict()
+                await system.settle(within=PATIENT)
+        return ", ".join(deed.__name__.replace("_", " ") for deed in deeds), await system.verdict()
 
 
-async def _beat(world: World, network: Network, deed: Deed) -> None:
+async def _beat(system: System, network: Network, deed: Deed) -> None:
     """Let something happen while a link is bad and the tree changes."""
-    (step,) = drawn(world.chance, steps=1)
+    (step,) = random_schedule(system.rng, faults=1)
     await asyncio.gather(
-        step._replace(at=0).take(network), deed(world), world.changes(world.chance.randint(1, 3))
+        step._replace(at=0).inject(network), deed(system), system.change(system.rng.randint(1, 3))
     )
 
 

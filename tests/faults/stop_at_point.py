@@ -1,6 +1,7 @@
-"""`python -m tests.faults.armed FOLDER POINT MODULE WORDS…`: a command that stops at a point.
+"""Runs a command that stops itself at a point.
 
-It is `python -m MODULE WORDS…` in a new interpreter, of whatever code PYTHONPATH names first.
+`python -m tests.faults.stop_at_point FOLDER POINT MODULE WORDS…` is `python -m MODULE WORDS…` with
+SIGSTOP at that point (`tests.support.kill_points`); PYTHONPATH selects the code.
 """
 
 import runpy

@@ -19,9 +19,9 @@ from consumers.errors import BadEntry
 from publisher.core import snapshot
 from publisher.errors import BadSnapshot
 from publisher.sources.envelope import Envelope
-from tests.faults.results_table import Book
-from tests.faults.upstream import encoded, row
-from tests.faults.world import Verdict
+from tests.faults.changing_source import encode, row
+from tests.faults.results_table import ResultsRecorder
+from tests.faults.system import Verdict
 from tests.support.contract import digest_of, not_under_a_root
 
 TREE = {
@@ -33,7 +33,7 @@ TREE = {
     ]
 }
 ROWS = {id_.encode(): orjson.dumps(each) for id_, each in TREE.items()}
-BODY = encoded(TREE)
+BODY = encode(TREE)
 DIGEST = digest_of(TREE)
 EVENT = orjson.dumps(
     {
@@ -150,7 +150,7 @@ LAWS = {
 
 
 @pytest.mark.parametrize("what", LAWS)
-def test_damaged(what: str, book_without_server: Book, seed: int) -> None:
+def test_damaged(what: str, results_without_server: ResultsRecorder, seed: int) -> None:
     """The law holds for whatever the damage makes of it."""
     law, runs = LAWS[what], 0
 
@@ -164,7 +164,7 @@ def test_damaged(what: str, book_without_server: Book, seed: int) -> None:
 
     holds()
     fault = f"bytes of {what} damaged (Hypothesis)"
-    book_without_server.ran(fault, Verdict([], 0.0), runs=runs, seed=seed, timed=False)
+    results_without_server.record(fault, Verdict([], 0.0), runs=runs, seed=seed, timed=False)
 
 
 def test_they_are_sound_without_damage() -> None:

@@ -11,7 +11,13 @@ LOADED = "import sys, {}; print(*{{'publisher', 'consumers', 'plumbing'}} & set(
 
 
 @pytest.mark.parametrize(
-    "name", ["support.contract", "faults.redis_snapshots", "faults.checker", "faults.copies"]
+    "name",
+    [
+        "support.contract",
+        "faults.redis_snapshots",
+        "faults.catalog_checker",
+        "faults.projection_checker",
+    ],
 )
 def test_the_judge_imports_none_of_our_code(name: str) -> None:
     """Neither does anything that it imports."""

@@ -19,12 +19,18 @@ from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
 from consumers.sql.database import open_database
 from plumbing.redis.server import Server
-from tests.faults import backup
-from tests.faults.backup import Backup
-from tests.faults.copies import HISTORY, KINDS, MIRROR, Copy, Kind
+from tests.faults import redis_backup
 from tests.faults.processes import Process
-from tests.faults.results_table import Book
-from tests.faults.world import World, opened
+from tests.faults.projection_checker import (
+    HISTORY,
+    KINDS,
+    MIRROR,
+    ProjectionChecker,
+    ProjectionKind,
+)
+from tests.faults.redis_backup import Backup
+from tests.faults.results_table import ResultsRecorder
+from tests.faults.system import System, open_system
 from tests.support import kill_points
 from tests.support.databases import MariaDb, Postgres, fetch
 from tests.support.redis_servers import asked
@@ -68,63 +74,65 @@ works = pytest.mark.parametrize("work", get_args(Work))
 
 
 @works
-async def test_every_point(work: Work, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_every_point(
+    work: Work, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """After each kill the rows are those of the checkpoint; then the rest comes, and once."""
-    await _killed_everywhere(MIRROR, work, None, server, folder, book, seed, redis=True)
+    await _killed_everywhere(MIRROR, work, None, server, folder, results, seed, redis=True)
 
 
 @pytest.mark.parametrize("binary", ["valkey"], indirect=True)
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
 @works
 async def test_every_change_in_a_database(
-    kind: Kind,
+    kind: ProjectionKind,
     work: Work,
     engine: Postgres | MariaDb | None,
     server: Valkey,
     folder: Path,
-    book: Book,
+    results: ResultsRecorder,
     seed: int,
 ) -> None:
     """So it is in each database, before and after each change and commit."""
-    await _killed_everywhere(kind, work, engine, server, folder, book, seed, redis=False)
+    await _killed_everywhere(kind, work, engine, server, folder, results, seed, redis=False)
 
 
 async def _killed_everywhere(
-    kind: Kind,
+    kind: ProjectionKind,
     work: Work,
     engine: Postgres | MariaDb | None,
     server: Valkey,
     folder: Path,
-    book: Book,
+    results: ResultsRecorder,
     seed: int,
     *,
     redis: bool,
 ) -> None:
-    async with opened(folder, server, seed=seed, kinds=(), watched=False) as world:
-        stage = Stage(world, kind, work, engine, await published(world), redis=redis)
+    async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
+        stage = Stage(system, kind, work, engine, await published(system), redis=redis)
         alone = await stage.begun(last=0)
-        assert await alone.ended() == 0, alone.err
+        assert await alone.wait_async() == 0, alone.err
         assert alone.err.count(RESYNCED) == (work != "a batch of events"), alone.err
         points = kill_points.points(alone.logs, among={CHECKPOINT[work], "before COMMIT"})
         for number, point in enumerate(points, 1):
             process = await stage.begun(last=number)
-            assert await process.ended() == KILLED, process.err
+            assert await process.wait_async() == KILLED, process.err
             assert kill_points.points(process.logs)[-1] == point
             await stage.recovers(process)
-        world.upstream.becomes(world.checker.tree)
-        verdict = await world.verdict()
+        system.source.serve_tree(system.checker.tree)
+        verdict = await system.verdict()
     where = f"{kind.name} in {type(engine).__name__ if engine else 'SQLite'}"
     what = "every point" if redis else "every change and commit"
     fault = f"{where} killed at {what} of {work}"
-    book.ran(fault, verdict, runs=len(points), seed=seed)
+    results.record(fault, verdict, runs=len(points), seed=seed)
 
 
 @dataclass
 class Stage:
     """One projection that does one piece of work, again and again from the same beginning."""
 
-    world: World
-    kind: Kind
+    system: System
+    kind: ProjectionKind
     work: Work
     engine: Postgres | MariaDb | None
     keys: Keys
@@ -135,40 +143,42 @@ class Stage:
     async def begun(self, *, last: int) -> Process:
         """Have the work begun, by a process that ends at its point `last`."""
         self.runs += 1
-        self.copy = Copy(self.kind, await self._new(), self.world.checker)
+        self.projection = ProjectionChecker(self.kind, await self._new(), self.system.checker)
         if self.work != "a first reset":
-            await have(self.world, self.keys.first)
+            await have(self.system, self.keys.first)
             await self._catch_up()
-        await have(self.world, self.keys.wanted(self.work))
+        await have(self.system, self.keys.wanted(self.work))
         armed = partial(kill_points.arm, last=last, redis=self.redis)
-        return self.world.consumer(
-            self.copy, "--once", before=lambda folder: partial(armed, folder)
+        return self.system.consumer(
+            self.projection, "--once", before=lambda folder: partial(armed, folder)
         )
 
     async def recovers(self, killed: Process) -> None:
         """Judge what was left behind, do the rest, and judge that: events are enough for events."""
-        await self.copy.look()
+        await self.projection.check()
         begin = time.monotonic()
-        process = self.world.consumer(self.copy, "--once")
-        assert await process.ended() == 0, process.err
-        self.world.longest = max(self.world.longest, time.monotonic() - begin)
-        await self.copy.final()
+        process = self.system.consumer(self.projection, "--once")
+        assert await process.wait_async() == 0, process.err
+        self.system.longest_recovery = max(self.system.longest_recovery, time.monotonic() - begin)
+        await self.projection.final_check()
         if self.work == "a batch of events":
             assert RESYNCED not in killed.err + process.err
             await self._followed()
         if self.engine:
-            await self.engine.give_back(self.copy.url)
+            await self.engine.give_back(self.projection.url)
 
     async def _followed(self) -> None:
         """Find no resync in the history but that of `_catch_up`."""
         if self.kind is HISTORY:
-            assert await fetch(self.copy.url, "SELECT COUNT(*) FROM history_resyncs") == [(1,)]
+            assert await fetch(self.projection.url, "SELECT COUNT(*) FROM history_resyncs") == [
+                (1,)
+            ]
 
     async def _catch_up(self) -> None:
         """Do what `--once` does, here: that is only the beginning."""
         async with (
-            open_database(self.copy.url) as store,
-            connect(Server(self.world.consumer_redis), "us", once=True) as events,
+            open_database(self.projection.url) as store,
+            connect(Server(self.system.consumer_redis), "us", once=True) as events,
         ):
             projection = projections.KINDS[self.kind.name](store, "us")
             await run_projection(projection, Reader(events, self.kind.name, once=True))
@@ -176,27 +186,27 @@ class Stage:
     async def _new(self) -> str:
         if self.engine:
             return await self.engine.new()
-        return f"sqlite:///{self.world.folder}/{self.runs}.sqlite"
+        return f"sqlite:///{self.system.folder}/{self.runs}.sqlite"
 
 
-async def published(world: World) -> Keys:
+async def published(system: System) -> Keys:
     """Publish, publish more, and repair."""
     keys = []
     for damaged in (False, False, True):
         if damaged:
-            world.checker.broken("meta is lost", by_hand=True)
-            asked(world.server, "DEL", "catalog:{us}:meta")
+            system.checker.allow_break("meta is lost", by_hand=True)
+            asked(system.server, "DEL", "catalog:{us}:meta")
         for _ in range(2):
-            assert await world.publisher("sync").ended() == 0
-            await world.checker.look()
-            world.upstream.changes(world.chance)
-        keys.append(await backup.taken(world.client))
+            assert await system.publisher("sync").wait_async() == 0
+            await system.checker.check()
+            system.source.change(system.rng)
+        keys.append(await redis_backup.take(system.client))
     return Keys(*keys)
 
 
-async def have(world: World, keys: Backup) -> None:
+async def have(system: System, keys: Backup) -> None:
     """Have these keys, and let the judge know."""
-    world.checker.broken("the same beginning again")
-    await backup.put_back(world.client, keys)
-    await world.checker.look()
-    world.checker.whole()
+    system.checker.allow_break("the same beginning again")
+    await redis_backup.restore(system.client, keys)
+    await system.checker.check()
+    system.checker.end_break()

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import backup
+from tests.faults import redis_backup
+from tests.faults.changing_source import random_tree
 from tests.faults.processes import Process
-from tests.faults.results_table import Book
-from tests.faults.tokens import shop_of
-from tests.faults.upstream import grown
-from tests.faults.world import World, opened
+from tests.faults.results_table import ResultsRecorder
+from tests.faults.shop_tokens import shop_of
+from tests.faults.system import System, open_system
 from tests.support import kill_points
 from tests.support.contract import ORIGIN, digest_of
 from tests.support.redis_servers import asked
@@ -30,7 +30,7 @@ POINTS_OF_RUN = 60
 COMMIT = "sent EVALSHA"
 STATUS = "sent MULTI HSET HSETNX EXEC"
 HOLD = "sent SET"
-HELD = grown(20, random.Random(0))
+HELD = random_tree(20, random.Random(0))
 """A tree that is implausible behind any other, and always the same."""
 
 
@@ -44,7 +44,7 @@ class Work:
     """
 
     fault: str
-    prepare: Callable[[World], Awaitable[None]]
+    prepare: Callable[[System], Awaitable[None]]
     words: tuple[str, ...] = ("sync",)
     recovers: tuple[str, ...] = ("sync",)
     then: tuple[str, ...] = ()
@@ -54,66 +54,66 @@ class Work:
     decisive: str = COMMIT
 
 
-async def nothing(_: World) -> None:
+async def nothing(_: System) -> None:
     """Have an empty Redis."""
 
 
-async def imported(world: World) -> None:
+async def imported(system: System) -> None:
     """Have polled."""
-    assert await ran(world, "sync") == 0
+    assert await ran(system, "sync") == 0
 
 
-async def changed(world: World) -> None:
+async def changed(system: System) -> None:
     """Have another tree upstream than the one that was polled."""
-    await imported(world)
-    world.upstream.changes(world.chance)
+    await imported(system)
+    system.source.change(system.rng)
 
 
-async def damaged(world: World) -> None:
+async def damaged(system: System) -> None:
     """Have a row that was edited by hand, and another tree upstream."""
-    await changed(world)
-    await world.checker.look()
+    await changed(system)
+    await system.checker.check()
     row = b'{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
-    asked(world.server, "HSET", "catalog:{us}:categories", "1", row)
+    asked(system.server, "HSET", "catalog:{us}:categories", "1", row)
 
 
-async def implausible(world: World) -> None:
+async def implausible(system: System) -> None:
     """Have a tree upstream that lacks most of what was polled."""
-    await imported(world)
-    world.upstream.becomes(grown(20, world.chance))
+    await imported(system)
+    system.source.serve_tree(random_tree(20, system.rng))
 
 
-async def held_before(world: World) -> None:
+async def held_before(system: System) -> None:
     """Have a hold, and a plausible tree upstream."""
-    tree = world.upstream.tree
-    await implausible(world)
-    assert await ran(world, "sync") == 3
-    world.upstream.becomes(tree)
-    world.upstream.changes(world.chance)
+    tree = system.source.tree
+    await implausible(system)
+    assert await ran(system, "sync") == 3
+    system.source.serve_tree(tree)
+    system.source.change(system.rng)
 
 
-async def to_approve(world: World) -> None:
+async def to_approve(system: System) -> None:
     """Have a hold, and somebody who approves it."""
-    await implausible(world)
-    assert await ran(world, "sync") == 3
-    world.checker.approved(digest_of(world.upstream.tree))
+    await implausible(system)
+    assert await ran(system, "sync") == 3
+    system.checker.allow_digest(digest_of(system.source.tree))
 
 
-async def to_approve_another(world: World) -> None:
+async def to_approve_another(system: System) -> None:
     """Have a hold that somebody approves, while the source gives another implausible tree."""
-    await imported(world)
-    world.upstream.becomes(HELD)
-    assert await ran(world, "sync") == 3
-    world.checker.approved(digest_of(HELD))
-    world.upstream.becomes(grown(20, world.chance))
+    await imported(system)
+    system.source.serve_tree(HELD)
+    assert await ran(system, "sync") == 3
+    system.checker.allow_digest(digest_of(HELD))
+    system.source.serve_tree(random_tree(20, system.rng))
 
 
-async def of_another_origin(world: World) -> None:
+async def of_another_origin(system: System) -> None:
     """Have polled with another locale, and another tree upstream."""
-    world.settings = 'locale = "de-DE"\n'
-    world.checker.origins.append(ORIGIN | {"locale": "de-DE"})
-    await changed(world)
-    world.settings = ""
+    system.catalog_settings = 'locale = "de-DE"\n'
+    system.checker.origins.append(ORIGIN | {"locale": "de-DE"})
+    await changed(system)
+    system.catalog_settings = ""
 
 
 WORKS = [
@@ -150,107 +150,111 @@ WORKS = [
 
 
 @pytest.mark.parametrize("work", WORKS, ids=[work.fault for work in WORKS])
-async def test_every_point(work: Work, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_every_point(
+    work: Work, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """After each kill all is as it was before or after; then the work is done once."""
-    async with opened(folder, server, seed=seed, kinds=(), watched=False) as world:
-        await work.prepare(world)
-        keys = await backup.taken(world.client)
-        alone = await begun(world, work, keys, last=0)
-        assert await alone.ended() in work.exits, alone.err
+    async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
+        await work.prepare(system)
+        keys = await redis_backup.take(system.client)
+        alone = await begun(system, work, keys, last=0)
+        assert await alone.wait_async() in work.exits, alone.err
         points = kill_points.points(alone.logs, among={work.decisive})
         for number, point in enumerate(points, 1):
-            process = await begun(world, work, keys, last=number)
-            assert await process.ended() == KILLED, process.err
+            process = await begun(system, work, keys, last=number)
+            assert await process.wait_async() == KILLED, process.err
             assert kill_points.points(process.logs)[-1] == point
-            await world.checker.look()
-            await recovered(world, work)
+            await system.checker.check()
+            await recovered(system, work)
         if work.held:
-            world.upstream.becomes(world.checker.tree)
-        verdict = await world.verdict()
-    book.ran(
+            system.source.serve_tree(system.checker.tree)
+        verdict = await system.verdict()
+    results.record(
         f"publisher killed at every point of {work.fault}", verdict, runs=len(points), seed=seed
     )
 
 
-async def test_every_point_of_run(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_every_point_of_run(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """The daemon, from its first look at the leases on."""
-    async with opened(folder, server, seed=seed, kinds=(), watched=False) as world:
+    async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
         work = Work("run", changed, ("run",))
-        await work.prepare(world)
-        keys = await backup.taken(world.client)
+        await work.prepare(system)
+        keys = await redis_backup.take(system.client)
         for number in range(1, POINTS_OF_RUN + 1):
-            process = await begun(world, work, keys, last=number)
-            assert await process.ended() == KILLED, process.err
-            await world.checker.look()
-            await recovered(world, work)
+            process = await begun(system, work, keys, last=number)
+            assert await process.wait_async() == KILLED, process.err
+            await system.checker.check()
+            await recovered(system, work)
         kill_points.points(process.logs, among={COMMIT, STATUS})
-        verdict = await world.verdict()
+        verdict = await system.verdict()
     fault = f"publisher killed at every one of the first {POINTS_OF_RUN} points of run"
-    book.ran(fault, verdict, runs=POINTS_OF_RUN, seed=seed)
+    results.record(fault, verdict, runs=POINTS_OF_RUN, seed=seed)
 
 
 async def test_every_point_of_a_refresh(
-    server: Valkey, folder: Path, book: Book, seed: int
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """A pair of tokens is stored before it is used, so there is always one that is good.
 
     Who is killed leaves the lock; that its 90 s are over is done here by its deletion.
     """
     async with (
-        opened(folder, server, seed=seed, kinds=(), watched=False) as world,
-        shop_of(world) as tokens,
+        open_system(folder, server, seed=seed, kinds=(), checking=False) as system,
+        shop_of(system) as tokens,
     ):
         work = Work("a refresh of tokens", imported)
-        await work.prepare(world)
-        keys = await backup.taken(world.client)
+        await work.prepare(system)
+        keys = await redis_backup.take(system.client)
         tokens.begin()
-        alone = await begun(world, work, keys, last=0)
-        assert await alone.ended() == 0, alone.err
+        alone = await begun(system, work, keys, last=0)
+        assert await alone.wait_async() == 0, alone.err
         points = kill_points.points(alone.logs, among={work.decisive})
         for number in range(1, len(points) + 1):
             tokens.begin()
-            process = await begun(world, work, keys, last=number)
-            assert await process.ended() == KILLED, process.err
+            process = await begun(system, work, keys, last=number)
+            assert await process.wait_async() == KILLED, process.err
             for lock in asked(server, "KEYS", "*:tokens:*:lock"):
                 asked(server, "DEL", lock)
-            await recovered(world, work)
-        verdict = await world.verdict()
+            await recovered(system, work)
+        verdict = await system.verdict()
         assert tokens.refused == 0
     fault = f"publisher killed at every point of {work.fault}"
-    book.ran(fault, verdict, runs=len(points), seed=seed)
+    results.record(fault, verdict, runs=len(points), seed=seed)
 
 
-async def begun(world: World, work: Work, keys: backup.Backup, *, last: int) -> Process:
+async def begun(system: System, work: Work, keys: redis_backup.Backup, *, last: int) -> Process:
     """Have the keys as they were, and the work begun, which ends at its point `last`."""
-    world.checker.broken("the same beginning again", by_hand=work.by_hand)
-    await backup.put_back(world.client, keys)
-    await world.checker.look()
+    system.checker.allow_break("the same beginning again", by_hand=work.by_hand)
+    await redis_backup.restore(system.client, keys)
+    await system.checker.check()
     if not work.by_hand:
-        world.checker.whole()
-    return start(world, work.words, last)
+        system.checker.end_break()
+    return start(system, work.words, last)
 
 
-async def recovered(world: World, work: Work) -> None:
+async def recovered(system: System, work: Work) -> None:
     """Do the work again, left alone, and judge what it comes to."""
     begin = time.monotonic()
-    assert await ran(world, *work.recovers) in work.exits
+    assert await ran(system, *work.recovers) in work.exits
     if work.then:
-        assert await ran(world, *work.then) == 0
-    await world.checker.look()
-    world.longest = max(world.longest, time.monotonic() - begin)
-    world.checker.whole()
-    if not work.held and world.checker.tree != world.upstream.tree:
-        world.checker.found("lost", f"{work.fault}: the state is not what the source says")
-    await world.checker.final()
+        assert await ran(system, *work.then) == 0
+    await system.checker.check()
+    system.longest_recovery = max(system.longest_recovery, time.monotonic() - begin)
+    system.checker.end_break()
+    if not work.held and system.checker.tree != system.source.tree:
+        system.checker.report("lost", f"{work.fault}: the state is not what the source says")
+    await system.checker.final_check()
 
 
-async def ran(world: World, *words: str) -> int:
+async def ran(system: System, *words: str) -> int:
     """Run a command of the publisher to its end, and return its exit code."""
-    return await start(world, words, last=0).ended()
+    return await start(system, words, last=0).wait_async()
 
 
-def start(world: World, words: tuple[str, ...], last: int) -> Process:
+def start(system: System, words: tuple[str, ...], last: int) -> Process:
     """Start a command of the publisher that ends at its point `last`."""
-    digest = digest_of(world.upstream.tree)
+    digest = digest_of(system.source.tree)
     given = [digest if word == "DIGEST" else word for word in words]
-    return world.publisher(*given, before=lambda folder: partial(kill_points.arm, folder, last))
+    return system.publisher(*given, before=lambda folder: partial(kill_points.arm, folder, last))

@@ -8,9 +8,17 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.faults.network import FOREVER, LINKS, PASSING, TWICE, Link, drawn, networked
-from tests.faults.results_table import Book
-from tests.faults.world import SETTLE_SECONDS
+from tests.faults.network import (
+    DUPLICATING,
+    FOREVER,
+    LINKS,
+    TRANSIENT,
+    Link,
+    open_network,
+    random_schedule,
+)
+from tests.faults.results_table import ResultsRecorder
+from tests.faults.system import SETTLE_SECONDS
 from tests.support.proxy import STRIKES, Fault, Proxy, Strike
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -38,49 +46,49 @@ REPEATED: Final[dict[Link, Repeated]] = {
 
 
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("fault", [fault for fault in PASSING if fault not in TWICE])
+@pytest.mark.parametrize("fault", [fault for fault in TRANSIENT if fault not in DUPLICATING])
 async def test_a_fault(
-    fault: Fault, link: Link, server: Valkey, folder: Path, book: Book, seed: int
+    fault: Fault, link: Link, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """On one link, for a while, again and again."""
-    async with networked(folder, server, seed=seed) as (world, network):
-        world.start(publishers=2)
-        await world.settled()
+    async with open_network(folder, server, seed=seed) as (system, network):
+        system.start(publishers=2)
+        await system.settle()
         for _ in range(ROUNDS):
             network[link].suffer(fault)
-            await world.changes(6)
+            await system.change(6)
             network[link].recover()
-            await world.settled()
-        verdict = await world.verdict()
+            await system.settle()
+        verdict = await system.verdict()
         assert network[link].hits > 0
-    book.ran(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
+    results.record(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
 
 
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("fault", TWICE)
+@pytest.mark.parametrize("fault", DUPLICATING)
 async def test_once_more(
-    fault: Fault, link: Link, server: Valkey, folder: Path, book: Book, seed: int
+    fault: Fault, link: Link, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """What comes twice, at once or when others have committed since, has its effect once."""
     request, *replies = REPEATED[link]
-    async with networked(folder, server, seed=seed) as (world, network):
-        world.start(publishers=2)
-        await world.settled()
+    async with open_network(folder, server, seed=seed) as (system, network):
+        system.start(publishers=2)
+        await system.settle()
         proxy = network[link]
         for _ in range(ROUNDS):
             before = len(proxy.repeats)
             proxy.suffer(fault)
-            await world.changes(6)
+            await system.change(6)
             await eventually(partial(is_repeated, proxy, before, request), within=SETTLE_SECONDS)
             proxy.recover()
-            await world.settled()
+            await system.settle()
         await eventually(partial(have_come, proxy), within=SETTLE_SECONDS)
-        await world.changes(1)
-        await world.settled()
-        verdict = await world.verdict()
-    book.ran(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
+        await system.change(1)
+        await system.settle()
+        verdict = await system.verdict()
+    results.record(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
     told = [repeat.reply for repeat in proxy.repeats if request in repeat.request]
-    assert any(replies[TWICE.index(fault)] in (reply or b"") for reply in told), told
+    assert any(replies[DUPLICATING.index(fault)] in (reply or b"") for reply in told), told
 
 
 async def is_repeated(proxy: Proxy, before: int, word: bytes) -> bool:
@@ -108,22 +116,22 @@ async def test_a_strike(
     what: str,
     server: Valkey,
     folder: Path,
-    book: Book,
+    results: ResultsRecorder,
     seed: int,
 ) -> None:
     """At the one request that matters: was it done, or not? Who sent it does not know."""
-    async with networked(folder, server, seed=seed) as (world, network):
-        world.start(publishers=2)
-        await world.settled()
+    async with open_network(folder, server, seed=seed) as (system, network):
+        system.start(publishers=2)
+        await system.settle()
         for number in range(1, ROUNDS + 1):
             network[link].strike(word, strike)
-            await world.changes(1)
+            await system.change(1)
             await eventually(partial(is_struck, network[link], number), within=SETTLE_SECONDS)
-            await world.changes(1)
-            await world.settled()
-        verdict = await world.verdict()
+            await system.change(1)
+            await system.settle()
+        verdict = await system.verdict()
         assert network[link].struck == ROUNDS
-    book.ran(f"{link}: {what}: {strike}", verdict, runs=ROUNDS, seed=seed)
+    results.record(f"{link}: {what}: {strike}", verdict, runs=ROUNDS, seed=seed)
 
 
 async def is_struck(proxy: Proxy, times: int) -> bool:
@@ -132,39 +140,43 @@ async def is_struck(proxy: Proxy, times: int) -> bool:
 
 
 @pytest.mark.parametrize("link", LINKS)
-async def test_for_ever(link: Link, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_for_ever(
+    link: Link, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """What was on its way never comes, and nobody is told: only time-outs help."""
-    async with networked(folder, server, seed=seed) as (world, network):
-        world.start(publishers=2)
-        await world.settled()
+    async with open_network(folder, server, seed=seed) as (system, network):
+        system.start(publishers=2)
+        await system.settle()
         network[link].suffer(FOREVER)
-        await world.changes(6)
+        await system.change(6)
         network[link].recover()
-        await world.settled(within=TIME_OUT)
-        verdict = await world.verdict()
+        await system.settle(within=TIME_OUT)
+        verdict = await system.verdict()
         assert network[link].hits > 0
-    book.ran(f"{link}: {FOREVER}", verdict, seed=seed)
+    results.record(f"{link}: {FOREVER}", verdict, seed=seed)
 
 
 @pytest.mark.parametrize("number", range(SCHEDULES))
-async def test_schedule(number: int, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_schedule(
+    number: int, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """Twelve faults at random on all links at once, while the tree goes on changing.
 
     It is so large that what changes in the longest of them is no reason for a hold.
     """
-    schedule = drawn(random.Random(seed + number))
-    async with networked(folder, server, seed=seed + number, categories=400) as (
-        world,
+    schedule = random_schedule(random.Random(seed + number))
+    async with open_network(folder, server, seed=seed + number, categories=400) as (
+        system,
         network,
     ):
-        world.start(publishers=2)
-        await world.settled()
-        steps = [asyncio.create_task(step.take(network)) for step in schedule]
+        system.start(publishers=2)
+        await system.settle()
+        steps = [asyncio.create_task(step.inject(network)) for step in schedule]
         while not all(step.done() for step in steps):
-            await world.changes(1)
+            await system.change(1)
             await asyncio.sleep(0.15)
         for proxy in network.values():
             proxy.recover()
-        await world.settled()
-        verdict = await world.verdict()
-    book.ran("12 random faults on all links", verdict, seed=seed)
+        await system.settle()
+        verdict = await system.verdict()
+    results.record("12 random faults on all links", verdict, seed=seed)

@@ -1,7 +1,7 @@
-"""The judge finds bugs: planted in a copy of our code, one at a time, and run from outside.
+"""The checker finds bugs: each is put into a copy of our code and run in a scenario.
 
-Each is a line of the commit, diff, event, guard, poll, reader or history that is another one. The
-whole story without one of them is judged sound.
+A bug replaces some text in commit, diff, event, guard, poll, reader or history. Without a bug the
+checker has no finding in the whole scenario.
 """
 
 import shutil
@@ -12,27 +12,27 @@ from typing import Final
 
 import pytest
 
-from tests.faults.checker import Finding
-from tests.faults.copies import HISTORY, MIRROR, Kind
-from tests.faults.story import CHAPTERS, Chapter, Story
-from tests.faults.world import opened
+from tests.faults.catalog_checker import Finding
+from tests.faults.projection_checker import HISTORY, MIRROR, ProjectionKind
+from tests.faults.scenario import STEPS, Scenario, Step
+from tests.faults.system import open_system
 from tests.support.paths import ROOT
 from tests.support.valkey import Valkey
 
 
 @dataclass(frozen=True)
 class Bug:
-    """In `file` stands `wrong` for `right`; a copy of `kind` is looked at.
+    """A bug of a copy of our code: in `file`, `right` is replaced by `wrong`.
 
-    It shows in `chapter` at the latest.
+    The checker finds it by `step` at the latest, with a projection of `kind`.
     """
 
     name: str
     file: str
     right: str
     wrong: str
-    kind: Kind = MIRROR
-    chapter: Chapter = Story.a_branch_comes_and_goes
+    kind: ProjectionKind = MIRROR
+    step: Step = Scenario.branch_added_and_removed
 
 
 SOUND: Final = [
@@ -40,26 +40,26 @@ SOUND: Final = [
 ]
 BUGS: Final = [
     Bug(
-        "commit: removed rows stay",
+        "commit: removed rows are kept",
         "publisher/state/commit.lua",
         "in_chunks(removed_first, removed_last, 'HDEL')",
         "",
     ),
     Bug(
-        "commit: an event is left out",
+        "commit: an event is missing",
         "publisher/state/commit.lua",
         "for i = event_first, event_last do",
         "for i = event_first, event_last - 1 do",
     ),
     Bug(
-        "commit: on top of anything",
+        "commit: any expected position is accepted",
         "publisher/state/commit.lua",
         "if not (found.epoch == ARGV[1] and found.sequence == ARGV[2] and found.digest == ARGV[3]) then",
         "if false then",
-        chapter=Story.raced,
+        step=Scenario.raced,
     ),
     Bug(
-        "commit: meta is lost",
+        "commit: meta is not written",
         "publisher/state/commit.lua",
         "redis.call('HSET', meta, 'offset', offset, unpack(ARGV, meta_first, meta_last))",
         "",
@@ -89,15 +89,13 @@ BUGS: Final = [
         "",
     ),
     Bug(
-        "diff: a repair comes backwards",
+        "diff: the events of a repair are reversed",
         "publisher/polling/poll.py",
         "changes=changes,",
         "changes=changes[::-1] if state.damaged else changes,",
-        chapter=Story.damaged,
+        step=Scenario.damaged,
     ),
-    Bug(
-        "diff: removals are forgotten", "publisher/core/diff.py", "*_removed(state, snapshot)]", "]"
-    ),
+    Bug("diff: removals are missing", "publisher/core/diff.py", "*_removed(state, snapshot)]", "]"),
     Bug(
         "diff: children before parents",
         "publisher/core/diff.py",
@@ -111,86 +109,86 @@ BUGS: Final = [
         "return depth.get",
     ),
     Bug(
-        "diff: a rename is no change",
+        "diff: renames are missing",
         "publisher/core/diff.py",
         "if state.get(new.id) != new]",
         "if new.id not in state or state[new.id].parent_id != new.parent_id]",
     ),
     Bug(
-        "event: a sequence is left out",
+        "event: a sequence is skipped",
         "publisher/core/event.py",
         "sequence += 1\n",
         "sequence += 1 + (sequence == 70)\n",
     ),
     Bug(
-        "event: the digest is not kept up",
+        "event: the digest is not updated",
         "publisher/core/event.py",
         "value = digests.after(value, change)",
         "value ^= 0",
     ),
     Bug(
-        "event: what has changed is not said",
+        "event: `changed` is empty",
         "publisher/core/event.py",
         "_json(change.changed)",
         'b"[]"',
     ),
     Bug(
-        "commit: its time is not that of its events",
+        "commit: its time differs from its events",
         "publisher/state/commit.py",
         '"committed_at": self._commit.committed_at',
         '"committed_at": "2026-01-01T00:00:00.000Z"',
     ),
     Bug(
-        "commit: an origin that is accepted is not kept",
+        "commit: an accepted origin is not written",
         "publisher/polling/poll.py",
         "origin=catalog.origin,",
         "origin=Origin(**{**catalog.origin.to_dict(), 'locale': None}),",
-        chapter=Story.of_another_origin,
+        step=Scenario.origin_changed,
     ),
     Bug(
-        "poll: who approves one snapshot approves any",
+        "poll: an approval accepts any snapshot",
         "publisher/polling/poll.py",
         "if digests.text(comparison.snapshot.digest) == digest:",
         "if True:",
-        chapter=Story.approved,
+        step=Scenario.approved,
     ),
     Bug(
-        "guard: more is let through than its limits",
+        "guard: more than its limits is accepted",
         "publisher/core/guard.py",
         "return number > exact_share * count and number > limit",
         "return number > exact_share * count + 2 * limit",
-        chapter=Story.implausible,
+        step=Scenario.implausible,
     ),
     Bug(
-        "guard: nothing is beyond it",
+        "guard: everything is accepted",
         "publisher/core/guard.py",
         "return number > exact_share * count and number > limit",
         "return False",
-        chapter=Story.implausible,
+        step=Scenario.implausible,
     ),
     Bug(
         "poll: a held snapshot is committed",
         "publisher/polling/poll.py",
         "if not comparison.hold_reasons:\n        return",
         "if True:\n        return",
-        chapter=Story.implausible,
+        step=Scenario.implausible,
     ),
     Bug(
-        "poll: a snapshot that was overtaken is diffed all the same",
+        "poll: an overtaken snapshot is diffed",
         "publisher/polling/poll.py",
         "if state.stored_position != start.stored_position:",
         "if False:",
-        chapter=Story.overtaken,
+        step=Scenario.overtaken,
     ),
     Bug(
         "poll: no guard at a repair",
         "publisher/polling/poll.py",
         "[] if new_origin else",
         "[] if new_origin or state.damaged else",
-        chapter=Story.damaged_and_implausible,
+        step=Scenario.damaged_and_implausible,
     ),
     Bug(
-        "reader: an emptied Redis empties",
+        "reader: an emptied Redis empties the copy",
         "consumers/following/reader.py",
         "                snapshot, checkpoint = await self._client.snapshot()\n",
         """\
@@ -201,29 +199,29 @@ BUGS: Final = [
                     yield Reset(Snapshot({}, "2026-01-01T00:00:00.000Z"), empty, "it is empty")
                     raise
 """,
-        chapter=Story.emptied,
+        step=Scenario.emptied,
     ),
     Bug(
-        "reader: gaps and digests do not matter",
+        "reader: gaps and digests are not checked",
         "consumers/contract/continuity.py",
-        "in enumerate(events):",
-        "in enumerate([]):",
-        chapter=Story.without_an_event,
+        "    count = 0\n    for event in events:\n",
+        "    count = len(events)\n    for event in []:\n",
+        step=Scenario.event_deleted,
     ),
     Bug(
-        "reader: removals are not followed",
+        "reader: removals are not applied",
         "consumers/sql/rows.py",
         'if e.type == "removed"]',
         "if False]",
     ),
     Bug(
-        "reader: the checkpoint is that of the batch before",
+        "reader: the checkpoint of the batch before is stored",
         "consumers/sql/projection.py",
         "self.checkpoint.transaction(checkpoint) as connection:\n            await self.apply_in",
         "self.checkpoint.transaction(self.checkpoint._stored or checkpoint) as connection:\n            await self.apply_in",
     ),
     Bug(
-        "history: versions that have ended are forgotten",
+        "history: ended versions are deleted",
         "consumers/history/store.py",
         "upsert(category_history, connection.dialect), rows)",
         "upsert(category_history, connection.dialect), rows)\n"
@@ -231,35 +229,35 @@ BUGS: Final = [
         HISTORY,
     ),
     Bug(
-        "history: what ends is what comes",
+        "history: an ended version has the new row",
         "consumers/history/versions.py",
         "current.pop(id_)._replace(end=position))",
         "current.pop(id_)._replace(end=position, category=event.category))",
         HISTORY,
     ),
     Bug(
-        "history: all was in another year",
+        "history: times are wrong",
         "consumers/history/versions.py",
         "at = max(at, event.time)",
         'at = "1999-01-01T00:00:00.000Z"',
         HISTORY,
     ),
     Bug(
-        "history: sequences are others",
+        "history: sequences are wrong",
         "consumers/history/versions.py",
         "last.resync, event.sequence)",
         "last.resync, 7 * event.sequence)",
         HISTORY,
     ),
     Bug(
-        "history: what resyncs began and ended is forgotten",
+        "history: versions between resyncs are deleted",
         "consumers/history/store.py",
         "upsert(category_history, connection.dialect), rows)",
         "upsert(category_history, connection.dialect), rows)\n"
         "            await connection.execute(category_history.delete().where("
         "BEGIN.event.is_(None), ~END.at.is_(None), END.event.is_(None)))",
         HISTORY,
-        chapter=Story.without_an_event,
+        step=Scenario.event_deleted,
     ),
 ]
 
@@ -267,28 +265,28 @@ BUGS: Final = [
 @pytest.mark.parametrize("binary", ["valkey"], indirect=True)
 @pytest.mark.parametrize("bug", BUGS, ids=[bug.name for bug in BUGS])
 async def test_it_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) -> None:
-    """Whatever it is, the judge has a finding."""
-    assert await findings(bug, server, folder, seed, [bug.chapter])
+    """The checker has a finding for each bug."""
+    assert await findings_of(bug, server, folder, seed, [bug.step])
 
 
 @pytest.mark.parametrize("binary", ["valkey"], indirect=True)
 @pytest.mark.parametrize("bug", SOUND, ids=[bug.name for bug in SOUND])
 async def test_none_is_found(bug: Bug, server: Valkey, folder: Path, seed: int) -> None:
-    """Without a bug there is none in the whole story."""
-    assert await findings(bug, server, folder, seed, CHAPTERS) == []
+    """Without a bug there is no finding in all steps."""
+    assert await findings_of(bug, server, folder, seed, STEPS) == []
 
 
-async def findings(
-    bug: Bug, server: Valkey, folder: Path, seed: int, chapters: Iterable[Chapter]
+async def findings_of(
+    bug: Bug, server: Valkey, folder: Path, seed: int, steps: Iterable[Step]
 ) -> list[Finding]:
-    """Tell `chapters` with the code that has `bug`, and return what the judge says."""
-    code = planted(bug, folder / "code")
-    async with opened(folder, server, seed=seed, kinds=[bug.kind], watched=False) as world:
-        await Story(world, code).told(chapters)
-        return (await world.verdict()).findings
+    """Run `steps` with the code that has `bug`, and return the findings."""
+    code = code_with(bug, folder / "code")
+    async with open_system(folder, server, seed=seed, kinds=[bug.kind], checking=False) as system:
+        await Scenario(system, code).run(steps)
+        return (await system.verdict()).findings
 
 
-def planted(bug: Bug, code: Path) -> Path:
+def code_with(bug: Bug, code: Path) -> Path:
     """Return a copy of our code that has `bug`."""
     for package in ("publisher", "consumers", "plumbing"):
         shutil.copytree(
@@ -296,6 +294,6 @@ def planted(bug: Bug, code: Path) -> Path:
         )
     file = code / bug.file
     text = file.read_text("utf-8")
-    assert bug.right in text, f"{bug.name}: the code is another one now"
+    assert bug.right in text, f"{bug.name}: the code has changed, update the bug"
     file.write_text(text.replace(bug.right, bug.wrong), "utf-8")
     return code

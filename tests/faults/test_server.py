@@ -12,9 +12,9 @@ import pytest
 from tests.faults import servers
 from tests.faults.conftest import Made
 from tests.faults.processes import Process
-from tests.faults.results_table import Book
+from tests.faults.results_table import ResultsRecorder
 from tests.faults.servers import Clock
-from tests.faults.world import LEASE_SECONDS, SETTLE_SECONDS, World, opened
+from tests.faults.system import LEASE_SECONDS, SETTLE_SECONDS, System, open_system
 from tests.support import full_disk
 from tests.support.processes import PUBLISHER, start
 from tests.support.redis_servers import Sentinels, asked, is_said_again, times_said
@@ -31,19 +31,21 @@ KEPT = 10
 
 
 @pytest.mark.parametrize("policy", ["always", "everysec", "no"])
-async def test_killed(policy: str, made: Made, folder: Path, book: Book, seed: int) -> None:
+async def test_killed(
+    policy: str, made: Made, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """Kill -9 at any moment, and start again on what was written."""
     server = made("--appendfsync", policy)
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         for _ in range(ROUNDS):
-            await world.changes()
+            await system.change()
             server.kill()
             server.start()
-            await world.settled()
-        verdict = await world.verdict()
-    book.ran(f"kill -9 of the server, appendfsync {policy}", verdict, runs=ROUNDS, seed=seed)
+            await system.settle()
+        verdict = await system.verdict()
+    results.record(f"kill -9 of the server, appendfsync {policy}", verdict, runs=ROUNDS, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,13 @@ async def test_killed(policy: str, made: Made, folder: Path, book: Book, seed: i
     [("always", 0, ROUNDS), ("everysec", 1, 3 * ROUNDS), ("no", 2, 2 * ROUNDS)],
 )
 async def test_power_cut(
-    policy: str, unsure: int, rounds: int, made: Made, folder: Path, book: Book, seed: int
+    policy: str,
+    unsure: int,
+    rounds: int,
+    made: Made,
+    folder: Path,
+    results: ResultsRecorder,
+    seed: int,
 ) -> None:
     """The end of the append-only file is gone, any number of bytes of the last `unsure` rounds.
 
@@ -63,51 +71,51 @@ async def test_power_cut(
     """
     server, lost = made("--appendfsync", policy), 0
     sizes: list[int] = []
-    async with opened(folder, server, seed=seed, categories=400) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed, categories=400) as system:
+        system.start(publishers=2)
+        await system.settle()
         for _ in range(rounds):
             sizes.append(servers.written(server))
-            await world.changes()
+            await system.change()
             since = sizes[-unsure:][0] if unsure else None
-            world.checker.broken("the power failed", by_hand=servers.tears(server))
-            lost += await servers.cut_power(world, since)
-            await world.settled()
-        verdict = await world.verdict()
+            system.checker.allow_break("the power failed", by_hand=servers.tears(server))
+            lost += await servers.cut_power(system, since)
+            await system.settle()
+        verdict = await system.verdict()
     gone = "the last writes are gone" if unsure else "nothing is cut off"
     fault = f"power cut, appendfsync {policy}: {gone}"
-    book.ran(fault, verdict, runs=rounds, seed=seed, server_lost=lost)
+    results.record(fault, verdict, runs=rounds, seed=seed, server_lost=lost)
     assert (lost > 0) == (unsure > 0)
 
 
-async def test_restarted(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_restarted(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
     """SHUTDOWN or SIGTERM, then a start on the same data: nothing happened but a pause."""
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         for number in range(ROUNDS):
-            await world.changes()
+            await system.change()
             down = servers.shut_down if number % 2 else servers.terminate
-            if await servers.restarted(world, down=down):
-                world.checker.found("lost", "the server does not have what it had")
-            await world.settled()
-        verdict = await world.verdict()
-    book.ran("restart: SHUTDOWN or SIGTERM, same data", verdict, runs=ROUNDS, seed=seed)
+            if await servers.restarted(system, down=down):
+                system.checker.report("lost", "the server does not have what it had")
+            await system.settle()
+        verdict = await system.verdict()
+    results.record("restart: SHUTDOWN or SIGTERM, same data", verdict, runs=ROUNDS, seed=seed)
 
 
-async def test_wiped(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_wiped(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
     """FLUSHALL, or a start without any data: nobody is emptied, and a new history begins.
 
     At first the publishers stand still until all consumers have seen it, and then they do not.
     """
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         lost = 0
         for number in range(ROUNDS):
-            world.checker.broken("wiped")
+            system.checker.allow_break("wiped")
             before = servers.epoch(server)
-            async with _unmended(world) if number < ROUNDS // 2 else nullcontext():
+            async with _unmended(system) if number < ROUNDS // 2 else nullcontext():
                 if number % 2:
                     asked(server, "FLUSHALL")
                 else:
@@ -116,223 +124,235 @@ async def test_wiped(server: Valkey, folder: Path, book: Book, seed: int) -> Non
                         file.unlink()
                     server.start()
                 lost += servers.epoch(server) != before
-            await world.changes()
-            await world.settled()
-        verdict = await world.verdict()
+            await system.change()
+            await system.settle()
+        verdict = await system.verdict()
     fault = "wiped: FLUSHALL, or started without its data"
-    book.ran(fault, verdict, runs=ROUNDS, seed=seed, server_lost=lost)
+    results.record(fault, verdict, runs=ROUNDS, seed=seed, server_lost=lost)
     assert lost == ROUNDS
 
 
 @asynccontextmanager
-async def _unmended(world: World) -> AsyncIterator[None]:
+async def _unmended(system: System) -> AsyncIterator[None]:
     """Have no publisher mend what happens, until all consumers wait or the judge has a finding."""
-    before = _logged(world, WAITS)
+    before = _logged(system, WAITS)
 
     async def is_seen() -> bool:
-        return await _all_log(world, WAITS, before) or bool(world.checker.findings)
+        return await _all_log(system, WAITS, before) or bool(system.checker.findings)
 
-    await _paused(world.publishers)
+    await _paused(system.publishers)
     yield
     await eventually(is_seen, within=SETTLE_SECONDS)
-    for publisher in world.publishers:
+    for publisher in system.publishers:
         publisher.resume()
 
 
-async def test_old_backup(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_old_backup(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """Set back by one, two, three … commits, and another history goes on from there.
 
     The tree is so large that what changed since the oldest backup is no reason for a hold.
     """
-    async with opened(folder, server, seed=seed, categories=400) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed, categories=400) as system:
+        system.start(publishers=2)
+        await system.settle()
         backups = []
         for number in range(ROUNDS):
             backups.append(servers.backed_up(server, f"backup-{number}"))
-            await world.changes()
-            await world.settled()
+            await system.change()
+            await system.settle()
         lost = 0
         for backup in reversed(backups):
-            world.checker.broken("restored from an old backup")
-            lost += await servers.restore(world, backup)
-            await world.changes(1)
-            await world.settled()
-        verdict = await world.verdict()
+            system.checker.allow_break("restored from an old backup")
+            lost += await servers.restore(system, backup)
+            await system.change(1)
+            await system.settle()
+        verdict = await system.verdict()
     fault = "restored from an old backup"
-    book.ran(fault, verdict, runs=ROUNDS, seed=seed, server_lost=lost)
+    results.record(fault, verdict, runs=ROUNDS, seed=seed, server_lost=lost)
     assert lost == ROUNDS
 
 
-async def test_lagging_replica(binary: str, folder: Path, book: Book, seed: int) -> None:
+async def test_lagging_replica(
+    binary: str, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """The primary dies; its replica, which lacks the last commits, becomes primary (Sentinel)."""
     sentinels = Sentinels(folder, count=1, binary=binary)
     sentinels.start()
     try:
-        async with opened(folder, sentinels.primary, seed=seed) as world:
-            world.publisher_redis = world.consumer_redis = sentinels.url
-            world.start(publishers=2)
-            await world.settled()
-            await world.client.wait(1, 5000)
+        async with open_system(folder, sentinels.primary, seed=seed) as system:
+            system.publisher_redis = system.consumer_redis = sentinels.url
+            system.start(publishers=2)
+            await system.settle()
+            await system.client.wait(1, 5000)
             sentinels.replica.pause()
             asked(sentinels.primary, "CLIENT", "KILL", "TYPE", "replica")
-            await world.changes(5)
-            await world.settled()
-            world.checker.broken("the replica lags")
+            await system.change(5)
+            await system.settle()
+            system.checker.allow_break("the replica lags")
             before = servers.position(sentinels.primary)
             sentinels.primary.kill()
             sentinels.replica.resume()
             has_lost = servers.position(sentinels.replica) != before
-            await world.moved_to(sentinels.replica)
-            world.upstream.changes(world.chance)
-            await world.settled()
-            verdict = await world.verdict()
+            await system.move_checker_to(sentinels.replica)
+            system.source.change(system.rng)
+            await system.settle()
+            verdict = await system.verdict()
     finally:
         sentinels.kill()
-    book.ran("promotion of a replica that lags", verdict, seed=seed, server_lost=has_lost)
+    results.record("promotion of a replica that lags", verdict, seed=seed, server_lost=has_lost)
     assert has_lost
 
 
-async def test_full_memory(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_full_memory(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """Whatever the limit is when it is met (noeviction), a commit is made whole or refused."""
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         for number in range(2 * ROUNDS):
             used = asked(server, "INFO", "memory")["used_memory"]
-            limit = used + world.chance.randint(-100_000, 100_000 * (number % 2))
+            limit = used + system.rng.randint(-100_000, 100_000 * (number % 2))
             asked(server, "CONFIG", "SET", "maxmemory", limit)
-            await world.changes()
+            await system.change()
             asked(server, "CONFIG", "SET", "maxmemory", 0)
-            await world.settled()
-        verdict = await world.verdict()
+            await system.settle()
+        verdict = await system.verdict()
         assert times_said({"OOM"}, server) >= ROUNDS
-    book.ran("full memory, noeviction", verdict, runs=2 * ROUNDS, seed=seed)
+    results.record("full memory, noeviction", verdict, runs=2 * ROUNDS, seed=seed)
 
 
-async def test_evicted(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_evicted(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
     """A server that throws keys away (allkeys-random): repaired, and no copy shows less."""
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         asked(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-random")
         lost = 0
         for _ in range(2 * ROUNDS):
-            world.checker.broken("keys are evicted", by_hand=True)
+            system.checker.allow_break("keys are evicted", by_hand=True)
             evicted = servers.evicted(server)
             used = asked(server, "INFO", "memory")["used_memory"]
             asked(server, "CONFIG", "SET", "maxmemory", used - 1)
-            await world.changes(1)
+            await system.change(1)
             asked(server, "CONFIG", "SET", "maxmemory", 0)
             lost += servers.evicted(server) > evicted
-            await world.changes(1)
-            await world.settled()
-        verdict = await world.verdict()
+            await system.change(1)
+            await system.settle()
+        verdict = await system.verdict()
     fault = "full memory, keys evicted"
-    book.ran(fault, verdict, runs=2 * ROUNDS, seed=seed, server_lost=lost)
+    results.record(fault, verdict, runs=2 * ROUNDS, seed=seed, server_lost=lost)
     assert lost > 0
 
 
-async def test_full_disk(binary: str, folder: Path, book: Book, seed: int) -> None:
+async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, seed: int) -> None:
     """Writes are refused while the append-only file cannot grow; then the server goes on, or dies."""
     (home := folder / "redis").mkdir()
     with Valkey(home, binary=full_disk.deaf(folder, binary)) as server:
-        async with opened(folder, server, seed=seed) as world:
-            world.start(publishers=2)
-            await world.settled()
+        async with open_system(folder, server, seed=seed) as system:
+            system.start(publishers=2)
+            await system.settle()
             lost = 0
             for number in range(ROUNDS):
                 said = times_said({"MISCONF"}, server)
                 full_disk.fill(server)
-                await world.changes()
+                await system.change()
                 is_refused = partial(is_said_again, said, {"MISCONF"}, server)
                 await eventually(is_refused, within=SETTLE_SECONDS)
                 if number % 2:
-                    world.checker.broken("what was in memory only is gone")
-                    lost += await servers.restarted(world)
+                    system.checker.allow_break("what was in memory only is gone")
+                    lost += await servers.restarted(system)
                 else:
                     full_disk.make_room(server)
-                await world.settled()
-            verdict = await world.verdict()
+                await system.settle()
+            verdict = await system.verdict()
     fault = "full disk, then room again, or kill -9"
-    book.ran(fault, verdict, runs=ROUNDS, seed=seed, server_lost=lost)
+    results.record(fault, verdict, runs=ROUNDS, seed=seed, server_lost=lost)
 
 
-async def test_stopped_server(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_stopped_server(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """SIGSTOP of the server for longer than the leases."""
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         for _ in range(2):
-            await world.changes()
+            await system.change()
             server.pause()
-            await world.changes()
+            await system.change()
             await asyncio.sleep(1.5 * LEASE_SECONDS)
             server.resume()
-            await world.settled()
-        verdict = await world.verdict()
-    book.ran("server stopped for longer than the leases", verdict, runs=2, seed=seed)
+            await system.settle()
+        verdict = await system.verdict()
+    results.record("server stopped for longer than the leases", verdict, runs=2, seed=seed)
 
 
-async def test_stopped_publisher(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_stopped_publisher(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """SIGSTOP of each publisher for longer than its lease, while it waits for an answer.
 
     The other goes on meanwhile; what the first had been told by then is not committed any more.
     """
-    async with opened(folder, server, seed=seed) as world:
-        world.start(publishers=2)
-        await world.settled()
+    async with open_system(folder, server, seed=seed) as system:
+        system.start(publishers=2)
+        await system.settle()
         for number in range(ROUNDS):
-            stopped = world.publishers[number % 2]
-            await world.changes(1)
+            stopped = system.publishers[number % 2]
+            await system.change(1)
             stopped.pause()
-            await world.changes()
-            await world.settled()
-            position = world.checker.position
+            await system.change()
+            await system.settle()
+            position = system.checker.position
             stopped.resume()
             await asyncio.sleep(LEASE_SECONDS / 2)
-            await world.settled()
-            if world.checker.position != position:
-                world.checker.found("doubled", "what was polled long ago was committed")
-        verdict = await world.verdict()
+            await system.settle()
+            if system.checker.position != position:
+                system.checker.report("duplicate", "what was polled long ago was committed")
+        verdict = await system.verdict()
     fault = "publisher stopped for longer than its lease"
-    book.ran(fault, verdict, runs=ROUNDS, seed=seed)
+    results.record(fault, verdict, runs=ROUNDS, seed=seed)
 
 
-async def test_stopped_consumers(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_stopped_consumers(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """SIGSTOP of the consumers while the stream is trimmed beyond their checkpoints: all resync."""
-    async with opened(folder, server, seed=seed, keep_events=KEPT) as world:
-        world.settings = f"retention = {{ max_events = {KEPT} }}\n"
-        world.start()
-        await world.settled()
+    async with open_system(folder, server, seed=seed, keep_events=KEPT) as system:
+        system.catalog_settings = f"retention = {{ max_events = {KEPT} }}\n"
+        system.start()
+        await system.settle()
         for _ in range(ROUNDS):
-            await _paused(world.consumers.values())
-            before = _logged(world, RESYNCED)
-            await _trimmed(world)
+            await _paused(system.consumers.values())
+            before = _logged(system, RESYNCED)
+            await _trimmed(system)
             assert asked(server, "XLEN", "catalog:{us}:events") == KEPT
-            for consumer in world.consumers.values():
+            for consumer in system.consumers.values():
                 consumer.resume()
-            await world.settled()
-            await eventually(partial(_all_log, world, RESYNCED, before), within=SETTLE_SECONDS)
-        verdict = await world.verdict()
-    book.ran("consumers stopped while the stream is trimmed", verdict, runs=ROUNDS, seed=seed)
+            await system.settle()
+            await eventually(partial(_all_log, system, RESYNCED, before), within=SETTLE_SECONDS)
+        verdict = await system.verdict()
+    results.record("consumers stopped while the stream is trimmed", verdict, runs=ROUNDS, seed=seed)
 
 
-async def _trimmed(world: World) -> None:
+async def _trimmed(system: System) -> None:
     """Have so much committed that who is stopped misses some: the first commit it may have got."""
-    await _committed(world)
-    first = servers.sequence(world.server)
-    while servers.sequence(world.server) <= first + KEPT:
-        await _committed(world)
+    await _committed(system)
+    first = servers.sequence(system.server)
+    while servers.sequence(system.server) <= first + KEPT:
+        await _committed(system)
 
 
-async def _committed(world: World) -> None:
+async def _committed(system: System) -> None:
     """Let the source have another tree, and wait until it is the state."""
 
     async def is_state() -> bool:
-        return world.checker.tree == world.upstream.tree
+        return system.checker.tree == system.source.tree
 
-    await world.changes(1)
+    await system.change(1)
     await eventually(is_state, within=SETTLE_SECONDS)
 
 
@@ -347,14 +367,14 @@ async def _paused(processes: Collection[Process]) -> None:
     await eventually(stand, within=SETTLE_SECONDS)
 
 
-def _logged(world: World, what: str) -> dict[str, int]:
+def _logged(system: System, what: str) -> dict[str, int]:
     """Return how often each consumer has logged `what`."""
-    return {name: each.err.count(what) for name, each in world.consumers.items()}
+    return {name: each.err.count(what) for name, each in system.consumers.items()}
 
 
-async def _all_log(world: World, what: str, before: dict[str, int]) -> bool:
+async def _all_log(system: System, what: str, before: dict[str, int]) -> bool:
     """Tell whether each consumer has logged `what` since it was `before` so often."""
-    return all(times > before[name] for name, times in _logged(world, what).items())
+    return all(times > before[name] for name, times in _logged(system, what).items())
 
 
 @pytest.fixture
@@ -366,44 +386,44 @@ def clock(folder: Path) -> Clock:
 
 
 async def test_servers_clock(
-    binary: str, clock: Clock, folder: Path, book: Book, seed: int
+    binary: str, clock: Clock, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """The server's clock is set back by a day, forward by sixty (the retention is thirty), right."""
     (home := folder / "redis").mkdir()
     with Valkey(home, binary=clock.worn_by(folder, binary)) as server:
-        async with opened(folder, server, seed=seed) as world:
-            world.start(publishers=2)
-            await world.settled()
+        async with open_system(folder, server, seed=seed) as system:
+            system.start(publishers=2)
+            await system.settle()
             for days in (-1, 60, 0):
-                await _set_while_working(world, clock, days)
+                await _set_while_working(system, clock, days)
                 assert clock.shows(asked(server, "TIME")[0])
-            verdict = await world.verdict()
-    book.ran("server's clock set back and forward", verdict, runs=3, seed=seed)
+            verdict = await system.verdict()
+    results.record("server's clock set back and forward", verdict, runs=3, seed=seed)
 
 
 async def test_publishers_clock(
-    server: Valkey, clock: Clock, folder: Path, book: Book, seed: int
+    server: Valkey, clock: Clock, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """The publisher's clock is set back by a day, forward by two, right, while it polls."""
-    async with opened(folder, server, seed=seed) as world:
-        publisher = start(PUBLISHER, "run", cwd=world.configured(), **clock.variables)
+    async with open_system(folder, server, seed=seed) as system:
+        publisher = start(PUBLISHER, "run", cwd=system.write_config(), **clock.variables)
         try:
-            world.start(publishers=0)
-            await world.settled()
+            system.start(publishers=0)
+            await system.settle()
             for days in (-1, 2, 0):
-                await _set_while_working(world, clock, days)
+                await _set_while_working(system, clock, days)
                 committed_at = asked(server, "HGET", "catalog:{us}:meta", "committed_at").decode()
                 assert clock.shows(datetime.fromisoformat(committed_at).timestamp())
-            verdict = await world.verdict()
+            verdict = await system.verdict()
         finally:
             publisher.kill()
             publisher.communicate()
-    book.ran("publisher's clock set back and forward", verdict, runs=3, seed=seed)
+    results.record("publisher's clock set back and forward", verdict, runs=3, seed=seed)
 
 
-async def _set_while_working(world: World, clock: Clock, days: int) -> None:
+async def _set_while_working(system: System, clock: Clock, days: int) -> None:
     clock.set(days)
     for _ in range(20):
-        await world.changes(1)
+        await system.change(1)
         await asyncio.sleep(0.1)
-    await world.settled()
+    await system.settle()

@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-from tests.faults import answers, servers
-from tests.faults.copies import MIRROR
-from tests.faults.results_table import Book
-from tests.faults.tokens import Tokens, shop_of
-from tests.faults.upstream import Answer, another, row, without_leaves
-from tests.faults.world import World, opened
+from tests.faults import bad_answers, servers
+from tests.faults.changing_source import Answer, changed_tree, row, without_leaves
+from tests.faults.projection_checker import MIRROR
+from tests.faults.results_table import ResultsRecorder
+from tests.faults.shop_tokens import ShopTokens, shop_of
+from tests.faults.system import System, open_system
 from tests.support.contract import Tree
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 LIMITS = "max_body_bytes = 10000000\n"
-MOST_MEMORY = answers.INFLATED // 2
+MOST_MEMORY = bad_answers.INFLATED // 2
 """Bytes that a publisher may need for any answer: its limit is a twentieth of the bomb."""
 RENEWING = 3
 """Refusals after which another access token may help."""
@@ -32,70 +32,84 @@ PATIENT = 90.0
 """Seconds; an answer that may pass is asked for again after 1, 2, 4 and 8 of them."""
 
 
-@pytest.mark.parametrize("name", answers.GROUPS)
-async def test_no_tree(name: str, server: Valkey, folder: Path, book: Book, seed: int) -> None:
+@pytest.mark.parametrize("name", bad_answers.GROUPS)
+async def test_no_tree(
+    name: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """Each bad answer once; not one key changes but the status, and then the tree comes."""
-    async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world:
-        world.settings = LIMITS
-        world.start()
-        await world.settled()
-        bad = list(answers.GROUPS[name](world.upstream.tree, world.chance))
-        await all_refused(world, bad)
-        verdict = await world.verdict()
-    book.ran(f"the source answers with {name}", verdict, runs=len(bad), seed=seed)
+    async with open_system(folder, server, seed=seed, kinds=[MIRROR]) as system:
+        system.catalog_settings = LIMITS
+        system.start()
+        await system.settle()
+        bad = list(bad_answers.GROUPS[name](system.source.tree, system.rng))
+        await all_refused(system, bad)
+        verdict = await system.verdict()
+    results.record(f"the source answers with {name}", verdict, runs=len(bad), seed=seed)
 
 
-async def test_refusals_of_a_shop(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_refusals_of_a_shop(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """What TikTok Shop means by each code is known: wait, ask again, refresh, or tell."""
-    async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world, shop_of(world) as tokens:
-        world.start()
-        await world.settled()
-        bad = list(answers.refusals())
-        await all_refused(world, bad)
-        verdict = await world.verdict()
+    async with (
+        open_system(folder, server, seed=seed, kinds=[MIRROR]) as system,
+        shop_of(system) as tokens,
+    ):
+        system.start()
+        await system.settle()
+        bad = list(bad_answers.refusals())
+        await all_refused(system, bad)
+        verdict = await system.verdict()
         assert (tokens.refreshed, tokens.refused) == (RENEWING, 0)
-    book.ran(f"TikTok Shop answers with {answers.REFUSALS}", verdict, runs=len(bad), seed=seed)
+    results.record(
+        f"TikTok Shop answers with {bad_answers.REFUSALS}", verdict, runs=len(bad), seed=seed
+    )
 
 
-async def all_refused(world: World, bad: list[Answer]) -> None:
+async def all_refused(system: System, bad: list[Answer]) -> None:
     """Let the source give `bad` answers, once each, and then its next tree."""
-    (publisher,) = world.publishers
-    position, peak = world.checker.position, publisher.peak
-    world.upstream.says(bad)
-    await eventually(lambda: is_through(world), within=PATIENT)
-    if world.checker.position != position:
-        world.checker.found("unguarded", "a bad answer was accepted")
+    (publisher,) = system.publishers
+    position, peak = system.checker.position, publisher.peak
+    system.source.answer_next(bad)
+    await eventually(lambda: is_through(system), within=PATIENT)
+    if system.checker.position != position:
+        system.checker.report("unguarded", "a bad answer was accepted")
     assert publisher.peak - peak < MOST_MEMORY
-    world.upstream.changes(world.chance)
-    await world.settled()
+    system.source.change(system.rng)
+    await system.settle()
 
 
 @pytest.mark.parametrize(
     ("name", "other"),
     [
-        ("a tree without a branch", answers.without_branch),
-        ("the tree of another locale", answers.translated),
-        ("the tree of another version", answers.of_version_1),
+        ("a tree without a branch", bad_answers.without_branch),
+        ("the tree of another locale", bad_answers.translated),
+        ("the tree of another version", bad_answers.of_version_1),
     ],
 )
 async def test_held(
-    name: str, other: partial[Tree], server: Valkey, folder: Path, book: Book, seed: int
+    name: str,
+    other: partial[Tree],
+    server: Valkey,
+    folder: Path,
+    results: ResultsRecorder,
+    seed: int,
 ) -> None:
     """A tree that looks whole and is not plausible is held, for as long as it comes."""
-    async with opened(folder, server, seed=seed, kinds=[MIRROR], categories=400) as world:
-        world.start()
-        await world.settled()
-        good, position = world.upstream.tree, world.checker.position
-        world.upstream.becomes(other(good))
-        await eventually(lambda: has_outcome(world, b"held"), within=PATIENT)
-        if world.checker.position != position:
-            world.checker.found("unguarded", f"{name}: it was accepted")
-        world.upstream.becomes(another(good, world.chance))
-        await world.settled()
+    async with open_system(folder, server, seed=seed, kinds=[MIRROR], categories=400) as system:
+        system.start()
+        await system.settle()
+        good, position = system.source.tree, system.checker.position
+        system.source.serve_tree(other(good))
+        await eventually(lambda: has_outcome(system, b"held"), within=PATIENT)
+        if system.checker.position != position:
+            system.checker.report("unguarded", f"{name}: it was accepted")
+        system.source.serve_tree(changed_tree(good, system.rng))
+        await system.settle()
         if asked(server, "EXISTS", "catalog:{us}:hold"):
-            world.checker.found("diverged", "the hold is there, though a plausible poll came")
-        verdict = await world.verdict()
-    book.ran(f"the source answers with {name}", verdict, seed=seed)
+            system.checker.report("diverged", "the hold is there, though a plausible poll came")
+        verdict = await system.verdict()
+    results.record(f"the source answers with {name}", verdict, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +117,8 @@ async def test_held(
     [
         (150, "removals", 20, without_leaves),
         (400, "removals", 40, without_leaves),
-        (150, "updates", 100, answers.renamed),
-        (400, "updates", 200, answers.renamed),
+        (150, "updates", 100, bad_answers.renamed),
+        (400, "updates", 200, bad_answers.renamed),
     ],
     ids=lambda value: str(value) if isinstance(value, int | str) else "",
 )
@@ -115,44 +129,48 @@ async def test_as_much_as_may_be(
     other: Callable[[Tree, int], Tree],
     server: Valkey,
     folder: Path,
-    book: Book,
+    results: ResultsRecorder,
     seed: int,
 ) -> None:
     """As many removals or updates as the guard lets through are accepted, one more is held.
 
     Of a small tree the number decides, of a large one the share.
     """
-    async with opened(folder, server, seed=seed, kinds=(), categories=categories) as world:
-        world.start()
-        await world.settled()
-        good = world.upstream.tree
-        world.upstream.becomes(other(good, most + 1))
-        await eventually(lambda: has_outcome(world, b"held"), within=PATIENT)
-        world.upstream.becomes(other(good, most))
-        await world.settled()
-        verdict = await world.verdict()
-    book.ran(f"the source answers with the most {name}, and one more", verdict, runs=2, seed=seed)
+    async with open_system(folder, server, seed=seed, kinds=(), categories=categories) as system:
+        system.start()
+        await system.settle()
+        good = system.source.tree
+        system.source.serve_tree(other(good, most + 1))
+        await eventually(lambda: has_outcome(system, b"held"), within=PATIENT)
+        system.source.serve_tree(other(good, most))
+        await system.settle()
+        verdict = await system.verdict()
+    results.record(
+        f"the source answers with the most {name}, and one more", verdict, runs=2, seed=seed
+    )
 
 
 @pytest.mark.parametrize("plausible", ["plausible", "implausible"])
 async def test_flapping(
-    plausible: str, server: Valkey, folder: Path, book: Book, seed: int
+    plausible: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """Two upstream servers that disagree answer in turn, to two publishers."""
-    async with opened(folder, server, seed=seed, kinds=[MIRROR], categories=400) as world:
-        one = world.upstream.tree
+    async with open_system(folder, server, seed=seed, kinds=[MIRROR], categories=400) as system:
+        one = system.source.tree
         two = (
-            another(one, world.chance) if plausible == "plausible" else answers.without_branch(one)
+            changed_tree(one, system.rng)
+            if plausible == "plausible"
+            else bad_answers.without_branch(one)
         )
-        world.start(publishers=2)
-        await world.settled()
+        system.start(publishers=2)
+        await system.settle()
         for _ in range(20):
             for tree in (two, one):
-                world.upstream.becomes(tree)
-                await asyncio.sleep(world.chance.uniform(0, 0.15))
-        await world.settled()
-        verdict = await world.verdict()
-    book.ran(f"the source flaps between two trees, {plausible}", verdict, runs=20, seed=seed)
+                system.source.serve_tree(tree)
+                await asyncio.sleep(system.rng.uniform(0, 0.15))
+        await system.settle()
+        verdict = await system.verdict()
+    results.record(f"the source flaps between two trees, {plausible}", verdict, runs=20, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -163,87 +181,92 @@ async def test_flapping(
     ],
 )
 async def test_access_tokens_end(
-    fault: str, rounds: int, server: Valkey, folder: Path, book: Book, seed: int
+    fault: str, rounds: int, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
     """Two publishers share the pair of tokens in Redis, and one of them refreshes it.
 
     One that is killed amid that leaves its lock, for 90 s at most (docs/shops.md).
     """
-    async with opened(folder, server, seed=seed, kinds=[MIRROR]) as world, shop_of(world) as tokens:
-        world.start(publishers=2)
-        await world.settled()
+    async with (
+        open_system(folder, server, seed=seed, kinds=[MIRROR]) as system,
+        shop_of(system) as tokens,
+    ):
+        system.start(publishers=2)
+        await system.settle()
         for _ in range(rounds):
             before = tokens.refreshed
             tokens.end()
-            await world.changes(1)
+            await system.change(1)
             if "killed" in fault:
                 await eventually(partial(has_refreshed, tokens, before), within=PATIENT)
-                for publisher in world.publishers:
+                for publisher in system.publishers:
                     publisher.kill()
-                world.start_publisher()
+                system.start_publisher()
                 tokens.end()
-            await world.changes(1)
-            await world.settled(within=PATIENT + LOCK_SECONDS)
+            await system.change(1)
+            await system.settle(within=PATIENT + LOCK_SECONDS)
             assert tokens.refreshed > before
             assert tokens.refused == 0
-        verdict = await world.verdict()
-    book.ran(fault, verdict, runs=rounds, seed=seed)
+        verdict = await system.verdict()
+    results.record(fault, verdict, runs=rounds, seed=seed)
 
 
-async def test_many_at_once(server: Valkey, folder: Path, book: Book, seed: int) -> None:
+async def test_many_at_once(
+    server: Valkey, folder: Path, results: ResultsRecorder, seed: int
+) -> None:
     """100,000 new categories at once; the publisher is killed about when it commits them."""
-    async with opened(folder, server, seed=seed, watched=False) as world:
-        world.start()
-        await eventually(lambda: have_all(world), within=PATIENT)
-        await world.checker.look()
+    async with open_system(folder, server, seed=seed, checking=False) as system:
+        system.start()
+        await eventually(lambda: have_all(system), within=PATIENT)
+        await system.checker.check()
         many = {str(number) for number in range(10**6, 10**6 + MANY)}
-        new = (row(id_, str(world.chance.randint(1, 60)), f"New {id_}") for id_ in many)
-        world.upstream.becomes(world.upstream.tree | {each["id"]: each for each in new})
-        begin, asked_before = time.monotonic(), world.upstream.asked
+        new = (row(id_, str(system.rng.randint(1, 60)), f"New {id_}") for id_ in many)
+        system.source.serve_tree(system.source.tree | {each["id"]: each for each in new})
+        begin, asked_before = time.monotonic(), system.source.requests
         before = servers.position(server)
-        await eventually(lambda: is_asked(world, asked_before + 1), within=PATIENT)
-        await asyncio.sleep(world.chance.uniform(1.0, 4.0))
-        world.publishers[0].kill()
+        await eventually(lambda: is_asked(system, asked_before + 1), within=PATIENT)
+        await asyncio.sleep(system.rng.uniform(1.0, 4.0))
+        system.publishers[0].kill()
         when = "before its commit" if servers.position(server) == before else "after its commit"
-        world.start_publisher()
-        await eventually(lambda: have_all(world), within=2 * PATIENT)
-        world.longest = time.monotonic() - begin
-        verdict = await world.verdict()
-    book.ran(f"100,000 new categories at once, killed {when}", verdict, seed=seed)
+        system.start_publisher()
+        await eventually(lambda: have_all(system), within=2 * PATIENT)
+        system.longest_recovery = time.monotonic() - begin
+        verdict = await system.verdict()
+    results.record(f"100,000 new categories at once, killed {when}", verdict, seed=seed)
 
 
-async def have_all(world: World) -> bool:
+async def have_all(system: System) -> bool:
     """Tell whether as many categories as the source has are in the state, and all consumers there.
 
     That costs little, unlike a look of the judge.
     """
     key = "catalog:{us}"
     try:
-        count, sequence = asked(world.server, "HMGET", f"{key}:meta", "count", "sequence")
-        values = asked(world.server, "HVALS", f"{key}:consumers")
+        count, sequence = asked(system.server, "HMGET", f"{key}:meta", "count", "sequence")
+        values = asked(system.server, "HVALS", f"{key}:consumers")
     except redis.exceptions.TimeoutError:  # the server executes the commit
         return False
-    if count != str(len(world.upstream.tree)).encode():
+    if count != str(len(system.source.tree)).encode():
         return False
     shown = [json.loads(each) for each in values]
-    return [each["sequence"] for each in shown] == [int(sequence)] * len(world.copies)
+    return [each["sequence"] for each in shown] == [int(sequence)] * len(system.projections)
 
 
-async def is_asked(world: World, times: int) -> bool:
+async def is_asked(system: System, times: int) -> bool:
     """Tell whether the source was asked so often."""
-    return world.upstream.asked >= times
+    return system.source.requests >= times
 
 
-async def is_through(world: World) -> bool:
+async def is_through(system: System) -> bool:
     """Tell whether all bad answers were given, and the last poll with one of them is over."""
-    return not world.upstream.bad and await has_outcome(world, b"unchanged")
+    return not system.source.next_answers and await has_outcome(system, b"unchanged")
 
 
-async def has_refreshed(tokens: Tokens, before: int) -> bool:
+async def has_refreshed(tokens: ShopTokens, before: int) -> bool:
     """Tell whether the tokens were refreshed since."""
     return tokens.refreshed > before
 
 
-async def has_outcome(world: World, outcome: bytes) -> bool:
+async def has_outcome(system: System, outcome: bytes) -> bool:
     """Tell whether the last poll came to that."""
-    return bool(asked(world.server, "HGET", "catalog:{us}:status", "outcome") == outcome)
+    return bool(asked(system.server, "HGET", "catalog:{us}:status", "outcome") == outcome)

@@ -11,8 +11,8 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from tests.faults.upstream import Upstream, answering
-from tests.faults.world import World
+from tests.faults.changing_source import ChangingSource, serve_http
+from tests.faults.system import System
 from tests.publisher.sources.fake_shop import TOKEN_KEY
 from tests.support.contract import ORIGIN
 
@@ -28,10 +28,10 @@ SECRETS: Final = {
 """In a publisher's environment."""
 
 
-class Tokens:
+class ShopTokens:
     """Stands before `upstream`: it is asked with an access token that is good, or not at all."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: ChangingSource) -> None:
         self.refreshed = 0
         self.refused = 0
         """Refreshes that were asked for with a refresh token that was spent."""
@@ -73,15 +73,15 @@ class Tokens:
 
 
 @asynccontextmanager
-async def shop_of(world: World) -> AsyncIterator[Tokens]:
-    """Have `world`'s source be TikTok Shop."""
-    tokens = Tokens(world.upstream)
-    async with answering(tokens.serve) as url:
+async def shop_of(system: System) -> AsyncIterator[ShopTokens]:
+    """Have `system`'s source be TikTok Shop."""
+    tokens = ShopTokens(system.source)
+    async with serve_http(tokens.serve) as url:
         shop = url.rstrip("/")
-        world.variables |= SECRETS
-        world.checker.origins = [ORIGIN | {"source": "tiktok_shop"}]
-        world.source = 'source = "tiktok_shop"\nshop_cipher = "cipher"'
-        world.settings += f'[tiktok_shop]\napi_url = "{shop}"\nauth_url = "{shop}"\n'
+        system.variables |= SECRETS
+        system.checker.origins = [ORIGIN | {"source": "tiktok_shop"}]
+        system.source_settings = 'source = "tiktok_shop"\nshop_cipher = "cipher"'
+        system.catalog_settings += f'[tiktok_shop]\napi_url = "{shop}"\nauth_url = "{shop}"\n'
         yield tokens
 
 

@@ -1,22 +1,22 @@
-"""All keys of a server, kept aside and put back: the same beginning for many runs."""
+"""Saves all keys of a server and restores them, so that many runs start from the same state."""
 
 from typing import Any, TypeAlias
 
 import redis.asyncio
 
 Backup: TypeAlias = dict[bytes, bytes]
-"""Every key as DUMP gives it."""
+"""Every key with the value that DUMP returns."""
 
 
-async def taken(client: redis.asyncio.Redis) -> Backup:
-    """Return all keys as they are."""
+async def take(client: redis.asyncio.Redis) -> Backup:
+    """Return all keys as they are now."""
     keys: Any = await client.keys("*")
     dumped = {key: await client.dump(key) for key in keys}
     return {key: value for key, value in dumped.items() if value is not None}
 
 
-async def put_back(client: redis.asyncio.Redis, backup: Backup) -> None:
-    """Have these keys and no others, and no script."""
+async def restore(client: redis.asyncio.Redis, backup: Backup) -> None:
+    """Replace all keys by those of `backup`, and remove all scripts."""
     await client.script_flush()
     async with client.pipeline(transaction=True) as pipe:
         pipe.flushall()

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from tests.faults.upstream import Answer, another, encoded
+from tests.faults.changing_source import Answer, changed_tree, encode
 from tests.support.contract import Tree
 
 CODES: Final = (
@@ -87,16 +87,16 @@ def endless(piece: bytes, pause: float) -> Answer:
     return answer
 
 
-def cut_short(tree: Tree, chance: random.Random) -> Iterator[Answer]:
+def cut_short(tree: Tree, rng: random.Random) -> Iterator[Answer]:
     """Give the answer cut at any byte: as if that were all, with its length, and by a close."""
-    body = encoded(tree)
+    body = encode(tree)
     for _ in range(12):
-        at = chance.randrange(1, len(body))
+        at = rng.randrange(1, len(body))
         yield plain(body[:at])
         if body[at - 1 : at] != b"}":  # else that is a tree without some of its last leaves
             yield plain(body[:at] + b"]}}")
     for _ in range(3):
-        yield closing(body[: chance.randrange(1, len(body))], len(body))
+        yield closing(body[: rng.randrange(1, len(body))], len(body))
 
 
 def no_trees(tree: Tree) -> Iterator[Answer]:
@@ -120,13 +120,13 @@ def no_trees(tree: Tree) -> Iterator[Answer]:
     yield _rows([*tree.values(), tree[second] | {"local_name": "Twice"}])
     yield _rows(row for id_, row in tree.items() if id_ != inner)
     yield _rows([])
-    yield plain(encoded(tree).replace(b'"Category 1"', b'"\\ud800"'))
-    yield plain(encoded(tree).replace(b'"categories":', b'"next_page_token":"x","categories":'))
+    yield plain(encode(tree).replace(b'"Category 1"', b'"\\ud800"'))
+    yield plain(encode(tree).replace(b'"categories":', b'"next_page_token":"x","categories":'))
 
 
 def no_json(tree: Tree) -> Iterator[Answer]:
     """Give bodies that are no JSON, or not of the documented form."""
-    body = encoded(tree)
+    body = encode(tree)
     yield from (plain(b""), plain(b"null"), plain(b"{}"), plain(b"[]"), plain(b"0"), plain(b'""'))
     yield plain(b"<html><body>502 Bad Gateway</body></html>", content_type="text/html")
     yield plain(b'{"code":"0","data":{"categories":[]}}')
@@ -140,16 +140,16 @@ def no_json(tree: Tree) -> Iterator[Answer]:
     yield plain(body + body)
 
 
-def no_encodings(tree: Tree, chance: random.Random) -> Iterator[Answer]:
+def no_encodings(tree: Tree, rng: random.Random) -> Iterator[Answer]:
     """Give bodies that are not encoded as they say, or inflate far beyond any limit.
 
     What does is a plausible next tree, but for its size: who is patient enough would take it.
     """
-    body = encoded(tree)
+    body = encode(tree)
     yield plain(body, Content_Encoding="gzip")
     yield plain(gzip.compress(body)[:-20], Content_Encoding="gzip")
     yield plain(zlib.compress(body), Content_Encoding="deflate, gzip")
-    bomb = encoded(another(tree, chance)).ljust(INFLATED)
+    bomb = encode(changed_tree(tree, rng)).ljust(INFLATED)
     yield plain(gzip.compress(bomb, 1), Content_Encoding="gzip")
     yield plain(zlib.compress(bomb, 1), Content_Encoding="deflate")
 
