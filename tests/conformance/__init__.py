@@ -1,11 +1,19 @@
-"""What every SQL projection has to pass, on SQLite, PostgreSQL and MariaDB.
+"""The conformance suite: every SQL projection passes it, on SQLite, PostgreSQL and MariaDB.
 
-A new projection earns its place with a class in `test_projections`.
+To test a new projection, add a class to `test_projections`.
 """
 
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"tests.conformance.{name}" for name in ("kept", "the_stream", "the_store", "outages")),
-    "tests.conformance.killing",
+    *(
+        f"tests.conformance.{name}"
+        for name in (
+            "projection_under_test",
+            "stream_tests",
+            "store_tests",
+            "outage_tests",
+            "kill_tests",
+        )
+    )
 )

@@ -1,4 +1,4 @@
-"""Fixtures of the conformance suite: who publishes, and databases that go away."""
+"""Fixtures of the conformance suite: a publisher, and databases that can be stopped."""
 
 import sqlite3
 from abc import abstractmethod
@@ -22,34 +22,34 @@ __all__ = ["_an_outage_is_waited_for", "_reads_are_small", "logs", "real_server"
     params=["sqlite", "postgres", pytest.param("mariadb", marks=pytest.mark.slow)],
 )
 async def database_url(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
-    """Give the URL of an empty database; of MariaDB only where there are minutes."""
+    """Yield the URL of an empty database; MariaDB only in the slow tests."""
     async with empty_database(request, folder) as url:
         yield url
 
 
 @pytest.fixture
 async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
-    """Give a publisher of catalog `us` on a real server, which has not polled yet."""
+    """Yield a publisher of catalog `us` on a real server, which has not committed yet."""
     async with real_server.client() as client:
         yield PretendPublisher(client)
 
 
-class Mortal(Protocol):
-    """A database of a test's own at `url`, to be ill-treated."""
+class StoppableDatabase(Protocol):
+    """A database at `url` that a test can stop and start again."""
 
     url: str
 
     @abstractmethod
-    def go_away(self) -> None:
-        """Let nobody be answered from now on."""
+    def stop(self) -> None:
+        """Make the database unavailable."""
 
     @abstractmethod
-    def come_back(self) -> None:
-        """Be there again."""
+    def start_again(self) -> None:
+        """Make the database available again."""
 
 
-class LockedFile(Mortal):
-    """A SQLite file is away while another program does not let go of it."""
+class LockedFile(StoppableDatabase):
+    """A SQLite file: unavailable while another connection locks it."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "locked.sqlite"
@@ -57,42 +57,42 @@ class LockedFile(Mortal):
         with closing(sqlite3.connect(self._file)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
 
-    def go_away(self) -> None:
+    def stop(self) -> None:
         """Lock the file."""
         self._other = sqlite3.connect(self._file, isolation_level=None)
         self._other.execute("BEGIN EXCLUSIVE")
 
-    def come_back(self) -> None:
-        """Let go of the file."""
+    def start_again(self) -> None:
+        """Unlock the file."""
         self._other.close()
 
 
-class KilledServer(Mortal):
-    """A database server is away while it does not run."""
+class KilledServer(StoppableDatabase):
+    """A database server: unavailable while it is killed."""
 
     def __init__(self, server: Postgres | MariaDb, url: str) -> None:
         self._server = server
         self.url = url
 
-    def go_away(self) -> None:
-        """Kill the server, with all who are connected."""
+    def stop(self) -> None:
+        """Kill the server and all its connections."""
         self._server.kill()
 
-    def come_back(self) -> None:
-        """Start the server on what it has written."""
+    def start_again(self) -> None:
+        """Start the server on the data that it has written."""
         self._server.start()
 
 
 @pytest.fixture(scope="session")
-def mortal_postgres() -> Iterator[Postgres]:
-    """Give a PostgreSQL that only tests which kill it share."""
+def own_postgres() -> Iterator[Postgres]:
+    """Yield a PostgreSQL that is shared only by tests that kill it."""
     with served(Postgres) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def mortal_mariadb() -> Iterator[MariaDb]:
-    """Give a MariaDB that only tests which kill it share."""
+def own_mariadb() -> Iterator[MariaDb]:
+    """Yield a MariaDB that is shared only by tests that kill it."""
     with served(MariaDb) as server:
         yield server
 
@@ -100,12 +100,12 @@ def mortal_mariadb() -> Iterator[MariaDb]:
 @pytest.fixture(
     params=[
         "sqlite",
-        "mortal_postgres",
-        pytest.param("mortal_mariadb", marks=pytest.mark.slow),
+        "own_postgres",
+        pytest.param("own_mariadb", marks=pytest.mark.slow),
     ]
 )
-async def mortal(request: pytest.FixtureRequest, folder: Path) -> Mortal:
-    """Give an empty database that can go away: SQLite, then PostgreSQL, then MariaDB."""
+async def stoppable(request: pytest.FixtureRequest, folder: Path) -> StoppableDatabase:
+    """Return an empty database that can be stopped: SQLite, then PostgreSQL, then MariaDB."""
     if request.param == "sqlite":
         return LockedFile(folder)
     server: Postgres | MariaDb = request.getfixturevalue(request.param)

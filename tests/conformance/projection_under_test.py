@@ -1,4 +1,4 @@
-"""A projection of catalog `us` under test: run in this process, and looked at from outside."""
+"""A projection of catalog `us` under test: run in this process, read without its own code."""
 
 # ruff: noqa: S608  statements of the tests' own
 
@@ -32,62 +32,66 @@ NOT_YET: Final = (
     asyncpg.PostgresError,
     asyncmy.errors.Error,
 )
-"""What a look from outside raises where there is no table yet, or no server."""
+"""Errors of reading a database that has no table yet, or is unavailable."""
 
 
-class Seen(NamedTuple):
-    """What a database holds at one moment: the checkpoint's position, and the current rows."""
+class StoredCopy(NamedTuple):
+    """The content of a database at one moment: the checkpoint's position and the current rows."""
 
     position: str
     tree: Tree
 
 
-class Subject:
-    """Names a projection, where its current rows stand, and what runs it. Tests derive from it."""
+class ProjectionTests:
+    """Names a projection, its table and its command. Test classes derive from it."""
 
     projection: ClassVar[type[VerifiableProjection]]
     table: ClassVar[str]
     current: ClassVar[str] = "TRUE"
-    """Which rows of `table` are current."""
+    """The condition for the current rows of `table`."""
     command: ClassVar[str]
-    """How `category-consumer` keeps it."""
+    """The command of `category-consumer` that runs it."""
 
     @pytest.fixture
-    async def kept(self, real_server: Server, database_url: str) -> AsyncIterator["Kept"]:
-        """Give the projection in an empty database; what else holds of it is checked at the end."""
-        yield Kept(self, real_server, database_url)
+    async def subject(
+        self, real_server: Server, database_url: str
+    ) -> AsyncIterator["ProjectionUnderTest"]:
+        """Yield the projection in an empty database; `check` runs at the end."""
+        yield ProjectionUnderTest(self, real_server, database_url)
         await self.check(database_url)
 
     async def check(self, url: str) -> None:
-        """Assert what else has to hold of the tables in the database of `url`."""
+        """Assert what must hold of the tables of this projection in the database of `url`."""
 
     async def check_events(self, url: str, events: Sequence[dict[str, Any]]) -> None:
-        """Assert that each of `events`, all there were, had its effect once, after one reset."""
+        """Assert that each of `events`, which are all, had its effect once, after one reset."""
 
 
-class Kept:
-    """`subject` in the database of `url`, following `catalog` on `server`."""
+class ProjectionUnderTest:
+    """The projection of `subject` in the database of `url`, following `catalog` on `server`."""
 
-    def __init__(self, subject: Subject, server: Server, url: str, catalog: str = CATALOG) -> None:
+    def __init__(
+        self, subject: ProjectionTests, server: Server, url: str, catalog: str = CATALOG
+    ) -> None:
         self.projection = subject.projection
         self.url = url
-        self.outside = url.partition("?")[0]
+        self.plain_url = url.partition("?")[0]
         self.table = subject.table
         self.current = subject.current
         self._server = server
         self._catalog = catalog
 
     @asynccontextmanager
-    async def opened(
+    async def open(
         self, kind: type[VerifiableProjection] | None = None
     ) -> AsyncIterator[VerifiableProjection]:
-        """Open the projection, or a `kind` of it, as it would be at a new start."""
+        """Open the projection, or one of class `kind`, as at a new start."""
         async with open_database(self.url) as store:
             yield (kind or self.projection)(store, self._catalog)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Have the projection follow the catalog; what ends it is raised."""
+        """Run the projection in the background. Raises the error that ends it."""
         async with self.running() as task:
             try:
                 yield
@@ -97,9 +101,9 @@ class Kept:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.Task[None]]:
-        """Give the task that lets the projection follow the catalog, until it ends."""
+        """Run the projection in the background, and yield its task."""
         async with (
-            self.opened() as projection,
+            self.open() as projection,
             connect(self._server, self._catalog, once=False, timing=QUICK) as events,
         ):
             reader = Reader(events, projection.kind)
@@ -111,17 +115,17 @@ class Kept:
                 await asyncio.wait([task])
 
     async def catch_up(self) -> None:
-        """Do what `--once` does."""
-        async with self.opened() as projection, self.opened_stream() as events:
+        """Run the projection as `--once` does."""
+        async with self.open() as projection, self.connect() as events:
             reader = Reader(events, projection.kind, once=True)
             await run_projection(projection, reader)
 
-    def opened_stream(self) -> contextlib.AbstractAsyncContextManager[CatalogClient]:
-        """Open the catalog's stream for who does not wait."""
+    def connect(self) -> contextlib.AbstractAsyncContextManager[CatalogClient]:
+        """Open a client of the catalog that does not wait."""
         return connect(self._server, self._catalog, once=True)
 
-    async def seen(self) -> Seen | None:
-        """Return what the tables hold, by one statement and without code of ours; None if none."""
+    async def read(self) -> StoredCopy | None:
+        """Return what the tables hold, read by one statement of the test's own; None if nothing."""
         query = (
             "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
             f" FROM checkpoints c LEFT JOIN {self.table} r ON r.catalog = c.catalog"
@@ -129,46 +133,46 @@ class Kept:
             f" WHERE c.projection = '{self.projection.kind}' AND c.catalog = '{self._catalog}'"
         )
         try:
-            rows = await fetch(self.outside, query)
+            rows = await fetch(self.plain_url, query)
         except NOT_YET:
             return None
         if not rows:
             return None
-        found = (_row(*each[3:]) for each in rows if each[3] is not None)
+        found = (_as_row(*each[3:]) for each in rows if each[3] is not None)
         tree = {one["id"]: one for one in found}
         assert len(tree) == sum(each[3] is not None for each in rows), "an id has two current rows"
-        return Seen(format_position(*rows[0][:3]), tree)
+        return StoredCopy(format_position(*rows[0][:3]), tree)
 
     async def tamper(self, id_: str) -> None:
-        """Change the name in the current row of `id_` behind everybody's back."""
+        """Change the name in the current row of `id_`, as another program might."""
         await execute(
-            self.outside,
+            self.plain_url,
             f"UPDATE {self.table} SET local_name = 'mine' WHERE id = '{id_}' AND {self.current}",
         )
 
-    async def equal(self, publisher: PretendPublisher) -> None:
-        """Wait until it has what `publisher` committed, and read the same with its own methods."""
-        await self.arrived(publisher)
-        async with self.opened() as projection:
+    async def assert_equal(self, publisher: PretendPublisher) -> None:
+        """Wait until the copy equals the state; then assert the same with the projection's methods."""
+        await self.wait_until_equal(publisher)
+        async with self.open() as projection:
             checkpoint, rows = await projection.read()
         assert checkpoint is not None
         assert checkpoint.position == publisher.position
         assert {id_: one._asdict() for id_, one in rows.items()} == publisher.tree
 
-    async def arrived(self, publisher: PretendPublisher) -> None:
-        """Wait until position and rows, seen from outside, are those that `publisher` committed."""
-        wanted = Seen(publisher.position, publisher.tree)
+    async def wait_until_equal(self, publisher: PretendPublisher) -> None:
+        """Wait until position and rows in the database are those that `publisher` committed."""
+        wanted = StoredCopy(publisher.position, publisher.tree)
 
-        async def look() -> bool:
-            return await self.seen() == wanted
+        async def is_equal() -> bool:
+            return await self.read() == wanted
 
         try:
-            await eventually(look)
+            await eventually(is_equal)
         except TimeoutError:
-            assert await self.seen() == wanted
+            assert await self.read() == wanted
 
 
-def _row(id_: str, parent_id: str, local_name: str, is_leaf: Any) -> Row:
+def _as_row(id_: str, parent_id: str, local_name: str, is_leaf: Any) -> Row:
     return {
         "id": id_,
         "parent_id": parent_id,

@@ -1,10 +1,10 @@
-"""The suite: all that a projection has to pass."""
+"""All tests that a projection has to pass."""
 
-from tests.conformance.killing import Killed
-from tests.conformance.outages import ThroughOutages
-from tests.conformance.the_store import InAStore
-from tests.conformance.the_stream import OnAStream
+from tests.conformance.kill_tests import KillTests
+from tests.conformance.outage_tests import OutageTests
+from tests.conformance.store_tests import StoreTests
+from tests.conformance.stream_tests import StreamTests
 
 
-class Conformance(OnAStream, InAStore, ThroughOutages, Killed):
-    """A projection that a class derived from this one names (see Subject) passes all of it."""
+class Conformance(StreamTests, StoreTests, OutageTests, KillTests):
+    """A projection that a class derived from this one names (see ProjectionTests) passes all of it."""

@@ -1,4 +1,4 @@
-"""Each projection in the suite."""
+"""Runs the conformance suite on each projection."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ class TestHistory(Conformance):
     command = "history"
 
     async def check_events(self, url: str, events: Sequence[dict[str, Any]]) -> None:
-        """Each event begins a version, ends one, or does both, once; only the first is a resync."""
+        """Each event starts a version, ends one, or both, exactly once; only the start is a resync."""
         ((resyncs, last),) = await fetch(
             url, "SELECT count(*), max(to_position) FROM history_resyncs"
         )
         assert resyncs == 1
-        behind = events[int(last.split("-")[1]) :]
+        later = events[int(last.split("-")[1]) :]
         for end, types in (
             ("valid_from", {"category.added", "category.updated"}),
             ("valid_to", {"category.updated", "category.removed"}),
@@ -44,5 +44,5 @@ class TestHistory(Conformance):
                 url,
                 f"SELECT {end}_event FROM category_history WHERE {end}_event IS NOT NULL",  # noqa: S608
             )
-            wanted = Counter(event["id"] for event in behind if event["type"] in types)
+            wanted = Counter(event["id"] for event in later if event["type"] in types)
             assert Counter(id_ for (id_,) in rows) == wanted

@@ -1,6 +1,6 @@
 """What can happen to a stream and its state, after which a copy has to become equal again.
 
-Each mishap may happen to any catalog that has a state, also one behind the other.
+Each fault may happen to any catalog that has a state, also one behind the other.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from tests.consumers.pretend_publisher import PretendPublisher, Tree, row, tree
 
-Mishap: TypeAlias = Callable[[PretendPublisher], Awaitable[None]]
+StreamFault: TypeAlias = Callable[[PretendPublisher], Awaitable[None]]
 
 EARLIER: Final = "2026-11-22T09:40:03.569Z"
 """A day before the publisher's other times."""
@@ -131,7 +131,7 @@ async def clock_set_back(publisher: PretendPublisher) -> None:
     await publisher.commit(another(publisher))
 
 
-MISHAPS: Final[list[Mishap]] = [
+STREAM_FAULTS: Final[list[StreamFault]] = [
     gap,
     last_event_lost,
     trimmed,

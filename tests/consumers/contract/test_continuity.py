@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from consumers.contract import digest
 from consumers.contract.continuity import check_continuity
 from consumers.contract.model import Category, Checkpoint, Event
-from tests.consumers.trees import BEGIN, histories, small_history
+from tests.consumers.event_histories import BEGIN, histories, small_history
 
 HISTORIES = histories()
 

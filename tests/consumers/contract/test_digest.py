@@ -6,7 +6,7 @@ from hypothesis import given
 
 from consumers.contract import digest
 from consumers.contract.model import Category
-from tests.consumers.trees import FORESTS, Forest
+from tests.consumers.event_histories import FORESTS, Forest
 
 
 def test_of_a_category() -> None:

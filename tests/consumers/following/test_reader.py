@@ -30,7 +30,7 @@ from tests.consumers.mirrors import (
     position,
 )
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
-from tests.consumers.stream_faults import MISHAPS, Mishap
+from tests.consumers.stream_faults import STREAM_FAULTS, StreamFault
 from tests.support.small_reads import BATCH
 from tests.support.waiting import eventually
 
@@ -98,19 +98,19 @@ async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublishe
 
 
 @pytest.mark.slow  # the conformance suite has all of them in one story
-@pytest.mark.parametrize("mishap", MISHAPS)
+@pytest.mark.parametrize("fault", STREAM_FAULTS)
 @pytest.mark.parametrize("mirror", ["running", "away"])
 async def test_it_ends_equal(
-    server: Server, publisher: PretendPublisher, to: str, mishap: Mishap, mirror: str
+    server: Server, publisher: PretendPublisher, to: str, fault: StreamFault, mirror: str
 ) -> None:
     """Whatever happens while it runs or is away, the copy becomes equal, and goes on after it."""
     await publisher.commit(tree(HOME))
     await copy_once(server, to)
     if mirror == "away":
-        await mishap(publisher)
+        await fault(publisher)
     async with copying(server, to):
         if mirror == "running":
-            await mishap(publisher)
+            await fault(publisher)
         await equal(to, publisher)
         await publisher.commit(numbered(4, first=7))
         await equal(to, publisher)
@@ -262,7 +262,7 @@ DAMAGES = [
 
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_nothing_to_resync_to(
-    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: Mishap
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: StreamFault
 ) -> None:
     """A state that is not there or not intact changes nothing in a copy.
 
@@ -279,7 +279,7 @@ async def test_no_stream_to_read(real_server: Server, to: str, logs: list[Any]) 
 
 
 async def check_damage(
-    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: Mishap
+    server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: StreamFault
 ) -> None:
     await publisher.commit(tree(HOME, GARDEN))
     await copy_once(server, to)

@@ -20,6 +20,7 @@ from consumers.history.projection import HistoryProjection
 from consumers.history.query import RecordedChange
 from consumers.history.reader import HistoryReader
 from consumers.history.store import Resync
+from tests.consumers.event_histories import FORESTS, Forest
 from tests.consumers.history.history_builder import (
     TIMES,
     Publisher,
@@ -28,7 +29,6 @@ from tests.consumers.history.history_builder import (
     reader_of,
     resync,
 )
-from tests.consumers.trees import FORESTS, Forest
 from tests.support.databases import fetch
 
 Way: TypeAlias = Literal["events", "missed", "repaired", "set back"]

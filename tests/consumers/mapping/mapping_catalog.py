@@ -10,8 +10,8 @@ from consumers.mapping.model import CategoryMapping, OwnCategory
 from consumers.mapping.projection import MapProjection
 from consumers.mapping.service import MappingService
 from consumers.sql.database import Database, open_database
+from tests.consumers.event_histories import decoded
 from tests.consumers.pretend_publisher import TIME, History, Row, row, tree
-from tests.consumers.trees import decoded
 
 HOME = row("1", "Home", is_leaf=False)
 MUGS, CUPS = row("2", "Mugs", "1"), row("3", "Cups", "1")

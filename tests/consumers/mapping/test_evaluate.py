@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from consumers.contract.model import Category, Event
 from consumers.mapping.evaluate import after_events, evaluate
 from consumers.mapping.model import CategoryMapping, LinkedCategory, OwnCategory, Status
+from tests.consumers.event_histories import histories
 from tests.consumers.pretend_publisher import TIME
-from tests.consumers.trees import histories
 
 MUGS = Category("2", "1", "Mugs", is_leaf=True)
 DECISION = LinkedCategory("2", "Mugs", "1", "Home > Mugs", TIME)

@@ -14,9 +14,9 @@ from consumers.errors import MappingRejected
 from consumers.mapping.evaluate import evaluate
 from consumers.mapping.linking import LinkRequest
 from consumers.mapping.model import LinkedCategory, OwnCategory
+from tests.consumers.event_histories import BEGIN, histories
 from tests.consumers.mapping.mapping_catalog import MappingCatalog, open_mapping_catalog
 from tests.consumers.pretend_publisher import TIME
-from tests.consumers.trees import BEGIN, histories
 
 KEYS = [OwnCategory(key, f"Own {key}", f"Own > {key}") for key in "abcd"]
 

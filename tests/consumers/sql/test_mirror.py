@@ -21,6 +21,7 @@ from consumers.following.runner import run_projection
 from consumers.sql.database import Database, open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
+from tests.consumers.event_histories import BEGIN, small_history
 from tests.consumers.mirrors import (
     QUICK,
     copied,
@@ -32,7 +33,6 @@ from tests.consumers.mirrors import (
     position,
 )
 from tests.consumers.pretend_publisher import TIME, PretendPublisher, numbered, row, tree
-from tests.consumers.trees import BEGIN, small_history
 from tests.support.waiting import eventually
 
 NOTHING = Snapshot({}, TIME)

@@ -18,6 +18,7 @@ from consumers.following.catalog_client import CatalogClient, connect
 from consumers.tail.start import start_of_last, start_since
 from consumers.tail.tail import Tail
 from plumbing.redis.server import Server
+from tests.consumers.event_histories import decoded
 from tests.consumers.mirrors import QUICK
 from tests.consumers.pretend_publisher import (
     TIME,
@@ -28,7 +29,6 @@ from tests.consumers.pretend_publisher import (
     row,
     tree,
 )
-from tests.consumers.trees import decoded
 from tests.support.small_reads import BATCH
 from tests.support.waiting import eventually
 

@@ -1,4 +1,4 @@
-"""Consumers as processes, killed with SIGKILL while they work: exactly-once, seen from outside."""
+"""Kills consumer processes with SIGKILL while they work: each event has its effect once."""
 
 import asyncio
 import json
@@ -13,45 +13,50 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from tests.conformance.projection_under_test import Kept, Seen, Subject
+from tests.conformance.projection_under_test import ProjectionTests, ProjectionUnderTest, StoredCopy
 from tests.consumers.pretend_publisher import PretendPublisher, Row, Tree, row, tree
 from tests.support.processes import CONSUMER, call, start
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 KILLS: Final = 23
-"""That interrupted work, of each projection in each database: 207 of three in three."""
+"""Kills that interrupt work, per projection and database: 207 for three in three."""
 MOST: Final = 2 * KILLS
-"""Lives at most: a quick machine may have done all there was when the kill comes."""
+"""The most starts: on a fast machine a kill may come when no work is left."""
 EARLY: Final = 5
-"""How many of them may hit the reset, before anything was committed."""
+"""So many kills may hit the reset, before anything was committed."""
 MANY: Final = 1500
-"""Categories at first, so that there is time to be killed in the reset."""
+"""Categories at first, so that a kill can hit the reset."""
 FEW: Final = 300
-"""Categories from then on, so that a commit is quick."""
+"""Categories later, so that a commit is quick."""
 LEAD: Final = 5000
-"""Events that the publisher is ahead at most: no consumer gets through them before its kill."""
+"""The most events that the publisher is ahead: no consumer applies them all before its kill."""
 LONGEST_DELAY: Final = 0.2
-"""Seconds from a sign of life to the kill, at most."""
+"""The most seconds from a sign of life to the kill."""
 ROOTS: Final = [str(number) for number in range(1, 6)]
 
 
-class Killed(Subject):
-    """What a consumer leaves behind when it is killed."""
+class KillTests(ProjectionTests):
+    """The database after a consumer was killed."""
 
+    @pytest.mark.contract("5.8")
     @pytest.mark.slow
     async def test_killed_at_random(
-        self, kept: Kept, publisher: PretendPublisher, valkey: Valkey, folder: Path
+        self,
+        subject: ProjectionUnderTest,
+        publisher: PretendPublisher,
+        valkey: Valkey,
+        folder: Path,
     ) -> None:
         """After every kill the copy is the tree at its checkpoint; each event has its effect once.
 
-        Nothing but the first start resyncs, and a kill that interrupts no work does not count. The
-        seed decides trees and delays, though not what a machine gets done in such a delay.
+        Only the first start resyncs. A kill that interrupts no work does not count. The seed
+        determines trees and delays, but not how far a machine gets in a delay.
         """
         seed = random.randrange(1 << 32)
-        print(f"seed {seed}")  # noqa: T201  to be seen where it fails
+        print(f"seed {seed}")  # noqa: T201  shown if the test fails
         (folder / "publisher.toml").write_text(f'redis_url = "{valkey.url}"\n')
-        victim = Victim(kept, folder, [*self.command.split(), "us", "--to", kept.url])
+        victim = Victim(subject, folder, [*self.command.split(), "us", "--to", subject.url])
         lives: list[Life] = []
         chance = random.Random(seed)
         async with publishing(publisher, victim, chance):
@@ -64,85 +69,85 @@ class Killed(Subject):
         done = await asyncio.to_thread(victim.catch_up)
         assert done.returncode == 0, done.stderr
         assert "resynced" not in done.stderr
-        await kept.equal(publisher)
-        assert await victim.look() == Seen(publisher.position, publisher.tree)
-        await self.check_events(kept.url, victim.events)
-        told = summary(lives)
-        print(told)  # noqa: T201  so does what the kills hit
-        assert told.moved >= 0.5 * told.kills
+        await subject.assert_equal(publisher)
+        assert await victim.read_checked() == StoredCopy(publisher.position, publisher.tree)
+        await self.check_events(subject.url, victim.events)
+        counts = summary(lives)
+        print(counts)  # noqa: T201  shown if the test fails
+        assert counts.moved >= 0.5 * counts.kills
 
 
 @dataclass(frozen=True)
 class Life:
-    """What was seen of one process: before its start, when it was killed, and afterwards."""
+    """One process: the copy before its start and after its kill, and what it logged."""
 
-    before: Seen | None
-    after: Seen | None
+    before: StoredCopy | None
+    after: StoredCopy | None
     published: int
-    """The last sequence that there was to follow when it was killed."""
-    told: Sequence[str]
+    """The last sequence that was published when it was killed."""
+    logged: Sequence[str]
 
     def check(self) -> None:
-        """Assert that it went on from where the one before it was killed, by events alone."""
-        assert "started" in self.told, self.told
+        """Assert that it continued from the copy of the process before, by events alone."""
+        assert "started" in self.logged, self.logged
         if self.before is not None:
-            assert set(self.told) <= {"started"}, "it resynced, or something was wrong"
+            assert set(self.logged) <= {"started"}, "it resynced, or logged an error"
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether there was work left, so that the kill hit it in the middle."""
+        """Whether work was left, so that the kill interrupted it."""
         return self.after is None or sequence_of(self.after) < self.published
 
 
 @dataclass
 class Victim:
-    """A consumer that is started and killed, and what it has to have in the end."""
+    """A consumer that is started and killed again and again."""
 
-    kept: Kept
+    subject: ProjectionUnderTest
     folder: Path
     words: Sequence[str]
     events: list[dict[str, Any]] = field(default_factory=list)
-    """All that were published; that of sequence 1 stands first."""
+    """All published events, from sequence 1 on."""
     reached: int = 0
-    """The sequence up to which they are in `replayed`."""
+    """The sequence up to which `replayed` contains them."""
     replayed: dict[str, Row] = field(default_factory=dict)
 
     async def live(
         self, publisher: PretendPublisher, chance: random.Random, *, commits: bool
     ) -> Life:
-        """Start it, kill it some time after it began to work, and look what it left behind.
+        """Start it, kill it some time after its first line, and read the copy.
 
-        If it `commits`, it is killed some time after its first commit.
+        With `commits` it is killed some time after its first commit.
         """
-        before = await self.look()
+        before = await self.read_checked()
         process = start(CONSUMER, *self.words, cwd=self.folder)
         try:
-            told = await asyncio.to_thread(_first_line, process)
+            first_line = await asyncio.to_thread(_first_line, process)
             if commits:
-                await eventually(lambda: self._has_left(before, process))
+                await eventually(lambda: self._has_changed(before, process))
             await asyncio.sleep(chance.uniform(0, LONGEST_DELAY))
-            assert process.poll() is None, told + process.communicate()[1]
+            assert process.poll() is None, first_line + process.communicate()[1]
         finally:
             process.kill()
             _, rest = process.communicate()
-        after = await self.look()
-        lines = (told + rest).splitlines()
+        after = await self.read_checked()
+        lines = (first_line + rest).splitlines()
         return Life(
             before, after, publisher.sequence, [json.loads(each)["event"] for each in lines]
         )
 
     def catch_up(self) -> subprocess.CompletedProcess[str]:
-        """Let it do the rest."""
+        """Run it with `--once`."""
         return call(CONSUMER, *self.words, "--once", cwd=self.folder)
 
-    async def look(self) -> Seen | None:
-        """Return what it has, after asserting that this is the tree at its checkpoint."""
-        seen = await self.kept.seen()
+    async def read_checked(self) -> StoredCopy | None:
+        """Return the copy, after asserting that it is the tree at its checkpoint."""
+        seen = await self.subject.read()
         if seen is not None:
             assert seen.tree == self._tree_at(seen)
         return seen
 
-    def _tree_at(self, seen: Seen) -> Tree:
+    def _tree_at(self, seen: StoredCopy) -> Tree:
         assert sequence_of(seen) >= self.reached, "it went back"
         for event in self.events[self.reached : sequence_of(seen)]:
             category = event["data"]["category"]
@@ -155,11 +160,11 @@ class Victim:
         return self.replayed
 
     async def is_near(self, publisher: PretendPublisher) -> bool:
-        """Say whether there are not too many events left for it already."""
+        """Return whether less than LEAD events are left for it."""
         return publisher.sequence < self.reached + LEAD
 
-    async def _has_left(self, before: Seen | None, process: subprocess.Popen[str]) -> bool:
-        return process.poll() is not None or await self.kept.seen() != before
+    async def _has_changed(self, before: StoredCopy | None, process: subprocess.Popen[str]) -> bool:
+        return process.poll() is not None or await self.subject.read() != before
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:
@@ -167,7 +172,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
     return process.stderr.readline()
 
 
-def sequence_of(seen: Seen) -> int:
+def sequence_of(seen: StoredCopy) -> int:
     """Return the sequence of its checkpoint."""
     return int(seen.position.split("-")[1])
 
@@ -176,7 +181,7 @@ def sequence_of(seen: Seen) -> int:
 async def publishing(
     publisher: PretendPublisher, victim: Victim, chance: random.Random
 ) -> AsyncIterator[None]:
-    """Have commits follow each other without a pause, as long as `victim` is not too far behind."""
+    """Commit without a pause, as long as `victim` does not lag too much."""
 
     def encode(event: dict[str, Any]) -> str:
         victim.events.append(event)
@@ -199,7 +204,7 @@ async def publishing(
 
 
 def edited(old: Tree, chance: random.Random, size: int) -> Tree:
-    """Return another tree of `size` categories: some renamed, moved, gone, new."""
+    """Return another tree of `size` categories: some renamed, moved, removed, added."""
     new = {**tree(*(row(id_, f"Root {id_}", is_leaf=False) for id_ in ROOTS)), **old}
     below = [id_ for id_ in new if id_ not in ROOTS]
     chance.shuffle(below)
@@ -216,7 +221,7 @@ def edited(old: Tree, chance: random.Random, size: int) -> Tree:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many kills there were, interrupted work, and came after some work had been done."""
+    """The number of kills, of those that interrupted work, and of those after some work."""
 
     kills: int
     interrupted: int
@@ -224,7 +229,7 @@ class Summary:
 
 
 def summary(lives: Sequence[Life]) -> Summary:
-    """Count what the kills hit."""
+    """Count the kills."""
     return Summary(
         len(lives),
         sum(life.was_interrupted for life in lives),
