@@ -1,1 +1,1 @@
-"""Benchmarks, run by hand: ours and a floor alternate in one run, and their ratio counts."""
+"""Benchmarks, run by hand: ours and a floor alternate; their ratio counts."""

@@ -1,4 +1,4 @@
-"""`make bench`: measure everything beside floors and peers, and write docs/benchmarks.md.
+"""`make bench`: compare with floors and peers, and write docs/benchmarks.md.
 
 .venv/bin/python -m bench                # within 40 minutes on 2 cores
 .venv/bin/python -m bench --smoke        # a minute: only checks that it runs
@@ -77,7 +77,7 @@ async def measure_and_print(size: Size, *, is_judged: bool) -> list[Result]:
 
 
 def main() -> None:
-    """Measure, print, and write the document and its plots; `--smoke` into a temporary folder."""
+    """Measure, print, and write document and plots (--smoke: to a temporary folder)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small inputs, writes nothing")
     options = parser.parse_args()

@@ -33,7 +33,7 @@ class BareConnection(Protocol):
     async def write(
         self, rows: Sequence[Values], removed: Sequence[str], checkpoint: Sequence[Any]
     ) -> None:
-        """Write `rows`, delete the ids `removed` and store `checkpoint`, in one transaction.
+        """Write `rows`, delete `removed`, store `checkpoint`, in one transaction.
 
         `checkpoint` is epoch, sequence, stream_offset, digest.
         """

@@ -1,4 +1,4 @@
-"""The benchmarks: what is measured, the floor that it is compared with, and the allowed ratio."""
+"""The benchmarks: what is measured, its floor, and the allowed ratio."""
 
 from typing import Final, NamedTuple
 

@@ -1,4 +1,4 @@
-"""One change: the time from a commit to the call of a projection, beside a bare XADD and XREAD.
+"""One change: the time from a commit to the call of a projection.
 
 The reader, ours and the floor's, is a process of its own, as consumers are. Both processes use the
 machine's monotonic clock (`time.perf_counter`), which is the same for all processes (Linux).
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 async def latency(changes: int, runs: int) -> tuple[Samples, Samples]:
-    """Return p50 and p99 of the seconds from just before a commit until a projection is called.
+    """Return p50 and p99 of the seconds from a commit until a projection is called.
 
     Each run has `changes` changes, one at a time, alternately with the floor: an event of the same
     kind from a bare XADD to a blocking XREAD. Each starts when both readers are waiting.
@@ -103,7 +103,7 @@ async def _measure_changes(
 
 
 async def _commit_change(shop: Shop, reader: Process, numbers: "itertools.count[int]") -> float:
-    """Commit a change of one category; return the seconds until the projection was called.
+    """Commit a change of one category; return the seconds until the projection ran.
 
     As in a daemon, a poll without a change comes first.
     """

@@ -279,7 +279,7 @@ async def _check(shop: Shop, url: str) -> None:
 
 @asynccontextmanager
 async def database_factory(name: str, folder: Path) -> AsyncIterator[NewDatabase]:
-    """Run a database of kind `name`; yield a function that creates an empty database in it."""
+    """Run a database server of kind `name`; yield a function that creates databases."""
     path = Path(tempfile.mkdtemp(prefix="cpb-", dir=folder))
     if name == "sqlite":
         numbers = itertools.count()

@@ -21,7 +21,7 @@ END: Final = "<!-- written by `make bench`: end -->"
 
 
 def write(document: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
-    """Replace the text between the marks in `document` by tables and links to the plots."""
+    """Replace the text between the marks in `document` by tables and plots."""
     main = [each for each in results if each.is_judged]
     sizes = [each for each in results if not each.is_judged]
     parts = [
@@ -58,7 +58,7 @@ def _machine() -> str:
 
 
 def draw(folder: Path, results: Sequence[Result], peers: Sequence[PeerFigure]) -> None:
-    """Draw the plots into `folder` with matplotlib, which is in the peers' environment."""
+    """Draw the plots into `folder`, with matplotlib in the peers' environment."""
     data: dict[str, Any] = {
         "results": [
             {

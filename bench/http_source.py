@@ -8,7 +8,7 @@ from aiohttp import web
 
 @asynccontextmanager
 async def http_source(body: bytes) -> AsyncIterator[tuple[str, list[str]]]:
-    """Answer every request with `body`; yield the URL and the list of the requested paths."""
+    """Answer every request with `body`; yield the URL and the requested paths."""
     requested: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:

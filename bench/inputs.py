@@ -42,7 +42,7 @@ def change(tree: Sequence[Row]) -> list[Row]:
 
 
 def _removable(tree: Sequence[Row], count: int, random: Random) -> set[str]:
-    """Return ids of leaves that can be removed without changing their parents: siblings remain."""
+    """Return ids of leaves that have siblings, so that their parents do not change."""
     children = Counter(row.parent_id for row in tree)
     removed: set[str] = set()
     for row in random.sample(tree, len(tree)):
@@ -62,7 +62,7 @@ def _additions(tree: Sequence[Row], count: int, random: Random) -> list[Row]:
 
 
 def answer(tree: Sequence[Row], request_id: str = "1", status: str = "AVAILABLE") -> bytes:
-    """Return the body with which TikTok Shop sends `tree`: about 120 bytes per category."""
+    """Return the body with which TikTok Shop sends `tree`, 120 bytes per category."""
     categories: list[dict[str, Any]] = [
         {
             "id": id_,

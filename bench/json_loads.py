@@ -1,4 +1,4 @@
-"""`orjson.loads` of a body, in a process of its own: the heap of another one makes it slower.
+"""`orjson.loads` of a body, in a process of its own: another heap makes it slower.
 
 python -m bench.json_loads FILE     # prints seconds for each line of standard input
 """

@@ -1,4 +1,4 @@
-"""Many catalogs in one process: memory when idle, processor time of a poll, and how both grow.
+"""Many catalogs in one process: memory when idle, processor time of a poll.
 
 A real `category-publisher run` with HTTP sources on loopback, and a real server. It is measured
 twice for each number of catalogs: idle, when all catalogs were polled and the next poll is an hour

@@ -10,14 +10,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Samples:
-    """Values of ours and of the floor, measured alternately, both in seconds or both in bytes."""
+    """Values of ours and of the floor, measured alternately, in seconds or bytes."""
 
     ours: list[float]
     floor: list[float]
 
     @property
     def ratios(self) -> list[float]:
-        """Ours divided by the floor, pair by pair, so that a slower machine does not count."""
+        """Ours divided by the floor, pair by pair: a slower machine does not count."""
         return [ours / floor for ours, floor in zip(self.ours, self.floor, strict=True)]
 
     @property
@@ -48,9 +48,9 @@ async def measure_alternately(
 
 
 def peak_bytes(process: int | None = None) -> float:
-    """Return a process's (this one's) peak resident memory so far (Linux: proc(5), VmHWM).
+    """Return the peak resident memory of a process, by default this one.
 
-    Not `getrusage`: its maximum is inherited from the parent.
+    From proc(5), VmHWM (Linux). Not `getrusage`: its maximum is inherited from the parent.
     """
     status = Path(f"/proc/{process or 'self'}/status").read_text("ascii")
     found = re.search(r"VmHWM:\s+(\d+) kB", status)

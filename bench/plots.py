@@ -1,4 +1,4 @@
-"""Draws the results as SVG: `python -m bench.plots RESULTS.json FOLDER`, in `.venv/bench`."""
+"""Draws the results: `.venv/bench/bin/python -m bench.plots RESULTS.json FOLDER`."""
 
 import json
 import statistics

@@ -1,4 +1,4 @@
-"""The publisher beside its floors: first import, polls, load of the server, memory.
+"""The publisher beside its floors: first import, polls, server load, memory.
 
 .venv/bin/python -m bench.publishing --categories 100000 --runs 5
 """
@@ -81,7 +81,7 @@ class Publisher:
         return seconds
 
     async def send(self, commands: bytes) -> float:
-        """Send encoded `commands` without the publisher; return the seconds until all replies."""
+        """Send encoded `commands` without the publisher; return the seconds."""
         return await asyncio.to_thread(raw_socket.send, self._socket, commands)
 
     def seconds_of(self, command: str) -> float:
@@ -148,7 +148,7 @@ async def measure(categories: int, runs: int) -> list[Result]:
 
 
 async def first_import_commands(body: bytes) -> list[raw_socket.Command]:
-    """Return the commands with which a bare client replaces the first import of `body`."""
+    """Return the commands of a bare client that writes the first import of `body`."""
     async with open_publisher() as publisher:
         await publisher.poll(body, "changed")
         return raw_socket.written_commands(publisher.redis)
@@ -183,7 +183,7 @@ async def measure_blocking(body: bytes, commands: list[raw_socket.Command], runs
 
 
 async def measure_script(script: bytes, commands: list[raw_socket.Command], runs: int) -> Samples:
-    """Measure how long `script`, an EVAL, blocks the server, beside `commands` in EXEC."""
+    """Measure how long the EVAL `script` blocks the server, beside `commands` in EXEC."""
 
     async def ours() -> float:
         async with open_publisher() as publisher:
@@ -208,7 +208,7 @@ async def measure_beside_exec(
 
 
 async def measure_redis_memory(body: bytes, commands: list[raw_socket.Command]) -> Samples:
-    """Measure the memory of state and events, beside plain HSET and XADD of the same bytes."""
+    """Measure the memory of state and events, beside plain HSET and XADD."""
     async with open_publisher() as publisher:
         await publisher.poll(body, "changed")
         ours = publisher.bytes_of("categories", "events")
@@ -288,7 +288,7 @@ def peak_of(body: bytes, changed: bytes) -> float:
 
 
 async def peak_growth(body: Path, changed: Path) -> float:
-    """Poll each file twice, a change and then none; return the most bytes by which that grew.
+    """Poll each file twice, a change and then none; return the growth in bytes.
 
     The second poll reads the state again, which needs the most.
     """

@@ -30,7 +30,7 @@ Command: TypeAlias = list[bytes]
 
 
 def written_commands(server: redis.Redis) -> list[Command]:
-    """Return the commands that write what `server` has stored: rows, events and meta of `us`."""
+    """Return the commands that write the rows, events and meta stored in `server`."""
     rows: Any = server.hgetall(CATEGORIES)
     meta: Any = server.hgetall(f"{KEY}meta")
     entries: Any = server.xrange(EVENTS)
@@ -53,7 +53,7 @@ def encode_script(commands: list[Command]) -> bytes:
 
 
 def encode_idle_script(commands: list[Command]) -> bytes:
-    """Return a call of a script with the arguments of SCRIPT that does nothing, encoded."""
+    """Return a call of a script that gets SCRIPT's arguments and does nothing."""
     return encode([b"EVAL", b"return 0", b"0", *_arguments(commands)])
 
 
@@ -76,7 +76,7 @@ def encode(command: Iterable[bytes]) -> bytes:
 
 
 def send(path: Path, commands: bytes) -> float:
-    """Send encoded `commands` to the socket at `path`, read all replies; return the seconds."""
+    """Send encoded `commands` to the socket `path`, read all replies; return seconds."""
     data = commands + encode([b"ECHO", b"the-end"])
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))

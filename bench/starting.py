@@ -1,4 +1,4 @@
-"""The cost of starting: `category-publisher sync` with nothing changed, as whole processes.
+"""The cost of starting: whole processes of `sync` with nothing changed.
 
 The floor is an interpreter that only imports what an asynchronous publisher needs. The server is
 running already, as it is for cron, and the source answers on loopback with 2,700 categories. The
@@ -86,7 +86,7 @@ def configure(folder: Path, redis_url: str, url: str, source: str) -> None:
 
 
 async def sync_seconds(folder: Path, client: redis.asyncio.Redis) -> float:
-    """Return the seconds of one `sync`, which must have recorded a poll that found no change."""
+    """Return the seconds of one `sync`, which must record an unchanged poll."""
     await client.delete("catalog:{us}:status")
     sequence: Any = await client.hget("catalog:{us}:meta", "sequence")
     taken = await process_seconds((COMMAND, "sync"), folder, UNCHANGED.format(sequence))
@@ -107,7 +107,10 @@ async def process_seconds(command: Sequence[str], folder: Path, expected: str) -
 
 
 async def run_process(command: Sequence[str], folder: Path) -> str:
-    """Run a process to its end; return its output. Raises AssertionError unless it exits with 0."""
+    """Run a process to its end; return its output.
+
+    Raises AssertionError unless it exits with 0.
+    """
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,

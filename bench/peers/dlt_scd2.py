@@ -1,4 +1,4 @@
-"""dlt into DuckDB, with the strategy scd2: plain merge never notices a removed category.
+"""dlt into DuckDB, with the strategy scd2: plain merge misses removals.
 
 Each list is loaded completely, as dlt expects; a category's versions stay in the table, and the
 valid one has no end. Its usage reports are off. It has a process and a file of its own.

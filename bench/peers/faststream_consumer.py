@@ -1,4 +1,4 @@
-"""FastStream as the consumer of our events, single and in batches, without a store.
+"""FastStream as a consumer of our events, single and in batches, without a store.
 
 It uses a consumer group, so that it continues where it ended, as any consumer must. Each handler
 decodes the event and counts; nothing is checked or written. Measured from the start of the broker

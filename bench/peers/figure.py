@@ -1,4 +1,4 @@
-"""The result of a peer: its process prints it as one line of JSON, which `run` reads."""
+"""The result of a peer: its process prints a line of JSON, which `run` reads."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""The input of all peers, as files: a list as the source answers it, and a changed one.
+"""The input of all peers, as files: a list from the source, and a changed one.
 
 Consumers get the same as our events.
 """

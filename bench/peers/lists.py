@@ -1,4 +1,4 @@
-"""The input as peers parse it: the source's answer, and the differences of two answers."""
+"""The input as peers parse it, and the differences of two lists."""
 
 from typing import Any, NamedTuple, TypeAlias
 

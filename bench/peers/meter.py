@@ -1,4 +1,4 @@
-"""Measures the works of a peer inside its process: seconds and peak memory of each work."""
+"""Measures a peer inside its process: seconds and peak memory of each work."""
 
 import signal
 import time

@@ -1,4 +1,4 @@
-"""Our consumer as one of the peers: it reads 100,000 of our events with all checks on.
+"""Our consumer as one of the peers: it reads our events with all checks on.
 
 It has no store, like FastStream beside it: each event is decoded with its types, and must connect
 to the one before by epoch, sequence and digest. It runs in the main environment, with our packages.

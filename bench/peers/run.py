@@ -1,4 +1,4 @@
-"""Runs the peers one after another, on the same input and with the same embedded server.
+"""Runs the peers one after another, with the same input and embedded server.
 
 It runs in the main environment, as our own processes do; the peers' run in `.venv/bench`. Nothing
 leaves this machine: all connections are Unix sockets or loopback.
@@ -78,7 +78,7 @@ def table(figures: Sequence[PeerFigure]) -> str:
 
 
 def require(peers: Sequence[str] = ()) -> None:
-    """Raise RuntimeError if something that `peers` (without any: all) need is not installed."""
+    """Raise RuntimeError if a requirement of `peers` (default: all) is missing."""
     names = peers or list(PEERS)
     if not PYTHON.exists():
         raise RuntimeError(f"the peers are not installed in {PYTHON.parents[1]}: make .venv/bench")
@@ -114,7 +114,10 @@ def _run_peer(name: str, work: PeerInput) -> list[PeerFigure]:
 
 
 def _run_process(module: str, arguments: Arguments, folder: Path) -> list[PeerFigure]:
-    """Run a peer's process; return its figures. Raises RuntimeError with its output if it fails."""
+    """Run a peer's process; return its figures.
+
+    Raises RuntimeError with its output if it fails.
+    """
     done = subprocess.run(
         [sys.executable if module in OURS else PYTHON, "-m", module, *arguments],
         cwd=folder,
@@ -133,7 +136,7 @@ def _run_process(module: str, arguments: Arguments, folder: Path) -> list[PeerFi
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return an environment in which libraries find no settings of ours and send no reports."""
+    """Return an environment without settings of ours and without usage reports."""
     inherited = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
     own = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     return inherited | own | {"RUNTIME__DLTHUB_TELEMETRY": "false"}

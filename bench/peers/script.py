@@ -1,4 +1,4 @@
-"""A script as guides for filling a cache describe it: per category get, compare, set.
+"""A script as guides for caches describe it: per category get, compare, set.
 
 It sends one command at a time, with redis-py's synchronous client (and hiredis), over the server's
 Unix socket. Each difference is appended to a stream. Removed categories are found by the hash's

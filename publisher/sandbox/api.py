@@ -1,4 +1,4 @@
-"""The sandbox's endpoints: TikTok Shop's API and token server on one host, and /sandbox.
+"""The sandbox's endpoints: TikTok Shop's API, its token server, and /sandbox.
 
 Every answer except that of /sandbox is TikTok's envelope, errors included. No answer repeats a
 value of its request, which could be a secret.
@@ -165,7 +165,7 @@ class Api:
         return self._pair_response(self.tokens.refresh(request.query.get("refresh_token", "")))
 
     async def show_state(self, _request: web.Request) -> web.Response:
-        """Answer GET /sandbox: requests per path, the current tree and the one served last."""
+        """Answer GET /sandbox: requests per path, the current tree, the last served one."""
         served = None
         if self.served is not None:
             served = {"index": self._served_index, "categories": len(self.served)}

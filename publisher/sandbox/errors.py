@@ -1,4 +1,4 @@
-"""Errors of the sandbox itself. What it answers as TikTok Shop is `responses.ErrorResponse`.
+"""Errors of the sandbox itself; what it answers is `responses.ErrorResponse`.
 
 plumbing.errors.Error
 ├── CannotListen        the port is taken or not permitted; exit code 1

@@ -87,7 +87,10 @@ WHICH: Final = re.compile(r"(\d{1,9})(-(\d{1,9})?)?", re.ASCII)
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. `value` is empty for kinds without one; a `last` of None means no end."""
+    """One fault: its kind, value and requests.
+
+    `value` is empty for kinds without one; a `last` of None means no end.
+    """
 
     kind: str
     value: str
@@ -116,7 +119,7 @@ class Fault:
 
 
 def active_faults(faults: list[Fault], request: int) -> dict[str, Fault]:
-    """Return the faults of this request by kind; of several of one kind the last is used."""
+    """Return the faults of this request by kind; the last of a kind wins."""
     return {fault.kind: fault for fault in faults if fault.applies_to(request)}
 
 

@@ -1,4 +1,7 @@
-"""How a sandbox behaves. Its credentials are fixed and public: they are good for nothing else."""
+"""The options of a sandbox.
+
+Its credentials are fixed and public: they are good for nothing else.
+"""
 
 import time
 from collections.abc import Callable
@@ -28,7 +31,10 @@ class SandboxShop:
 
 @dataclass(frozen=True)
 class SandboxOptions:
-    """All options of a sandbox; each has a default. Raises BadOption if one is out of range."""
+    """All options of a sandbox; each has a default.
+
+    Raises BadOption if one is out of range.
+    """
 
     port: int = 0
     """On 127.0.0.1; 0 means any free port."""

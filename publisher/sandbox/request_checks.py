@@ -38,7 +38,10 @@ CLOSED_VALUES: Final = {
 
 
 class TokenBucket:
-    """Allows `rate` requests a second; after a pause a second's worth, at least one, at once."""
+    """Allows `rate` requests a second.
+
+    After a pause it allows a second's worth, at least one request, at once.
+    """
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self._rate = rate

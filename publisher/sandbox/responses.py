@@ -1,4 +1,4 @@
-"""TikTok Shop's answers: the envelope, and every documented error with its message and status.
+"""TikTok Shop's answers: the envelope, and the text and status of each error.
 
 The messages are TikTok's own (its page "Common errors") where that page has one: clients have to
 branch on them, since 36009004 means several things (TikTok Shop API, Errors).

@@ -124,12 +124,12 @@ class Sandbox:
 
     @property
     def requests(self) -> Counter[str]:
-        """The number of requests per path; an unknown path or a wrong method counts as `other`."""
+        """The requests per path; an unknown path or a wrong method counts as `other`."""
         return self._api.requests
 
     @property
     def served(self) -> Tree:
-        """The rows of the last list that was sent completely, faulty or not; none at first."""
+        """The rows of the last list that was sent completely, faulty or not; or none."""
         return self._api.served or []
 
     @property

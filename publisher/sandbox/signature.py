@@ -1,4 +1,4 @@
-"""TikTok Shop's request signature (TikTok Shop API, Signature), as the sandbox checks it.
+"""The request signature that the sandbox expects (TikTok Shop API, Signature).
 
 It shares no code with the publisher's client on purpose: two implementations have to agree.
 """

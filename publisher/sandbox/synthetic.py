@@ -1,4 +1,4 @@
-"""A synthetic category tree that changes. Pure: the same seed gives the same trees.
+"""A synthetic category tree that changes; the same seed gives the same trees.
 
 Its shape is that of real ones (TikTok Shop API, Get Categories): up to seven levels, ids that
 ascend level by level, few large and many small branches, odd names. A category is a leaf if and
@@ -82,7 +82,7 @@ def generate(size: int, seed: int = 1) -> list[Row]:
 
 
 def mutate(tree: Tree, round_: int, seed: int = 1) -> list[Row]:
-    """Return `tree` after one more round of renamed, moved, removed and added categories.
+    """Return `tree` after a round of renamed, moved, removed and added categories.
 
     A round adds a branch, turns leaves into containers and containers into leaves, and now and
     then lets a parent and a child swap places. An id that was removed never comes back.
@@ -101,7 +101,7 @@ def mutate(tree: Tree, round_: int, seed: int = 1) -> list[Row]:
 
 
 def mutating_trees(size: int, seed: int) -> Iterator[Tree]:
-    """Yield a synthetic tree of `size` categories, then what each round makes of it, for ever."""
+    """Yield a synthetic tree of `size` categories, then its mutations, for ever."""
     tree: Tree = generate(size, seed)
     for round_ in count(1):
         yield tree
@@ -109,7 +109,7 @@ def mutating_trees(size: int, seed: int) -> Iterator[Tree]:
 
 
 def _parents(size: int, random: Random) -> list[int | None]:
-    """Return the parent's number of each category, numbered breadth-first; None for a root."""
+    """Return each category's parent by number, breadth-first; None for a root."""
     roots = max(1, min(26, size // 20))
     parents: list[int | None] = [None] * roots
     depths = [1] * roots
@@ -140,7 +140,10 @@ def _plain_name(random: Random) -> str:
 
 
 class _Forest:
-    """A tree that can be changed. `children` keep an order, so that a seed gives the same tree."""
+    """A tree that can be changed.
+
+    `children` keep an order, so that a seed gives the same tree.
+    """
 
     def __init__(self, tree: Tree, random: Random) -> None:
         self.random = random

@@ -1,4 +1,4 @@
-"""The sandbox's authorization code, access tokens that expire, and refresh tokens that rotate.
+"""The authorization code, access tokens that expire, refresh tokens that rotate.
 
 Whether a refresh ends the old refresh token is not documented (TikTok Shop API, Tokens). Here it
 stays valid until the new pair has been used once, so that a client whose answer was lost can ask
@@ -20,7 +20,10 @@ MAX_PAIRS: Final = 100
 
 @dataclass(frozen=True)
 class IssuedPair:
-    """An access token and its refresh token. Times are Unix seconds; `number` counts the pairs."""
+    """An access token and its refresh token.
+
+    Times are Unix seconds; `number` counts the pairs.
+    """
 
     number: int
     access_token: str = field(repr=False)
@@ -58,14 +61,20 @@ class TokenIssuer:
         )
 
     def exchange(self, code: str) -> IssuedPair:
-        """Return a pair for an authorization code. Raises ErrorResponse if it is wrong or used."""
+        """Return a pair for an authorization code.
+
+        Raises ErrorResponse if the code is wrong or used.
+        """
         if not (is_same_secret(code, self._options.auth_code) and self._code_is_unused):
             raise ErrorResponse(BAD_CODE)
         self._code_is_unused = False
         return self._issue_random()
 
     def refresh(self, token: str) -> IssuedPair:
-        """Return a new pair. Raises ErrorResponse if `token` is unknown, expired or replaced."""
+        """Return a new pair for a refresh token.
+
+        Raises ErrorResponse if `token` is unknown, expired or replaced.
+        """
         for pair in self._pairs:
             is_refreshable = (
                 pair.number >= self._oldest_refreshable

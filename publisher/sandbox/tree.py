@@ -1,4 +1,4 @@
-"""A category tree as the sandbox serves it: its rows, their order, their JSON, and trees in files.
+"""A category tree as the sandbox serves it: rows, order, JSON, and tree files.
 
 A tree need not be valid: the publisher can be given duplicates, orphans and cycles too.
 """
@@ -38,7 +38,7 @@ Tree: TypeAlias = Sequence[Row]
 
 
 class OrderedTree:
-    """A tree in TikTok's order, with its JSON, which is made once and not for each request."""
+    """A tree in TikTok's order, with its JSON, which is made only once."""
 
     def __init__(self, tree: Tree) -> None:
         self.rows = breadth_first(tree)
@@ -79,7 +79,9 @@ def breadth_first(tree: Tree) -> list[Row]:
 
 
 def read_tree(path: Path) -> list[Row]:
-    """Read a tree, valid or not, from a file: the API's envelope, or a bare list of categories.
+    """Read a tree, valid or not, from a file.
+
+    The file has the API's envelope, or a bare list of categories.
 
     Raises BadOption if the file cannot be read, is neither, or a row lacks one of the four fields.
     """

@@ -54,7 +54,7 @@ TREE_FAULTS: Final[Mapping[str, Callable[[Tree], Tree]]] = {
 
 
 def with_faults(tree: OrderedTree, kinds: Container[str]) -> tuple[OrderedTree, bytes]:
-    """Return what the faults of these `kinds` leave of `tree`, and the JSON of its `data`."""
+    """Return `tree` with the faults of these `kinds`, and the JSON of its `data`."""
     for kind, change in TREE_FAULTS.items():
         if kind in kinds:
             tree = OrderedTree(change(tree.rows))
@@ -67,7 +67,7 @@ def with_faults(tree: OrderedTree, kinds: Container[str]) -> tuple[OrderedTree, 
 
 
 def gzip_bomb(mebibytes: int) -> bytes:
-    """Return gzip that inflates to this many MiB: an empty list of categories, many blanks in it.
+    """Return gzip that inflates to this many MiB: an empty list with many blanks.
 
     A GiB takes seconds, so call it in a thread.
     """

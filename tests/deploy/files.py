@@ -1,4 +1,4 @@
-"""The files under test, parsed: pyproject.toml, the Dockerfile, the Compose file with its merges."""
+"""The files under test, parsed: pyproject.toml, Dockerfile, Compose file."""
 
 import json
 import shlex
@@ -15,7 +15,7 @@ COMPOSE_FILE = ROOT / "docker-compose.yml"
 
 
 class Instruction(NamedTuple):
-    """One instruction: `COPY --from=build a b` has flags {"from": "build"}, arguments [a, b]."""
+    """One instruction: `COPY --from=x a b` has flags {"from": "x"}, arguments [a, b]."""
 
     name: str
     flags: dict[str, str]

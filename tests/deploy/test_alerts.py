@@ -1,4 +1,4 @@
-"""The alert rules: each fires when it should, has a runbook, and uses metrics that exist."""
+"""The alert rules: when each fires, its runbook, its metrics."""
 
 import re
 import shutil
@@ -68,7 +68,7 @@ def rules() -> dict[str, Any]:
 
 
 def promtool(*arguments: str | Path) -> str:
-    """Return the output of promtool; fail with it if it fails; skip the test without promtool."""
+    """Return the output of promtool, which must succeed; skip the test without it."""
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not installed: install the system package prometheus")
     done = subprocess.run(
@@ -138,7 +138,7 @@ def test_each_has_severity_texts_and_runbook(alert: str) -> None:
 
 
 def test_they_use_metrics_that_exist() -> None:
-    """All are in docs/metrics.md, which another test compares with the published metrics."""
+    """All are in docs/metrics.md, which another test compares with /metrics."""
     known = set(re.findall(r"^\| `(category_publisher_\w+)`", METRICS.read_text(), re.MULTILINE))
     for rule in rules().values():
         assert set(re.findall(r"category_publisher_\w+", rule["expr"])) <= known

@@ -1,4 +1,4 @@
-"""docker-compose.yml: the rules of the Compose specification, and ours, without an engine."""
+"""docker-compose.yml: the rules of its specification, and ours, without an engine."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ OURS = ["publisher", "mirror"]
 
 
 def check_schema(file: Path) -> subprocess.CompletedProcess[str]:
-    """Check `file` with the specification's JSON Schema, which is part of check-jsonschema."""
+    """Check `file` with the specification's JSON Schema (in check-jsonschema)."""
     return subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file],
         capture_output=True,
@@ -43,7 +43,7 @@ def check_schema(file: Path) -> subprocess.CompletedProcess[str]:
 def check_config(
     file: Path, folder: Path, variables: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Let docker-compose 1.29 read `file` and the files that it names; that needs no engine.
+    """Let docker-compose 1.29 read `file` and the files that it names.
 
     `variables` are the content of .env.
     """
@@ -78,7 +78,7 @@ def test_it_follows_the_specification(folder: Path) -> None:
 
 
 def test_docker_compose_1_29_reads_it(folder: Path) -> None:
-    """The last Compose that was written in Python accepts it, and finds a mistake in it."""
+    """The last Compose written in Python accepts it, and finds a mistake in it."""
     done = check_config(COMPOSE_FILE, folder, REQUIRED)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "healthchecks" in check_config(with_a_wrong_key(folder), folder, REQUIRED).stderr
@@ -125,7 +125,7 @@ def test_ours_wait_for_a_healthy_valkey(name: str) -> None:
 
 @pytest.mark.parametrize("name", services())
 def test_each_service_is_hardened(name: str) -> None:
-    """No root, no capability and no way to get one; writes go to volumes, ports are on loopback."""
+    """No root, no capabilities, a read-only file system, ports on loopback only."""
     service = services()[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -137,7 +137,7 @@ def test_each_service_is_hardened(name: str) -> None:
 
 
 def test_only_the_publisher_reaches_the_internet() -> None:
-    """Valkey and the mirror are on an internal network; only Prometheus publishes a port."""
+    """Valkey and mirror are on an internal network; only Prometheus has a port."""
     networks = {name: set(each["networks"]) for name, each in services().items()}
     assert compose()["networks"]["redis"]["internal"] is True
     assert networks == {
@@ -188,7 +188,7 @@ def test_images_are_pinned() -> None:
 
 
 def test_valkey_accepts_its_options(folder: Path) -> None:
-    """A real server starts with them, by deploy/valkey.sh, and is as durable as promised."""
+    """A real server starts with them, by deploy/valkey.sh; it is durable."""
     program, script, *arguments = services()["valkey"]["command"]
     assert (program, Path(script).name) == ("sh", "valkey.sh")
     with (
@@ -237,7 +237,7 @@ def test_the_publisher_is_checked_where_it_listens() -> None:
 
 
 def test_the_mirror_is_checked_for_what_it_writes() -> None:
-    """Command and health check have the same catalog and database, which is in its volume."""
+    """Command and health check have the same catalog and database, in its volume."""
     mirror = services()["mirror"]
     command, catalog, *to = mirror["command"]
     assert command == "mirror"

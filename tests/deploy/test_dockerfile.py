@@ -25,7 +25,7 @@ def test_the_base_is_pinned() -> None:
 
 
 def test_copied_files_exist() -> None:
-    """Each source exists, and .dockerignore admits just these: no secret, no data, no cache."""
+    """Each source exists, and .dockerignore admits no other file."""
     assert all((ROOT / source).exists() for source in copied_sources())
     patterns = [
         line
@@ -38,7 +38,7 @@ def test_copied_files_exist() -> None:
 
 
 def test_nothing_unchecked_is_installed() -> None:
-    """Everything that pip fetches has a hash and is a wheel; our own wheel needs no index."""
+    """All that pip fetches has a hash and is a wheel; our wheel needs no index."""
     fetching = [
         command for command in run_commands() if "pip" in command and "--no-index" not in command
     ]
@@ -49,7 +49,7 @@ def test_nothing_unchecked_is_installed() -> None:
 
 
 def test_the_build_system_is_locked() -> None:
-    """requirements-build.txt holds the build system, at the versions that the tests run with."""
+    """requirements-build.txt has the build system in the versions of the tests."""
     locked = pins("requirements-build.txt")
     wanted = [Requirement(text).name for text in project()["build-system"]["requires"]]
     assert set(wanted) <= locked.keys()
@@ -88,7 +88,7 @@ def test_the_image_has_no_health_check() -> None:
 
 
 def test_it_stops_by_sigterm() -> None:
-    """SIGTERM reaches the daemon itself, which is process 1 and not the child of a shell."""
+    """SIGTERM reaches the daemon, which is process 1 and not a shell's child."""
     assert final_stage()["STOPSIGNAL"].arguments == ["SIGTERM"]
     assert final_stage()["CMD"].is_exec
     assert final_stage()["CMD"].arguments == ["run"]

@@ -29,7 +29,7 @@ STOP_SECONDS = 20.0
 
 
 class ServiceRunner:
-    """Runs services with `folder` for the volumes, `valkey` for Redis, `sandbox` for TikTok Shop."""
+    """Runs services with local replacements of volumes, Redis and TikTok Shop."""
 
     def __init__(self, folder: Path, valkey: Valkey, sandbox: Sandbox) -> None:
         self._settings = {
@@ -120,7 +120,7 @@ def secrets_of(sandbox: Sandbox) -> dict[str, str]:
 
 
 async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> None:
-    """A tree arrives in the copy; each health check is right; each service ends with 0."""
+    """A tree arrives in the copy; health checks are right; services end with 0."""
     (redis_folder := folder / "redis").mkdir()
     options = services()["valkey"]["command"][2:]
     async with AsyncExitStack() as stack:

@@ -71,12 +71,12 @@ def test_it_is_restarted(unit: str) -> None:
 
 
 def test_the_daemon_sees_the_boot() -> None:
-    """publisher/polling/lease_owner.py and the metrics process_… read /proc of the machine."""
+    """The lease owner and the metrics process_… read the machine's /proc."""
     assert "ProcSubset=pid" not in (ROOT / "deploy" / UNITS[0]).read_text().splitlines()
 
 
 def test_the_daemon_follows_the_protocol(folder: Path) -> None:
-    """READY after the start, WATCHDOG, RELOADING and READY at SIGHUP, STOPPING, exit code 0."""
+    """READY, WATCHDOG, RELOADING and READY at SIGHUP, STOPPING, exit code 0."""
     (folder / "us.json").write_bytes(body(tree(("1", "0"))))
     (folder / "publisher.toml").write_text(
         'http_listen = "off"\n[catalogs.us]\nsource = "file"\nurl = "us.json"\n'

@@ -17,7 +17,7 @@ SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build it in a folder with only the files that the Dockerfile copies, without network."""
+    """Build it from only the files that the Dockerfile copies, without network."""
     folder = tmp_path_factory.mktemp("build")
     for source in map(Path, copied_sources()):
         if (ROOT / source).is_dir():

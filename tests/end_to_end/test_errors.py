@@ -1,4 +1,4 @@
-"""Each documented error (TikTok Shop API, Errors) and each bad snapshot, from sandbox to Redis."""
+"""Each documented error (TikTok Shop API, Errors) and bad snapshot, end to end."""
 
 import re
 from pathlib import Path
@@ -60,7 +60,7 @@ TRANSIENT = [
 async def test_an_error_changes_the_status_only(
     fault: str, message: str, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """The poll fails, the status has the reason, nothing else is written; the next poll succeeds."""
+    """The status has the reason, nothing else is written; the next poll succeeds."""
     options = SandboxOptions(categories=300, faults=(Fault.parse(f"{fault}@2-"),))
     async with Sandbox(options) as sandbox, open_publisher(sandbox, valkey, folder) as app:
         catalog = app.catalogs["us"]

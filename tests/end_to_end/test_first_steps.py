@@ -20,7 +20,7 @@ EXPORTS = {
 
 
 class Shop:
-    """A sandbox as a process, and the folder of a publisher configured by its introduction."""
+    """A sandbox process, and a publisher's folder configured by its introduction."""
 
     def __init__(self, folder: Path, redis_url: str, *options: str) -> None:
         self.folder = folder
@@ -41,7 +41,7 @@ class Shop:
         return "".join(lines)
 
     def publisher(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run `category-publisher` with the exported variables; check that it prints no secret."""
+        """Run `category-publisher` as exported; check that it prints no secret."""
         done = call(PUBLISHER, *arguments, cwd=self.folder, given=given, **EXPORTS)
         for secret in SECRETS:
             assert secret not in done.stdout + done.stderr

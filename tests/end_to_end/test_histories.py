@@ -50,7 +50,7 @@ WRITES = re.compile(r"cmdstat_(?!auth|client|ping|info|hmget|hgetall|get|type|mu
 async def test_each_version_of_a_real_history_is_published(
     name: str, real_trees: Path, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """Each version has exactly its changes, the copy is equal after it, a second poll writes nothing."""
+    """Each version has exactly its changes; the copy is equal after it."""
     files = [real_trees / name / f"{version}.json" for version in HISTORIES[name]]
     options = SandboxOptions(trees=tuple(read_tree(file) for file in files), advance="command")
     (folder / "publisher.toml").write_text(f'redis_url = "{valkey.url}"\n')

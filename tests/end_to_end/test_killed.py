@@ -1,4 +1,4 @@
-"""Publishers killed with SIGKILL while they publish: no gap, duplicate or partial write."""
+"""Publishers killed while they publish: no gap, duplicate or partial write."""
 
 import contextlib
 import random

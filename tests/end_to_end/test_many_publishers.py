@@ -76,7 +76,7 @@ class ChangingTrees:
 
 
 class Publishers:
-    """Processes of `category-publisher run`, each with a process id namespace of its own.
+    """Processes of `category-publisher run`, each with its own process id namespace.
 
     So none can see that another is dead, as if each ran on another machine.
     """
@@ -155,7 +155,7 @@ async def are_leases_shared(client: redis.asyncio.Redis, count: int) -> bool:
 async def takeover_seconds(
     client: redis.asyncio.Redis, before: Counter[bytes | str | None]
 ) -> float:
-    """Wait until every lease of the killed owner is taken; return the seconds that it took."""
+    """Wait until every lease of the killed owner is taken; return the seconds."""
     start = time.monotonic()
 
     async def is_over() -> bool:
@@ -173,7 +173,7 @@ async def takeover_seconds(
 async def test_killed_publishers_are_replaced_within_the_lease(
     count: int, valkey: Valkey, real_client: redis.asyncio.Redis, folder: Path
 ) -> None:
-    """Each catalog is polled about once per interval, takeovers keep to the lease time.
+    """Catalogs are polled about once per interval, takeovers keep to the lease time.
 
     Whenever a publisher is killed, each history is complete and its replay is the state.
     """

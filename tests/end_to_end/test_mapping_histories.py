@@ -1,4 +1,4 @@
-"""A real history: every leaf of a version mapped; the next version breaks exactly some mappings."""
+"""A real history: all leaves are mapped; the next version breaks some mappings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ REMOVED, UPDATED = 81, 11
 
 
 class MappedShop:
-    """A shop that maps the leaves of a real tree, which is published and followed by real commands."""
+    """A shop that maps the leaves of a real tree, published by the real command."""
 
     def __init__(self, to: str, trees: Path, valkey: Valkey, folder: Path) -> None:
         self.to, self.trees, self.valkey, self.folder = to, trees / "shopify", valkey, folder
@@ -77,7 +77,7 @@ def leaves(rows: Rows) -> list[str]:
 
 
 def expected_statuses(old: Rows, new: Rows) -> dict[str, tuple[str, str]]:
-    """Return state and reason of what `new` breaks, where all leaves of `old` are mapped."""
+    """Return state and reason of the mappings of leaves of `old` that `new` breaks."""
     gone = dict.fromkeys((id_ for id_ in leaves(old) if id_ not in new), ("broken", "removed"))
     inner = [id_ for id_ in leaves(old) if id_ in new and not new[id_]["is_leaf"]]
     return gone | dict.fromkeys(inner, ("broken", "no longer a leaf"))
@@ -95,7 +95,7 @@ def expected_statuses(old: Rows, new: Rows) -> dict[str, tuple[str, str]]:
 async def test_a_new_version_breaks_exactly_the_affected_mappings(
     database_url: str, real_trees: Path, valkey: Valkey, folder: Path
 ) -> None:
-    """Exactly the affected mappings break, each with its reason and event; and back again."""
+    """The affected mappings break, each with its reason and event; and back again."""
     async with valkey.client() as client:
         await client.flushall()
     shop = MappedShop(database_url, real_trees, valkey, folder)

@@ -40,7 +40,7 @@ CHANGED = {**wide(100), "2": Category("2", "1", "renamed", False)}
 
 
 class CommandRunner:
-    """Runs commands in a folder with the catalogs `us`, from a file, and `shop`, from the sandbox."""
+    """Runs commands for the catalogs `us`, from a file, and `shop`, from the sandbox."""
 
     def __init__(self, folder: Path, server: Valkey, sandbox: Sandbox) -> None:
         self.folder = folder
@@ -105,7 +105,7 @@ def prepare_catalogs(runner: CommandRunner) -> None:
 
 
 def run_publisher_commands(user: str, runner: CommandRunner) -> None:
-    """Change, hold, withdraw, approve, repair, export and show; and one command that fails."""
+    """Change, hold, withdraw, approve, repair, export, show; and one failure."""
     runner.write_tree(CHANGED)
     assert runner.publish(user, "diff", "us")[0] == 0
     runner.write_tree(SMALL)
@@ -156,7 +156,7 @@ def run_daemon(user: str, runner: CommandRunner, monitor: CommandMonitor) -> Non
 
 
 def run_consumer_commands(runner: CommandRunner) -> None:
-    """Run each kind of consumer, compare, repair; and one for a catalog that does not exist."""
+    """Run each kind of consumer, verify, repair; and one for a missing catalog."""
     for arguments in (
         ("tail", "us", "--once", "--since", "1"),
         ("mirror", "us", "--once"),

@@ -1,4 +1,4 @@
-"""A server with the users of deploy/users.acl, started by deploy/valkey.sh, and its monitor."""
+"""A server with the users of deploy/users.acl, and a monitor of its commands."""
 
 import re
 import shlex
@@ -146,7 +146,7 @@ class CommandMonitor:
         return [(entry["username"], entry["object"]) for entry in entries]
 
     def key_access(self) -> set[KeyAccess]:
-        """Return which keys were read and written, by what the server says of its commands."""
+        """Return which keys were read and written, as the server reports it."""
         self._tester.echo("all")  # after all that was asked
         eventually_now(lambda: self.has_seen("echo"))
         commands = {tuple(arguments) for arguments in self._commands()}

@@ -158,7 +158,7 @@ def test_nobody_connects_without_a_password(folder: Path) -> None:
 
 
 def test_further_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Added users connect: by a hash in the user's line, or a variable with the user's name."""
+    """Added users connect, by a hash in their line or a variable with their name."""
     monkeypatch.setenv("TEAM_3_PASSWORD", "hush-3")
     lines = f"user team2 on #{sha256(b'hush-2').hexdigest()} +ping\nuser team-3 on +ping"
     with server_with_users(folder, more=lines) as server:
@@ -196,7 +196,7 @@ def _is_denied(
     *arguments: str,
     kind: type[Exception] = redis.exceptions.NoPermissionError,
 ) -> bool:
-    """Return whether the server denies the command, rather than doing it or failing otherwise."""
+    """Return whether the server denies the command, and does not fail otherwise."""
     try:
         command(*arguments)
     except kind:

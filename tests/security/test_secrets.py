@@ -46,7 +46,7 @@ MIRROR = ("mirror", "us", "--once")
 
 
 class Case(NamedTuple):
-    """One way to fail. `message` is part of its error message: it failed for that reason alone."""
+    """One way to fail; `message` is a part of its error message."""
 
     message: str
     arguments: tuple[str, ...] = SYNC
@@ -292,7 +292,7 @@ async def trial(folder: Path, shop: FakeShop) -> AsyncIterator[Trial]:
 )
 @pytest.mark.contract("7")
 async def test_a_failure_shows_no_secret(name: str, trial: Trial) -> None:
-    """The command fails with a message that names the reason; no secret appears anywhere."""
+    """The command fails with its reason; no secret appears anywhere."""
     case = CASES[name]
     output = await trial.run(case)
     assert "exit code 0" not in output
@@ -303,7 +303,7 @@ async def test_a_failure_shows_no_secret(name: str, trial: Trial) -> None:
 
 @pytest.mark.contract("7")
 async def test_the_daemon_shows_no_secret(trial: Trial) -> None:
-    """All polls fail; no secret is on a page, in the log, in the process list or in `status`."""
+    """All polls fail; pages, log, process list and `status` show no secret."""
     case = Case(
         "",
         arguments=("run",),

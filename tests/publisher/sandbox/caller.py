@@ -1,4 +1,4 @@
-"""A client for the sandbox's own tests: signs as the sandbox expects, or wrongly on demand."""
+"""A client for the sandbox's tests, which signs correctly, or wrongly on demand."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

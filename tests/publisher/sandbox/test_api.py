@@ -19,7 +19,7 @@ TREES: tuple[Tree, ...] = (FIRST, SECOND, THIRD)
 
 
 async def test_categories_are_sent_as_tiktok_sends_them() -> None:
-    """The envelope is the documented one; rows come breadth-first, ids ascending within a level."""
+    """The envelope is documented; rows are breadth-first, ids ascend within a level."""
     async with sandbox_caller(SMALL) as caller:
         reply = await caller.signed()
         assert reply.status == 200
@@ -50,7 +50,7 @@ async def test_categories_are_sent_as_tiktok_sends_them() -> None:
 
 
 async def test_only_the_request_id_of_equal_answers_differs() -> None:
-    """The same tree has the same `data`, byte for byte; no two answers share a request id."""
+    """The same tree has the same `data`, byte for byte; request ids differ."""
     async with sandbox_caller(SandboxOptions(categories=60, advance="command")) as caller:
         first, second = await caller.signed(), await caller.signed()
         assert first.json["request_id"] != second.json["request_id"]
@@ -163,7 +163,7 @@ async def test_only_a_complete_answer_advances() -> None:
 
 
 async def test_a_client_that_disconnects_gets_the_same_tree_again() -> None:
-    """A client that times out, or whose connection broke, finds the same tree afterwards."""
+    """After a time-out or a broken connection the same tree comes again."""
     options = SandboxOptions(trees=TREES, faults=(Fault.parse("slow=60@1"), Fault.parse("cut@2")))
     async with sandbox_caller(options) as caller:
         caller.timeout = 0.2

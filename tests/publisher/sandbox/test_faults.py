@@ -1,4 +1,4 @@
-"""Fault specifications, which requests they apply to, and the error answers they cause."""
+"""Fault specifications, the requests they apply to, and their error answers."""
 
 from email.utils import parsedate_to_datetime
 

@@ -118,7 +118,7 @@ async def test_shops_take_no_cipher() -> None:
 
 
 async def test_the_rate_limit_answers_429_with_retry_after() -> None:
-    """A second's worth passes at once, then 429 with Retry-After until a token has come in."""
+    """A second's worth passes at once; then 429 until there is a token again."""
     clock = Clock()
     async with sandbox_caller(SandboxOptions(rate_limit=2, clock=clock, categories=60)) as caller:
         assert [(await caller.signed()).code for _ in range(3)] == [0, 0, 36009002]

@@ -42,7 +42,7 @@ def test_it_is_shaped_like_a_real_one() -> None:
 
 
 def test_names_are_as_odd_as_real_ones() -> None:
-    """There are blanks, no-break spaces, newlines, markup, scripts, and twins under one parent."""
+    """Blanks, no-break spaces, newlines, markup, scripts, twins under one parent."""
     names = [row.local_name for row in generate(2_700)]
     for oddity in (
         lambda name: name.startswith(" "),

@@ -13,7 +13,7 @@ def small(**options: object) -> SandboxOptions:
 
 
 async def test_a_code_works_once() -> None:
-    """The answer has a pair, absolute ends, the seller and scopes; the second time 36004004."""
+    """The answer has a pair, absolute ends, seller and scopes; then 36004004."""
     async with sandbox_caller(small(clock=Clock())) as caller:
         reply = await caller.tokens("get")
         data = reply.json["data"]

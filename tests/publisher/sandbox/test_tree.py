@@ -11,7 +11,7 @@ from tests.support.paths import SHARED_DATA
 
 
 async def test_trees_need_not_be_valid() -> None:
-    """Duplicates, orphans and cycles are served as they are, so that a client can reject them."""
+    """Duplicates, orphans and cycles are served, so that a client can reject them."""
     tree = [
         Row("5", "5", "Own parent", is_leaf=False),
         Row("3", "4", "Orphan", is_leaf=True),

@@ -11,7 +11,7 @@ from tests.publisher.sandbox.caller import Caller, faulty, sandbox_caller
 
 
 async def test_branch_is_a_smaller_valid_tree() -> None:
-    """No parent is missing, yet more is than a guard lets through (contract, 6: 10 % and 20)."""
+    """No parent is missing, but more than a guard accepts (contract, 6)."""
     async with sandbox_caller(faulty("branch@1", categories=2_700)) as caller:
         smaller, complete = (await caller.signed()).rows, (await caller.signed()).rows
         ids = {row[0] for row in smaller}
