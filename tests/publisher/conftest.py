@@ -1,4 +1,4 @@
-"""Fixtures for the publisher on a store: a source that says what the test wants."""
+"""Fixtures for polls: a catalog on a store, its scripted source, and what is logged."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -19,20 +19,20 @@ MakeCatalog = Callable[..., Catalog]
 
 @pytest.fixture
 def source() -> ScriptedSource:
-    """Give a source that has nothing to say yet."""
+    """Give a source without a tree yet."""
     return ScriptedSource()
 
 
 @pytest.fixture
 async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
-    """Give catalog `us` on the store, with the default limits, as the daemon has it."""
+    """Give catalog `us` with default settings and a cache, as the daemon has it."""
     async with open_cache() as cache:
         yield make_catalog(Store(client, "us"), source, state_cache=cache)
 
 
 @pytest.fixture
 def logged() -> Any:
-    """Give the list of what is logged from info on."""
+    """Give the list of log entries, from level info on."""
     before = structlog.get_config()
     capture = LogCapture()
     structlog.configure(

@@ -1,4 +1,4 @@
-"""What a publisher remembers saves reading, and is never wrong."""
+"""The cache saves reads, and is never wrong (contract, 5.3)."""
 
 import asyncio
 import weakref
@@ -24,8 +24,8 @@ SMALL = tree(("1", "0"), ("2", "1"), ("3", "1"))
 KEY = "catalog:{us}:"
 
 
-class Counting(Store):
-    """Counts how often the state is read; `meanwhile` runs then."""
+class CountingStore(Store):
+    """Counts how often the state is loaded; `meanwhile` runs before each load."""
 
     loads = 0
     meanwhile: Callable[[], Awaitable[object]] | None = None
@@ -42,39 +42,40 @@ class Polling:
     """A catalog that is polled again and again."""
 
     def __init__(self, client: Client, cache: StateCache | None, name: str = "us") -> None:
-        self.store = Counting(client, name)
+        self.store = CountingStore(client, name)
         self.source = ScriptedSource()
         self.source.says(SMALL)
         self.catalog = make_catalog(self.store, self.source, state_cache=cache)
 
     async def loads(self) -> int:
-        """Poll, and return how often the state was read for that."""
+        """Poll, and return how often the state was loaded for that."""
         before = self.store.loads
         await poll_once(self.catalog)
         return self.store.loads - before
 
-    async def settled(self) -> None:
-        """Poll until the state is cache."""
+    async def fill_cache(self) -> None:
+        """Poll until the state is cached."""
         while await self.loads():
             pass
 
 
 @pytest.fixture
 async def polling(client: redis.asyncio.Redis) -> AsyncIterator[Polling]:
-    """Give a catalog whose state is cache."""
+    """Give a catalog whose state is cached."""
     async with open_cache() as cache:
         found = Polling(client, cache)
-        await found.settled()
+        await found.fill_cache()
         yield found
 
 
-async def watched(client: redis.asyncio.Redis) -> int:
-    """Return how many keys the server watches over, of all connections."""
+async def watched_keys(client: redis.asyncio.Redis) -> int:
+    """Return how many keys the server watches for all connections."""
     return sum(int(one["watch"]) for one in await client.client_list())
 
 
-async def test_what_a_commit_wrote_is_read_back_once(client: redis.asyncio.Redis) -> None:
-    """Then no more, as long as nobody touches it."""
+@pytest.mark.contract("5.3")
+async def test_a_state_is_loaded_once_after_a_commit(client: redis.asyncio.Redis) -> None:
+    """Then no more, as long as nobody touches the keys."""
     async with open_cache() as cache:
         polling = Polling(client, cache)
         assert [await polling.loads() for _ in range(4)] == [1, 1, 0, 0]
@@ -82,12 +83,14 @@ async def test_what_a_commit_wrote_is_read_back_once(client: redis.asyncio.Redis
         assert [await polling.loads() for _ in range(3)] == [0, 1, 0]
 
 
-async def test_a_single_poll_remembers_nothing(client: redis.asyncio.Redis) -> None:
-    """It reads the state, and watches nothing."""
+async def test_a_single_poll_has_no_cache(client: redis.asyncio.Redis) -> None:
+    """It loads the state, and watches nothing."""
     polling = Polling(client, None)
     assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
 
 
+@pytest.mark.contract("5.2")
+@pytest.mark.contract("5.3")
 @pytest.mark.parametrize(
     "words",
     [
@@ -102,10 +105,10 @@ async def test_a_single_poll_remembers_nothing(client: redis.asyncio.Redis) -> N
     ],
     ids=" ".join,
 )
-async def test_touched_by_hand(
+async def test_a_state_that_was_touched_is_loaded(
     polling: Polling, client: redis.asyncio.Redis, words: tuple[str, ...]
 ) -> None:
-    """The next poll reads all again, and repairs it."""
+    """The next poll loads all of it, and repairs it."""
     await client.execute_command(*words)  # type: ignore[no-untyped-call]
     assert await polling.loads() == 1
     rows = await client.hkeys(f"{KEY}categories")
@@ -115,8 +118,9 @@ async def test_touched_by_hand(
     )
 
 
-async def test_the_same_edit_twice(polling: Polling, client: redis.asyncio.Redis) -> None:
-    """A row that was edited and edited back is the same, but nobody can know without reading."""
+@pytest.mark.contract("5.3")
+async def test_an_edit_that_was_undone(polling: Polling, client: redis.asyncio.Redis) -> None:
+    """The row is the same, but nobody can know that without reading it."""
     row = await client.hget(f"{KEY}categories", "2")
     await client.hset(f"{KEY}categories", "2", "{}")
     await client.hset(f"{KEY}categories", "2", row)
@@ -124,10 +128,9 @@ async def test_the_same_edit_twice(polling: Polling, client: redis.asyncio.Redis
     assert await polling.loads() == 0
 
 
-async def test_another_publisher_has_committed(
-    polling: Polling, client: redis.asyncio.Redis
-) -> None:
-    """Before the poll: its state is read. Amid it: the race is lost, as ever."""
+@pytest.mark.contract("5.3")
+async def test_another_publisher_commits(polling: Polling, client: redis.asyncio.Redis) -> None:
+    """Before a poll: its state is loaded. During a poll: the race is lost."""
     other = Polling(client, None)
     other.source.says(tree(("1", "0"), ("2", "1")))
     await other.loads()
@@ -138,19 +141,20 @@ async def test_another_publisher_has_committed(
         await polling.loads()
 
 
-async def test_what_was_noted_is_of_another_history(polling: Polling) -> None:
-    """A failover may bring back epoch and sequence, not the digest: what is there is read."""
+@pytest.mark.contract("5.3")
+async def test_a_position_of_another_history(polling: Polling) -> None:
+    """A failover may bring back epoch and sequence, not the digest: the state is loaded."""
     cache = polling.catalog.cache
-    noted = await polling.store.read_position()
+    start = await polling.store.read_position()
     before = polling.store.loads
-    await cache.read_state(noted)
-    other = noted.stored_position._replace(digest=b"0123456789abcdef")
-    await cache.read_state(noted._replace(stored_position=other))
+    await cache.read_state(start)
+    other = start.stored_position._replace(digest=b"0123456789abcdef")
+    await cache.read_state(start._replace(stored_position=other))
     assert polling.store.loads == before + 1
 
 
-async def test_the_same_words_in_another_order(polling: Polling) -> None:
-    """What stands there is the same, and so is the tree: the one that was first said is kept."""
+async def test_the_same_rows_in_another_order(polling: Polling) -> None:
+    """The tree is the same, and the first one is kept."""
     polling.source.says(reversed(SMALL.values()))
     assert await polling.loads() == 0
     cache = polling.catalog.cache
@@ -160,11 +164,11 @@ async def test_the_same_words_in_another_order(polling: Polling) -> None:
     assert list(state.tree) == list(SMALL)
 
 
-async def test_the_state_of_before_is_let_go_before_another_is_read(polling: Polling) -> None:
-    """Two of 200,000 categories and the rows of one would be the most that a publisher holds."""
+async def test_the_old_state_is_dropped_before_a_new_one_is_loaded(polling: Polling) -> None:
+    """Otherwise a publisher would hold two states and the rows of one more at its peak."""
     cache = polling.catalog.cache
-    noted = await polling.store.read_position()
-    before = weakref.ref(await cache.read_state(noted))
+    start = await polling.store.read_position()
+    before = weakref.ref(await cache.read_state(start))
     found = []
 
     async def look() -> None:
@@ -172,17 +176,18 @@ async def test_the_state_of_before_is_let_go_before_another_is_read(polling: Pol
 
     polling.store.meanwhile = look
     await cache.read_state(
-        noted._replace(stored_position=noted.stored_position._replace(digest=b"another"))
+        start._replace(stored_position=start.stored_position._replace(digest=b"another"))
     )
     assert found == [None]
 
 
+@pytest.mark.contract("5.3")
 async def test_a_server_that_was_restarted(folder: Path) -> None:
-    """Its word of before is worth nothing: the state is read."""
+    """Its watch of before means nothing: the state is loaded."""
     with Valkey(folder) as server:
         async with Server(server.url).client() as client, open_cache() as cache:
             polling = Polling(client, cache)
-            await polling.settled()
+            await polling.fill_cache()
             server.kill()
             server.start()
             assert await polling.loads() == 1
@@ -190,7 +195,7 @@ async def test_a_server_that_was_restarted(folder: Path) -> None:
 
 
 async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> None:
-    """Everything works, and each poll reads the state."""
+    """Everything works, and each poll loads the state."""
     await real_client.acl_setuser(
         "blind", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-watch"]
     )
@@ -206,47 +211,44 @@ async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> Non
         await real_client.acl_deluser("blind")
 
 
-async def test_too_much_is_forgotten(
+async def test_the_oldest_catalog_is_evicted(
     real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three catalogs, of which two fit, the one polled the longest ago; its connection is free."""
+    """Of three, of which two fit, the one polled the longest ago; its connection is closed."""
     monkeypatch.setattr(caches, "MOST_CATALOGS", 2)
     async with open_cache() as cache:
         three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]
         for each in three:
-            await each.settled()
+            await each.fill_cache()
         assert [await each.loads() for each in reversed(three)] == [0, 0, 1]
-        assert await watched(real_client) == 2 * 2
+        assert await watched_keys(real_client) == 2 * 2
 
 
-async def test_what_is_forgotten_amid_a_poll_stays_forgotten(polling: Polling) -> None:
+async def test_a_cache_that_is_cleared_during_a_fetch_stays_empty(polling: Polling) -> None:
     """No connection is kept for it any more."""
     cache: CatalogCache = polling.catalog.cache
 
-    async def forget() -> None:
-        await cache.clear()
-
-    polling.source.meanwhile = forget
+    polling.source.meanwhile = cache.clear
     assert await polling.loads() == 1
     assert cache.size == len(SMALL)
 
 
-async def test_what_is_forgotten_while_it_is_read_stays_forgotten(
+async def test_a_cache_that_is_cleared_during_a_load_stays_empty(
     real_client: redis.asyncio.Redis,
 ) -> None:
-    """With thousands of catalogs each first poll may end so: its connection is given back."""
+    """With thousands of catalogs each first poll may end so: its connection is closed."""
     async with open_cache() as cache:
         polling = Polling(real_client, cache)
         polling.store.meanwhile = cache.clear
         assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
-        assert await watched(real_client) == 0
+        assert await watched_keys(real_client) == 0
 
 
 async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
-    """Each sees what its source says, and one connection watches for both."""
+    """Each gets its source's tree, and one connection watches for both."""
     async with open_cache() as cache:
         polling = Polling(real_client, cache)
-        await polling.settled()
+        await polling.fill_cache()
         one = polling.catalog.cache
         first = one.decode(await polling.source.fetch())
         state = await one.read_state(await polling.store.read_position())
@@ -256,6 +258,6 @@ async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
         one.share_tree(first, state)
         assert one.decode(await polling.source.fetch()) == second
 
-        noted = await polling.store.read_position()
-        await asyncio.gather(one.read_state(noted), one.read_state(noted))
-        assert await watched(real_client) == 2
+        start = await polling.store.read_position()
+        await asyncio.gather(one.read_state(start), one.read_state(start))
+        assert await watched_keys(real_client) == 2

@@ -1,4 +1,4 @@
-"""The daemon: polls the catalogs whose leases it holds, each at its moments."""
+"""The daemon: polls the catalogs whose leases it holds, each when it is due."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,15 +24,15 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 async def ours(valkey: Valkey) -> AsyncIterator[Client]:
-    """Give a client such as the publisher's, whose tasks can be cancelled."""
+    """Give a client like the publisher's, whose tasks can be cancelled."""
     client = Server(valkey.url).client()
     await client.flushall()
     yield client
     await client.aclose()
 
 
-class Counted:
-    """A source that counts its calls, and answers when `gate` is open."""
+class CountingSource:
+    """A source that counts its calls, and answers once `gate` is set."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -40,7 +40,7 @@ class Counted:
         self.gate.set()
 
     async def fetch(self) -> Answer:
-        """Give two categories."""
+        """Return two categories."""
         self.calls += 1
         await self.gate.wait()
         return Answer(TREE, bare_list=True)
@@ -67,14 +67,14 @@ TREE = b"""[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":false},
 def catalogs(client: Client, count: int, every: timedelta = HOUR) -> dict[str, Catalog]:
     """Return `count` catalogs with a source each."""
     return {
-        name: make_catalog(Store(client, name), Counted(), poll_every=every)
+        name: make_catalog(Store(client, name), CountingSource(), poll_every=every)
         for name in (f"c{number}" for number in range(count))
     }
 
 
 def calls(of: dict[str, Catalog]) -> list[int]:
     """Return how often each source was asked."""
-    return [each.source.calls for each in of.values() if isinstance(each.source, Counted)]
+    return [each.source.calls for each in of.values() if isinstance(each.source, CountingSource)]
 
 
 @asynccontextmanager
@@ -87,7 +87,7 @@ async def running(
     owner: str = "",
     observer: PollObserver | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Let a daemon run; stop it as SIGTERM does."""
+    """Run a daemon; stop it as SIGTERM does."""
     daemon = Daemon(
         Server(valkey.url),
         client,
@@ -104,8 +104,10 @@ async def running(
             await task
 
 
-async def test_all_are_polled_and_leases_handed_back(valkey: Valkey, ours: Client) -> None:
-    """Never polled: at once. At the end nobody has to wait for a lease."""
+async def test_all_catalogs_are_polled_and_all_leases_released(
+    valkey: Valkey, ours: Client
+) -> None:
+    """Catalogs that were never polled are due at once. After the stop nobody waits for a lease."""
     of = catalogs(ours, 30)
     async with running(valkey, ours, of) as daemon:
         await eventually(lambda: all_of(calls(of), 1))
@@ -116,12 +118,12 @@ async def test_all_are_polled_and_leases_handed_back(valkey: Valkey, ours: Clien
 
 
 async def all_of(counts: list[int], number: int) -> bool:
-    """Tell whether each of `counts` is `number`."""
+    """Return whether each of `counts` is `number`."""
     return set(counts) == {number}
 
 
-async def test_a_second_publisher_takes_half_and_asks_nothing(valkey: Valkey, ours: Client) -> None:
-    """Who takes a catalog over polls it when it is due; a start polls ten a second at most."""
+async def test_a_second_publisher_takes_half_and_polls_little(valkey: Valkey, ours: Client) -> None:
+    """It polls a catalog when it is due; after a start at most ten a second are polled early."""
     one, two = catalogs(ours, 30), catalogs(ours, 30)
     async with running(valkey, ours, one, lease=HOUR):
         await eventually(lambda: all_of(calls(one), 1))
@@ -131,12 +133,12 @@ async def test_a_second_publisher_takes_half_and_asks_nothing(valkey: Valkey, ou
 
 
 async def enough(daemon: Daemon, count: int) -> bool:
-    """Tell whether `daemon` holds `count` leases."""
+    """Return whether `daemon` holds `count` leases."""
     return len(daemon.leases.held()) == count
 
 
 async def test_a_dead_publishers_catalogs_are_taken_over(valkey: Valkey, ours: Client) -> None:
-    """Within the lease time, and polled when they are due."""
+    """Within the lease time; they are polled when they are due."""
     dead = Leases(ours, SECOND, owner="elsewhere:1:00000000:00000000")
     of = catalogs(ours, 10)
     await dead.round(of)
@@ -146,10 +148,10 @@ async def test_a_dead_publishers_catalogs_are_taken_over(valkey: Valkey, ours: C
 
 
 async def test_a_slow_catalog_delays_no_other(valkey: Valkey, ours: Client) -> None:
-    """Nor does it end the daemon's stop."""
+    """Nor does it delay the daemon's stop."""
     of = catalogs(ours, 3, timedelta(milliseconds=50))
     slow = of["c1"].source
-    assert isinstance(slow, Counted)
+    assert isinstance(slow, CountingSource)
     slow.gate.clear()
     async with running(valkey, ours, of):
         await eventually(lambda: more_than(of["c0"], 3))
@@ -158,13 +160,13 @@ async def test_a_slow_catalog_delays_no_other(valkey: Valkey, ours: Client) -> N
 
 
 async def more_than(catalog: Catalog, count: int) -> bool:
-    """Tell whether the source of `catalog` was asked more often than that."""
-    assert isinstance(catalog.source, Counted)
+    """Return whether the source of `catalog` was asked more than `count` times."""
+    assert isinstance(catalog.source, CountingSource)
     return catalog.source.calls > count
 
 
-async def test_new_settings_are_taken_over(valkey: Valkey, ours: Client) -> None:
-    """Added and changed catalogs are polled at once, removed ones let go, others not touched."""
+async def test_catalogs_can_be_replaced(valkey: Valkey, ours: Client) -> None:
+    """New and changed ones are polled at once, removed ones are released, others are not touched."""
     of = catalogs(ours, 3)
     new = catalogs(ours, 4)
     async with running(valkey, ours, of) as daemon:
@@ -177,14 +179,14 @@ async def test_new_settings_are_taken_over(valkey: Valkey, ours: Client) -> None
     assert calls(of) == [1, 1, 1]
 
 
-async def test_a_server_that_was_away_is_asked_again_soon(folder: object) -> None:
-    """Not after an hour; each poll is told, with what it failed of."""
+async def test_a_poll_that_redis_failed_is_repeated_soon(folder: object) -> None:
+    """Not after an hour; the observer gets each poll, with its error."""
     observer = RecordingObserver()
     with Valkey(folder) as valkey:  # type: ignore[arg-type]
         client = Server(valkey.url).client()
         of = catalogs(client, 1)
         source = of["c0"].source
-        assert isinstance(source, Counted)
+        assert isinstance(source, CountingSource)
         source.gate.clear()
         async with running(valkey, client, of, lease=HOUR, observer=observer):
             await eventually(lambda: more_than(of["c0"], 0))
@@ -198,10 +200,10 @@ async def test_a_server_that_was_away_is_asked_again_soon(folder: object) -> Non
 
 
 async def at_least(observer: RecordingObserver, count: int) -> bool:
-    """Tell whether so many polls ended."""
+    """Return whether at least `count` polls have ended."""
     return len(observer.polls) >= count
 
 
 async def succeeded(observer: RecordingObserver) -> bool:
-    """Tell whether the last poll did."""
+    """Return whether the last poll succeeded."""
     return observer.polls[-1].result is not None

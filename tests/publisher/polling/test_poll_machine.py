@@ -1,9 +1,9 @@
-"""Whatever happens to publisher and Redis: nothing lost, doubled or torn (contract, 5).
+"""A state machine: whatever happens to publisher and Redis, no event is lost or duplicated.
 
-Hypothesis plays: the tree upstream changes, publishers poll, race and die between any two Redis
-commands, the stream is trimmed, Redis is wiped, damaged or set back to an older state. After every
-step a reader from outside checks that state, meta and events agree, and that each commit's events
-lead from the state before to the state after; a SQLite copy follows by the strict rule.
+Hypothesis chooses: the source's tree changes, publishers poll, race and are killed between any two
+Redis commands, the stream is trimmed, Redis is emptied, damaged or restored from a backup. After
+each step an independent reader checks that state, meta and events agree, and that each commit's
+events lead from the state before to the state after. A SQLite mirror follows (contract, 5).
 """
 
 import asyncio
@@ -50,18 +50,18 @@ Rows = dict[str, dict[str, Any]]
 
 
 class Machine(RuleBasedStateMachine):
-    """One catalog, its publishers, and a copy."""
+    """One catalog, its publishers, and a mirror."""
 
     valkey: Valkey | None = None
-    """Set by the test that plays on a real server; fakeredis otherwise."""
+    """A real server, set by a test; without it fakeredis is used."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.fake = fakeredis.FakeServer()
         self.folder = tempfile.TemporaryDirectory(prefix="cp-")
-        self.copy = f"sqlite:///{Path(self.folder.name) / 'copy.sqlite'}"
-        self.copied: Rows = {}
+        self.database = f"sqlite:///{Path(self.folder.name) / 'mirror.sqlite'}"
+        self.mirrored: Rows = {}
         self.published: list[Rows] = []
         self.upstream: dict[str, Category] = {}
         self.last = CatalogKeys({}, {}, [], [])
@@ -71,17 +71,17 @@ class Machine(RuleBasedStateMachine):
         self.cache = StateCache()
 
     def new_client(self) -> redis.asyncio.Redis:
-        """Return a client as another process would have it."""
+        """Return a client like that of another process."""
         if self.valkey is not None:
             return self.valkey.client()
         return fake_client(self.fake)
 
     def teardown(self) -> None:
-        """End as an operator would: one good poll, and every copy equals the state."""
+        """Check that after one undisturbed poll the mirror equals the state."""
         try:
             self.poll()
             self.consume()
-            assert self.copied == self.last.rows
+            assert self.mirrored == self.last.rows
         finally:
             self.do(self.cache.clear())
             self.do(self.client.aclose())
@@ -94,13 +94,13 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(tree=forests())
     def begin(self, tree: dict[str, Category]) -> None:
-        """Begin with an empty Redis."""
+        """Start with an empty Redis."""
         self.do(self.client.flushall())
         self.upstream = tree
 
     @rule(tree=forests())
     def upstream_changes(self, tree: dict[str, Category]) -> None:
-        """Have another tree from now on."""
+        """Let the source have another tree."""
         self.upstream = tree
 
     @rule()
@@ -113,7 +113,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(other=forests())
     def race(self, other: dict[str, Category]) -> None:
-        """Let a second publisher poll while the first waits for its answer."""
+        """Let a second publisher poll while the first one waits for its source."""
         first = self.catalog(self.client, self.upstream, self.cache)
         second = self.catalog(self.client, other)
         assert isinstance(first.source, ScriptedSource)
@@ -127,7 +127,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(commands=st.integers(0, 7), after=st.booleans())
     def killed(self, commands: int, *, after: bool) -> None:
-        """Kill a publisher at one of its commands."""
+        """Kill a publisher before or after one of its commands."""
         client = dying_client(self.new_client(), commands, after=after)
         try:
             self.do(poll_once(self.catalog(client, self.upstream)))
@@ -144,11 +144,11 @@ class Machine(RuleBasedStateMachine):
     def trim(self, kept: int) -> None:
         """Trim the stream by hand."""
         self.do(self.client.xtrim(f"{KEY}events", kept, approximate=False))
-        self.last = self.look()
+        self.last = self.read_all()
 
     @rule()
     def wipe(self) -> None:
-        """Lose everything."""
+        """Empty Redis."""
         self.do(self.client.flushall())
         self.last = CatalogKeys({}, {}, [], [])
         self.damaged = False
@@ -156,39 +156,43 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.last.rows and not self.damaged)
     @rule()
     def back_up(self) -> None:
-        """Remember all keys as they are."""
+        """Keep all keys as they are."""
         self.backups.append(self.last)
 
     @precondition(lambda self: self.backups)
     @rule(data=st.data())
-    def set_back(self, data: st.DataObject) -> None:
-        """Set the server back to an older state."""
+    def restore_backup(self, data: st.DataObject) -> None:
+        """Restore the server from a backup."""
         self.last = data.draw(st.sampled_from(self.backups))
         self.do(self.restore(self.last))
         self.damaged = False
 
     @precondition(lambda self: self.last.rows)
-    @rule(kind=st.sampled_from(["edit", "delete", "rubbish", "meta", "digest", "count", "epoch"]))
+    @rule(
+        kind=st.sampled_from(
+            ["edit", "delete", "unknown field", "meta", "digest", "count", "epoch"]
+        )
+    )
     def damage(self, kind: str) -> None:
         """Edit keys by hand."""
         self.do(self.damage_by(kind, min(self.last.rows)))
-        self.last = self.look()
+        self.last = self.read_all()
         self.damaged = True
 
     @rule()
     def consume(self) -> None:
         """Let the mirror catch up.
 
-        Where there is no whole state it keeps what it has, or goes as far as events still connect;
-        rows damaged by hand never reach it, and nothing ever empties it.
+        Without a valid state it keeps what it has, or applies the events that still connect. Rows
+        that were damaged by hand never reach it, and nothing ever empties it.
         """
-        caught_up = self.do(self.mirrored())
-        copied = self.do(self.read_copy())
+        caught_up = self.do(self.run_mirror())
+        mirrored = self.do(self.read_mirror())
         if caught_up and not self.damaged:
-            assert copied == self.last.rows
+            assert mirrored == self.last.rows
         else:
-            assert copied == self.copied or copied in self.published
-        self.copied = copied
+            assert mirrored == self.mirrored or mirrored in self.published
+        self.mirrored = mirrored
 
     def catalog(
         self,
@@ -196,24 +200,24 @@ class Machine(RuleBasedStateMachine):
         tree: dict[str, Category],
         cache: StateCache | None = None,
     ) -> Catalog:
-        """Return a publisher of `tree`, its rows in any order, that may have polled before."""
+        """Return a catalog whose source has `tree`, its rows in any order."""
         source = ScriptedSource()
         source.says(random.sample(list(tree.values()), len(tree)))
         return make_catalog(Store(client, "us"), source, state_cache=cache)
 
-    def look(self) -> CatalogKeys:
-        """Look at all keys; rows that are no rows are not seen."""
+    def read_all(self) -> CatalogKeys:
+        """Read all keys, without rows that are not valid."""
         found: CatalogKeys = self.do(read_keys(self.client))
         return found._replace(rows={id_: row for id_, row in found.rows.items() if "id" in row})
 
     def observe(self) -> None:
-        """Look from outside: either nothing has changed, or whole commits were made."""
-        found = self.look()
+        """Check that nothing has changed, or only by complete commits."""
+        found = self.read_all()
         if not self.damaged:
             if found.meta:
                 check_consistent(found)
-            told = {event["id"] for event in self.last.events}
-            new = [event for event in found.events if event["id"] not in told]
+            known = {event["id"] for event in self.last.events}
+            new = [event for event in found.events if event["id"] not in known]
             assert len(found.events) == len({event["id"] for event in found.events})
             assert replay(self.last.rows, new) == found.rows
             self.last = found
@@ -221,15 +225,15 @@ class Machine(RuleBasedStateMachine):
                 self.published.append(found.rows)
 
     async def restore(self, backup: CatalogKeys) -> None:
-        """Write `backup` as the only content of the server."""
+        """Replace the content of the server by `backup`."""
         await self.client.flushall()
-        await self.client.hset(f"{KEY}categories", mapping=await encoded(backup.rows))
+        await self.client.hset(f"{KEY}categories", mapping=await encode_rows(backup.rows))
         await self.client.hset(f"{KEY}meta", mapping=dict[Any, Any](backup.meta))
         for offset, event in zip(backup.offsets, backup.events, strict=True):
             await self.client.xadd(f"{KEY}events", {"event": compact(event)}, id=offset)
 
     async def damage_by(self, kind: str, id_: str) -> None:
-        """Do what `kind` says to row `id_` or to meta."""
+        """Damage row `id_` or meta, as `kind` says."""
         rows, meta = f"{KEY}categories", f"{KEY}meta"
         match kind:
             case "edit":
@@ -237,8 +241,8 @@ class Machine(RuleBasedStateMachine):
                 await self.client.hset(rows, id_, compact(row))
             case "delete":
                 await self.client.hdel(rows, id_)
-            case "rubbish":
-                await self.client.hset(rows, "rubbish", "{}")
+            case "unknown field":
+                await self.client.hset(rows, "unknown field", "{}")
             case "meta":
                 await self.client.delete(meta)
             case "digest":
@@ -248,26 +252,26 @@ class Machine(RuleBasedStateMachine):
             case "epoch":
                 await self.client.hdel(meta, "epoch")
 
-    async def mirrored(self) -> bool:
-        """Run the mirror until it has caught up; False if there is nothing to catch up to."""
+    async def run_mirror(self) -> bool:
+        """Run the mirror until it has caught up; return False if there is no valid state."""
         server = Server("redis://test")
         stream = CatalogClient("us", server, self.client, self.client, Timing(), once=True)
-        async with open_database(self.copy) as opened:
+        async with open_database(self.database) as opened:
             try:
                 await run_projection(Mirror(opened, "us"), Reader(stream, "mirror", once=True))
             except NoState:
                 return False
         return True
 
-    async def read_copy(self) -> Rows:
-        """Return the copy's rows."""
-        async with open_database(self.copy) as opened:
+    async def read_mirror(self) -> Rows:
+        """Return the mirror's rows."""
+        async with open_database(self.database) as opened:
             _, rows = await Mirror(opened, "us").read()
         return {id_: category._asdict() for id_, category in rows.items()}
 
 
-async def encoded(rows: Rows) -> dict[Any, Any]:
-    """Return `rows` as they stand in Redis."""
+async def encode_rows(rows: Rows) -> dict[Any, Any]:
+    """Return `rows` as they are stored in Redis."""
     return {id_: compact(row) for id_, row in rows.items()}
 
 
@@ -276,8 +280,8 @@ def compact(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def play(server: Valkey | None, examples: int) -> None:
-    """Play `examples` games on `server`, or on fakeredis."""
+def run_machine(server: Valkey | None, examples: int) -> None:
+    """Run `examples` of the state machine on `server`, or on fakeredis."""
     machine = type("Game", (Machine,), {"valkey": server})
     run_state_machine_as_test(
         machine,
@@ -291,18 +295,26 @@ def play(server: Valkey | None, examples: int) -> None:
     )
 
 
+@pytest.mark.contract("5.1")
+@pytest.mark.contract("5.2")
+@pytest.mark.contract("5.6")
+@pytest.mark.contract("5.7")
 def test_on_fakeredis() -> None:
-    """Nothing is lost, doubled or torn."""
-    play(None, 10)
+    """No event is lost or duplicated, no commit is partial."""
+    run_machine(None, 10)
 
 
+@pytest.mark.contract("5.1")
+@pytest.mark.contract("5.2")
+@pytest.mark.contract("5.6")
+@pytest.mark.contract("5.7")
 def test_on_a_real_server(valkey: Valkey) -> None:
-    """Nor on Valkey."""
-    play(valkey, 12)
+    """The same on Valkey."""
+    run_machine(valkey, 12)
 
 
 @pytest.mark.slow
 def test_for_long(valkey: Valkey) -> None:
-    """Nor in five hundred games."""
-    play(None, 300)
-    play(valkey, 200)
+    """The same with 500 examples."""
+    run_machine(None, 300)
+    run_machine(valkey, 200)
