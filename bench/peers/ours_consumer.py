@@ -22,7 +22,7 @@ from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 
 START: Final = Checkpoint("9f3c1a2b", 0, STREAM_START, "0" * 16)
-"""The position before the first of the events (`given.events`)."""
+"""The position before the first of the events (`input_files.events`)."""
 WORK: Final = "batch, all checks"
 
 

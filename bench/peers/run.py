@@ -19,7 +19,7 @@ import asyncpg
 import redis
 
 from bench import server
-from bench.peers import figure, given
+from bench.peers import figure, input_files
 from bench.peers.figure import PeerFigure
 from publisher.sandbox.synthetic import generate
 from publisher.sandbox.tree import Row
@@ -41,7 +41,7 @@ class PeerInput(NamedTuple):
     folder: Path
     redis_url: str
     tree: Sequence[Row]
-    lists: given.Lists
+    lists: input_files.Lists
 
 
 Arguments: TypeAlias = list[str]
@@ -91,7 +91,7 @@ def require(peers: Sequence[str] = ()) -> None:
 
 async def _measure(folder: Path, categories: int, peers: Sequence[str]) -> list[PeerFigure]:
     tree = generate(categories)
-    lists = given.write(folder, tree)
+    lists = input_files.write(folder, tree)
     figures: list[PeerFigure] = []
     async with server.running(folder) as url:
         for name in peers:
@@ -155,7 +155,7 @@ def _dlt_input(work: PeerInput) -> Iterator[Arguments]:
 @contextmanager
 def _consumer_input(work: PeerInput) -> Iterator[Arguments]:
     """Write our events of the first list into a stream, for a consumer."""
-    events = given.events(work.tree, "us")
+    events = input_files.events(work.tree, "us")
     with redis.Redis.from_url(work.redis_url, socket_timeout=60) as client:
         for start in range(0, len(events), CHUNK):
             pipeline = client.pipeline(transaction=False)
