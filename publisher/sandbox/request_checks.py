@@ -25,9 +25,9 @@ from publisher.sandbox.responses import (
 from publisher.sandbox.signature import expected_signature, is_same_secret
 from publisher.sandbox.tokens import TokenIssuer
 
-OLDEST: Final = 5 * 60
+MAX_AGE: Final = 5 * 60
 """Seconds that a timestamp may be in the past (TikTok Shop API, Get Categories)."""
-EARLIEST: Final = 30
+MAX_AHEAD: Final = 30
 """Seconds that a timestamp may be in the future (TikTok Shop API, Get Categories)."""
 TOKEN_HEADER: Final = "x-tts-access-token"  # noqa: S105  a name, no secret
 CLOSED_VALUES: Final = {
@@ -133,11 +133,11 @@ class RequestChecks:
         seconds, now = int(timestamp), self._options.clock()
         if seconds < 0:
             raise ErrorResponse(INVALID, f"{about} not be lesser than 0.")
-        if seconds < now - OLDEST:
+        if seconds < now - MAX_AGE:
             raise ErrorResponse(
                 INVALID, f"{about} not be earlier than 5 minutes before the current time."
             )
-        if seconds > now + EARLIEST:
+        if seconds > now + MAX_AHEAD:
             raise ErrorResponse(
                 INVALID, f"{about} not exceed the current time by more than 30 seconds."
             )
