@@ -7,7 +7,7 @@ for `file`; file locks and cryptography, 0.06 s more, only for `tiktok_shop`.
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from plumbing.cli.main import gc_paused
@@ -38,7 +38,7 @@ class SourceFactory:
         limiter: RequestLimiter,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._open_session = open_session
+        self._session = cache(open_session)
         self._token_store_for = token_store_for
         self._limiter = limiter
         self._clock = clock
@@ -59,20 +59,17 @@ class SourceFactory:
                 with gc_paused():
                     from publisher.sources.http_source import HttpSource  # noqa: PLC0415
 
-                return HttpSource(catalog, self._session, self._limiter)
+                return HttpSource(catalog, self._session(), self._limiter)
             case "tiktok_shop":
                 return self._tiktok.open(name, settings)
-
-    @cached_property
-    def _session(self) -> "aiohttp.ClientSession":
-        return self._open_session()
 
     @cached_property
     def _tiktok(self) -> "TikTokSourceFactory":
         with gc_paused():
             from publisher.sources.tiktok.factory import TikTokSourceFactory  # noqa: PLC0415
 
-        return TikTokSourceFactory(self._session, self._token_store_for, self._limiter, self._clock)
+        session = self._session()
+        return TikTokSourceFactory(session, self._token_store_for, self._limiter, self._clock)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ def read_file(path: Path, limit: int, *, private: bool = False) -> bytes:
     `private`: refuse a file that anybody but its owner can use. Raises Unreadable.
     """
     try:
-        with open(path, "rb", opener=_open_without_blocking) as file:
+        with open(path, "rb", opener=_open) as file:
             _check_mode(path, os.fstat(file.fileno()).st_mode, private=private)
             return file.read(limit)
     except FileNotFoundError:
@@ -32,7 +32,7 @@ def read_file(path: Path, limit: int, *, private: bool = False) -> bytes:
         raise Unreadable("is not a valid path") from None
 
 
-def _open_without_blocking(path: str, flags: int) -> int:
+def _open(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe without a writer would block
 
 

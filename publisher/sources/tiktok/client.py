@@ -126,7 +126,7 @@ class TikTokClient:
         context = RequestContext(
             section=self._section,
             secrets=(self._secret, *secrets),
-            clock=self.clock,
+            now=self.clock(),
             authorize_command=self.authorize_command,
         )
         if error := error_from(reply, context):

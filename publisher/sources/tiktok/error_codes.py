@@ -5,7 +5,7 @@ code, or an unknown one.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -24,8 +24,9 @@ class ErrorRule(NamedTuple):
 
     The class of the error decides what happens next: Transient is retried, TokenExpired gets
     another access token, ShopClosed and NotAuthorized go on to a fallback shop, SourceError fails
-    the poll. In the advice, `{section}` stands for the catalog's section of publisher.toml, and
-    `{authorize}` for the command that gets new tokens for the catalog.
+    the poll. In the advice, `{section}` stands for the catalog's section of publisher.toml,
+    `{authorize}` for the command that gets new tokens for the catalog, and `{clock}` for the
+    difference between the clocks, if it is known.
     """
 
     error: type[SourceError | NotAuthorized]
@@ -38,6 +39,7 @@ CIPHERS: Final = "`{authorize}` lists the shops with their ciphers"
 CHECK_APP: Final = (
     "check that CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET is the secret of the app key"
 )
+SET_CLOCK: Final = "{clock}set this machine's clock right (NTP)"
 LIMIT: Final = "the app asks too often; a longer poll_every helps"
 
 ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
@@ -98,10 +100,18 @@ ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
         AUTHORIZE_AGAIN,
     ),
 }
+TOO_MANY: Final = 36009002
 HOURLY_LIMIT: Final = 36009037
-TOO_OFTEN: Final = 36009002
 AMBIGUOUS: Final = 36009004
-"""Means several things; its message tells which (`_rule_by_message`)."""
+RULES_BY_MESSAGE: Final[Mapping[str, ErrorRule]] = {
+    r"(?i)access[-_ ]?token": ErrorRule(TokenExpired, "access token refused", AUTHORIZE_AGAIN),
+    r"(?i)time[-_ ]?stamp": ErrorRule(SourceError, "timestamp refused", SET_CLOCK),
+    r"(?i)\bsign": ErrorRule(SourceError, "signature refused", CHECK_APP),
+    r"(?i)app[-_ ]?(key|secret)": ErrorRule(SourceError, "app refused", CHECK_APP),
+    r"": ErrorRule(SourceError, "request refused", "the message says why"),
+}
+"""Patterns in the message of AMBIGUOUS. The first that fits counts: a message about the token or
+the timestamp may mention the signature too."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ class RequestContext:
     """The catalog's section of publisher.toml: `[catalogs.us]`."""
     secrets: Iterable[str] = field(repr=False)
     """Texts that the answer might quote and no message may contain."""
-    clock: Callable[[], float]
+    now: float
     """This machine's clock, in Unix seconds."""
     authorize_command: str
     """The command that gets new tokens for the catalog."""
@@ -130,59 +140,41 @@ def error_from(reply: Reply, context: RequestContext) -> Error | None:
         return None
     envelope = Envelope.parse(reply.body)
     if envelope is None or envelope.code == 0:
-        return None if is_success else status_error(reply, context.clock())
-    rule = _rule_for(envelope, reply, context)
-    advice = rule.advice.replace("{section}", context.section)
-    advice = advice.replace("{authorize}", context.authorize_command)
+        return None if is_success else status_error(reply, context.now)
+    rule = _rule_for(envelope, reply.status)
+    advice = (
+        rule.advice.replace("{section}", context.section)
+        .replace("{authorize}", context.authorize_command)
+        .replace("{clock}", _clock_difference(reply, context.now))
+    )
     text = (
         f"{reply.location}: TikTok Shop refused: {rule.meaning} "
         f"({envelope.describe(context.secrets)}): {advice}"
     )
-    now = context.clock()
     if envelope.code == HOURLY_LIMIT:
-        clock = now if reply.date is None else reply.date
+        clock = context.now if reply.date is None else reply.date
         return SourceError(text, not_before=HOUR - clock % HOUR)
     if issubclass(rule.error, Transient):
-        wait = reply.retry_after(now)
+        wait = reply.retry_after(context.now)
         return Transient(text + requested_wait(wait), not_before=wait)
     return rule.error(text)
 
 
-def _rule_for(envelope: Envelope, reply: Reply, context: RequestContext) -> ErrorRule:
+def _rule_for(envelope: Envelope, status: int) -> ErrorRule:
     if envelope.code == AMBIGUOUS:
-        return _rule_by_message(envelope.message, reply, context)
+        text = envelope.message
+        return next(rule for regex, rule in RULES_BY_MESSAGE.items() if re.search(regex, text))
     if envelope.code in ERROR_RULES:
         return ERROR_RULES[envelope.code]
-    if reply.status == TOO_MANY_REQUESTS:
-        return ERROR_RULES[TOO_OFTEN]
-    meaning = f"HTTP {reply.status}, an error that is not in our list"
-    error = Transient if reply.status >= 500 else SourceError  # noqa: PLR2004  5xx
-    return ErrorRule(
-        error, meaning, "look the code up at TikTok Shop, or ask its support with request_id"
-    )
+    if status == TOO_MANY_REQUESTS:
+        return ERROR_RULES[TOO_MANY]
+    error = Transient if status >= 500 else SourceError  # noqa: PLR2004  5xx
+    advice = "look the code up at TikTok Shop, or ask its support with request_id"
+    return ErrorRule(error, f"HTTP {status}, an error that is not in our list", advice)
 
 
-def _rule_by_message(message: str, reply: Reply, context: RequestContext) -> ErrorRule:
-    """Return the rule of code 36009004, which only its message tells apart.
-
-    The order matters: a message about the token or the timestamp may mention the signature too.
-    """
-    if re.search(r"access[-_ ]?token", message, re.IGNORECASE):
-        return ErrorRule(TokenExpired, "the access token is not accepted", AUTHORIZE_AGAIN)
-    if re.search(r"time[-_ ]?stamp", message, re.IGNORECASE):
-        advice = _clock_advice(reply, context.clock())
-        return ErrorRule(SourceError, "the timestamp is not accepted", advice)
-    if re.search(r"\bsign", message, re.IGNORECASE):
-        return ErrorRule(SourceError, "the signature is not accepted", CHECK_APP)
-    if re.search(r"app[-_ ]?(key|secret)", message, re.IGNORECASE):
-        return ErrorRule(SourceError, "the app is not accepted", CHECK_APP)
-    return ErrorRule(SourceError, "the request is not accepted", "the message says why")
-
-
-def _clock_advice(reply: Reply, now: float) -> str:
-    advice = "set this machine's clock right (NTP)"
+def _clock_difference(reply: Reply, now: float) -> str:
     if reply.date is None:
-        return advice
-    ahead = now - reply.date
-    side = "ahead of" if ahead > 0 else "behind"
-    return f"this machine's clock is {abs(ahead):.0f} s {side} TikTok Shop's: {advice}"
+        return ""
+    side = "ahead of" if now > reply.date else "behind"
+    return f"this machine's clock is {abs(now - reply.date):.0f} s {side} TikTok Shop's: "

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -65,19 +65,16 @@ class FileTokenStore:
 
         Raises RefreshUnderWay if somebody else holds the lock for `seconds`.
         """
-        try:
+        with self._errors_explained():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = filelock.AsyncFileLock(
-                self.path.with_name(f"{self.path.name}.lock"), mode=0o600, timeout=seconds
-            )
-            await lock.acquire()
-        except filelock.Timeout:
-            raise RefreshUnderWay(
-                f"{self.path}.lock: another process has been refreshing the tokens for "
-                f"{seconds:g} s: does it hang?"
-            ) from None
-        except OSError as error:
-            raise self._cannot_store(error) from error
+            lock = filelock.AsyncFileLock(f"{self.path}.lock", mode=0o600, timeout=seconds)
+            try:
+                await lock.acquire()
+            except filelock.Timeout:  # an OSError, but not one of storing
+                raise RefreshUnderWay(
+                    f"{self.path}.lock: another process has been refreshing the tokens for "
+                    f"{seconds:g} s: does it hang?"
+                ) from None
         try:
             yield
         finally:
@@ -109,19 +106,15 @@ class FileTokenStore:
             ) from None
 
     def _store(self, pair: TokenPair) -> None:
-        try:
+        with self._errors_explained():
             self._write_next(pair.model_dump_json(indent=1).encode())
             self._next.replace(self.path)
             _fsync_folder(self.path.parent)  # without it, a power failure may undo the rename
-        except OSError as error:
-            raise self._cannot_store(error) from error
 
     def _check_writable(self) -> None:
-        try:
+        with self._errors_explained():
             self._write_next(bytes(4096))
             self._next.unlink()
-        except OSError as error:
-            raise self._cannot_store(error) from error
 
     def _write_next(self, content: bytes) -> None:
         self._next.unlink(missing_ok=True)  # a killed process may have left it
@@ -131,11 +124,15 @@ class FileTokenStore:
             file.flush()
             os.fsync(file.fileno())
 
-    def _cannot_store(self, error: OSError) -> TokenError:
-        return TokenError(
-            f"{self.path}: tokens cannot be stored: {error.strerror}: make its folder writable "
-            "for this user, or choose another token_file"
-        )
+    @contextmanager
+    def _errors_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TokenError(
+                f"{self.path}: tokens cannot be stored: {error.strerror}: make its folder writable "
+                "for this user, or choose another token_file"
+            ) from error
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -142,19 +142,15 @@ class RefreshedTokens:
             raise NotAuthorized(refusal.error)
         await self._store.check_writable()
         try:
-            new = await self._request_pair(pair.refresh_token)
-        except NotAuthorized as error:
-            return await self._pair_after_refusal(pair.refresh_token, error)
+            data = await self._client.refresh_tokens(pair.refresh_token)
+            new = TokenPair.from_answer(data, self._client.clock())
+        except Error as error:
+            self._paused_until = self._client.clock() + PAUSE
+            if isinstance(error, NotAuthorized):
+                return await self._pair_after_refusal(pair.refresh_token, error)
+            raise
         self._last_refresh = _Refresh(stored, new)
         return self._choose(await self._restore(stored))
-
-    async def _request_pair(self, refresh_token: str) -> TokenPair:
-        try:
-            data = await self._client.refresh_tokens(refresh_token)
-            return TokenPair.from_answer(data, self._client.clock())
-        except Error:
-            self._paused_until = self._client.clock() + PAUSE
-            raise
 
     async def _restore(self, stored: TokenPair | None) -> TokenPair | None:
         """Store the pair of our last refresh if it is missing; return the pair stored then.
