@@ -1,4 +1,4 @@
-"""Shared tokens as a user has them: `authorize`, then `sync`, with nothing but token_key."""
+"""`category-publisher authorize`, then `sync` with the tokens, which token_key encrypts."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ auth_url = "{url}"
 
 
 async def test_authorize_and_sync(folder: Path) -> None:
-    """The pair is in the embedded server; another key is a failure that says so."""
+    """The tokens are in the embedded server; with another key the error says so."""
     async with Sandbox(SandboxOptions(categories=20)) as sandbox:
         text = CONFIG.format(url=sandbox.url, cipher=sandbox.shop_cipher)
         (folder / "publisher.toml").write_text(text)
@@ -43,12 +43,12 @@ async def test_authorize_and_sync(folder: Path) -> None:
             return done.returncode, done.stdout + done.stderr
 
         right, wrong = (Fernet.generate_key().decode() for _ in range(2))
-        code, told = await run("authorize", sandbox.auth_code, "--stand-in", "1", token_key=right)
-        assert (code, "--stand-in wants --catalog" in told) == (2, True)
-        code, told = await run("authorize", sandbox.auth_code, token_key=right)
-        assert (code, sandbox.shop_cipher in told) == (0, True)
-        code, told = await run("sync", token_key=right)
-        assert (code, "added" in told) == (0, True)
-        code, told = await run("sync", token_key=wrong)
-        assert (code, "token_key does not decrypt the tokens" in told) == (1, True)
+        code, output = await run("authorize", sandbox.auth_code, "--stand-in", "1", token_key=right)
+        assert (code, "--stand-in wants --catalog" in output) == (2, True)
+        code, output = await run("authorize", sandbox.auth_code, token_key=right)
+        assert (code, sandbox.shop_cipher in output) == (0, True)
+        code, output = await run("sync", token_key=right)
+        assert (code, "added" in output) == (0, True)
+        code, output = await run("sync", token_key=wrong)
+        assert (code, "token_key does not decrypt the tokens" in output) == (1, True)
     assert not (folder / "data" / "tiktok-shop-tokens.json").exists()

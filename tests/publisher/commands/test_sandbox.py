@@ -1,4 +1,4 @@
-"""The command, as a process of its own."""
+"""`category-publisher sandbox` as a process of its own."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ LIMIT = 30
 
 
 @asynccontextmanager
-async def started(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def start_sandbox(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *arguments,
@@ -44,20 +44,20 @@ async def started(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
-def ended(*arguments: str, cwd: Path) -> tuple[int, str, str]:
+def run_to_end(*arguments: str, cwd: Path) -> tuple[int, str, str]:
     """Run the command to its end; return its exit code, stdout and stderr."""
     done = call(PUBLISHER, "sandbox", *arguments, cwd=cwd, COLUMNS="200", NO_COLOR="1")
     return done.returncode, done.stdout, done.stderr
 
 
 async def introduction(process: asyncio.subprocess.Process) -> str:
-    """Return what it says at its start, up to its last line."""
+    """Return the introduction that it prints, up to the last line."""
     assert process.stdout is not None
     async with asyncio.timeout(LIMIT):
         return (await process.stdout.readuntil(b"/sandbox/next\n")).decode()
 
 
-def pasted(text: str) -> tuple[str, dict[str, str]]:
+def to_paste(text: str) -> tuple[str, dict[str, str]]:
     """Return the TOML and the exports of the introduction."""
     toml = text[text.index("[catalogs.us]") : text.index("and this into the shell")]
     lines = [line for line in text.splitlines() if line.startswith("export ")]
@@ -65,7 +65,7 @@ def pasted(text: str) -> tuple[str, dict[str, str]]:
     return toml, {key: value.strip("'") for key, value in pairs}
 
 
-async def categories(
+async def fetch_categories(
     url: str, query: dict[str, str], token: str, secret: str
 ) -> list[dict[str, object]]:
     """Ask the sandbox at `url` for its categories."""
@@ -80,12 +80,12 @@ async def categories(
         return list(data["categories"])
 
 
-async def test_what_it_prints_is_a_working_configuration(
+async def test_it_prints_a_working_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pasted into publisher.toml and a shell, it gets categories; Ctrl-C ends it with exit 0."""
-    async with started("--port", "0", "--categories", "100") as process:
-        toml, exports = pasted(await introduction(process))
+    """Pasted into publisher.toml and a shell, it gets categories; Ctrl-C stops it with code 0."""
+    async with start_sandbox("--port", "0", "--categories", "100") as process:
+        toml, exports = to_paste(await introduction(process))
         file = tmp_path / "publisher.toml"
         file.write_text(toml)
         assert len(exports) == 4
@@ -102,7 +102,7 @@ async def test_what_it_prints_is_a_working_configuration(
             "shop_cipher": str(catalog.shop_cipher),
         }
         token, secret = shop.access_token, shop.app_secret
-        rows = await categories(
+        rows = await fetch_categories(
             shop.api_url, query, token.get_secret_value(), secret.get_secret_value()
         )
         assert len(rows) == 100
@@ -114,7 +114,7 @@ async def test_what_it_prints_is_a_working_configuration(
 
 @pytest.mark.parametrize("arguments", [("--tree", "{}", "{}"), ("--tree", "{}", "--tree", "{}")])
 async def test_trees_are_served_in_order(tmp_path: Path, arguments: Sequence[str]) -> None:
-    """`--tree a b` (as a shell makes of *) and `--tree a --tree b`, the last one for ever."""
+    """`--tree a b` (a shell expands *) and `--tree a --tree b`; the last one for ever."""
     files = []
     for number in (1, 2):
         file = tmp_path / f"{number}.json"
@@ -129,18 +129,18 @@ async def test_trees_are_served_in_order(tmp_path: Path, arguments: Sequence[str
         "category_version": "v2",
         "shop_cipher": public.shops[0].cipher,
     }
-    async with started("--port", "0", *words) as process:
-        toml, _ = pasted(await introduction(process))
+    async with start_sandbox("--port", "0", *words) as process:
+        toml, _ = to_paste(await introduction(process))
         url = tomllib.loads(toml)["tiktok_shop"]["api_url"]
         sizes = [
-            len(await categories(url, query, public.access_token, public.app_secret))
+            len(await fetch_categories(url, query, public.access_token, public.app_secret))
             for _ in range(3)
         ]
         assert sizes == [1, 2, 2]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("--fault", "cuts"), "fault 'cuts': unknown kind (did you mean cut?)"),
         (("--tree", "nowhere.json"), "tree nowhere.json: no such file"),
@@ -150,27 +150,27 @@ async def test_trees_are_served_in_order(tmp_path: Path, arguments: Sequence[str
     ],
 )
 def test_wrong_options_are_one_line_and_exit_2(
-    tmp_path: Path, arguments: Sequence[str], says: str
+    tmp_path: Path, arguments: Sequence[str], message: str
 ) -> None:
-    """What is wrong, and no traceback."""
-    code, out, err = ended(*arguments, cwd=tmp_path)
+    """The line says what is wrong; there is no traceback."""
+    code, out, err = run_to_end(*arguments, cwd=tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
-    assert says in err
+    assert message in err
     assert err.count("\n") == 1
 
 
 async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    """What happened, and what to do."""
+    """The line says what happened, and what to do."""
     async with Sandbox(SandboxOptions(categories=10)) as sandbox:
-        code, out, err = ended("--port", str(sandbox.port), cwd=tmp_path)
+        code, out, err = run_to_end("--port", str(sandbox.port), cwd=tmp_path)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert f"port {sandbox.port}: another program" in err
 
 
 def test_its_help_explains_every_fault(tmp_path: Path) -> None:
-    """A newcomer finds all kinds in --help."""
-    code, out, _ = ended("--help", cwd=tmp_path)
+    """The help lists all kinds."""
+    code, out, _ = run_to_end("--help", cwd=tmp_path)
     assert code == 0
     for word in ("retry-after", "next-page", "--strict-refresh", "publisher.toml"):
         assert word in out

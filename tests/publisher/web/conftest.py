@@ -1,4 +1,4 @@
-"""A publisher that serves: a daemon on a real Valkey, with sources that say what a test wants."""
+"""A publisher that serves HTTP: a daemon on a real Valkey, with scripted sources."""
 
 import asyncio
 import contextlib
@@ -31,29 +31,29 @@ EXPIRY = TokenExpiry("tokens.json", 2_000_000_000.0, None)
 
 @dataclass
 class Site:
-    """A publisher that runs and serves."""
+    """A publisher that runs and serves HTTP."""
 
     url: str
     daemon: Daemon
     session: aiohttp.ClientSession = field(repr=False)
 
     async def get(self, path: str, **headers: str) -> tuple[int, str]:
-        """Return an answer's status and text."""
+        """Return the status and the text of a response."""
         async with self.session.get(self.url + path, headers=headers) as answer:
             return answer.status, await answer.text()
 
     async def text(self, path: str) -> str:
-        """Return an answer's text."""
+        """Return the text of a response."""
         return (await self.get(path))[1]
 
-    async def shows(self, path: str, *lines: str) -> str:
+    async def wait_for(self, path: str, *lines: str) -> str:
         """Wait until all of `lines` are among those of `path`, and return the text."""
 
-        async def look() -> str:
+        async def read() -> str:
             text = await self.text(path)
             return text if set(lines) <= set(text.splitlines()) else ""
 
-        return await eventually(look)
+        return await eventually(read)
 
 
 Serve = Callable[..., Coroutine[Any, Any, Site]]
@@ -61,7 +61,7 @@ Serve = Callable[..., Coroutine[Any, Any, Site]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Give what starts a publisher on a Valkey, polling catalogs from the sources given."""
+    """Give a function that starts a publisher on a Valkey, with a catalog for each source."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -97,7 +97,7 @@ def _catalog(client: Client, name: str, source: ScriptedSource) -> Catalog:
 
 @pytest.fixture
 async def empty_valkey(valkey: Valkey) -> Valkey:
-    """Give the shared Valkey, without a key."""
+    """Give the shared Valkey, without any key."""
     async with valkey.client() as client:
         await client.flushall()
     return valkey
@@ -110,7 +110,7 @@ def sources() -> dict[str, ScriptedSource]:
 
 
 def sources_of(names: Iterable[str]) -> dict[str, ScriptedSource]:
-    """Return a source for each of `names`, which has 30 categories."""
+    """Return a source with 30 categories for each of `names`."""
     made = {name: ScriptedSource() for name in names}
     for source in made.values():
         source.says(wide(30))
@@ -127,5 +127,5 @@ async def site(
     made = await serve(empty_valkey, **sources)
     polls = f'{COUNT}{{outcome="changed"}} {len(sources)}.0'
     sizes = [f'category_publisher_categories{{catalog="{name}"}} 30.0' for name in sources]
-    await made.shows("/metrics", polls, *sizes)
+    await made.wait_for("/metrics", polls, *sizes)
     return made

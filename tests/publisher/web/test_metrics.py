@@ -1,4 +1,4 @@
-"""The metrics: what they say, that tools can read them, and that docs/metrics.md tells of each."""
+"""The metrics: their values, their formats, and that docs/metrics.md lists each."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ ODD = 'a"b\\c\n<b>\u202e'
 METRICS_PAGE = DOCS / "metrics.md"
 
 
-async def told(site: Site) -> dict[tuple[str, ...], float]:
+async def scraped(site: Site) -> dict[tuple[str, ...], float]:
     """Return all samples: (name, label values…) → value."""
     return {
         (sample.name, *sample.labels.values()): sample.value
@@ -38,17 +38,17 @@ async def told(site: Site) -> dict[tuple[str, ...], float]:
     }
 
 
-async def test_what_they_say_of_catalogs(site: Site) -> None:
-    """Size, sequence, age, hold, lease, changes and a consumer's lag, as they are."""
+async def test_metrics_of_catalogs(site: Site) -> None:
+    """Size, sequence, age, hold, lease, changes and the lags of consumers."""
     checkpoint = {"epoch": "0" * 8, "sequence": 3, "offset": "0-0"}
     await site.daemon.client.hset("catalog:{us}:consumers", ODD, orjson.dumps(checkpoint))
     epoch = await site.daemon.client.hget("catalog:{us}:meta", "epoch")
     checkpoint["epoch"] = as_text(epoch)
     await site.daemon.client.hset("catalog:{us}:consumers", "mirror", orjson.dumps(checkpoint))
-    await site.shows(
+    await site.wait_for(
         "/metrics", 'category_publisher_consumer_lag_events{catalog="us",consumer="mirror"} 27.0'
     )
-    found = await told(site)
+    found = await scraped(site)
     about = {name[0]: value for name, value in found.items() if name[1:] == ("us",)}
     assert about.pop("category_publisher_snapshot_age_seconds") < 60
     assert 0 < about.pop("category_publisher_next_poll_seconds") <= 3600 * 1.1
@@ -67,9 +67,9 @@ async def test_what_they_say_of_catalogs(site: Site) -> None:
     assert ("category_publisher_consumer_lag_seconds", "us", ODD) in found
 
 
-async def test_what_they_say_of_the_process(site: Site) -> None:
+async def test_metrics_of_the_process(site: Site) -> None:
     """Polls by outcome, leases, tokens, Redis."""
-    found = await told(site)
+    found = await scraped(site)
     assert found["category_publisher_poll_duration_seconds_count", "changed"] == 2
     assert found["category_publisher_poll_duration_seconds_count", "failed"] == 0
     assert found["category_publisher_leases",] == found["category_publisher_catalogs",] == 2
@@ -81,11 +81,11 @@ async def test_what_they_say_of_the_process(site: Site) -> None:
 
 
 async def test_a_hold_and_a_failure(site: Site, sources: dict[str, ScriptedSource]) -> None:
-    """Each shows in its gauge and among the polls."""
+    """Each is in its gauge and in the count of polls."""
     sources["us"].says(tree(("1", "0")))
     sources["uk"].body = b"no tree"
     site.daemon.replace(site.daemon.catalogs, [])
-    await site.shows(
+    await site.wait_for(
         "/metrics",
         'category_publisher_hold{catalog="us"} 1.0',
         'category_publisher_last_poll_failed{catalog="uk"} 1.0',
@@ -94,17 +94,15 @@ async def test_a_hold_and_a_failure(site: Site, sources: dict[str, ScriptedSourc
     )
 
 
-async def test_a_refusal_of_redis_is_counted(
-    site: Site, sources: dict[str, ScriptedSource]
-) -> None:
-    """By the server's word."""
+async def test_an_error_of_redis_is_counted(site: Site, sources: dict[str, ScriptedSource]) -> None:
+    """By the code of the server's error."""
     sources["us"].says(wide(31))
     await site.daemon.client.config_set("maxmemory", 1)
     try:
         site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
 
         async def is_counted() -> bool:
-            return (await told(site))["category_publisher_redis_errors_total", "oom"] > 0
+            return (await scraped(site))["category_publisher_redis_errors_total", "oom"] > 0
 
         async with asyncio.timeout(20):
             while not await is_counted():
@@ -116,7 +114,7 @@ async def test_a_refusal_of_redis_is_counted(
 async def test_a_sum_over_publishers_counts_each_catalog_once(
     serve: Serve, empty_valkey: Valkey
 ) -> None:
-    """Each tells of those alone whose leases it holds."""
+    """Each publisher has samples only of catalogs whose leases it holds."""
     names = ["a", "b", "c", "d"]
     sites = [await serve(empty_valkey, **sources_of(names)) for _ in range(2)]
 
@@ -130,25 +128,25 @@ async def test_a_sum_over_publishers_counts_each_catalog_once(
             await asyncio.sleep(0.05)
 
 
-async def test_a_meta_that_somebody_scrambled(site: Site) -> None:
-    """What is no number is not told, and hurts nothing else."""
+async def test_a_meta_that_somebody_has_overwritten(site: Site) -> None:
+    """What is no number has no sample, and all other samples stay."""
     await site.daemon.client.hset("catalog:{us}:meta", "count", "many")
     await site.daemon.client.hset("catalog:{us}:meta", "sequence", "9" * 5000)
     await site.daemon.client.hset("catalog:{us}:status", "succeeded_at", "long ago")
 
-    async def look() -> bool:
-        found = await told(site)
+    async def are_gone() -> bool:
+        found = await scraped(site)
         gone = ("categories", "sequence", "snapshot_age_seconds")
         return not any((f"category_publisher_{name}", "us") in found for name in gone)
 
     async with asyncio.timeout(20):
-        while not await look():
+        while not await are_gone():
             await asyncio.sleep(0.01)
-    assert ("category_publisher_categories", "uk") in await told(site)
+    assert ("category_publisher_categories", "uk") in await scraped(site)
 
 
 async def test_tools_can_read_them(site: Site) -> None:
-    """The text format with promtool, OpenMetrics with prometheus-client's parser."""
+    """The text format with promtool, OpenMetrics with the parser of prometheus-client."""
     checkpoint = b'{"epoch":"x","sequence":3,"offset":"0-0"}'
     await site.daemon.client.hset("catalog:{us}:consumers", ODD, checkpoint)
     plain = await site.text("/metrics")
@@ -164,38 +162,38 @@ async def test_tools_can_read_them(site: Site) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def _promtool(answer: str) -> Any:
+def _promtool(text: str) -> Any:
     return subprocess.run(
         ["promtool", "check", "metrics"],  # noqa: S607  wherever it is
-        input=answer, capture_output=True, encoding="utf-8", timeout=30, check=False,
+        input=text, capture_output=True, encoding="utf-8", timeout=30, check=False,
     )  # fmt: skip
 
 
-def families(answer: str) -> Iterator[Metric]:
-    """Return what is told, without the times of creation, which are families only here."""
-    return (each for each in text_format(answer) if not each.name.endswith("_created"))
+def families(text: str) -> Iterator[Metric]:
+    """Return all metrics but the times of creation, which only this parser takes for metrics."""
+    return (each for each in text_format(text) if not each.name.endswith("_created"))
 
 
 class Closed(ScriptedSource):
-    """A shop that answers no more."""
+    """A shop that is closed."""
 
     async def fetch(self) -> Answer:
         """Refuse."""
         raise ShopClosed("the shop is inactive")
 
 
-async def test_a_stand_in_that_answers_is_told(
+async def test_the_fallback_shop_that_answers_is_a_metric(
     serve: Serve, empty_valkey: Valkey, sources: dict[str, ScriptedSource]
 ) -> None:
-    """By its number; a catalog without stand-ins has no sample."""
+    """By its number; a catalog without fallback shops has no sample."""
     market = StandInSource("us", [Closed(), sources["us"]])
     site = await serve(empty_valkey, us=market, uk=sources["uk"])
-    text = await site.shows("/metrics", 'category_publisher_stand_in{catalog="us"} 1.0')
+    text = await site.wait_for("/metrics", 'category_publisher_stand_in{catalog="us"} 1.0')
     assert 'stand_in{catalog="uk"}' not in text
 
 
-async def test_the_page_tells_of_each_metric(site: Site) -> None:
-    """docs/metrics.md names each with its labels, and no other."""
+async def test_the_page_lists_each_metric(site: Site) -> None:
+    """docs/metrics.md has each with its labels, and no other."""
     found = {}
     for family in families(await site.text("/metrics")):
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}

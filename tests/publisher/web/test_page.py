@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 import orjson
 import pytest
 
-from plumbing import clock
 from publisher.core.model import Hold
 from publisher.status.overview import CatalogOverview, Lag
 from publisher.web.overview_cache import OverviewResult
 from publisher.web.page import POLICY, STYLE, PublisherInfo, render_page
+from tests.publisher.status.overviews import overview
 from tests.publisher.web.conftest import Site
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
@@ -56,7 +55,7 @@ async def test_markup_in_names_is_escaped(
     await site.daemon.client.hset("catalog:{us}:consumers", MARKUP, orjson.dumps({"epoch": MARKUP}))
     sources["uk"].says(tree(("1", "0", MARKUP, True), ("2", "0", "Toys", True)))
     site.daemon.replace({"uk": site.daemon.catalogs["uk"]}, [])
-    await site.shows("/metrics", 'category_publisher_hold{catalog="uk"} 1.0')
+    await site.wait_for("/metrics", 'category_publisher_hold{catalog="uk"} 1.0')
     text = await open_in_browser(site, folder)
     assert "<title>category-publisher</title>" in text
     assert not re.search("<(script|img)", text)
@@ -83,24 +82,6 @@ async def test_the_headers_forbid_everything_but_the_style(site: Site) -> None:
 
 
 PUBLISHER = PublisherInfo("host:1:a:b", "redis://localhost:6379/0", 1, frozenset({"us"}))
-
-
-def overview(name: str, **parts: Any) -> CatalogOverview:
-    """Return a catalog without problems, except for `parts`."""
-    now = clock.rfc3339(clock.now())
-    fine = CatalogOverview(
-        catalog=name,
-        error="",
-        meta={"count": "3", "sequence": "7", "offset": "1-1"},
-        status={"outcome": "unchanged", "polled_at": now, "succeeded_at": now},
-        hold=None,
-        lease=None,
-        consumers={},
-        rows=3,
-        last_event="1-1",
-        lags={},
-    )
-    return replace(fine, **parts)
 
 
 def render(*catalogs: CatalogOverview) -> str:
@@ -144,5 +125,5 @@ async def test_a_direction_mark_is_escaped(site: Site, sources: dict[str, Script
     rows = {**wide(1), **tree(("2", "0", "a\u202eb", True))}
     sources["us"].says(rows)
     site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
-    await site.shows("/metrics", 'category_publisher_hold{catalog="us"} 1.0')
+    await site.wait_for("/metrics", 'category_publisher_hold{catalog="us"} 1.0')
     assert "\u202e" not in await site.text("/")

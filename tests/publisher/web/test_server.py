@@ -1,4 +1,4 @@
-"""What each path answers, and what the server does not put up with."""
+"""The response of each path, and the limits of the server."""
 
 import asyncio
 from pathlib import Path
@@ -15,8 +15,8 @@ from tests.support.waiting import eventually
 POLLED_ONCE = 'category_publisher_poll_duration_seconds_count{outcome="changed"} 1.0'
 
 
-async def test_a_publisher_that_works_is_alive_and_ready(site: Site) -> None:
-    """Both say so with 200."""
+async def test_a_working_publisher_is_alive_and_ready(site: Site) -> None:
+    """Both respond with 200."""
     assert await site.get("/healthz") == (200, "alive\n")
     assert await site.get("/readyz") == (200, "ready\n")
 
@@ -25,13 +25,13 @@ async def test_a_publisher_that_works_is_alive_and_ready(site: Site) -> None:
 async def test_without_redis_it_is_alive_but_not_ready(
     serve: Serve, folder: Path, away: str
 ) -> None:
-    """Whether nobody listens or nobody answers: it says which server, within seconds."""
+    """Whether Redis is down or does not answer: the reason names the server within seconds."""
     with Valkey(folder) as valkey:
         site = await serve(valkey, **sources_of(["us"]))
-        await site.shows("/readyz", "ready")
-        await site.shows("/metrics", POLLED_ONCE)
+        await site.wait_for("/readyz", "ready")
+        await site.wait_for("/metrics", POLLED_ONCE)
         getattr(valkey, away)()
-        await site.shows(
+        await site.wait_for(
             "/metrics", "category_publisher_redis_up 0.0"
         )  # a look is good for a while
         paths = ("/healthz", "/readyz", "/", "/metrics")
@@ -45,21 +45,21 @@ async def test_without_redis_it_is_alive_but_not_ready(
         assert "category_publisher_categories{" not in text
         assert POLLED_ONCE in text.splitlines()
         valkey.start() if away == "kill" else valkey.resume()
-        await site.shows("/readyz", "ready")
+        await site.wait_for("/readyz", "ready")
 
 
-async def test_who_cannot_renew_leases_is_not_ready(serve: Serve, folder: Path) -> None:
-    """A server without memory refuses what polls write; that Redis answers is not enough."""
+async def test_without_leases_it_is_not_ready(serve: Serve, folder: Path) -> None:
+    """A server without free memory refuses writes; that Redis answers is not enough."""
     with Valkey(folder, "--maxmemory", "1") as valkey:
         site = await serve(valkey, **sources_of(["us"]))
         await eventually(lambda: asyncio.sleep(0, site.daemon.lease_error))
         status, told = await site.get("/readyz")
         assert (status, "the leases cannot be renewed: " in told) == (503, True)
-        await site.shows("/metrics", "category_publisher_ready 0.0")
+        await site.wait_for("/metrics", "category_publisher_ready 0.0")
 
 
 async def test_a_bad_request_is_no_traceback(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
-    """A stranger cannot fill the log; the next one is answered as ever."""
+    """A client cannot fill the log; the next request is answered as usual."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
     writer.write(b"GET /%s HTTP/1.1\r\n\r\n" % (b"a" * 20_000))
     assert b" 400 " in await reader.readline()
@@ -68,8 +68,8 @@ async def test_a_bad_request_is_no_traceback(site: Site, capfd: pytest.CaptureFi
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-async def test_a_late_poll_is_named(site: Site, sources: dict[str, ScriptedSource]) -> None:
-    """Not ready is who does not poll what it should."""
+async def test_a_late_poll_is_a_reason(site: Site, sources: dict[str, ScriptedSource]) -> None:
+    """A publisher that does not poll in time is not ready."""
     end = asyncio.Event()
     sources["us"].meanwhile = end.wait
     scheduled = site.daemon._scheduled["us"]
@@ -80,11 +80,11 @@ async def test_a_late_poll_is_named(site: Site, sources: dict[str, ScriptedSourc
     assert await site.get("/readyz") == (503, "1 late polls: us\n")
     assert "\ncategory_publisher_late_polls 1.0\n" in await site.text("/metrics")
     end.set()
-    await site.shows("/readyz", "ready")
+    await site.wait_for("/readyz", "ready")
 
 
-async def test_nothing_but_reading(site: Site) -> None:
-    """Other methods and paths are refused, and no answer tells a version."""
+async def test_other_methods_and_paths(site: Site) -> None:
+    """They are refused, and no response has the version of a library."""
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         async with site.session.request(method, f"{site.url}/", data=b"x" * 100_000) as answer:
             assert answer.status == 405
@@ -95,7 +95,7 @@ async def test_nothing_but_reading(site: Site) -> None:
 
 
 async def test_a_huge_header_is_refused(site: Site) -> None:
-    """It takes no memory."""
+    """It does not fill the memory."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
     writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
     async with asyncio.timeout(5):
@@ -105,14 +105,14 @@ async def test_a_huge_header_is_refused(site: Site) -> None:
 
 @pytest.mark.parametrize("accept", ["text/plain; version=x", "application/openmetrics-text;version=a.b", "\xff"])  # fmt: skip
 async def test_an_odd_accept_header(site: Site, accept: str) -> None:
-    """Whoever asks for what is no version gets the usual format."""
+    """A version that is no number gets the usual format."""
     status, text = await site.get("/metrics", Accept=accept)
     assert status == 200
     assert "category_publisher_redis_up 1.0\n" in text
 
 
-async def test_an_address_that_is_taken(site: Site) -> None:
-    """It is an error if the user chose it, and a warning if it is the default."""
+async def test_an_address_in_use(site: Site) -> None:
+    """It is an error if the user has chosen it, and a warning if it is the default."""
     taken = site.url.removeprefix("http://")
     with pytest.raises(ConfigError, match=r"http_listen '127\.0\.0\.1:.*choose another"):
         async with http_server(taken, site.daemon, Metrics(), required=True):
@@ -122,21 +122,21 @@ async def test_an_address_that_is_taken(site: Site) -> None:
 
 
 @pytest.mark.parametrize("listen", ["no.such.host.invalid:0", "192.0.2.1:0", "..:0"])
-async def test_an_address_that_is_none_of_this_machine(site: Site, listen: str) -> None:
+async def test_an_address_of_no_interface(site: Site, listen: str) -> None:
     """The error names it."""
     with pytest.raises(ConfigError, match=listen):
         async with http_server(listen, site.daemon, Metrics(), required=True):
             pass
 
 
-async def test_it_can_be_off(site: Site) -> None:
+async def test_it_can_be_switched_off(site: Site) -> None:
     """Then nothing is served."""
     async with http_server("off", site.daemon, Metrics(), required=True) as url:
         assert url == ""
 
 
 async def test_ipv6(site: Site) -> None:
-    """An address in brackets works."""
+    """An address in brackets is accepted."""
     async with http_server("[::1]:0", site.daemon, Metrics(), required=True) as url:
         assert url.startswith("http://[::1]:")
         async with site.session.get(f"{url}/healthz") as answer:
