@@ -101,7 +101,9 @@ def parse(url: str) -> Address:
     hosts = tuple(_parse_host(each, DEFAULT_PORT[kind]) for each in (first, *others))
     shared = {name: value for name, value in options.items() if name not in {"host", "port"}}
     if kind is Kind.CLUSTER:
-        return _cluster(shown, shared, hosts)
+        if shared.pop("db", 0) != 0:
+            raise ValueError("a Redis Cluster has only database 0: omit the number")
+        return Address(kind, shown, shared, hosts)
     return _sentinel(shown, shared, hosts, query)
 
 
@@ -173,12 +175,6 @@ def _parse_host(text: str, default_port: int) -> tuple[str, int]:
     if not host:
         raise ValueError(f"not a host and its port: {text!r}; {FORMS}")
     return host, port or default_port
-
-
-def _cluster(shown: str, options: dict[str, Any], hosts: tuple[tuple[str, int], ...]) -> Address:
-    if options.pop("db", 0) != 0:
-        raise ValueError("a Redis Cluster has only database 0: omit the number")
-    return Address(Kind.CLUSTER, shown, options, hosts)
 
 
 def _sentinel(

@@ -96,7 +96,8 @@ def describe_mistakes(
     for mistake in error.errors(include_url=False, include_context=False, include_input=False):
         keys = section + tuple(str(key) for key in mistake["loc"] if key != "[key]")
         if mistake["type"] == "extra_forbidden":
-            what = f"unknown key{_suggestion(keys[-1], _known_keys(keys))}"
+            models = (SECTIONS[key] for key in reversed(keys[:-1]) if key in SECTIONS)
+            what = f"unknown key{_suggestion(keys[-1], next(models, Settings).model_fields)}"
         elif mistake["type"] == "missing":
             what = "is missing"
         else:
@@ -153,12 +154,6 @@ def _location_of(keys: tuple[str, ...], path: Path | None) -> str:
     return f"{path or 'configuration'}: {'.'.join(keys)}"
 
 
-def _known_keys(keys: tuple[str, ...]) -> Iterable[str]:
-    """Return the keys that are known in the section of `keys`."""
-    model = next((SECTIONS[key] for key in reversed(keys[:-1]) if key in SECTIONS), Settings)
-    return model.model_fields
-
-
 def _suggestion(key: str, known: Iterable[str]) -> str:
     similar = difflib.get_close_matches(key, list(known), n=1)
     return f" (did you mean {similar[0]}?)" if similar else ""
@@ -169,7 +164,8 @@ def _check_secrets_are_private(path: Path, table: Mapping[str, Any]) -> None:
     if mode & 0o077 == 0:
         return
     for keys, value in _values(table):
-        if keys[-1] in SECRET_KEYS or (keys[-1] in URL_KEYS and _has_password(value)):
+        url = urlsplit(str(value) if keys[-1] in URL_KEYS else "")
+        if keys[-1] in SECRET_KEYS or url.password is not None or "password=" in url.query:
             raise ConfigError(
                 f"{path}: {'.'.join(keys)} is a secret, but others than the owner can read the "
                 f"file (mode {mode:04o}): run `chmod 600 {path}`, or put the secret into the "
@@ -190,11 +186,6 @@ def _values(
                     yield from _values(each, (*above, key, str(number)))
         else:
             yield (*above, key), value
-
-
-def _has_password(value: Any) -> bool:
-    parts = urlsplit(str(value))
-    return parts.password is not None or "password=" in parts.query
 
 
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:

@@ -16,12 +16,13 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from plumbing import redis_url
 from plumbing.errors import ConfigError
+from plumbing.redis_url import parse
 
 ENV_PREFIX: Final = "CATEGORY_PUBLISHER_"
 CATALOG_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -64,40 +65,6 @@ def _check_http_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _check_redis_url(value: SecretStr) -> SecretStr:
-    redis_url.parse(value.get_secret_value())
-    return value
-
-
-def _check_listen(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if value != "off" and not (host and port.isdecimal() and int(port) <= HIGHEST_PORT):
-        raise ValueError('not "host:port", such as "127.0.0.1:9464", and not "off"')
-    return value
-
-
-def _check_token_key(value: SecretStr) -> SecretStr:
-    for key in value.get_secret_value().split(","):
-        try:
-            is_key = len(base64.b64decode(key.strip(), altchars="-_", validate=True)) == KEY_BYTES
-        except ValueError:
-            is_key = False
-        if not is_key:
-            raise ValueError(
-                "not a Fernet key, or several separated by commas: create one with "
-                "`openssl rand -base64 32 | tr +/ -_`"
-            )
-    return value
-
-
-def _check_command(value: str) -> str:
-    if not shlex.split(value):
-        raise ValueError("the command is empty")
-    return value
-
-
-TokenKey = Annotated[SecretStr, AfterValidator(_check_token_key)]
-ShellCommand = Annotated[str, AfterValidator(_check_command)]
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 CatalogName = Annotated[str, AfterValidator(_check_name)]
 HttpUrl = Annotated[str, AfterValidator(_check_http_url)]
@@ -134,9 +101,31 @@ class _ShopOverrides(_Section):
     refresh_token: SecretStr | None = None
     token_file: Path | None = None
     access_token_file: Path | None = None
-    access_token_command: ShellCommand | None = None
-    token_key: TokenKey | None = None
+    access_token_command: str | None = None
+    token_key: SecretStr | None = None
     """If set, the token pair is in Redis, encrypted with this key, and not in a file."""
+
+    @field_validator("access_token_command")
+    @classmethod
+    def _check_command(cls, value: str | None) -> str | None:
+        if value is not None and not shlex.split(value):
+            raise ValueError("the command is empty")
+        return value
+
+    @field_validator("token_key")
+    @classmethod
+    def _check_token_key(cls, value: SecretStr | None) -> SecretStr | None:
+        for key in value.get_secret_value().split(",") if value is not None else ():
+            try:
+                size = len(base64.b64decode(key.strip(), altchars="-_", validate=True))
+            except ValueError:
+                size = 0
+            if size != KEY_BYTES:
+                raise ValueError(
+                    "not a Fernet key, or several separated by commas: create one with "
+                    "`openssl rand -base64 32 | tr +/ -_`"
+                )
+        return value
 
 
 class TikTokShopSettings(_ShopOverrides):
@@ -225,12 +214,19 @@ class CommonSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = None
+    redis_url: SecretStr | None = None
     """If not set: the embedded server, on the socket `data_dir/redis.sock`."""
     data_dir: Path = Path("data")
     log_format: Literal["auto", "console", "json"] = "auto"
     """`auto` is `console` on a terminal and `json` elsewhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse(value.get_secret_value())
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -252,10 +248,18 @@ class Settings(CommonSettings):
     """How soon other publishers take over the catalogs of one that died."""
     polls_at_once: Annotated[int, Field(ge=1)] = 8
     """The limit of concurrent requests to one source host for one app."""
-    http_listen: Annotated[str, AfterValidator(_check_listen)] = "127.0.0.1:9464"
+    http_listen: str = "127.0.0.1:9464"
     """Where `run` serves health and metrics: "host:port", or "off"."""
     catalogs: dict[CatalogName, CatalogSettings] = {}
     tiktok_shop: TikTokShopSettings = TikTokShopSettings()
+
+    @field_validator("http_listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (host and port.isdecimal() and int(port) <= HIGHEST_PORT):
+            raise ValueError('not "host:port", such as "127.0.0.1:9464", and not "off"')
+        return value
 
     def catalog(self, name: str) -> CatalogSettings:
         """Return the settings of catalog `name`. Raises ConfigError if it is not configured."""

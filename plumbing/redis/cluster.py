@@ -137,16 +137,15 @@ class _TransactionInCallersLoop(TransactionStrategy):
 
 @contextmanager
 def _redis_errors_only() -> Iterator[None]:
+    """Raise the error of the last node that was tried, or else that some slots have no node."""
     try:
         yield
     except redis.exceptions.RedisClusterException as error:
-        raise _as_redis_error(error) from None  # the new error may be the cause of `error`
-
-
-def _as_redis_error(error: redis.exceptions.RedisClusterException) -> redis.exceptions.RedisError:
-    """Return the error of the last node that was tried, or else that some slots have no node."""
-    for cause in chain_of(error):
-        is_node_error = not isinstance(cause, redis.exceptions.RedisClusterException)
-        if is_node_error and isinstance(cause, redis.exceptions.RedisError):
-            return cause
-    return redis.exceptions.ClusterDownError(str(error), status_code="CLUSTERDOWN")
+        node_errors = (
+            cause
+            for cause in chain_of(error)
+            if isinstance(cause, redis.exceptions.RedisError)
+            and not isinstance(cause, redis.exceptions.RedisClusterException)
+        )
+        down = redis.exceptions.ClusterDownError(str(error), status_code="CLUSTERDOWN")
+        raise next(node_errors, down) from None  # the node's error may be the cause of `error`

@@ -96,7 +96,11 @@ class _EmbeddedServerUser:
     async def connect(self, *, start: bool) -> None:
         """Connect to the server; with `start` start it if it is not running, else wait for it."""
         if not start:
-            await self._wait_for_others()
+            edge = EdgeLog(log)
+            while not await self._answers():
+                edge.down("embedded server not running, waiting", socket=str(self._socket))
+                await asyncio.sleep(CHECK_SECONDS)
+            edge.up("embedded server available", socket=str(self._socket))
             return
         try:
             self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -141,14 +145,6 @@ class _EmbeddedServerUser:
 
     def _lock(self) -> filelock.BaseAsyncFileLock:
         return filelock.AsyncFileLock(self._dir / LOCK, mode=0o600)
-
-    async def _wait_for_others(self) -> None:
-        """Return once another process has started the server."""
-        edge = EdgeLog(log)
-        while not await self._answers():
-            edge.down("embedded server not running, waiting", socket=str(self._socket))
-            await asyncio.sleep(CHECK_SECONDS)
-        edge.up("embedded server available", socket=str(self._socket))
 
     def _is_listening(self) -> bool:
         """Return whether a process listens on the socket; asks the kernel, not the server."""

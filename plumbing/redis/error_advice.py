@@ -70,6 +70,8 @@ UNREACHABLE_WITH_TLS: Final = _transient(
     "is it running, does it speak TLS on this port, does it take our certificate (see its log), "
     "and is redis_url right?"
 )
+TLS_OUTAGES: Final = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Errors of TLS that only say that the connection ended."""
 BAD_TLS: Final = _permanent("check the ssl_… options of redis_url, and the server's certificate")
 
 BY_CLASS: Final[dict[type[Exception], ErrorAdvice]] = {
@@ -90,21 +92,20 @@ def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
     `with_tls` says how it was connected to: a server without TLS may then just close the
     connection, or not answer.
     """
-    error = _unwrap_login_error(error)
+    if isinstance(error, redis.exceptions.ConnectionError) and isinstance(
+        error.__cause__, redis.exceptions.RedisError
+    ):
+        error = error.__cause__  # a refused login, which redis-py wraps so on Unix sockets
     code = _code(error)
     if code in BY_CODE:
         return BY_CODE[code]
-    if any(_is_tls_error(each) for each in chain_of(error)):
+    if any(
+        isinstance(each, ssl.SSLError) and not isinstance(each, TLS_OUTAGES)
+        for each in chain_of(error)
+    ):
         return BAD_TLS
     advice = next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
     return UNREACHABLE_WITH_TLS if with_tls and advice is UNREACHABLE else advice
-
-
-def _unwrap_login_error(error: Exception) -> Exception:
-    """Return a refused login that redis-py wraps in a ConnectionError (Unix sockets)."""
-    cause = error.__cause__
-    is_wrapped = isinstance(error, redis.exceptions.ConnectionError)
-    return cause if is_wrapped and isinstance(cause, redis.exceptions.RedisError) else error
 
 
 def _code(error: Exception) -> str:
@@ -121,12 +122,6 @@ def chain_of(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         seen.add(id(error))
         error = error.__cause__ or error.__context__
-
-
-def _is_tls_error(error: BaseException) -> bool:
-    """Return whether TLS itself failed; the end of a connection is an outage instead."""
-    outages = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-    return isinstance(error, ssl.SSLError) and not isinstance(error, outages)
 
 
 def is_transient_for_reads(error: Exception) -> bool:

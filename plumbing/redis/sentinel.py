@@ -70,16 +70,13 @@ class _Sentinels(Sentinel):
                 self.sentinels.insert(0, sentinel)
                 return state["ip"], state["port"]
         if len(errors) == len(self.sentinels):
-            raise self._explain(errors)
+            # if possible a permanent one: waiting does not help then
+            worst = min(errors, key=lambda error: advice_for(error).is_transient)
+            worst.args = (f"none of its Sentinels ({self._locations}) names the primary: {worst}",)
+            raise worst
         raise MasterNotFoundError(
             f"none of its Sentinels knows a primary {service_name!r} that is up"
         )
-
-    def _explain(self, errors: list[redis.exceptions.RedisError]) -> redis.exceptions.RedisError:
-        """Return one of `errors`, if possible a permanent one, that says which Sentinels failed."""
-        worst = min(errors, key=lambda error: advice_for(error).is_transient)
-        worst.args = (f"none of its Sentinels ({self._locations}) names the primary: {worst}",)
-        return worst
 
 
 class _Pool(SentinelConnectionPool):

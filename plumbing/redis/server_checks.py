@@ -85,19 +85,14 @@ def refusal_reasons(info: Mapping[str, Any]) -> Iterator[str]:
     """Yield why a server with this INFO refuses writes, and what to do."""
     if info.get("role") == "slave":
         yield f"{REFUSES}: {REPLICA}"
-    if _is_full(info):
+    limit, used = info.get("maxmemory", 0), info.get("used_memory", 0)
+    is_full = limit and used - info.get("mem_not_counted_for_evict", 0) > limit
+    if is_full and info.get("maxmemory_policy") == "noeviction":  # with others it may evict
         yield f"{REFUSES}: {FULL}"
     if info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "err":
         yield f"{REFUSES}: {DISK}"
     if info.get("rdb_last_bgsave_status") == "err":
         yield f"{MAY_REFUSE}: {DISK}"
-
-
-def _is_full(info: Mapping[str, Any]) -> bool:
-    """Return whether Redis answers writes with OOM; with another policy it may evict instead."""
-    limit = info.get("maxmemory", 0)
-    used = info.get("used_memory", 0) - info.get("mem_not_counted_for_evict", 0)
-    return bool(limit and used > limit and info.get("maxmemory_policy") == "noeviction")
 
 
 async def _read(command: NodeCommand, *words: str) -> dict[str, Any]:
