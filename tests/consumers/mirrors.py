@@ -1,4 +1,4 @@
-"""Mirrors in this process, and a look at their copies that is not ours."""
+"""Runs mirrors in this process, and reads their SQLite files without the product's code."""
 
 import asyncio
 import contextlib
@@ -19,17 +19,17 @@ from tests.support.waiting import eventually
 QUICK = Timing(block=0.02, reply=0.5, check_meta=0.01, check_rows=0.05)
 
 
-async def copy_once(server: Server, to: str, catalog: str = "us") -> None:
-    """Do what `mirror --once` does."""
+async def mirror_once(server: Server, to: str, catalog: str = "us") -> None:
+    """Run a mirror as `mirror --once` does."""
     async with (
-        opened_mirror(to, catalog) as mirror,
+        open_mirror(to, catalog) as mirror,
         connect(server, catalog, once=True) as events,
     ):
         await run_projection(mirror, Reader(events, "mirror", once=True))
 
 
-async def build(server: Server, to: str, kind: str = "mirror") -> None:
-    """Do what the consumer of the projection `kind` does with `--once`."""
+async def run_once(server: Server, to: str, kind: str = "mirror") -> None:
+    """Run a projection of `kind` as its command does with `--once`."""
     async with (
         open_database(to) as opened,
         connect(server, "us", once=True) as events,
@@ -38,19 +38,19 @@ async def build(server: Server, to: str, kind: str = "mirror") -> None:
 
 
 @asynccontextmanager
-async def opened_mirror(to: str, catalog: str = "us") -> AsyncIterator[Mirror]:
+async def open_mirror(to: str, catalog: str = "us") -> AsyncIterator[Mirror]:
     """Open the copy of `catalog` in database `to`."""
     async with open_database(to) as opened:
         yield Mirror(opened, catalog)
 
 
 @asynccontextmanager
-async def copying(
+async def running_mirror(
     server: Server, to: str, catalog: str = "us"
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Have a mirror running, and give its task."""
+    """Run a mirror in the background, and yield its task."""
     async with (
-        opened_mirror(to, catalog) as mirror,
+        open_mirror(to, catalog) as mirror,
         connect(server, catalog, once=False, timing=QUICK) as events,
     ):
         task = asyncio.create_task(run_projection(mirror, Reader(events, "mirror")))
@@ -62,7 +62,7 @@ async def copying(
                 await task
 
 
-def copied(to: str, catalog: str = "us") -> Tree:
+def stored_rows(to: str, catalog: str = "us") -> Tree:
     """Return the rows in the SQLite file; none if there is no table yet."""
     query = "SELECT id, parent_id, local_name, is_leaf FROM categories WHERE catalog = ?"
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
@@ -74,8 +74,8 @@ def copied(to: str, catalog: str = "us") -> Tree:
     return {row[0]: dict(zip(names, (*row[:3], bool(row[3])), strict=True)) for row in rows}
 
 
-def position(to: str, catalog: str = "us") -> str | None:
-    """Return where in history the checkpoint in the SQLite file is."""
+def stored_position(to: str, catalog: str = "us") -> str | None:
+    """Return the position of the checkpoint in the SQLite file; None if there is none yet."""
     query = "SELECT epoch, sequence, digest FROM checkpoints WHERE catalog = ?"
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
         try:
@@ -86,18 +86,18 @@ def position(to: str, catalog: str = "us") -> str | None:
 
 
 def execute(to: str, statement: str) -> None:
-    """Change the SQLite file behind everybody's back."""
+    """Change the SQLite file, as another program might."""
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file, file:
         file.execute(statement)
 
 
-async def equal(to: str, publisher: PretendPublisher) -> None:
-    """Wait until copy and checkpoint are those of the state that `publisher` committed."""
+async def wait_until_equal(to: str, publisher: PretendPublisher) -> None:
+    """Wait until rows and checkpoint are those that `publisher` committed."""
 
-    async def look() -> bool:
+    async def is_equal() -> bool:
         return (
-            position(to, publisher.catalog) == publisher.position
-            and copied(to, publisher.catalog) == publisher.tree
+            stored_position(to, publisher.catalog) == publisher.position
+            and stored_rows(to, publisher.catalog) == publisher.tree
         )
 
-    await eventually(look)
+    await eventually(is_equal)

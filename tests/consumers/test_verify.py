@@ -11,7 +11,7 @@ from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from consumers.verify import Verdict, verify_projection
 from plumbing.redis.server import Server
-from tests.consumers.mirrors import copy_once, execute
+from tests.consumers.mirrors import execute, mirror_once
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
@@ -29,7 +29,7 @@ async def verified(server: Server, to: str, within: float = 0.0) -> Verdict:
 async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> None:
     """A copy that is where the state is, row for row."""
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     assert await verified(server, to) == Verdict(publisher.position, 2, [])
 
 
@@ -52,7 +52,7 @@ async def test_different(
 ) -> None:
     """A row that somebody changed is named, and the copy has not its checkpoint's digest."""
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     execute(to, statement)
     damage, line = (await verified(server, to)).differences
     assert "something else wrote to it" in damage
@@ -62,7 +62,7 @@ async def test_different(
 async def test_many_differences(server: Server, publisher: PretendPublisher, to: str) -> None:
     """Twenty are named, the rest is counted."""
     await publisher.commit(numbered(50))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     execute(to, "DELETE FROM categories WHERE id <= '33'")
     lines = (await verified(server, to)).differences[1:]
     assert len(lines) == 21
@@ -74,7 +74,7 @@ async def test_a_copy_with_a_right_digest_that_differs(
 ) -> None:
     """A copy of another history at the same place agrees with itself and not with the state."""
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     await publisher.client.flushall()
     publisher.tree, publisher.digest = {}, 0
     await publisher.begin_epoch(publisher.epoch, tree(HOME, TOYS))
@@ -87,7 +87,7 @@ async def test_damaged_is_told_at_once(
 ) -> None:
     """Whether the copy is behind or the state is gone: it is not what its checkpoint says."""
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     execute(to, "DELETE FROM categories")
     await publisher.commit(tree(HOME))
     assert len((await verified(server, to, within=60)).differences) == 1
@@ -98,21 +98,21 @@ async def test_damaged_is_told_at_once(
 async def test_a_copy_that_is_behind(server: Server, publisher: PretendPublisher, to: str) -> None:
     """It gets time to catch up; if it does not, there is nothing to compare."""
     await publisher.commit(tree(HOME))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     before = publisher.position
     await publisher.commit(tree(HOME, GARDEN))
     with pytest.raises(CannotCompare, match=f"copy is at {before}, .* {publisher.position}"):
         await verified(server, to)
     verifying = asyncio.create_task(verified(server, to, within=20))
     await asyncio.wait([verifying], timeout=0.1)
-    await copy_once(server, to)
+    await mirror_once(server, to)
     assert (await verifying).differences == []
 
 
 async def test_another_epoch(server: Server, publisher: PretendPublisher, to: str) -> None:
     """The same rows under another epoch are not compared."""
     await publisher.commit(tree(HOME))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     await publisher.client.hset(publisher.meta, "epoch", "00000002")
     with pytest.raises(CannotCompare, match="is its consumer running"):
         await verified(server, to)
@@ -122,7 +122,7 @@ async def test_no_copy(server: Server, publisher: PretendPublisher, to: str) -> 
     """A database that another catalog's mirror made has no checkpoint of this one."""
     uk = PretendPublisher(publisher.client, "uk")
     await uk.commit(tree(HOME))
-    await copy_once(server, to, "uk")
+    await mirror_once(server, to, "uk")
     await publisher.commit(tree(HOME))
     with pytest.raises(CannotCompare, match="has no checkpoint"):
         await verified(server, to)
@@ -131,7 +131,7 @@ async def test_no_copy(server: Server, publisher: PretendPublisher, to: str) -> 
 async def test_no_state(server: Server, publisher: PretendPublisher, to: str) -> None:
     """A state that is gone or damaged proves nothing about the copy."""
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     await publisher.client.hset(publisher.categories, "1", json.dumps(TOYS | {"id": "1"}))
     with pytest.raises(NoState, match="damaged"):
         await verified(server, to)

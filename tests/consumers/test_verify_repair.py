@@ -17,7 +17,7 @@ from consumers.sql.database import open_database
 from consumers.sql.projection import VerifiableProjection
 from consumers.verify import Verdict, repair_projection, verify_projection
 from plumbing.redis.server import Server
-from tests.consumers.mirrors import QUICK, build
+from tests.consumers.mirrors import QUICK, run_once
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.databases import execute, fetch
 from tests.support.waiting import eventually
@@ -88,7 +88,7 @@ async def test_each_projection(
     """What differs is equal again, and the checkpoint is the one that it was."""
     checkpoints = "SELECT epoch, sequence, stream_offset, digest FROM checkpoints"
     await publisher.commit(tree(HOME, GARDEN))
-    await build(real_server, database_url, kind)
+    await run_once(real_server, database_url, kind)
     checkpoint = await fetch(database_url, checkpoints)
     await execute(database_url, DAMAGE[kind])
     assert (await verified(real_server, database_url, kind)).outcome == "different"
@@ -104,10 +104,10 @@ async def test_a_history_records_it(
 ) -> None:
     """A repair is a resync from where the history was to where it is, with what it found."""
     await publisher.commit(tree(HOME, GARDEN))
-    await build(real_server, to, "history")
+    await run_once(real_server, to, "history")
     await execute(to, DAMAGE["history"])
     await repaired(real_server, to, "history")
-    await build(real_server, to, "history")
+    await run_once(real_server, to, "history")
     resyncs = "SELECT number, from_position, to_position, added, updated, removed"
     assert await fetch(to, f"{resyncs} FROM history_resyncs ORDER BY number") == [
         (1, None, publisher.position, 2, 0, 0),
@@ -143,13 +143,13 @@ async def test_a_consumer_that_is_behind_is_waited_for(
 ) -> None:
     """A copy is not taken from a consumer that may still bring it to where the state is."""
     await publisher.commit(tree(HOME))
-    await build(real_server, to)
+    await run_once(real_server, to)
     await publisher.commit(tree(HOME, GARDEN))
     await execute(to, DAMAGE["mirror"])
     repairing = asyncio.create_task(repaired(real_server, to, within=20))
     await asyncio.wait([repairing], timeout=0.1)
     assert not repairing.done()
-    await build(real_server, to)
+    await run_once(real_server, to)
     assert (await repairing).outcome == "repaired"
 
 
@@ -158,7 +158,7 @@ async def test_a_damaged_copy_that_is_behind(
 ) -> None:
     """It becomes the state as it is now; who knew it as it was finds it taken."""
     await publisher.commit(tree(HOME))
-    await build(real_server, database_url)
+    await run_once(real_server, database_url)
     async with opened(real_server, database_url) as (_, other):
         known = await other.load()
         assert known is not None
@@ -177,7 +177,7 @@ async def test_another_history_at_the_same_place(
 ) -> None:
     """A copy that agrees with itself and not with the state becomes the state."""
     await publisher.commit(tree(HOME, GARDEN))
-    await build(real_server, database_url)
+    await run_once(real_server, database_url)
     await publisher.client.flushall()
     publisher.tree, publisher.digest = {}, 0
     await publisher.begin_epoch(publisher.epoch, tree(HOME, TOYS))
@@ -199,7 +199,7 @@ class Meanwhile:
         found = await self._real.snapshot()
         self.times += 1
         if self.times == 1:
-            await build(self._server, self._to)
+            await run_once(self._server, self._to)
         return found
 
     def __getattr__(self, name: str) -> Any:
@@ -211,7 +211,7 @@ async def test_a_consumer_that_moves_the_copy_meanwhile(
 ) -> None:
     """Its work is not undone: the repair begins anew from what is there now."""
     await publisher.commit(tree(HOME))
-    await build(real_server, database_url)
+    await run_once(real_server, database_url)
     await publisher.commit(tree(HOME, GARDEN))
     await execute(database_url, DAMAGE["mirror"])
     async with opened(real_server, database_url) as (events, projection):
@@ -226,7 +226,7 @@ async def test_nothing_to_repair_from(
 ) -> None:
     """Without a state the copy stays as it is."""
     await publisher.commit(tree(HOME, GARDEN))
-    await build(real_server, database_url)
+    await run_once(real_server, database_url)
     await execute(database_url, DAMAGE["mirror"])
     await publisher.client.flushall()
     with pytest.raises(NoState):
@@ -242,7 +242,7 @@ async def test_what_a_database_keeps(
     await uk.commit(tree(HOME))
     await publisher.commit(tree(HOME))
     for kind in ("history", "mirror"):
-        await build(real_server, database_url, kind)
+        await run_once(real_server, database_url, kind)
     async with open_database(database_url) as store:
         assert await stored_kinds(store, "us") == ["history", "mirror"]
         assert await stored_kinds(store, "uk") == []
@@ -253,7 +253,7 @@ async def test_a_copy_that_is_elsewhere_in_history(
 ) -> None:
     """It cannot be compared, but it can be repaired, though no consumer runs."""
     await publisher.commit(tree(HOME))
-    await build(real_server, database_url)
+    await run_once(real_server, database_url)
     await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
     async with opened(real_server, database_url) as (events, projection):
         with pytest.raises(PositionMismatch, match="is its consumer running"):

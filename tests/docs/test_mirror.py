@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.consumers.conftest import emptied
-from tests.consumers.mirrors import copy_once
+from tests.consumers.mirrors import mirror_once
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.databases import fetch
 from tests.support.paths import DOCS
@@ -23,7 +23,7 @@ async def test_its_queries(valkey: Valkey, database_url: str) -> None:
     server = await emptied(valkey)
     async with server.client() as client:
         await PretendPublisher(client).commit(TREE)
-    await copy_once(server, database_url)
+    await mirror_once(server, database_url)
     blocks = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     queries = [query for block in blocks for query in block.split(";") if query.strip()]
     answers = [await fetch(database_url, query) for query in queries]

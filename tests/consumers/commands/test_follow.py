@@ -17,7 +17,13 @@ import pytest
 from consumers.cli import COMMANDS
 from consumers.projection_kinds import KINDS
 from plumbing.redis.server import Server
-from tests.consumers.mirrors import build, copied, equal, execute, position
+from tests.consumers.mirrors import (
+    execute,
+    run_once,
+    stored_position,
+    stored_rows,
+    wait_until_equal,
+)
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.support.contract import digest_of_row
 from tests.support.processes import CONSUMER, call, start
@@ -82,9 +88,9 @@ async def test_a_mirror_until_it_is_stopped(
     """It follows, and a stop signal ends it with 0, quietly."""
     await publisher.commit(tree(HOME))
     with started("mirror", "us", "--name", "mine", cwd=cwd, CATEGORY_PUBLISHER_TO=to) as process:
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await publisher.commit(tree(HOME, GARDEN))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         process.send_signal(number)
         _, told = process.communicate(timeout=20)
         assert process.returncode == 0
@@ -101,7 +107,7 @@ async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: 
     await publisher.commit(numbered(300))
     for attempt in range(3):
         with started("mirror", "us", cwd=cwd, CATEGORY_PUBLISHER_TO=to) as process:
-            goal = position(to)
+            goal = stored_position(to)
             for _ in range(30):
                 rows = list(numbered(300).values())
                 chosen = choose.sample(rows, choose.randrange(100, 300))
@@ -112,20 +118,20 @@ async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: 
             process.kill()
         check_fit(to)
     assert call(CONSUMER, "mirror", "us", "--to", to, "--once", cwd=cwd).returncode == 0
-    await equal(to, publisher)
+    await wait_until_equal(to, publisher)
 
 
 async def moved(to: str, before: str | None) -> bool:
     """Say whether the copy is at another place than `before`."""
-    return position(to) not in {None, before}
+    return stored_position(to) not in {None, before}
 
 
 def check_fit(to: str) -> None:
     """Assert that the copy's rows have the digest of its checkpoint, if it has one."""
-    found = position(to)
+    found = stored_position(to)
     if found is not None:
         value = 0
-        for one in copied(to).values():
+        for one in stored_rows(to).values():
             value ^= digest_of_row(one)
         assert found.endswith(f"-{value:016x}")
 
@@ -167,7 +173,7 @@ async def test_verify_of_several_projections(
     """Each has its line; 1 wins over 2, and a projection of someone else's is left alone."""
     await publisher.commit(tree(HOME))
     for kind in ("history", "mirror"):
-        await build(real_server, to, kind)
+        await run_once(real_server, to, kind)
     at = publisher.position
     execute(to, "UPDATE categories SET is_leaf = 0")
     all_ = (word for kind in KINDS for word in ("--projection", kind))
@@ -194,7 +200,7 @@ async def test_verify_of_what_is_not_there(
 ) -> None:
     """A projection that was never written, or none at all, is exit 2."""
     await publisher.commit(tree(HOME))
-    await build(real_server, to)
+    await run_once(real_server, to)
     verify = ("verify", "us", "--to", to)
     done = call(CONSUMER, *verify, "--projection", "map", cwd=cwd)
     assert (done.returncode, done.stdout) == (2, "")
@@ -210,7 +216,7 @@ async def test_nothing_to_repair_from(
 ) -> None:
     """A damaged copy is different, and why it stays so is told."""
     await publisher.commit(tree(HOME))
-    await build(real_server, to)
+    await run_once(real_server, to)
     execute(to, "DELETE FROM categories")
     await publisher.client.flushall()
     done = call(CONSUMER, "verify", "us", "--to", to, "--repair", cwd=cwd)
@@ -347,7 +353,7 @@ async def test_a_disk_that_fills_up(publisher: PretendPublisher, to: str, cwd: P
     assert "Traceback" not in done.stderr
     check_fit(to)
     assert call(CONSUMER, *mirror[2:], cwd=cwd).returncode == 0
-    await equal(to, publisher)
+    await wait_until_equal(to, publisher)
 
 
 async def test_a_file_that_may_not_be_written(
@@ -377,7 +383,7 @@ async def test_two_mirrors_of_one_copy(publisher: PretendPublisher, to: str, cwd
             return first.poll() is not None or second.poll() is not None
 
         await eventually(one_ended)
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         ended = first if first.poll() is not None else second
         assert ended.returncode == 1
         assert ended.stderr is not None

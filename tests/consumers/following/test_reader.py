@@ -1,6 +1,6 @@
-"""A mirror on a stream: it ends equal whatever happens to the stream, or keeps what it has.
+"""A mirror becomes equal to the state whatever happens to the stream, or keeps its data.
 
-Everything on fakeredis and on a real server.
+All tests run on fakeredis and on a real server.
 """
 
 import asyncio
@@ -20,14 +20,15 @@ from consumers.following.projection import Projection
 from consumers.following.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
 from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
+from tests.consumers.logged import logged
 from tests.consumers.mirrors import (
     QUICK,
-    copied,
-    copy_once,
-    copying,
-    equal,
     execute,
-    position,
+    mirror_once,
+    running_mirror,
+    stored_position,
+    stored_rows,
+    wait_until_equal,
 )
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.consumers.stream_faults import STREAM_FAULTS, StreamFault
@@ -38,52 +39,56 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 
 async def test_it_follows(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """Additions, updates, moves and removals arrive, with the checkpoint, batch after batch."""
+    """Additions, updates, moves and removals are applied, batch after batch, with the checkpoint."""
     await publisher.commit(tree(HOME))
-    async with copying(server, to):
-        await equal(to, publisher)
+    async with running_mirror(server, to):
+        await wait_until_equal(to, publisher)
         await publisher.commit(tree(HOME, GARDEN, TOYS))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await publisher.commit(tree(GARDEN | {"parent_id": "0"}, HOME | {"parent_id": "2"}))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await publisher.commit(numbered(BATCH + 500))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
 
 
 async def test_it_waits_for_the_first_poll(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """A mirror may be there before the catalog is, and says once that it waits."""
-    async with copying(server, to):
-        await eventually(lambda: saw(logs, "no valid state, waiting"))
+    """A mirror may start before the catalog exists; it logs once that it waits."""
+    async with running_mirror(server, to):
+        await eventually(logged(logs, "no valid state, waiting"))
         await publisher.commit(tree(HOME))
-        await equal(to, publisher)
-        await eventually(lambda: saw(logs, "resynced"))
+        await wait_until_equal(to, publisher)
+        await eventually(logged(logs, "resynced"))
     assert [log["event"] for log in logs] == ["started", "no valid state, waiting", "resynced"]
 
 
-async def test_it_goes_on_from_its_checkpoint(
+@pytest.mark.contract("5.8")
+async def test_it_continues_from_its_checkpoint(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
     """What was published while no mirror ran is applied from the stream, without a resync."""
     await publisher.commit(tree(HOME))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     await publisher.commit(tree(HOME, GARDEN))
     await publisher.commit(tree(HOME, TOYS))
     logs.clear()
-    await copy_once(server, to)
+    await mirror_once(server, to)
     assert [log["event"] for log in logs] == ["started", "caught up"]
-    await equal(to, publisher)
+    await wait_until_equal(to, publisher)
 
 
-async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """Its checkpoint stands in the hash of consumers, under its name."""
+@pytest.mark.contract("2")
+async def test_it_publishes_its_checkpoint(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Its checkpoint is stored in the hash of consumers, under its name."""
     await publisher.commit(tree(HOME))
-    async with copying(server, to):
-        await equal(to, publisher)
+    async with running_mirror(server, to):
+        await wait_until_equal(to, publisher)
         await publisher.commit(tree(HOME, GARDEN))
 
-        async def shown() -> bool:
+        async def is_published() -> bool:
             value = await publisher.client.hget("catalog:{us}:consumers", "mirror")
             checkpoint: dict[str, Any] = json.loads(value or "{}")
             updated_at = checkpoint.pop("updated_at", None)
@@ -94,34 +99,36 @@ async def test_it_shows_how_far_it_is(server: Server, publisher: PretendPublishe
                 "digest": f"{publisher.digest:016x}",
             }
 
-        await eventually(shown)
+        await eventually(is_published)
 
 
-@pytest.mark.slow  # the conformance suite has all of them in one story
+@pytest.mark.contract("5.6")
+@pytest.mark.slow  # the conformance suite has all faults in one test
 @pytest.mark.parametrize("fault", STREAM_FAULTS)
-@pytest.mark.parametrize("mirror", ["running", "away"])
-async def test_it_ends_equal(
+@pytest.mark.parametrize("mirror", ["running", "stopped"])
+async def test_it_becomes_equal_after_a_fault(
     server: Server, publisher: PretendPublisher, to: str, fault: StreamFault, mirror: str
 ) -> None:
-    """Whatever happens while it runs or is away, the copy becomes equal, and goes on after it."""
+    """Whatever happens while it runs or is stopped, the copy becomes equal, and follows on."""
     await publisher.commit(tree(HOME))
-    await copy_once(server, to)
-    if mirror == "away":
+    await mirror_once(server, to)
+    if mirror == "stopped":
         await fault(publisher)
-    async with copying(server, to):
+    async with running_mirror(server, to):
         if mirror == "running":
             await fault(publisher)
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await publisher.commit(numbered(4, first=7))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
 
 
+@pytest.mark.contract("5.6")
 async def test_a_batch_applies_as_far_as_it_connects(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """Before a gap everything is applied; without a state behind it, that is where it stays."""
+    """Events before a gap are applied; without a state to resync to, the copy stays there."""
     await publisher.commit(tree(HOME))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     await publisher.commit(tree(HOME, GARDEN))
     reached = publisher.position
     await publisher.commit(tree(HOME, GARDEN, TOYS))
@@ -129,65 +136,70 @@ async def test_a_batch_applies_as_far_as_it_connects(
     await publisher.client.xdel(publisher.events, "3-0")
     await publisher.client.delete(publisher.meta)
     with pytest.raises(NoState):
-        await copy_once(server, to)
-    assert (copied(to), position(to)) == (tree(HOME, GARDEN), reached)
+        await mirror_once(server, to)
+    assert (stored_rows(to), stored_position(to)) == (tree(HOME, GARDEN), reached)
 
 
-async def test_rubbish_is_read_once(
+async def test_a_foreign_entry_causes_one_resync(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """An entry by hand behind the last event costs one resync, not one after the other."""
+    """An entry that somebody added after the last event causes one resync, not many."""
     await publisher.commit(tree(HOME))
-    async with copying(server, to):
-        await equal(to, publisher)
+    async with running_mirror(server, to):
+        await wait_until_equal(to, publisher)
         for index in range(1, 4):
             await publisher.client.xadd(publisher.events, {"by": "hand"}, id=f"1-{index}")
-            await eventually(lambda: saw(logs, "resynced", times=index + 1))  # noqa: B023
-    await copy_once(server, to)
+            await eventually(logged(logs, "resynced", times=index + 1))
+    await mirror_once(server, to)
     reasons = [log["reason"] for log in logs if log["event"] == "resynced"]
     assert reasons[1:] == [f"entry 1-{index} has no field event" for index in range(1, 4)]
 
 
-async def test_a_server_set_back(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """A failover that lost commits takes the copy back too, though its sequence was higher."""
-    await publisher.commit(tree(HOME))
-    backup = await publisher.backup()
-    async with copying(server, to):
-        await publisher.commit(tree(HOME, GARDEN))
-        await publisher.commit(tree(HOME, GARDEN, TOYS))
-        await equal(to, publisher)
-        await publisher.restore(backup)
-        await equal(to, publisher)
-
-
-async def test_a_server_set_back_that_went_on(
+@pytest.mark.contract("5.6")
+async def test_a_failover_that_lost_commits(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """Same epoch, and the sequence is mine + 1 again, but the history is another one."""
+    """The copy goes back with the state, though its own sequence was higher."""
+    await publisher.commit(tree(HOME))
+    backup = await publisher.backup()
+    async with running_mirror(server, to):
+        await publisher.commit(tree(HOME, GARDEN))
+        await publisher.commit(tree(HOME, GARDEN, TOYS))
+        await wait_until_equal(to, publisher)
+        await publisher.restore(backup)
+        await wait_until_equal(to, publisher)
+
+
+@pytest.mark.contract("5.6")
+async def test_a_failover_that_lost_commits_and_went_on(
+    server: Server, publisher: PretendPublisher, to: str
+) -> None:
+    """Epoch and next sequence are the same again, but the history is another one."""
     await publisher.commit(tree(HOME))
     backup = await publisher.backup()
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     await publisher.restore(backup)
     await publisher.commit(tree(HOME, TOYS))
     await publisher.commit(tree(TOYS))
-    await copy_once(server, to)
-    await equal(to, publisher)
+    await mirror_once(server, to)
+    await wait_until_equal(to, publisher)
 
 
+@pytest.mark.contract("5.6")
 async def test_an_own_row_that_was_changed(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """Rows of the copy that somebody edited show at the next event about one of them.
+    """Rows of the copy that somebody edited are noticed at the next event about one of them.
 
-    The copy is repaired whole, then: so the row that no event is about is as it was, too.
+    Then the whole copy is rebuilt, with the rows that no event is about.
     """
     await publisher.commit(tree(HOME, TOYS))
-    async with copying(server, to):
-        await equal(to, publisher)
+    async with running_mirror(server, to):
+        await wait_until_equal(to, publisher)
         execute(to, "UPDATE categories SET local_name = 'mine'")
         await publisher.commit(tree(HOME | {"local_name": "House"}, TOYS))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
 
 
 async def _delete_meta(publisher: PretendPublisher) -> None:
@@ -260,19 +272,20 @@ DAMAGES = [
 ]
 
 
+@pytest.mark.contract("5.7")
 @pytest.mark.parametrize("damage", DAMAGES)
 async def test_nothing_to_resync_to(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: StreamFault
 ) -> None:
-    """A state that is not there or not intact changes nothing in a copy.
+    """A missing or damaged state changes nothing in a copy.
 
-    With --once that is an error in one line; without, the mirror waits and goes on afterwards.
+    With --once it is an error in one line; without, the mirror waits and follows on afterwards.
     """
     await check_damage(server, publisher, to, logs, damage)
 
 
 async def test_no_stream_to_read(real_server: Server, to: str, logs: list[Any]) -> None:
-    """The same if the key of the stream holds something else (fakeredis ends with a bug there)."""
+    """The same if the stream's key holds another type (fakeredis has a bug there)."""
     async with real_server.client() as client:
         publisher = PretendPublisher(client)
         await check_damage(real_server, publisher, to, logs, _events_of_another_type)
@@ -282,52 +295,53 @@ async def check_damage(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any], damage: StreamFault
 ) -> None:
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
-    kept, backup = copied(to), await publisher.backup()
+    await mirror_once(server, to)
+    before, backup = stored_rows(to), await publisher.backup()
     await damage(publisher)
-    execute(to, "UPDATE checkpoints SET epoch = '00000000'")  # so that it wants to resync
+    execute(to, "UPDATE checkpoints SET epoch = '00000000'")  # so that it must resync
     with pytest.raises(NoState, match=r"catalog.*us"):
-        await copy_once(server, to)
-    assert copied(to) == kept
-    async with copying(server, to):
-        await eventually(lambda: saw(logs, "no valid state, waiting"))
-        assert copied(to) == kept
+        await mirror_once(server, to)
+    assert stored_rows(to) == before
+    async with running_mirror(server, to):
+        await eventually(logged(logs, "no valid state, waiting"))
+        assert stored_rows(to) == before
         await publisher.restore(backup)
         await publisher.commit(tree(HOME, TOYS))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
     assert sum(log["event"] == "no valid state, waiting" for log in logs) == 1
 
 
 async def test_rows_restored_by_hand(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """A damaged state that somebody mends without a commit is noticed too."""
+    """A damaged state that somebody repairs without a commit is noticed too."""
     await publisher.commit(tree(HOME, GARDEN))
     await publisher.client.hdel(publisher.categories, "2")
-    async with copying(server, to):
-        await eventually(lambda: saw(logs, "no valid state, waiting"))
+    async with running_mirror(server, to):
+        await eventually(logged(logs, "no valid state, waiting"))
         await publisher.client.hset(publisher.categories, "2", json.dumps(GARDEN))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
 
 
+@pytest.mark.contract("5.7")
 async def test_a_wipe_is_noticed_without_an_event(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """An emptied server empties nobody, though nothing comes that could be read.
+    """An emptied server empties no copy, though there is no event to read.
 
-    Once the state is back, the resync says why there was one.
+    When the state is back, the resync logs its reason.
     """
     await publisher.commit(tree(HOME, GARDEN))
     backup = await publisher.backup()
-    async with copying(server, to):
-        await equal(to, publisher)
-        await eventually(lambda: saw(logs, "resynced"))
+    async with running_mirror(server, to):
+        await wait_until_equal(to, publisher)
+        await eventually(logged(logs, "resynced"))
         logs.clear()
         await publisher.client.flushall()
-        await eventually(lambda: saw(logs, "no valid state, waiting"))
-        assert copied(to) == tree(HOME, GARDEN)
+        await eventually(logged(logs, "no valid state, waiting"))
+        assert stored_rows(to) == tree(HOME, GARDEN)
         await publisher.restore(backup)
-        await eventually(lambda: saw(logs, "resynced"))
+        await eventually(logged(logs, "resynced"))
     gone = "catalog us is not in Redis: has a publisher polled it yet?"
     assert [log["reason"] for log in logs] == [gone, gone]
 
@@ -341,43 +355,44 @@ async def test_a_checkpoint_that_cannot_be_published(
     """
     await publisher.commit(tree(HOME))
     await publisher.client.set("catalog:{us}:consumers", "text")
-    async with copying(server, to):
-        await equal(to, publisher)
-        await eventually(lambda: saw(logs, "checkpoint not published, continuing"))
+    async with running_mirror(server, to):
+        await wait_until_equal(to, publisher)
+        await eventually(logged(logs, "checkpoint not published, continuing"))
         await publisher.client.delete("catalog:{us}:consumers")
-        await eventually(lambda: saw(logs, "checkpoint published again"))
+        await eventually(logged(logs, "checkpoint published again"))
         logs.clear()
         await publisher.client.set("catalog:{us}:consumers", "text")
         for rows in ((HOME, GARDEN), (HOME,), (HOME, GARDEN)):
             await publisher.commit(tree(*rows))
-            await equal(to, publisher)
+            await wait_until_equal(to, publisher)
     assert sum("not published" in log["event"] for log in logs) == 1
 
 
 class Diary(Projection):
-    """A projection that keeps no rows: what it was told, and its checkpoint."""
+    """A projection without rows: it records its calls, and stores its checkpoint."""
 
     def __init__(self) -> None:
         self.checkpoint: Checkpoint | None = None
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     async def load(self) -> Checkpoint | None:
         """Return the checkpoint."""
         return self.checkpoint
 
     async def reset(self, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """Note how many categories there are."""
-        self.told.append(f"reset to {len(snapshot.rows)}")
+        """Record the number of categories."""
+        self.calls.append(f"reset to {len(snapshot.rows)}")
         self.checkpoint = checkpoint
 
     async def apply(self, events: Sequence[Event], checkpoint: Checkpoint) -> None:
-        """Note what happened."""
-        self.told += [f"{event.type} {event.category.id}" for event in events]
+        """Record the events."""
+        self.calls += [f"{event.type} {event.category.id}" for event in events]
         self.checkpoint = checkpoint
 
 
+@pytest.mark.contract("5.6")
 async def test_a_projection_without_rows(server: Server, publisher: PretendPublisher) -> None:
-    """It follows by what the events say of the rows before, and resyncs like others."""
+    """It takes the old rows from the events, and resyncs like others."""
     diary = Diary()
 
     async def follow() -> None:
@@ -391,28 +406,28 @@ async def test_a_projection_without_rows(server: Server, publisher: PretendPubli
     await publisher.commit(numbered(7))
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     await follow()
-    assert diary.told == ["reset to 2", "updated 1", "added 3", "removed 2", "reset to 7"]
+    assert diary.calls == ["reset to 2", "updated 1", "added 3", "removed 2", "reset to 7"]
 
 
 async def steps(
     server: Server, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
 ) -> list[Step]:
-    """Return what there is to do from `checkpoint` on."""
+    """Return all steps from `checkpoint` on."""
     async with connect(server, "us", once=True) as events:
         return [step async for step in Reader(events, "mine", once=True).steps(checkpoint, rows)]
 
 
-async def test_a_reset_says_why(server: Server, publisher: PretendPublisher) -> None:
-    """Because there is nothing yet, because an event does not connect, because one is lost."""
+async def test_a_reset_has_a_reason(server: Server, publisher: PretendPublisher) -> None:
+    """There is no checkpoint, an event does not connect, or an event is lost."""
     await publisher.commit(tree(HOME))
     (begin,) = await steps(server, None)
     await publisher.commit(tree(HOME, GARDEN))
     await publisher.commit(tree(HOME, GARDEN, TOYS))
     await publisher.client.xdel(publisher.events, "2-0")
-    (behind_a_gap,) = await steps(server, begin.checkpoint)
+    (after_a_gap,) = await steps(server, begin.checkpoint)
     await publisher.client.xdel(publisher.events, "3-0")
     (at_the_end,) = await steps(server, begin.checkpoint)
-    resets = [begin, behind_a_gap, at_the_end]
+    resets = [begin, after_a_gap, at_the_end]
     assert [reset.reason for reset in resets if isinstance(reset, Reset)] == [
         "no valid checkpoint, full resync",
         "event 9f3c1a2b-3 does not follow 9f3c1a2b-1",
@@ -420,10 +435,10 @@ async def test_a_reset_says_why(server: Server, publisher: PretendPublisher) -> 
     ]
 
 
-async def test_the_own_rows_of_what_changed_are_asked_for(
+async def test_only_the_rows_of_changed_categories_are_read(
     server: Server, publisher: PretendPublisher
 ) -> None:
-    """Of each category that a batch is about, and of no other: a catalog may be large."""
+    """A catalog may be large, so no other rows are read."""
     asked: list[Collection[str]] = []
 
     async def rows(ids: Collection[str]) -> Rows:
@@ -439,10 +454,10 @@ async def test_the_own_rows_of_what_changed_are_asked_for(
     assert [event.category.id for event in apply.events] == ["1", "2"]
 
 
-async def test_each_step_is_logged_with_its_place(
+async def test_each_step_is_logged_with_its_position(
     server: Server, publisher: PretendPublisher, logs: list[Any]
 ) -> None:
-    """Catalog, consumer and position say of whom, and where in history, each line tells."""
+    """Each line names the catalog, the consumer and the position."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("debug"))
     await publisher.commit(tree(HOME, TOYS))
     (begin,) = await steps(server, None)
@@ -462,42 +477,42 @@ async def test_each_step_is_logged_with_its_place(
     ]
 
 
-class Counted(CatalogClient):
-    """A stream that notes what is asked of it."""
+class CountingClient(CatalogClient):
+    """A client that records its calls."""
 
-    looks = 0
-    is_waited_for = True
+    checks = 0
+    always_waits = True
 
     async def read(self, offset: str, *, wait: bool) -> list[Entry]:
-        """Note whether this waits."""
-        self.is_waited_for &= bool(wait)
+        """Record whether the call waits."""
+        self.always_waits &= bool(wait)
         return await super().read(offset, wait=wait)
 
     async def read_with_meta(self, offset: str) -> tuple[list[Entry], Meta]:
-        """Count the looks that follow on a read which brought nothing."""
-        self.looks += 1
+        """Count the checks that follow a read without entries."""
+        self.checks += 1
         return await super().read_with_meta(offset)
 
-    async def has_looked(self, times: int) -> bool:
-        """Say whether there were so many."""
-        return self.looks >= times
+    async def has_checked(self, times: int) -> bool:
+        """Return whether there were at least `times` checks."""
+        return self.checks >= times
 
 
-async def test_who_has_nothing_to_do_waits_in_redis(
+async def test_an_idle_consumer_blocks_in_redis(
     server: Server, publisher: PretendPublisher
 ) -> None:
-    """Reads block instead of asking again and again, and nothing is written meanwhile."""
+    """Reads block instead of polling, and nothing is written meanwhile."""
     await publisher.commit(tree(HOME))
     async with server.client() as client:
-        events = Counted("us", server, client, client, QUICK, once=False)
+        catalog_client = CountingClient("us", server, client, client, QUICK, once=False)
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(run_projection(Diary(), Reader(events, "diary")))
-            await eventually(lambda: events.has_looked(1))
+            task = group.create_task(run_projection(Diary(), Reader(catalog_client, "diary")))
+            await eventually(lambda: catalog_client.has_checked(1))
             shown = await client.hget("catalog:{us}:consumers", "diary")
-            await eventually(lambda: events.has_looked(4))
+            await eventually(lambda: catalog_client.has_checked(4))
             assert await client.hget("catalog:{us}:consumers", "diary") == shown
             task.cancel()
-    assert events.is_waited_for
+    assert catalog_client.always_waits
 
 
 async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:
@@ -506,22 +521,17 @@ async def test_two_catalogs_in_one_database(server: Server, to: str) -> None:
         us, uk = PretendPublisher(client), PretendPublisher(client, "uk")
         await us.commit(tree(HOME, GARDEN))
         await uk.commit(tree(TOYS))
-        async with copying(server, to), copying(server, to, "uk"):
-            await equal(to, us)
-            await equal(to, uk)
+        async with running_mirror(server, to), running_mirror(server, to, "uk"):
+            await wait_until_equal(to, us)
+            await wait_until_equal(to, uk)
             await us.commit(tree(HOME))
             await uk.commit(tree(TOYS, HOME))
-            await equal(to, us)
-            await equal(to, uk)
+            await wait_until_equal(to, us)
+            await wait_until_equal(to, uk)
 
 
-async def saw(logs: list[Any], event: str, times: int = 1) -> bool:
-    """Say whether `event` was logged at least so many times."""
-    return [log["event"] for log in logs].count(event) >= times
-
-
-async def test_a_key_of_another_type_is_looked_at_with_pauses(server: Server) -> None:
-    """Where nothing is known of `meta`, the whole state is not read again at once."""
+async def test_a_key_of_another_type_is_checked_with_pauses(server: Server) -> None:
+    """If `meta` could not be read, the whole state is not read again at once."""
     patient = Timing(check_meta=0.01, check_rows=30)
     async with connect(server, "us", once=False, timing=patient) as events:
         with pytest.raises(TimeoutError):

@@ -9,7 +9,7 @@ import pytest
 
 from plumbing.errors import RedisError
 from plumbing.redis.server import Server
-from tests.consumers.mirrors import copy_once, copying, equal
+from tests.consumers.mirrors import mirror_once, running_mirror, wait_until_equal
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -45,13 +45,13 @@ async def test_a_restart(
 ) -> None:
     """A server that is killed and started again costs nothing but the time."""
     await publisher.commit(tree(HOME))
-    async with copying(Server(own_valkey.url), to):
-        await equal(to, publisher)
+    async with running_mirror(Server(own_valkey.url), to):
+        await wait_until_equal(to, publisher)
         own_valkey.kill()
         await eventually(lambda: told(logs, AWAY))
         own_valkey.start()
         await publisher.commit(numbered(3))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await eventually(lambda: told(logs, AWAY, BACK))
 
 
@@ -60,13 +60,13 @@ async def test_a_server_that_hangs(
 ) -> None:
     """A server that stops answering, with its connections open, is waited for too."""
     await publisher.commit(tree(HOME))
-    async with copying(Server(own_valkey.url), to):
-        await equal(to, publisher)
+    async with running_mirror(Server(own_valkey.url), to):
+        await wait_until_equal(to, publisher)
         own_valkey.pause()
         await eventually(lambda: told(logs, AWAY))
         own_valkey.resume()
         await publisher.commit(numbered(3))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await eventually(lambda: told(logs, AWAY, BACK))
 
 
@@ -75,21 +75,21 @@ async def test_a_long_script(
 ) -> None:
     """While a script keeps the server busy, it says BUSY to everybody else: no reason to end."""
     await publisher.commit(tree(HOME))
-    async with copying(Server(own_valkey.url), to), own_valkey.client() as other:
-        await equal(to, publisher)
+    async with running_mirror(Server(own_valkey.url), to), own_valkey.client() as other:
+        await wait_until_equal(to, publisher)
         script = asyncio.gather(other.eval("while true do end", 0), return_exceptions=True)
         await eventually(lambda: told(logs, AWAY))
         await publisher.client.script_kill()
         await script
         await publisher.commit(numbered(3))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
 
 
 async def test_once_does_not_wait(own_valkey: Valkey, to: str) -> None:
     """With --once an outage is an error that names the server."""
     own_valkey.kill()
     with pytest.raises(RedisError, match=r"Redis at unix:///.*is it running"):
-        await copy_once(Server(own_valkey.url), to)
+        await mirror_once(Server(own_valkey.url), to)
 
 
 async def test_a_refusal_is_not_waited_for(
@@ -103,6 +103,6 @@ async def test_a_refusal_is_not_waited_for(
 
 async def refused(server: Server, to: str) -> None:
     """Have a mirror running until it ends by itself."""
-    async with copying(server, to) as task:
+    async with running_mirror(server, to) as task:
         await asyncio.wait([task], timeout=20)
         assert task.done()

@@ -24,13 +24,13 @@ from plumbing.redis.server import Server
 from tests.consumers.event_histories import BEGIN, small_history
 from tests.consumers.mirrors import (
     QUICK,
-    copied,
-    copy_once,
-    copying,
-    equal,
     execute,
-    opened_mirror,
-    position,
+    mirror_once,
+    open_mirror,
+    running_mirror,
+    stored_position,
+    stored_rows,
+    wait_until_equal,
 )
 from tests.consumers.pretend_publisher import TIME, PretendPublisher, numbered, row, tree
 from tests.support.waiting import eventually
@@ -52,13 +52,13 @@ def checkpoint_of(state: Snapshot, sequence: int = 7) -> Checkpoint:
 async def test_what_a_batch_comes_to(to: str) -> None:
     """Added, updated and removed within one batch is as if nothing of it had been."""
     events = small_history()
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         assert await mirror.load() is None
         await mirror.reset(NOTHING, BEGIN)
         await mirror.apply(events[:3], events[2].checkpoint)
-        assert copied(to) == tree(row("2", "Other"), row("1", "Home & Garden"))
+        assert stored_rows(to) == tree(row("2", "Other"), row("1", "Home & Garden"))
         await mirror.apply(events[3:], events[3].checkpoint)
-        assert copied(to) == tree(row("2", "Other"))
+        assert stored_rows(to) == tree(row("2", "Other"))
         assert (await mirror.read())[0] == events[3].checkpoint
 
 
@@ -74,17 +74,17 @@ async def test_names_come_through(to: str) -> None:
         "\x1b[31m",
     ]
     state = snapshot(*(row(str(index), name) for index, name in enumerate(names, start=1)))
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
         assert (await mirror.read())[1] == state.rows
         assert await mirror.rows(["2", "4", "99"]) == {id_: state.rows[id_] for id_ in ("2", "4")}
-    assert copied(to) == {id_: category._asdict() for id_, category in state.rows.items()}
+    assert stored_rows(to) == {id_: category._asdict() for id_, category in state.rows.items()}
 
 
 async def test_paths(to: str) -> None:
     """The view shows each category's depth from 1 and its names from the root."""
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         state = snapshot(ROSES, HOME, GARDEN, row("9", "Toys"))
         await mirror.reset(state, checkpoint_of(state))
@@ -101,7 +101,7 @@ async def test_paths(to: str) -> None:
 async def test_paths_of_a_large_tree_are_quick(to: str) -> None:
     """The view goes down the tree with an index, not with a scan for each category."""
     state = snapshot(*(row(str(id_), "Name", str(id_ // 7)) for id_ in range(1, 20_001)))
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
@@ -111,7 +111,7 @@ async def test_paths_of_a_large_tree_are_quick(to: str) -> None:
 
 async def test_the_time_of_the_checkpoint(to: str) -> None:
     """It is RFC 3339, UTC, with milliseconds."""
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(NOTHING, BEGIN)
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
@@ -126,7 +126,7 @@ async def test_the_time_of_the_checkpoint(to: str) -> None:
 async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
     """If any of its fields is not what this mirror started from, nothing is written."""
     events = small_history()
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(NOTHING, BEGIN)
         execute(to, f"UPDATE checkpoints SET {field} = '12345678'")  # noqa: S608  of the test's
@@ -136,19 +136,19 @@ async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
             await mirror.apply(events, events[-1].checkpoint)
         with pytest.raises(CheckpointConflict):
             await mirror.reset(snapshot(HOME), BEGIN)
-    assert copied(to) == {}
+    assert stored_rows(to) == {}
 
 
 async def test_a_first_checkpoint_that_is_there(to: str) -> None:
     """Two mirrors that both found an empty database: the second one ends."""
-    async with opened_mirror(to) as first, opened_mirror(to) as second:
+    async with open_mirror(to) as first, open_mirror(to) as second:
         assert await first.load() is None
         assert await second.load() is None
         state = snapshot(HOME)
         await first.reset(state, checkpoint_of(state))
         with pytest.raises(CheckpointConflict, match="stop one of the two"):
             await second.reset(snapshot(GARDEN), BEGIN)
-    assert copied(to) == tree(HOME)
+    assert stored_rows(to) == tree(HOME)
 
 
 async def test_two_mirrors_on_one_file(
@@ -156,12 +156,12 @@ async def test_two_mirrors_on_one_file(
 ) -> None:
     """One of the two ends with an error as soon as something is published; the copy is right."""
     await publisher.commit(tree(HOME))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     logs.clear()
     async with contextlib.AsyncExitStack() as stack:
         tasks = []
         for _ in range(2):
-            mirror = await stack.enter_async_context(opened_mirror(to))
+            mirror = await stack.enter_async_context(open_mirror(to))
             events = await stack.enter_async_context(
                 connect(server, "us", once=False, timing=QUICK)
             )
@@ -170,9 +170,9 @@ async def test_two_mirrors_on_one_file(
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
         assert [type(task.exception()) for task in done] == [CheckpointConflict]
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         await publisher.commit(numbered(5))
-        await equal(to, publisher)
+        await wait_until_equal(to, publisher)
         for task in pending:
             task.cancel()
         await asyncio.wait(pending)
@@ -199,13 +199,13 @@ async def test_a_copy_that_was_changed(
 ) -> None:
     """Whoever wrote to the copy: when a mirror starts, it becomes right."""
     await publisher.commit(tree(HOME, GARDEN))
-    await copy_once(server, to)
+    await mirror_once(server, to)
     if statement.startswith("DROP"):
         execute(to, "DROP VIEW category_breadcrumbs")
         execute(to, "DROP VIEW category_paths")
     execute(to, statement)
-    await copy_once(server, to)
-    await equal(to, publisher)
+    await mirror_once(server, to)
+    await wait_until_equal(to, publisher)
 
 
 @contextmanager
@@ -226,7 +226,7 @@ def limited(opened: Database, pragma: str) -> Iterator[None]:
 async def test_a_full_disk(to: str) -> None:
     """What does not fit is not written at all, and the line says so without the statement."""
     state = snapshot(HOME)
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
     many = snapshot(*numbered(5000).values())
@@ -239,17 +239,17 @@ async def test_a_full_disk(to: str) -> None:
     assert str(caught.value) == (
         f"{to}: database or disk is full (make room; nothing of the last transaction was written)"
     )
-    assert copied(to) == tree(HOME)
-    async with opened_mirror(to) as mirror:
+    assert stored_rows(to) == tree(HOME)
+    async with open_mirror(to) as mirror:
         assert await mirror.load() == checkpoint_of(state)
         await mirror.reset(many, checkpoint_of(many))
-    assert len(copied(to)) == 5000
+    assert len(stored_rows(to)) == 5000
 
 
 async def test_a_locked_file(to: str) -> None:
     """If another program does not let go of the file, that is said, and nothing is written."""
     state = snapshot(HOME)
-    async with opened_mirror(f"{to}?timeout=0.1") as mirror:
+    async with open_mirror(f"{to}?timeout=0.1") as mirror:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
@@ -257,12 +257,12 @@ async def test_a_locked_file(to: str) -> None:
             with pytest.raises(StoreError, match=r"copy\.sqlite: database is locked \(another"):
                 await mirror.reset(NOTHING, BEGIN)
         await mirror.reset(NOTHING, BEGIN)
-    assert copied(to) == {}
+    assert stored_rows(to) == {}
 
 
 async def test_a_lock_that_is_let_go(to: str) -> None:
     """A mirror waits for another writer, as long as the time-out lets it."""
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
             other.execute("BEGIN EXCLUSIVE")
@@ -271,13 +271,13 @@ async def test_a_lock_that_is_let_go(to: str) -> None:
             assert not done
             other.execute("ROLLBACK")
         await writing
-    assert position(to) == "9f3c1a2b-0-0000000000000000"
+    assert stored_position(to) == "9f3c1a2b-0-0000000000000000"
 
 
 async def test_a_reader_does_not_stop_a_mirror(to: str) -> None:
     """Whoever queries the copy sees it as it was, and the mirror writes on."""
     state = snapshot(HOME)
-    async with opened_mirror(f"{to}?timeout=0.1") as mirror:
+    async with open_mirror(f"{to}?timeout=0.1") as mirror:
         await mirror.load()
         await mirror.reset(state, checkpoint_of(state))
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
@@ -285,7 +285,7 @@ async def test_a_reader_does_not_stop_a_mirror(to: str) -> None:
             assert other.execute("SELECT count(*) FROM categories").fetchone() == (1,)
             await mirror.reset(NOTHING, BEGIN)
             assert other.execute("SELECT count(*) FROM categories").fetchone() == (1,)
-    assert copied(to) == {}
+    assert stored_rows(to) == {}
 
 
 async def test_a_file_that_is_no_database(folder: Path) -> None:
@@ -293,7 +293,7 @@ async def test_a_file_that_is_no_database(folder: Path) -> None:
     diary = "Dear diary, " * 200
     (folder / "diary.txt").write_text(diary)
     with pytest.raises(StoreError, match=r"not a database \(name another file\)"):
-        async with opened_mirror(f"sqlite:///{folder / 'diary.txt'}"):
+        async with open_mirror(f"sqlite:///{folder / 'diary.txt'}"):
             pass
     assert (folder / "diary.txt").read_text() == diary
 
@@ -301,7 +301,7 @@ async def test_a_file_that_is_no_database(folder: Path) -> None:
 async def test_tables_of_somebody_else(to: str) -> None:
     """Where a table of that name has other columns, nothing is created beside it."""
     execute(to, "CREATE TABLE categories (id INTEGER, title TEXT)")
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         with pytest.raises(StoreError, match="a table categories, and it is not this program's"):
             await mirror.load()
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
@@ -310,7 +310,7 @@ async def test_tables_of_somebody_else(to: str) -> None:
 
 async def test_an_index_that_is_missing(to: str) -> None:
     """It is made when a mirror starts: a kill may have come between table and index."""
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         execute(to, "DROP INDEX categories_by_name")
         await mirror.load()
@@ -323,14 +323,14 @@ async def test_an_index_that_is_missing(to: str) -> None:
 async def test_cancelled_in_the_middle(to: str, moment: int) -> None:
     """A batch that is cut short leaves all of it or nothing, and no connection behind."""
     old, new = snapshot(HOME), snapshot(*numbered(20_000).values())
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(old, checkpoint_of(old))
         writing = asyncio.create_task(mirror.reset(new, checkpoint_of(new)))
         await asyncio.wait([writing], timeout=moment * 0.03)
         writing.cancel()
         await asyncio.wait([writing])
-    async with opened_mirror(to) as mirror:
+    async with open_mirror(to) as mirror:
         checkpoint, rows = await mirror.read()
         wanted = [(checkpoint_of(each), each.rows) for each in (old, new)]
         assert (checkpoint, rows) in wanted
@@ -344,6 +344,6 @@ async def test_many_mirrors_begin_at_once(server: Server, to: str) -> None:
         for publisher in publishers:
             await publisher.commit(tree(HOME, GARDEN))
         for publisher in publishers:
-            await stack.enter_async_context(copying(server, to, publisher.catalog))
+            await stack.enter_async_context(running_mirror(server, to, publisher.catalog))
         for publisher in publishers:
-            await equal(to, publisher)
+            await wait_until_equal(to, publisher)
