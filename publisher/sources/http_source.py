@@ -36,7 +36,7 @@ class HttpSource:
             reply = await transport.get(
                 self._session, self._url, self._limits, headers=headers, follow=True
             )
-        if not 200 <= reply.status < 300:  # noqa: PLR2004  2xx
+        if not reply.is_success:
             raise transport.status_error(reply, time.time())
         if not starts_with_success(reply.body) and reply.body.lstrip()[:1] == b"{":
             # `core` refuses such an envelope too, but cannot hide the secrets of this address

@@ -68,6 +68,11 @@ class Reply:
     body: bytes
 
     @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    @property
     def date(self) -> float | None:
         """The server's clock when it answered (header `Date`), in Unix seconds."""
         return _unix_seconds(self.headers.get("Date", ""))

@@ -135,12 +135,11 @@ def error_from(reply: Reply, context: RequestContext) -> Error | None:
     shop may, NotAuthorized if only an authorization helps, otherwise SourceError. Without an
     envelope the HTTP status decides; the content of a success is checked in `core`.
     """
-    is_success = 200 <= reply.status < 300  # noqa: PLR2004  2xx
-    if is_success and starts_with_success(reply.body):
+    if reply.is_success and starts_with_success(reply.body):
         return None
     envelope = Envelope.parse(reply.body)
     if envelope is None or envelope.code == 0:
-        return None if is_success else status_error(reply, context.now)
+        return None if reply.is_success else status_error(reply, context.now)
     rule = _rule_for(envelope, reply.status)
     advice = (
         rule.advice.replace("{section}", context.section)

@@ -9,7 +9,7 @@ may have an app and tokens of its own, so asking the next one can only help.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from plumbing import logs
 from plumbing.edge_log import EdgeLog
@@ -51,28 +51,24 @@ class StandInSource:
             try:
                 answer = await shop.fetch()
             except (SourceError, TokenError, BadSnapshot) as error:
-                reasons.append(f"{f'fallback shop {index}' if index else 'first shop'}: {error}")
-                if not _should_ask_next(index, error):
-                    if index != FIRST:
-                        error.args = ("; ".join(reasons),)  # class and not_before stay
-                    raise
-            else:
-                self._log_switch(index, reasons)
-                self.answering_shop = index
-                return answer
+                name = "first shop" if index == FIRST else f"fallback shop {index}"
+                reasons.append(f"{name}: {error}")
+                if _should_ask_next(index, error):
+                    continue
+                if index != FIRST:
+                    error.args = ("; ".join(reasons),)  # its class and not_before stay
+                raise
+            self._log_switch(index, reasons)
+            self.answering_shop = index
+            return answer
         raise SourceError(f"no shop of this market answers: {'; '.join(reasons)}")
 
     def _log_switch(self, index: int, reasons: list[str]) -> None:
         if index == FIRST:
             self._edge_log.up("first shop answers again", catalog=self._catalog)
         else:
-            self._edge_log.down(
-                "fallback shop answers",
-                cause=str(index),
-                catalog=self._catalog,
-                stand_in=index,
-                because=reasons,
-            )
+            facts: dict[str, Any] = {"catalog": self._catalog, "stand_in": index}
+            self._edge_log.down("fallback shop answers", cause=str(index), because=reasons, **facts)
 
 
 def answering_shop(source: Source) -> int | None:
