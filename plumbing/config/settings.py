@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from plumbing.errors import ConfigError
-from plumbing.redis_url import parse
+from plumbing.redis_url import parse as parse_redis_url
 
 ENV_PREFIX: Final = "CATEGORY_PUBLISHER_"
 CATALOG_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -225,7 +225,7 @@ class CommonSettings(BaseSettings):
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            parse(value.get_secret_value())
+            parse_redis_url(value.get_secret_value())
         return value
 
     @classmethod

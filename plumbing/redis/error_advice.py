@@ -99,10 +99,8 @@ def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
     code = _code(error)
     if code in BY_CODE:
         return BY_CODE[code]
-    if any(
-        isinstance(each, ssl.SSLError) and not isinstance(each, TLS_OUTAGES)
-        for each in chain_of(error)
-    ):
+    tls_errors = (each for each in chain_of(error) if isinstance(each, ssl.SSLError))
+    if any(not isinstance(each, TLS_OUTAGES) for each in tls_errors):
         return BAD_TLS
     advice = next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
     return UNREACHABLE_WITH_TLS if with_tls and advice is UNREACHABLE else advice

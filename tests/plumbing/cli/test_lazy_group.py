@@ -1,4 +1,4 @@
-"""What a command imports: most of the time that it takes is that."""
+"""A command imports only what it needs: importing is most of its time."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.support.processes import TIMEOUT, environment
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
 
-OF_OTHERS = {
+OTHERS_MODULES = {
     "cryptography.fernet",
     "filelock",
     "prometheus_client",
@@ -18,14 +18,14 @@ OF_OTHERS = {
     "structlog",
     "aiohttp.web",
 }
-OF_OTHERS |= {
+OTHERS_MODULES |= {
     "plumbing.redis.cluster",
     "plumbing.redis.embedded",
     "plumbing.redis.sentinel",
     "publisher.web",
 }
 LIBRARIES = {"aiohttp", "asyncio", "pydantic", "redis"}
-IMPORTED = """
+PRINT_MODULES = """
 import sys
 from publisher.cli import main
 try:
@@ -36,21 +36,21 @@ finally:
 
 
 @pytest.mark.parametrize(
-    ("words", "needless"),
+    ("words", "forbidden"),
     [
-        (("sync",), OF_OTHERS | {"aiohttp"}),
-        (("status", "--json"), OF_OTHERS - {"rich"} | {"aiohttp"}),
-        (("--help",), OF_OTHERS | LIBRARIES),
+        (("sync",), OTHERS_MODULES | {"aiohttp"}),
+        (("status", "--json"), OTHERS_MODULES - {"rich"} | {"aiohttp"}),
+        (("--help",), OTHERS_MODULES | LIBRARIES),
     ],
 )
 def test_no_command_imports_what_others_need(
-    tmp_path: Path, valkey: Valkey, words: tuple[str, ...], needless: set[str]
+    tmp_path: Path, valkey: Valkey, words: tuple[str, ...], forbidden: set[str]
 ) -> None:
-    """One server that is up, and a file as the source: no web, no locks, no tables, no log."""
+    """The server is a running one, and the source a file: no web, lock, table or log is needed."""
     (tmp_path / "us.json").write_bytes(body(wide(3)))
     (tmp_path / "publisher.toml").write_text('[catalogs.us]\nsource = "file"\nurl = "us.json"\n')
     done = subprocess.run(
-        [sys.executable, "-c", IMPORTED, *words],
+        [sys.executable, "-c", PRINT_MODULES, *words],
         cwd=tmp_path,
         env=environment({"CATEGORY_PUBLISHER_REDIS_URL": valkey.url}),
         capture_output=True,
@@ -60,4 +60,4 @@ def test_no_command_imports_what_others_need(
     )
     imported = set(done.stdout.splitlines()[-1].split())
     assert "publisher.cli" in imported
-    assert imported & needless == set()
+    assert imported & forbidden == set()

@@ -78,6 +78,7 @@ def move(cluster: Cluster, source: Node, target: Node) -> None:
     finish_move(cluster, target)
 
 
+@pytest.mark.contract("2")
 async def test_finds_a_slot_that_has_moved(
     cluster: Cluster, catalog: PublishedCatalog, other: Node
 ) -> None:

@@ -130,6 +130,7 @@ CASES = {
 }
 
 
+@pytest.mark.contract("5.1")
 @pytest.mark.parametrize("name", CASES)
 async def test_a_refusal_leaves_no_partial_write(own_valkey: Valkey, name: str) -> None:
     """The error names the server and what to do; the next poll continues."""
@@ -168,6 +169,7 @@ async def until_settled(reading: asyncio.Future[Any], server: Valkey, case: Case
         await reading
 
 
+@pytest.mark.contract("5.1")
 async def test_a_full_disk_loses_no_commit(folder: Path) -> None:
     """The append-only file cannot grow (MISCONF): the commit is neither lost nor doubled.
 
@@ -192,6 +194,7 @@ async def test_a_full_disk_loses_no_commit(folder: Path) -> None:
             assert (await catalog.poll(5)).outcome == "unchanged"
 
 
+@pytest.mark.contract("5.1")
 async def test_publishes_again_what_a_crash_on_a_full_disk_lost(folder: Path) -> None:
     """It was in the server's memory only."""
     with Valkey(folder, binary=full_disk.deaf(folder)) as server:
@@ -339,6 +342,7 @@ async def test_connects_again_after_readonly(own_valkey: Valkey) -> None:
         assert await catalog.client.client_id() != before
 
 
+@pytest.mark.contract("5.1")
 @pytest.mark.parametrize(
     "strike",
     [pytest.param("request dropped", id="before"), pytest.param("reply dropped", id="after")],

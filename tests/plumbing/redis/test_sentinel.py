@@ -12,6 +12,7 @@ from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 
+@pytest.mark.contract("5.1")
 async def test_continues_after_the_loss_of_the_primary(sentinels: Sentinels) -> None:
     """Publisher and consumer keep their clients."""
     await lose_primary(sentinels)
