@@ -1,4 +1,4 @@
-"""Computes the changes from a state to a snapshot, in an order that never breaks the tree.
+"""Computes the changes from a state to a snapshot, in the contract's order.
 
 Added and updated categories come top-down by their depth in the snapshot, then removed ones
 bottom-up by their depth in the state; ties by id, by code point (contract, 5.5). So a changed

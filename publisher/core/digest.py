@@ -1,4 +1,4 @@
-"""The digest: a fingerprint of a whole state, brought up to date per event (contract, 4).
+"""The digest: a fingerprint of a state, updated with each event (contract, 4).
 
 Digests are 64-bit integers in this code, and 16 lower-case hex digits in Redis and in events
 (`text`). XOR takes a category out of a digest as well as in. Consumers have an implementation of

@@ -1,4 +1,4 @@
-"""Encodes changes as events: CloudEvents 1.0 in JSON, byte for byte as in contract, 3."""
+"""Encodes changes as events: CloudEvents 1.0 in JSON (contract, 3)."""
 
 from collections.abc import Generator, Iterable
 from typing import Any, Final, NamedTuple, get_args
@@ -38,9 +38,9 @@ class Position(NamedTuple):
 def encode(
     catalog: str, start: Position, time: str, changes: Iterable[Change]
 ) -> Generator[bytes, None, Position]:
-    """Yield the events of `changes` that follow `start`; return the position after the last one.
+    """Yield the events of `changes`, which follow `start`; return the end's position.
 
-    `time` is that of their commit, RFC 3339.
+    `time` is that of their commit, RFC 3339. Each event is byte for byte as the contract has it.
     """
     epoch, sequence, value = start
     templates = {}

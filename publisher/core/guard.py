@@ -20,9 +20,10 @@ class Limits:
 
 
 def hold_reasons(changes: Counts, count: int, limits: Limits) -> list[str]:
-    """Return why `changes` of a state of `count` categories are implausible; empty if they are not.
+    """Return why `changes` are implausible; an empty list if they are plausible.
 
-    A first import only adds categories, so it is never withheld.
+    `count` is the number of categories in the state. A first import only adds categories, so it is
+    never withheld.
     """
     reasons = []
     if _exceeds(changes.removed, count, limits.max_removed_share, limits.max_removed):

@@ -1,4 +1,4 @@
-"""Parses an answer of any form row by row, and says what is wrong with it, and where.
+"""Parses an answer of any form row by row, and reports what is wrong, and where.
 
 This is the first half of contract, 6; `snapshot` checks what only the whole tree shows. An answer
 is rejected with a BadSnapshot that names the row and the field; what is tolerated is returned as
@@ -81,7 +81,7 @@ def _unwrap_envelope(envelope: Any) -> tuple[list[Any], list[str]]:
 
 
 def _category(index: int, row: Any) -> Category:
-    """Return the category in `row`. Raises BadSnapshot if a field is missing or invalid."""
+    """Return the category in `row`. Raises BadSnapshot if `row` is not valid."""
     if not isinstance(row, dict):
         raise BadSnapshot(f"categories[{index}] is {_kind(row)}, not an object")
     for name in TEXTS:

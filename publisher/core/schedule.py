@@ -28,9 +28,10 @@ def next_due(name: str, every: timedelta, begun: datetime) -> datetime:
 
 
 def first_due(every: timedelta, status: Mapping[str, str], now: datetime) -> datetime:
-    """Return when a publisher that takes over a catalog with this `status` polls it (contract, 2).
+    """Return when a publisher that takes a catalog over polls it first.
 
-    At once if the catalog was never polled or its last poll failed: the cause may be gone.
+    `status` is that of the last poll (contract, 2). The catalog is due at once if it was never
+    polled, or if its last poll failed, since the cause may be gone.
     """
     try:
         polled, due = (datetime.fromisoformat(status[at]) for at in ("polled_at", "next_poll_at"))

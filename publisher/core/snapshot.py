@@ -1,4 +1,4 @@
-"""Turns a source's answer into a snapshot, and rejects whatever is not a complete tree.
+"""Turns a source's answer into a snapshot; rejects all but complete trees.
 
 `parse_fast` parses an answer of the documented form, `parse_checked` any other. This module checks
 that the rows are one forest (contract, 6).
@@ -16,7 +16,7 @@ from publisher.errors import BadSnapshot
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The complete list of categories at one moment: a forest of at least one category."""
+    """The complete list of categories at one moment: a forest, not empty."""
 
     tree: dict[str, Category]
     answer_warnings: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Snapshot:
 
 
 class Decoder:
-    """Decodes the answers for one catalog; an answer that is the same as the last is not parsed."""
+    """Decodes one catalog's answers; the same answer again is not parsed again."""
 
     def __init__(self) -> None:
         self.last: Snapshot | None = None
@@ -44,7 +44,7 @@ class Decoder:
         """Of the payload that gave `last`; None if its form was not the documented one."""
 
     def decode(self, body: bytes, *, bare_list: bool) -> Snapshot:
-        """Return the snapshot in `body`: the API's envelope, or perhaps a list if `bare_list`.
+        """Return the snapshot in `body`, an envelope; or also a list if `bare_list`.
 
         Raises BadSnapshot for anything but a complete, consistent tree.
         """
@@ -86,7 +86,7 @@ def decode(body: bytes, *, bare_list: bool) -> Snapshot:
 
 
 def _parents(tree: Tree) -> Tree | None:
-    """Return the categories that have children, in order; None if `tree` is not a forest.
+    """Return the categories that have children; None if `tree` is not a forest.
 
     It is one if every parent is in the list and all parents are below a root.
     """

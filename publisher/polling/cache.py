@@ -102,7 +102,7 @@ class StateCache:
         self._catalogs: OrderedDict[str, CatalogCache] = OrderedDict()
 
     def of(self, store: Store) -> CatalogCache:
-        """Return the cache of the catalog of `store`, which is now the last one to be evicted."""
+        """Return the cache of the catalog of `store`; it is evicted last from now on."""
         if store.catalog not in self._catalogs:
             self._catalogs[store.catalog] = CatalogCache(store, keeps=True)
         self._catalogs.move_to_end(store.catalog)

@@ -1,4 +1,4 @@
-"""The daemon of `category-publisher run`: polls the catalogs whose leases it holds.
+"""The daemon of `run`: polls the catalogs whose leases it holds.
 
 Each catalog has a task of its own, so that a slow or failing catalog does not delay the others.
 """
@@ -85,7 +85,7 @@ class _ScheduledCatalog:
         self.due, self.longest_wait = due, due - now
 
     def schedule_next(self, begun: datetime, error: Error | None) -> datetime:
-        """Set and return when the catalog is due again after a poll that `error` ended, if any."""
+        """Set and return when the catalog is due after a poll, which `error` ended."""
         every = self.catalog.poll_every
         if isinstance(error, RedisError) and error.is_transient:
             seconds = backoff_seconds(self.redis_failures, FIRST_RETRY, LATEST_RETRY)

@@ -20,7 +20,7 @@ SPACE: Final = Path("/proc/self/ns/pid")
 
 @cache
 def _pid_space() -> str:
-    """Return an id of this namespace of process ids; a random one if the system has no name."""
+    """Return an id of this namespace of process ids; a random one if unknown."""
     try:
         name = f"{BOOT.read_text('ascii')}{SPACE.readlink()}"
     except OSError:

@@ -52,7 +52,7 @@ class Plan(NamedTuple):
 
 
 def plan(owners: Mapping[str, str], me: str, waiting: Collection[str]) -> Plan:
-    """Return what `me` does, given the owner of each catalog's lease (FREE or DEAD: nobody).
+    """Return what `me` does, given the owners of all leases (may be FREE or DEAD).
 
     `waiting` are the leases that were free in the last round already: nobody else takes them.
     """
@@ -98,7 +98,7 @@ class Leases:
         self._waiting: set[str] = set()
 
     def holds(self, name: str) -> bool:
-        """Return whether the lease of `name` is held; not if this process slept past its expiry."""
+        """Return whether the lease of `name` is held and has not expired."""
         return self._until.get(name, 0.0) > monotonic()
 
     def held(self) -> set[str]:
@@ -106,7 +106,7 @@ class Leases:
         return {name for name in self._until if self.holds(name)}
 
     async def round(self, names: Iterable[str]) -> None:
-        """Renew our leases of `names`, take free ones, and take others until all have a fair share.
+        """Renew our leases of `names`, and take others up to a fair share.
 
         Raises redis-py's error if a lease could not be read or written, after it did the others.
         """
@@ -138,7 +138,7 @@ class Leases:
         _raise_first(await self._send_each(ours, lambda pipe, key: pipe.delete(key)))
 
     async def _read_owners(self, names: Iterable[str]) -> tuple[dict[str, str], Replies]:
-        """Return each lease's owner, FREE or DEAD; and the errors where it could not be read."""
+        """Return each lease's owner, FREE or DEAD, and the errors by name."""
         owners: dict[str, str] = {}
         errors: Replies = {}
         for name, reply in (await self._send_each(names, lambda pipe, key: pipe.get(key))).items():

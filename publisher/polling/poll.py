@@ -1,7 +1,7 @@
-"""One poll: read the position, fetch a snapshot, diff, guard, commit (contract, 5.3).
+"""One poll: read the position, fetch a snapshot, diff, guard, commit.
 
-The position is read before the source is asked. A poll that is killed before its commit has written
-nothing to state, events and meta, and the next poll goes on from there.
+The position is read before the source is asked (contract, 5.3). A poll that is killed before its
+commit has written nothing to state, events and meta, and the next poll goes on from there.
 """
 
 import secrets
@@ -47,7 +47,7 @@ class Catalog:
 
     @property
     def cache(self) -> CatalogCache:
-        """The cache of this catalog; an empty one that keeps nothing if there is only one poll."""
+        """The catalog's cache; one that keeps nothing if there is only one poll."""
         if self.state_cache is None:
             return CatalogCache(self.store, keeps=False)
         return self.state_cache.of(self.store)
@@ -142,13 +142,13 @@ async def approve(catalog: Catalog, digest: str) -> PollResult:
     if not comparison.hold_reasons:
         await catalog.store.delete_hold()
         raise Held(
-            f"catalog {catalog.name}: the source now gives another snapshot than {digest}, and a "
-            "plausible one: the hold is gone, nothing was committed; the next poll commits it"
+            f"catalog {catalog.name}: the source now returns another snapshot than {digest}, which "
+            "is plausible: the hold was deleted, nothing was committed; the next poll commits it"
         )
     hold = await _withhold(catalog, comparison)
     raise Held(
-        f"catalog {catalog.name}: the source now gives the snapshot {hold.digest}, not {digest}: "
-        "nothing was committed; look at it with `category-publisher diff "
+        f"catalog {catalog.name}: the source now returns the snapshot {hold.digest}, not "
+        f"{digest}: nothing was committed; check it with `category-publisher diff "
         f"{catalog.name}` and approve that one"
     )
 
@@ -169,20 +169,24 @@ def _check_origin(catalog: Catalog, stored: Origin | None, *, accept: bool) -> b
         if before.get(name) != after.get(name)
     )
     raise OriginChanged(
-        f"catalog {catalog.name}: its origin has changed ({different}), which would look like a "
-        "change of every category: give the new origin a name of its own, or accept it with "
+        f"catalog {catalog.name}: its origin has changed ({different}), which could change every "
+        "category: publish the new origin under another catalog name, or accept it with "
         f"`category-publisher sync {catalog.name} --accept-origin`"
     )
 
 
 async def _accept(catalog: Catalog, comparison: Comparison) -> PollResult:
-    """Commit if anything changed, and end a hold; write nothing otherwise (contract, 5.4)."""
+    """Commit if anything changed, and delete a hold; return the result.
+
+    Without a change nothing is committed (contract, 5.4). A first commit and a repair start a new
+    epoch (contract, 5.2).
+    """
     state, changes = comparison.state, comparison.changes
     position = state.position
     if changes or position is None or comparison.new_origin:
         commit = Commit(
             expected=state.stored_position,
-            start=position or _new_epoch(state),
+            start=position or Position(secrets.token_hex(4), 0, digests.of(state.tree.values())),
             count=len(comparison.snapshot.tree),
             origin=catalog.origin,
             committed_at=clock.rfc3339(clock.now()),
@@ -197,11 +201,6 @@ async def _accept(catalog: Catalog, comparison: Comparison) -> PollResult:
     outcome: Outcome = "changed" if changes else "unchanged"
     warnings = comparison.snapshot.warnings
     return PollResult(outcome, comparison.counts, position, warnings, repaired=state.damaged)
-
-
-def _new_epoch(state: State) -> Position:
-    """Return the start of a new history, at a first commit or a repair (contract, 5.2)."""
-    return Position(secrets.token_hex(4), 0, digests.of(state.tree.values()))
 
 
 async def _withhold(catalog: Catalog, comparison: Comparison) -> Hold:

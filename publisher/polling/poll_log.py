@@ -1,4 +1,4 @@
-"""Logs polls and outages of Redis when they start and when they end, not each time."""
+"""Logs changes in the polls' results and outages of Redis, each once."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -18,7 +18,7 @@ WITH_DIGITS: Final = re.compile(r"(?<!\S)(?=\S*\d)\S{8,}")
 
 
 class PollLog:
-    """Logs what is new about one catalog's polls; what is as before is not logged again."""
+    """Logs what is new about one catalog's polls, and nothing twice."""
 
     def __init__(self, catalog: str) -> None:
         self._log: Any = log.bind(catalog=catalog)

@@ -1,4 +1,4 @@
-"""A poll that is repeated after a lost race, with its result recorded in the catalog's status."""
+"""A poll that is repeated after a lost race, and whose result is recorded."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ async def poll_and_record(
 
 
 async def approve_and_record(catalog: Catalog, server: Server, digest: str) -> PollResult:
-    """Approve the hold with `digest` and write the status, as after any poll. Raises Error."""
+    """Approve the hold with `digest` and write the status. Raises Error."""
     return await _record(catalog, server, partial(approve, catalog, digest))
 
 
@@ -87,8 +87,13 @@ async def _record(
     try:
         await catalog.store.write_status(status)
     except (redis.exceptions.RedisError, OSError) as refusal:
-        if not isinstance(error, RedisError):  # which says already that Redis fails
-            (on_unwritten or partial(_log_unwritten, catalog))(server.error(refusal))
+        reason = server.error(refusal)
+        if isinstance(error, RedisError):
+            pass  # the caller reports that Redis fails
+        elif on_unwritten:
+            on_unwritten(reason)
+        else:
+            log.warning("status not written", catalog=catalog.name, error=str(reason))
     if isinstance(result, Error):
         raise result
     return result
@@ -104,12 +109,8 @@ def _outcome(result: PollResult | Error) -> dict[str, str]:
     return {"outcome": outcome, "error": error, **numbers}
 
 
-def _log_unwritten(catalog: Catalog, error: RedisError) -> None:
-    log.warning("status not written", catalog=catalog.name, error=str(error))
-
-
 async def _repeat_after_race(poll: Callable[[], Awaitable[PollResult]]) -> PollResult:
-    """Return the result of `poll`, which is repeated while it loses races. Raises RaceLost."""
+    """Call `poll` again while it loses races. Raises RaceLost after the last time."""
     async for attempt in stamina.retry_context(
         on=RaceLost, attempts=ATTEMPTS, timeout=None, wait_max=1.0, wait_jitter=0.5
     ):

@@ -1,4 +1,4 @@
-"""Everything that one commit writes, and its encoding as the arguments of commit.lua.
+"""What one commit writes, and its encoding as the arguments of commit.lua.
 
 The arguments of a first import of 100,000 categories are 55 MB. They are made while they are sent,
 so they are never in memory together, and the server reads some while the others are made.
@@ -18,7 +18,7 @@ CONTRACT: Final = "1"
 
 
 class StoredPosition(NamedTuple):
-    """A position as it is stored in meta, byte for byte; b"" for a field that is absent.
+    """A position as it is stored in meta; b"" for a field that is absent.
 
     A commit expects to find it. The digest is part of it because a server that was restored from a
     backup, or a lagging replica that was promoted, may reach the same sequence of the same epoch
@@ -75,7 +75,7 @@ class CommitArguments(LazyArguments):
 
     @property
     def header(self) -> list[bytes | int]:
-        """The arguments before: the expected position, the stream's limits, and four counts."""
+        """The first arguments: expected position, limits of the stream, four counts."""
         commit = self._commit
         return [*commit.expected, commit.max_age_ms, commit.max_events, *self._counts]
 

@@ -1,4 +1,4 @@
-"""Learns from the server whether anybody has touched a catalog's keys: the WATCH of Redis.
+"""Learns from Redis' WATCH whether anybody has touched a catalog's keys.
 
 Between two polls a connection stays open that watches the keys. Its next transaction succeeds only
 if nobody has written, deleted, evicted or flushed them, and the server process is the same. So what
@@ -45,7 +45,7 @@ class KeyWatch:
         return watch
 
     async def finish_unchanged(self) -> bool:
-        """Stop watching; return whether certainly nobody has touched the keys since `start`."""
+        """Stop watching; return whether the keys are certainly as at the start."""
         connection = self._pipeline.connection
         if connection is None or not connection.is_connected:
             return False  # redis-py would connect again, and that connection watches nothing

@@ -1,6 +1,6 @@
-"""The names and types of a catalog's Redis keys (contract, 2): the only place that spells them.
+"""The names and types of a catalog's Redis keys (contract, 2).
 
-`store`, `leases` and `overview` read and write these keys.
+No other module of the publisher spells them. `store`, `leases` and `overview` use them.
 """
 
 from typing import Final
@@ -20,5 +20,5 @@ TYPES: Final = {
 
 
 def key(catalog: str, name: str) -> str:
-    """Return the key called `name` of `catalog`; the braces put all its keys into one slot."""
+    """Return a catalog's key; the braces put all its keys into one cluster slot."""
     return f"catalog:{{{catalog}}}:{name}"

@@ -1,4 +1,4 @@
-"""Parses text that is stored in Redis; each function returns None for text that it cannot read."""
+"""Parses text that is stored in Redis; returns None for text that is not valid."""
 
 import re
 from datetime import datetime

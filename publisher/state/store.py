@@ -114,7 +114,7 @@ class Store:
         epoch, sequence, digest, origin, contract = (as_bytes(value) for value in found)
         if contract not in {b"", CONTRACT.encode()}:
             raise UnknownContract(
-                f"{self.key('meta')} says contract {as_text(contract)!r}, but this publisher "
+                f"{self.key('meta')} has contract {as_text(contract)!r}, but this publisher "
                 f"writes contract {CONTRACT}: update it"
             )
         return PollStart(StoredPosition(epoch, sequence, digest), Origin.from_json(origin))
@@ -148,7 +148,7 @@ class Store:
         return State(stored, tree, invalid_fields, meta, position)
 
     async def commit(self, commit: Commit) -> Position:
-        """Write all of `commit` in one step, or nothing; return the catalog's new position.
+        """Write all of `commit` in one step, or nothing; return the new position.
 
         Raises RaceLost if the catalog is not at the expected position any more, and WrongType.
         """
@@ -209,7 +209,7 @@ class Store:
 
 
 def _format_position(position: Iterable[str]) -> str:
-    """Return a position as it is in an event's id, or "nothing" if there is no meta yet."""
+    """Return a position as in an event's id; "nothing" if there is no meta yet."""
     return "-".join(position).strip("-") or "nothing"
 
 

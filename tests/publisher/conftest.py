@@ -1,6 +1,6 @@
 """Fixtures for polls: a catalog on a store, its scripted source, and what is logged."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,8 +13,6 @@ from publisher.polling.poll import Catalog
 from publisher.state.store import Store
 from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
-
-MakeCatalog = Callable[..., Catalog]
 
 
 @pytest.fixture

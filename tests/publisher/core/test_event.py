@@ -89,7 +89,7 @@ def test_equal_trees_give_equal_events(
 def test_events_are_valid_and_have_no_gap(
     state: dict[str, Category], snapshot: dict[str, Category]
 ) -> None:
-    """Each sequence is the one before plus 1, and each digest is that of the state after it."""
+    """Each sequence is one more, and each digest is that of the state after it."""
     start = Position("00000000", 7, digest.of(state.values()))
     events, end = encode_all("us", start, TIME, diff(state, snapshot))
     for number, raw in enumerate(events, 8):

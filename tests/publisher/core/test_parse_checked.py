@@ -1,4 +1,4 @@
-"""Answers that are not valid: each is rejected entirely, with the reason (contract, 6)."""
+"""Invalid answers are rejected entirely, with the reason (contract, 6)."""
 
 import contextlib
 from typing import Any

@@ -28,14 +28,14 @@ def test_the_first_interval_varies_and_the_next_is_exact(
 
 @given(names, spans, times)
 def test_an_early_timer_causes_no_second_poll(name: str, every: timedelta, begun: datetime) -> None:
-    """A catalog that is polled shortly before or after its due time is due an interval later."""
+    """A poll shortly before or after the due time counts for it."""
     due = next_due(name, every, begun)
     for shift in (timedelta(milliseconds=-5), timedelta(milliseconds=5)):
         assert abs(next_due(name, every, due + shift) - due - every) < timedelta(milliseconds=11)
 
 
 def test_polls_are_spread() -> None:
-    """A thousand catalogs that start together are soon polled evenly over the interval."""
+    """A thousand catalogs that start together are soon polled evenly."""
     due = [next_due(f"catalog-{number}", HOUR, NOW) for number in range(1000)]
     minutes = [(moment - NOW) // timedelta(minutes=6) for moment in due]
     assert all(60 < minutes.count(each) < 140 for each in range(1, 10))

@@ -1,4 +1,4 @@
-"""From answers to snapshots: only complete trees, and an answer that is the same is not parsed."""
+"""From answers to snapshots: only complete trees, and none is parsed twice."""
 
 from typing import Any
 
@@ -113,7 +113,7 @@ def test_the_same_answer_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_same_tree_is_not_validated_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its rows may have another order: its tree warnings stay, the answer's warnings are new."""
+    """Rows in another order: tree warnings stay, the answer's warnings are new."""
     decoder = Decoder()
     first = decoder.decode(envelope(UNKNOWN, CHILD), bare_list=False)
     assert (len(first.answer_warnings), len(first.tree_warnings)) == (1, 1)

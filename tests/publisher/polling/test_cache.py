@@ -143,7 +143,7 @@ async def test_another_publisher_commits(polling: Polling, client: redis.asyncio
 
 @pytest.mark.contract("5.3")
 async def test_a_position_of_another_history(polling: Polling) -> None:
-    """A failover may bring back epoch and sequence, not the digest: the state is loaded."""
+    """A failover may restore epoch and sequence, not the digest: it is loaded."""
     cache = polling.catalog.cache
     start = await polling.store.read_position()
     before = polling.store.loads
@@ -165,7 +165,7 @@ async def test_the_same_rows_in_another_order(polling: Polling) -> None:
 
 
 async def test_the_old_state_is_dropped_before_a_new_one_is_loaded(polling: Polling) -> None:
-    """Otherwise a publisher would hold two states and the rows of one more at its peak."""
+    """Otherwise a publisher would have two states and the rows of a third."""
     cache = polling.catalog.cache
     start = await polling.store.read_position()
     before = weakref.ref(await cache.read_state(start))
@@ -214,7 +214,7 @@ async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> Non
 async def test_the_oldest_catalog_is_evicted(
     real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three, of which two fit, the one polled the longest ago; its connection is closed."""
+    """The one that was polled the longest ago; its connection is closed."""
     monkeypatch.setattr(caches, "MOST_CATALOGS", 2)
     async with open_cache() as cache:
         three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]

@@ -107,7 +107,7 @@ async def running(
 async def test_all_catalogs_are_polled_and_all_leases_released(
     valkey: Valkey, ours: Client
 ) -> None:
-    """Catalogs that were never polled are due at once. After the stop nobody waits for a lease."""
+    """A catalog that was never polled is due at once; a stop releases its lease."""
     of = catalogs(ours, 30)
     async with running(valkey, ours, of) as daemon:
         await eventually(lambda: all_of(calls(of), 1))
@@ -123,7 +123,7 @@ async def all_of(counts: list[int], number: int) -> bool:
 
 
 async def test_a_second_publisher_takes_half_and_polls_little(valkey: Valkey, ours: Client) -> None:
-    """It polls a catalog when it is due; after a start at most ten a second are polled early."""
+    """It polls those that are due, and at most ten a second early."""
     one, two = catalogs(ours, 30), catalogs(ours, 30)
     async with running(valkey, ours, one, lease=HOUR):
         await eventually(lambda: all_of(calls(one), 1))
@@ -166,7 +166,7 @@ async def more_than(catalog: Catalog, count: int) -> bool:
 
 
 async def test_catalogs_can_be_replaced(valkey: Valkey, ours: Client) -> None:
-    """New and changed ones are polled at once, removed ones are released, others are not touched."""
+    """New and changed ones are polled at once, removed ones are released."""
     of = catalogs(ours, 3)
     new = catalogs(ours, 4)
     async with running(valkey, ours, of) as daemon:

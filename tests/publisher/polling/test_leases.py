@@ -1,4 +1,4 @@
-"""Leases spread the catalogs over publishers, and a dead one loses its own (contract, 1 and 2)."""
+"""Leases spread the catalogs evenly, and dead publishers lose theirs."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ NAMES = [f"c{number}" for number in range(10)]
 
 
 def rounds_until_settled(names: list[str], publishers: list[str], owners: dict[str, str]) -> int:
-    """Let `publishers` take turns until nobody does anything; return the number of rounds."""
+    """Let `publishers` act in turn until nothing changes; return the rounds."""
     waiting: dict[str, set[str]] = {who: set() for who in publishers}
     for rounds in range(20):
         before = dict(owners)
@@ -82,7 +82,7 @@ async def test_two_share_and_one_takes_over(client: redis.asyncio.Redis) -> None
 
 
 async def test_a_lease_that_is_not_renewed_expires(client: redis.asyncio.Redis) -> None:
-    """Another publisher gets it within the lease time, and its owner knows that it is lost."""
+    """Another publisher gets it within the lease time, and its owner knows that."""
     time = timedelta(seconds=0.6)
     dead = Leases(client, time, owner="elsewhere:1:00000000:00000000")
     await dead.round(NAMES)

@@ -250,7 +250,7 @@ async def test_approval_when_the_source_gives_another_snapshot(
     first = (await poll_once(catalog)).hold
     before = await dump_keys(client)
     source.says(wide(40))
-    with pytest.raises(Held, match="now gives the snapshot"):
+    with pytest.raises(Held, match="now returns the snapshot"):
         await approve(catalog, first.digest if first else "")
     after = await dump_keys(client)
     assert orjson.loads(after[b"hold"])["removed"] == 60
@@ -312,7 +312,7 @@ async def test_a_plausible_poll_deletes_the_hold(
 async def test_a_change_of_origin_must_be_accepted(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """The error names the field; once accepted, it is exempt from the guard and written."""
+    """The error names the field; accepted, it is written and exempt from the guard."""
     source.says(wide(100))
     await poll_once(catalog)
     before = await dump_keys(client)

@@ -72,7 +72,7 @@ def test_a_repair_is_logged(logged: Any) -> None:
 
 
 def test_many_catalogs_have_one_outage(logged: Any) -> None:
-    """One message at the first failure and one at the last recovery, whatever the errors say."""
+    """One message at the first failure and one at the last recovery."""
     outages = OutageLog()
     for user in (LEASES, "us", "uk"):
         outages.failed(user, REFUSED)

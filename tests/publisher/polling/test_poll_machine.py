@@ -1,4 +1,4 @@
-"""A state machine: whatever happens to publisher and Redis, no event is lost or duplicated.
+"""A state machine of publishers and Redis: no event is lost or duplicated.
 
 Hypothesis chooses: the source's tree changes, publishers poll, race and are killed between any two
 Redis commands, the stream is trimmed, Redis is emptied, damaged or restored from a backup. After

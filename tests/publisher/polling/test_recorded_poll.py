@@ -1,4 +1,4 @@
-"""A poll and its status: lost races are repeated, and each result is recorded (contract, 2 and 7)."""
+"""A poll and its status: races are repeated, and each result is recorded."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The store: commits are atomic and expect a position, and keys have the contract's types."""
+"""The store: a commit is atomic, and expects a position and types of keys."""
 
 from dataclasses import replace
 from typing import Any
