@@ -106,7 +106,7 @@ def call_unread(*words: str, cwd: Path) -> tuple[int, bytes]:
         (("--json",), "--json: only with --as-of or --between"),
         (("--as-of", "yesterday"), "'yesterday' is no point in history"),
         (("--between", "1", "soon"), "'soon' is no point in history"),
-        (("--name", ""), "a consumer's name is not empty"),
+        (("--name", ""), "use at least one character"),
     ],
 )
 def test_a_wrong_command_line(to: str, words: tuple[str, ...], message: str) -> None:

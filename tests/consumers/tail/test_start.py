@@ -1,0 +1,195 @@
+"""Where `tail` starts: the last lines, or the first event since a point in time."""
+
+from typing import Any
+
+import pytest
+
+from consumers.following.catalog_client import CatalogClient, connect
+from consumers.tail.start import start_of_last
+from consumers.tail.tail import Tail
+from plumbing.redis.server import Server
+from tests.consumers.pretend_publisher import (
+    PretendPublisher,
+    Tree,
+    numbered,
+    row,
+    tree,
+)
+from tests.consumers.tail.recorded_tail import ALL, Notes, tail_once, tail_since
+from tests.support.small_reads import BATCH
+
+HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
+
+EVENING = "2026-11-23T20:00:00.000Z"
+
+
+async def test_the_last_lines(server: Server, publisher: PretendPublisher) -> None:
+    """As many as asked for, oldest first, in one go however many there are."""
+    await publisher.commit(numbered(3))
+    await publisher.commit(numbered(BATCH + 500))
+    every = list(range(1, BATCH + 501))
+    assert await tail_once(server, 4) == every[-4:]
+    assert await tail_once(server, 0) == []
+    assert await tail_once(server, BATCH + 499) == every[1:]
+    assert await tail_once(server, 4 * BATCH) == every
+
+
+class Meanwhile:
+    """A stream on which something is published right after its last entries were read."""
+
+    def __init__(self, real: CatalogClient, publisher: PretendPublisher, new: Tree) -> None:
+        self._real = real
+        self._publisher = publisher
+        self._new = new
+
+    async def last_entries(self, count: int) -> Any:
+        """Read them, and publish."""
+        found = await self._real.last_entries(count)
+        await self._publisher.commit(self._new)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+async def test_nothing_is_missed_at_the_beginning(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """What is published while it begins is shown: it never starts at `$`."""
+    await publisher.commit(tree(HOME))
+    notes = Notes()
+    async with connect(server, "us", once=True) as events:
+        meanwhile: Any = Meanwhile(events, publisher, tree(HOME, GARDEN))
+        offset = await start_of_last(meanwhile, 0, ALL)
+        await Tail(events, notes, ALL, once=True).run(offset)
+    assert notes.seen == [2]
+
+
+async def days(publisher: PretendPublisher, *days: int) -> None:
+    """Commit one event at noon on each of these days of November."""
+    for day in days:
+        publisher.time = f"2026-11-{day:02}T12:00:00.000Z"
+        await publisher.commit(numbered(len(publisher.tree) + 1))
+
+
+@pytest.mark.parametrize(
+    ("moment", "first"),
+    [
+        ("2026-11-01", 1),
+        ("2026-11-02", 2),
+        ("2026-11-02T12:00:00.000Z", 2),
+        ("2026-11-02T12:00:00.001Z", 3),
+        ("2026-11-02T13:59:59.999+02:00", 2),
+        ("0", 1),
+        ("1", 1),
+        ("3", 3),
+        ("00000000000000000003", 3),
+        ("9f3c1a2b-2", 2),
+        ("9f3c1a2b-4", 4),
+    ],
+)
+async def test_since(server: Server, publisher: PretendPublisher, moment: str, first: int) -> None:
+    """It begins with the first event at or after the time, or with that of the sequence."""
+    await days(publisher, 1, 2, 3, 4)
+    assert await tail_since(server, moment) == list(range(first, 5))
+
+
+async def test_since_in_a_long_stream(server: Server, publisher: PretendPublisher) -> None:
+    """It may be anywhere among more than are read at once."""
+    count = BATCH + 500
+    await publisher.commit(numbered(count))
+    for sequence in (BATCH // 2, BATCH + 1):
+        assert await tail_since(server, str(sequence)) == list(range(sequence, count + 1))
+    publisher.time = EVENING
+    await publisher.commit(numbered(count + 1))
+    assert await tail_since(server, EVENING) == [count + 1]
+
+
+async def test_since_where_the_clock_was_set_back(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """However many events have earlier times, none that is later is hidden behind them."""
+    await days(publisher, 5, 6)
+    publisher.time = "1970-01-01T00:00:00.000Z"
+    await publisher.commit(numbered(BATCH + 500))
+    await days(publisher, 7)
+    assert await tail_since(server, "2026-11-06") == list(range(2, BATCH + 502))
+    assert await tail_since(server, "2026-11-07") == [BATCH + 501]
+
+
+@pytest.mark.parametrize("moment", ["2026-10-01", "2026-11-03", "0", "2", "9f3c1a2b-1"])
+async def test_since_before_what_was_trimmed(
+    server: Server, publisher: PretendPublisher, moment: str
+) -> None:
+    """Told once, and begun with the first event that is left."""
+    await days(publisher, 1, 2, 3, 4)
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    told, *seen = await tail_since(server, moment)
+    assert str(told).startswith("the stream starts with event 9f3c1a2b-3 of 2026-11-03T12:00:00.0")
+    assert seen == [3, 4]
+
+
+@pytest.mark.parametrize(("moment", "seen"), [("3", [3, 4]), ("4", [4]), ("2026-11-04", [4])])
+async def test_since_behind_what_was_trimmed(
+    server: Server, publisher: PretendPublisher, moment: str, seen: list[int | str]
+) -> None:
+    """Whoever does not ask for it is told nothing of it."""
+    await days(publisher, 1, 2, 3, 4)
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    assert await tail_since(server, moment) == seen
+
+
+async def test_since_an_event(server: Server, publisher: PretendPublisher) -> None:
+    """Of a whole event id, the digest tells whether it is the event of its sequence."""
+    await days(publisher, 1, 2)
+    assert await tail_since(server, publisher.position) == [2]
+    lost = "9f3c1a2b-2-0123456789abcdef"
+    told = f"event {lost} was lost: in its place there is {publisher.position}"
+    assert await tail_since(server, lost) == [told, 2]
+
+
+@pytest.mark.parametrize("moment", ["5", "9f3c1a2b-5", "2026-11-05"])
+async def test_since_the_future(server: Server, publisher: PretendPublisher, moment: str) -> None:
+    """Told, and nothing of what there is is shown."""
+    await days(publisher, 1, 2, 3, 4)
+    (told,) = await tail_since(server, moment)
+    assert str(told).endswith(f": the state is at {publisher.position}")
+    assert str(told).startswith("the stream has no event at or after ")
+
+
+async def test_since_with_nothing_left(server: Server, publisher: PretendPublisher) -> None:
+    """A stream of which all was trimmed has nothing to begin with: told."""
+    await days(publisher, 1, 2)
+    await publisher.client.xtrim(publisher.events, maxlen=0, approximate=False)
+    (told,) = await tail_since(server, "1")
+    assert "no event at or after 9f3c1a2b-1: the state" in str(told)
+
+
+async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> None:
+    """What follows an epoch is after it; a sequence alone is of the state's epoch."""
+    await days(publisher, 1, 2)
+    await publisher.begin_epoch("00000002", numbered(3))
+    await publisher.commit(numbered(4))
+    break_ = "the history breaks: event 00000002-1 does not follow 9f3c1a2b-2"
+    assert await tail_since(server, "9f3c1a2b-2") == [2, break_, 1, 2]
+    assert await tail_since(server, "9f3c1a2b-7") == [1, 2]
+    assert await tail_since(server, "2") == [2]
+    told, *seen = await tail_since(server, "ffffffff-1")
+    assert told == "the stream has no event of epoch ffffffff: starting with its first event"
+    assert seen == [1, 2, break_, 1, 2]
+
+
+async def test_since_among_rubbish(server: Server, publisher: PretendPublisher) -> None:
+    """An entry that is no event has neither time nor sequence; it is told where it is shown."""
+    await publisher.client.xadd(publisher.events, {"by": "hand"}, id="0-1")
+    await days(publisher, 1, 2)
+    await publisher.client.xadd(publisher.events, {"by": "hand"}, id="2-7")
+    assert await tail_since(server, "2") == [2, "entry 2-7 has no field event"]
+    assert await tail_since(server, "1") == [1, 2, "entry 2-7 has no field event"]
+
+
+async def test_the_beginning_may_be_anywhere(server: Server, publisher: PretendPublisher) -> None:
+    """A stream that was trimmed begins with any event: no break."""
+    await publisher.commit(numbered(3))
+    await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
+    assert await tail_once(server) == [2, 3]

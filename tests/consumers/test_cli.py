@@ -1,0 +1,49 @@
+"""The command line of `category-consumer`."""
+
+from pathlib import Path
+
+import pytest
+
+from consumers.cli import COMMANDS
+from tests.support.processes import CONSUMER, call
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["mirror", "US", "--to", "sqlite:///x"], "error: catalog 'US': a catalog's name"),
+        (["tail", "-x"], "No such option"),
+        (["tail", "US"], "error: catalog 'US'"),
+        (["verify", "US", "--to", "sqlite:///x"], "error: catalog 'US'"),
+        (["mirror", "us"], "CATEGORY_PUBLISHER_TO"),
+        (["mirror", "us", "--to", "sqlite:///x", "--name", ""], "error: --name"),
+        (["mirror", "us", "--to", "x"], "error: --to: not a database URL"),
+        (["mirror", "us", "--to", "postgresql://me:hunter2@h"], "error: --to: which database?"),
+        (["tail", "us", "--lines", "-1"], "--lines"),
+        (["tail", "us", "--lines", "1", "--since", "1"], "error: --since, --lines: "),
+        (["tail", "us", "--since", "soon"], "error: 'soon' is no point in history"),
+        (
+            ["tail", "us", "--type", "moved"],
+            "error: --type: there is no type 'moved', but: added, ",
+        ),
+        (["verify", "us", "--to", "sqlite:///x", "--projection", "y"], "error: --projection: "),
+        (["tail", "us", "--config", "nope.toml"], "error: nope.toml: no such file"),
+        (["dance"], "No such command"),
+    ],
+)
+def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None:
+    """It is exit 2, says what is wrong, and repeats no password."""
+    done = call(CONSUMER, *words, cwd=folder)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "hunter2" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_of_every_command(folder: Path) -> None:
+    """What the list says of a command is how its own help begins."""
+    listed = " ".join(call(CONSUMER, "--help", cwd=folder).stdout.split())
+    for name, summary in COMMANDS.items():
+        assert f"{name} {summary}" in listed
+        explained = call(CONSUMER, name, "--help", cwd=folder).stdout
+        assert summary in " ".join(explained.split())
