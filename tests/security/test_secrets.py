@@ -155,7 +155,7 @@ CASES = {
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://me:hush-away@127.0.0.1:1"},
     ),
     "a cluster with a database number": Case(
-        "no database but 0",
+        "only database 0",
         variables={"CATEGORY_PUBLISHER_REDIS_URL": "redis-cluster://me:hush-x@127.0.0.1:1/3"},
     ),
     "unreachable sentinels": Case(
@@ -173,7 +173,7 @@ CASES = {
         },
     ),
     "a sentinel's address without a master": Case(
-        "name of what they watch",
+        "name of their primary",
         variables={
             "CATEGORY_PUBLISHER_REDIS_URL": "redis-sentinel://me:hush-x@127.0.0.1:1/0"
             "?sentinel_password=hush-sentinel"
