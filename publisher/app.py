@@ -37,7 +37,13 @@ class App:
             catalog = settings.catalog(name)
             catalogs[name] = Catalog(
                 name=name,
-                origin=Origin(**catalog.origin),
+                origin=Origin(
+                    source=catalog.source,
+                    locale=catalog.locale,
+                    category_version=catalog.category_version,
+                    listing_platform=catalog.listing_platform,
+                    include_prohibited_categories=catalog.include_prohibited_categories,
+                ),
                 source=self.sources.open(name, settings),
                 store=Store(self.client, name),
                 limits=Limits(**catalog.guard.model_dump()),

@@ -191,17 +191,6 @@ class CatalogSettings(_ShopOverrides):
             _check_http_url(self.url or "")
         return self
 
-    @property
-    def origin(self) -> dict[str, Any]:
-        """What makes this catalog this one, in the contract's order (contract, 2)."""
-        return {
-            "source": self.source,
-            "locale": self.locale,
-            "category_version": self.category_version,
-            "listing_platform": self.listing_platform,
-            "include_prohibited_categories": self.include_prohibited_categories,
-        }
-
 
 class CommonSettings(BaseSettings):
     """The settings that publisher and consumers share: all that a consumer needs."""

@@ -112,7 +112,8 @@ def reshard(cluster: Cluster) -> None:
     )
 
 
-@pytest.mark.contract("5.1", "5.6")
+@pytest.mark.contract("5.1")
+@pytest.mark.contract("5.6")
 @pytest.mark.slow
 async def test_all_catalogs_survive_a_failover_and_a_reshard() -> None:
     """Each catalog ends equal to its source, without a gap or a duplicate, and so do its mirrors."""
