@@ -7,6 +7,8 @@ import aiohttp
 import pytest
 
 from plumbing.errors import ConfigError
+from plumbing.redis.server import Server
+from publisher.sources.factory import open_source_factory
 from tests.publisher.sources.fake_shop import FakeShop
 from tests.publisher.sources.open_sources import open_source
 
@@ -50,3 +52,16 @@ async def test_a_catalogs_own_token_needs_its_own_file(
     own = {"access_token": "access-9", "token_file": str(tmp_path / "us.json")}
     await open_source(session, shop.settings(tmp_path, own)).fetch()
     assert shop.requests[0].headers["x-tts-access-token"] == "access-9"
+
+
+async def test_the_session_is_closed_with_the_factory(shop: FakeShop, tmp_path: Path) -> None:
+    """It is opened for the first source that sends requests."""
+    settings, server = shop.settings(tmp_path), Server("redis://127.0.0.1:1")
+    async with (
+        server.client() as client,
+        open_source_factory(settings, client, server) as sources,
+    ):
+        source = sources.open("us", settings)
+        await source.fetch()
+    with pytest.raises(RuntimeError, match="Session is closed"):
+        await source.fetch()
