@@ -56,7 +56,7 @@ def authorize_(
     """
     settings = load_settings(config)
     if stand_in and not catalog:
-        raise ConfigError("--stand-in wants --catalog beside it")
+        raise ConfigError("--stand-in needs --catalog: the fallback shops are those of a catalog")
     shop, command = settings.tiktok_shop, AUTHORIZE_COMMAND
     if catalog:
         shop, command = app_and_command(settings, catalog, stand_in or 0)

@@ -32,7 +32,7 @@ def demo(
     every: Annotated[
         float, typer.Option(min=0.1, max=60, metavar="SECONDS", help="Time between rounds.")
     ] = 2.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another number makes another tree.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random tree.")] = 1,
     config: UnusedConfigOption = None,
 ) -> None:
     """Watch it work: a sandbox shop with a changing tree, the publisher, and a SQLite copy.

@@ -47,7 +47,7 @@ def sandbox(
     categories: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Size of the first synthetic tree.")
     ] = 2_700,
-    seed: Annotated[int, typer.Option(help="Another number makes another synthetic tree.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic tree.")] = 1,
     advance: Annotated[
         Literal["poll", "command"],
         typer.Option(

@@ -34,7 +34,7 @@ def sync(
     """
     settings = load_settings(config)
     if accept_origin and not catalogs:
-        raise ConfigError("--accept-origin wants the catalog's name beside it")
+        raise ConfigError("--accept-origin needs the name of the catalog whose change is accepted")
     names = configured_names(settings, catalogs or ())
     signals.run(_poll_all(settings, names, accept_origin=accept_origin))
 

@@ -1,4 +1,4 @@
-"""What is known of every catalog, what is wrong with it, and how that is shown.
+"""Reports on catalogs: what Redis holds about them, what is wrong, and how that is shown.
 
-Reads Redis and never writes. Imports `core` and `state`.
+Reads Redis and never writes. May import `core`, `state` and `errors`.
 """

@@ -56,6 +56,18 @@ def format_lags(catalog: CatalogOverview) -> Iterator[str]:
             yield f"{name}: in sync"
 
 
+def held_change_type(change: Mapping[str, Any]) -> str:
+    """Return the type of a change in a stored hold: a key of SIGNS, or anything else."""
+    return str(change.get("type", "")).removeprefix("category.")
+
+
+def format_held_change(change: Mapping[str, Any]) -> str:
+    """Return a change in a stored hold, e.g. `~ 12 Toys`. Any field may be missing."""
+    category = as_dict(change.get("category"))
+    sign = SIGNS.get(held_change_type(change), "?")
+    return f"{sign} {category.get('id')} {category.get('local_name')}"
+
+
 def as_list(value: Any) -> list[Any]:
     """Return `value` if it is a list, else an empty one."""
     return value if isinstance(value, list) else []

@@ -17,7 +17,7 @@ SLOW: Final = timedelta(minutes=5)
 """A consumer that is behind for longer is not just busy with the last events."""
 CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
 """The clocks of the publisher and of Redis differ by less."""
-REPAIRED: Final = "the next poll repairs that, and a new epoch begins"
+REPAIRED: Final = "the next poll repairs that, and starts a new epoch"
 
 
 class Problem(NamedTuple):
@@ -91,13 +91,13 @@ def state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator
         yield Problem(f"it cannot be read: {catalog.error}")
     elif not status:
         if is_configured:
-            yield Problem("it was never polled: does `category-publisher run` run?")
+            yield Problem("it was never polled: is `category-publisher run` running?")
     elif status.get("outcome") == "failed":
         yield Problem(f"the last poll failed: {status.get('error', '')}")
     elif not catalog.meta and hold is None:
         yield Problem("its state is gone: the next poll writes it again")
     if hold is not None:
-        yield Problem(f"a snapshot is held since {hold.since}", held=True)
+        yield Problem(f"a snapshot has been held since {hold.since}", held=True)
 
 
 def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bool:
@@ -119,8 +119,8 @@ def poll_problems(
     if is_configured and due is not None and now - due > OVERDUE:
         minutes = (now - due) // timedelta(minutes=1)
         yield Problem(
-            f"its poll is overdue by {minutes} minutes: does `category-publisher run` run, and can "
-            "it write to Redis?"
+            f"its poll is overdue by {minutes} minutes: is `category-publisher run` running, and "
+            "can it write to Redis?"
         )
 
 
@@ -130,4 +130,6 @@ def lag_problems(catalog: CatalogOverview) -> Iterator[Problem]:
         if lag.events != 0 and lag.seconds > SLOW.total_seconds():
             minutes = int(lag.seconds // 60)
             lag_text = "in another epoch" if lag.events is None else f"{lag.events} events behind"
-            yield Problem(f"consumer {name} is {lag_text} for {minutes} minutes: does it run?")
+            yield Problem(
+                f"consumer {name} has been {lag_text} for {minutes} minutes: is it running?"
+            )

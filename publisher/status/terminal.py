@@ -16,10 +16,11 @@ from plumbing.text import escape_control_chars
 from publisher.core.model import Change
 from publisher.status.phrases import (
     SIGNS,
-    as_dict,
     format_age,
+    format_held_change,
     format_lags,
     format_signed_counts,
+    held_change_type,
     outcome_level,
 )
 from publisher.status.problems import CheckedCatalog
@@ -112,9 +113,7 @@ def _problem_lines(checked: CheckedCatalog) -> Iterator[Text]:
     for reason in hold.reasons:
         yield Text(f"  {escape_control_chars(reason)}")
     for change in hold.first:
-        kind = str(change.get("type", "")).removeprefix("category.")
-        category = as_dict(change.get("category"))
-        line = f"{SIGNS.get(kind, '?')} {category.get('id')} {category.get('local_name')}"
-        yield Text("  ").append_text(_text(line, CHANGE_STYLES.get(kind, "")))
+        style = CHANGE_STYLES.get(held_change_type(change), "")
+        yield Text("  ").append_text(_text(format_held_change(change), style))
     digest = escape_control_chars(hold.digest)
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")

@@ -75,16 +75,14 @@ def render_page(publisher: PublisherInfo, result: OverviewResult) -> str:
 
 def _describe_held_change(change: Mapping[str, Any]) -> str:
     """Return e.g. `~ 12 Toys (local_name was Games)`. Any field may be missing."""
-    category, before = as_dict(change.get("category")), as_dict(change.get("before"))
-    sign = phrases.SIGNS.get(str(change.get("type", "")).removeprefix("category."), "?")
-    line = f"{sign} {category.get('id')} {category.get('local_name')}"
+    line, before = phrases.format_held_change(change), as_dict(change.get("before"))
     fields = as_list(change.get("changed"))
     differences = "; ".join(f"{field} was {before.get(str(field))}" for field in fields)
     return f"{line} ({differences})" if differences else line
 
 
 def _escape_control_chars(value: Any) -> Any:
-    """Escape each value of the template, before its markup is."""
+    """Escape the control characters of a value; Jinja escapes its markup afterwards."""
     return value if isinstance(value, Markup) else escape_control_chars(str(value))
 
 

@@ -44,7 +44,7 @@ async def test_authorize_and_sync(folder: Path) -> None:
 
         right, wrong = (Fernet.generate_key().decode() for _ in range(2))
         code, output = await run("authorize", sandbox.auth_code, "--stand-in", "1", token_key=right)
-        assert (code, "--stand-in wants --catalog" in output) == (2, True)
+        assert (code, "--stand-in needs --catalog" in output) == (2, True)
         code, output = await run("authorize", sandbox.auth_code, token_key=right)
         assert (code, sandbox.shop_cipher in output) == (0, True)
         code, output = await run("sync", token_key=right)

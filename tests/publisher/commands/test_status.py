@@ -190,7 +190,7 @@ def test_consumers_that_are_behind(folder: Path, keys: redis.Redis) -> None:
     keys.xadd("catalog:{a}:events", {"event": "{}"}, id="1000-1")
     late = call(PUBLISHER, "status", cwd=folder)
     assert late.returncode == 1
-    assert "consumer search is 2 events behind for " in late.stdout
+    assert "consumer search has been 2 events behind for " in late.stdout
 
 
 def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:

@@ -75,7 +75,7 @@ async def test_a_consumer_in_another_epoch_without_any_event(
     await client.hset("catalog:{us}:consumers", "mirror", json.dumps(checkpoint))
     (us,) = await read_overviews(client, ["us"])
     *_, problem = find_problems(us, clock.now(), is_configured=False)
-    assert problem.text.startswith("consumer mirror is in another epoch for ")
+    assert problem.text.startswith("consumer mirror has been in another epoch for ")
 
 
 async def test_keys_of_another_type(
