@@ -94,8 +94,7 @@ class RequestChecks:
         """Check a Get Authorized Shops request."""
         await self._check_caller(request, SHOP_SCOPE)
         if "shop_cipher" in request.query:
-            raise ErrorResponse(
-                INVALID,
+            raise _invalid(
                 "Unexpected identifier. The `shop_cipher` query parameter is not required for "
                 "this request.",
             )
@@ -129,23 +128,18 @@ class RequestChecks:
     def _check_time(self, timestamp: str) -> None:
         about = "Invalid timestamp. The value of the `timestamp` query parameter must"
         if not re.fullmatch(r"-?\d{1,18}", timestamp, re.ASCII):
-            raise ErrorResponse(INVALID, f"{about} be given in Unix seconds.")
+            raise _invalid(f"{about} be given in Unix seconds.")
         seconds, now = int(timestamp), self._options.clock()
         if seconds < 0:
-            raise ErrorResponse(INVALID, f"{about} not be lesser than 0.")
+            raise _invalid(f"{about} not be lesser than 0.")
         if seconds < now - MAX_AGE:
-            raise ErrorResponse(
-                INVALID, f"{about} not be earlier than 5 minutes before the current time."
-            )
+            raise _invalid(f"{about} not be earlier than 5 minutes before the current time.")
         if seconds > now + MAX_AHEAD:
-            raise ErrorResponse(
-                INVALID, f"{about} not exceed the current time by more than 30 seconds."
-            )
+            raise _invalid(f"{about} not exceed the current time by more than 30 seconds.")
 
     async def _check_signature(self, request: web.Request) -> None:
         if "sign" not in request.query:
-            raise ErrorResponse(
-                INVALID,
+            raise _invalid(
                 "Missing credentials. The request does not include a required signature in the "
                 "query.",
             )
@@ -158,18 +152,13 @@ class RequestChecks:
 
 def _check_headers(request: web.Request) -> None:
     if request.content_type != "application/json":
-        raise ErrorResponse(
-            INVALID, "Invalid request. The `content-type` header must be `application/json`."
-        )
+        raise _invalid("Invalid request. The `content-type` header must be `application/json`.")
     if "access_token" in request.query:
-        raise ErrorResponse(
-            INVALID,
+        raise _invalid(
             f"Invalid credentials. The access_token belongs into the `{TOKEN_HEADER}` header only.",
         )
     if not request.headers.get(TOKEN_HEADER):
-        raise ErrorResponse(
-            INVALID, f"Invalid credentials. The `{TOKEN_HEADER}` header is invalid."
-        )
+        raise _invalid(f"Invalid credentials. The `{TOKEN_HEADER}` header is invalid.")
 
 
 def _check_query_form(request: web.Request) -> None:
@@ -179,4 +168,8 @@ def _check_query_form(request: web.Request) -> None:
 
 
 def _invalid_parameter(what: str) -> ErrorResponse:
-    return ErrorResponse(INVALID, f"{what} query parameter.")
+    return _invalid(f"{what} query parameter.")
+
+
+def _invalid(message: str) -> ErrorResponse:
+    return ErrorResponse(INVALID, message)

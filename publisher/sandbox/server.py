@@ -4,7 +4,6 @@ import asyncio
 import errno
 import sys
 from collections import Counter
-from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import web
@@ -74,12 +73,7 @@ class Sandbox:
         self._port = int(self._runner.addresses[0][1])
         return self
 
-    async def __aexit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._runner.cleanup()
 
     @property
