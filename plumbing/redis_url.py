@@ -43,8 +43,8 @@ TLS_OPTIONS: Final = frozenset(
 DEFAULT_PORT: Final = {"sentinel": 26379, "cluster": 6379}
 
 
-class Kind(enum.StrEnum):
-    """How the server is found."""
+class Topology(enum.StrEnum):
+    """How the servers behind a `redis_url` belong together."""
 
     SINGLE = "single"
     SENTINEL = "sentinel"
@@ -55,7 +55,7 @@ class Kind(enum.StrEnum):
 class Address:
     """A parsed `redis_url`. Its `repr` contains no password."""
 
-    kind: Kind
+    topology: Topology
     shown: str
     """The address for messages, without user name, password and options except the database."""
     options: dict[str, Any] = field(repr=False)
@@ -85,25 +85,25 @@ def parse(url: str) -> Address:
         raise ValueError(f"not a Redis address: {FORMS}")
     if parts.fragment or (parts.netloc and "@" in parts.path):
         raise ValueError(CUT_SHORT)
-    protocol, kind = scheme[1] or scheme[2], Kind(scheme[3] or "single")
+    protocol, topology = scheme[1] or scheme[2], Topology(scheme[3] or "single")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    _check_options(query, kind, protocol)
+    _check_options(query, topology, protocol)
     first = parts.netloc.rpartition("@")[2]
     plain = urlencode({name: query[name] for name in query.keys() - SENTINEL_OPTIONS})
     options = _parse_one_server(f"{protocol}://{parts.netloc}{parts.path}?{plain}")
     shown = f"{parts.scheme}://{','.join((first, *others))}{parts.path}"
     if "db" in query:
         shown += f"?db={options['db']}"
-    if kind is Kind.SINGLE:
+    if topology is Topology.SINGLE:
         if others:
             raise ValueError("several hosts are for redis-sentinel:// and redis-cluster://")
-        return Address(kind, shown, options)
-    hosts = tuple(_parse_host(each, DEFAULT_PORT[kind]) for each in (first, *others))
+        return Address(topology, shown, options)
+    hosts = tuple(_parse_host(each, DEFAULT_PORT[topology]) for each in (first, *others))
     shared = {name: value for name, value in options.items() if name not in {"host", "port"}}
-    if kind is Kind.CLUSTER:
+    if topology is Topology.CLUSTER:
         if shared.pop("db", 0) != 0:
             raise ValueError("a Redis Cluster has only database 0: omit the number")
-        return Address(kind, shown, shared, hosts)
+        return Address(topology, shown, shared, hosts)
     return _sentinel(shown, shared, hosts, query)
 
 
@@ -121,11 +121,11 @@ def _split_off_other_hosts(url: str) -> tuple[str, list[str]]:
     return f"{parts[1]}{user}{at}{first}{parts[3]}", others
 
 
-def _check_options(query: dict[str, str], kind: Kind, protocol: str) -> None:
+def _check_options(query: dict[str, str], topology: Topology, protocol: str) -> None:
     known = OPTIONS
     if protocol == "rediss":
         known |= TLS_OPTIONS
-    if kind is Kind.SENTINEL:
+    if topology is Topology.SENTINEL:
         known |= SENTINEL_OPTIONS
     for option in query:
         if option in known:
@@ -190,4 +190,4 @@ def _sentinel(
     for name in ("username", "password"):
         if value := query.get(f"sentinel_{name}"):
             sentinel_options[name] = value
-    return Address(Kind.SENTINEL, shown, options, hosts, query["master"], sentinel_options)
+    return Address(Topology.SENTINEL, shown, options, hosts, query["master"], sentinel_options)

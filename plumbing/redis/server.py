@@ -22,7 +22,7 @@ from plumbing.outage_retry import OutageRetry
 from plumbing.redis import connections
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.error_advice import advice_for
-from plumbing.redis_url import Address, Kind, parse
+from plumbing.redis_url import Address, Topology, parse
 
 Client: TypeAlias = redis.asyncio.Redis | RedisCluster
 """Both are used alike: a transaction only has keys of one catalog (contract, 2)."""
@@ -69,16 +69,16 @@ class Server:
             "socket_connect_timeout": CONNECT_TIMEOUT,
             "retry": Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries),
         }
-        match self._address.kind:
-            case Kind.CLUSTER:
+        match self._address.topology:
+            case Topology.CLUSTER:
                 from plumbing.redis import cluster  # noqa: PLC0415  imported if used
 
                 return cluster.client(self._address, options)
-            case Kind.SENTINEL:
+            case Topology.SENTINEL:
                 from plumbing.redis import sentinel  # noqa: PLC0415  imported if used
 
                 return sentinel.client(self._address, options)
-            case Kind.SINGLE:
+            case Topology.SINGLE:
                 return connections.client(self._address.options | options)
 
     @contextmanager

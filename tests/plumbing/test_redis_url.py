@@ -2,7 +2,7 @@
 
 import pytest
 
-from plumbing.redis_url import Kind, parse
+from plumbing.redis_url import Topology, parse
 
 
 def test_parses_sentinels() -> None:
@@ -11,7 +11,7 @@ def test_parses_sentinels() -> None:
         "redis-sentinel://app:hush@one:26380,two,[::1]:26381/2?master=shop"
         "&sentinel_username=watch&sentinel_password=secret&client_name=x"
     )
-    assert address.kind is Kind.SENTINEL
+    assert address.topology is Topology.SENTINEL
     assert address.hosts == (("one", 26380), ("two", 26379), ("::1", 26381))
     assert address.master == "shop"
     assert address.options == {"username": "app", "password": "hush", "db": 2, "client_name": "x"}
@@ -26,7 +26,7 @@ def test_parses_sentinels() -> None:
 def test_parses_a_cluster() -> None:
     """Some of its nodes; its only database may be written."""
     address = parse("redis-cluster://:hush@one,two:7001/0")
-    assert address.kind is Kind.CLUSTER
+    assert address.topology is Topology.CLUSTER
     assert address.hosts == (("one", 6379), ("two", 7001))
     assert address.options == {"password": "hush"}
 
