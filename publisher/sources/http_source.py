@@ -3,6 +3,7 @@
 import time
 
 import aiohttp
+from aiohttp import encode_basic_auth
 from yarl import URL
 
 from plumbing.config.settings import CatalogSettings
@@ -20,8 +21,10 @@ class HttpSource:
     def __init__(
         self, settings: CatalogSettings, session: aiohttp.ClientSession, limiter: RequestLimiter
     ) -> None:
-        self._url = URL(settings.url or "")
-        self._secrets = _secrets_of(self._url)
+        self._url = url = URL(settings.url or "")
+        login = encode_basic_auth(url.user or "", url.password or "") if url.password else ""
+        secrets = {url.raw_query_string, *url.query.values(), url.password or "", login}
+        self._secrets = sorted(secrets - {""}, key=len, reverse=True)  # longest first
         self._limits = RequestLimits.of(settings)
         self._session = session
         self._limiter = limiter
@@ -46,10 +49,3 @@ class HttpSource:
                     f"{reply.location}: the answer has {envelope.describe(self._secrets)}"
                 )
         return reply.body
-
-
-def _secrets_of(url: URL) -> list[str]:
-    """Return the parts of `url` that no message may quote, longest first."""
-    login = aiohttp.encode_basic_auth(url.user or "", url.password or "") if url.password else ""
-    secrets = {url.raw_query_string, *url.query.values(), url.password or "", login}
-    return sorted(secrets - {""}, key=len, reverse=True)

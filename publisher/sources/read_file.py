@@ -19,8 +19,15 @@ def read_file(path: Path, limit: int, *, private: bool = False) -> bytes:
     `private`: refuse a file that anybody but its owner can use. Raises Unreadable.
     """
     try:
-        with open(path, "rb", opener=_open) as file:
-            _check_mode(path, os.fstat(file.fileno()).st_mode, private=private)
+        with open(path, "rb", opener=_open_without_blocking) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise Unreadable("is not a regular file but a pipe, a device or a socket")
+            if private and mode & 0o077:
+                raise Unreadable(
+                    f"can be used by others than its owner (mode {stat.S_IMODE(mode):04o}): "
+                    f"run `chmod 600 {path}`"
+                )
             return file.read(limit)
     except FileNotFoundError:
         raise FileMissing("does not exist") from None
@@ -32,15 +39,5 @@ def read_file(path: Path, limit: int, *, private: bool = False) -> bytes:
         raise Unreadable("is not a valid path") from None
 
 
-def _open(path: str, flags: int) -> int:
+def _open_without_blocking(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe without a writer would block
-
-
-def _check_mode(path: Path, mode: int, *, private: bool) -> None:
-    if not stat.S_ISREG(mode):
-        raise Unreadable("is not a regular file but a pipe, a device or a socket")
-    if private and mode & 0o077:
-        raise Unreadable(
-            f"can be used by others than its owner (mode {stat.S_IMODE(mode):04o}): "
-            f"run `chmod 600 {path}`"
-        )

@@ -33,7 +33,7 @@ class TikTokShopSource:
         try:
             body = await self._request(token)
         except TokenExpired:
-            token = await self.tokens.renewed(token)
+            token = await self.tokens.renew(token)
             try:
                 body = await self._request(token)
             except TokenExpired as error:

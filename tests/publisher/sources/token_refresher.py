@@ -47,7 +47,7 @@ async def renew_and_wait(settings: TikTokShopSettings, redis_url: str | None) ->
     async with aiohttp.ClientSession() as session, open_store(settings, redis_url) as store:
         tokens = RefreshedTokens(settings, tiktok_client(settings, session), store)
         print_line("ready")
-        print_line(await tokens.renewed("access-0"))
+        print_line(await tokens.renew("access-0"))
         await asyncio.Event().wait()
     return 0
 

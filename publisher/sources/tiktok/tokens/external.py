@@ -36,9 +36,9 @@ class ExternalTokens:
         """Read the token; raises TokenError if there is none."""
         return await self._reads.share("current", self._read_token)
 
-    async def renewed(self, refused: str) -> str:
+    async def renew(self, refused: str) -> str:
         """Read the token again; raises NotAuthorized if it is still the refused one."""
-        token = await self._reads.share("renewed", self._read_token)
+        token = await self._reads.share("renew", self._read_token)
         if token == refused:
             raise NotAuthorized(
                 f"{self._location} still gives the access token that TikTok Shop refuses: the "

@@ -109,7 +109,11 @@ class FileTokenStore:
         with self._errors_explained():
             self._write_next(pair.model_dump_json(indent=1).encode())
             self._next.replace(self.path)
-            _fsync_folder(self.path.parent)  # without it, a power failure may undo the rename
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)  # without it, a power failure may undo the rename
+            finally:
+                os.close(folder)
 
     def _check_writable(self) -> None:
         with self._errors_explained():
@@ -133,11 +137,3 @@ class FileTokenStore:
                 f"{self.path}: tokens cannot be stored: {error.strerror}: make its folder writable "
                 "for this user, or choose another token_file"
             ) from error
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,7 +21,7 @@ class TokenProvider(Protocol):
         """Return the access token to try first."""
         ...
 
-    async def renewed(self, refused: str) -> str:
+    async def renew(self, refused: str) -> str:
         """Return another access token than `refused`, which TikTok Shop does not accept."""
         ...
 

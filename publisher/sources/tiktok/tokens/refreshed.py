@@ -93,9 +93,9 @@ class RefreshedTokens:
         """
         return await self._calls.share("current", self._current)
 
-    async def renewed(self, refused: str) -> str:
+    async def renew(self, refused: str) -> str:
         """Return another access token than `refused`; retries transient errors."""
-        return await self._calls.share(f"renewed {refused}", lambda: self._renewed(refused))
+        return await self._calls.share(f"renew {refused}", lambda: self._renew(refused))
 
     async def _current(self) -> str:
         stored = await self._store.load()
@@ -105,7 +105,7 @@ class RefreshedTokens:
         pair = self._choose(stored)
         now = self._client.clock()
         if pair.has_expired(now):
-            return await self._renewed(pair.access_token)
+            return await self._renew(pair.access_token)
         if not pair.is_due(now) or now < self._paused_until:
             return pair.access_token
         try:
@@ -116,7 +116,7 @@ class RefreshedTokens:
             self._edge_log.down("token refresh failed, retrying", error=str(error))
         return pair.access_token
 
-    async def _renewed(self, refused: str) -> str:
+    async def _renew(self, refused: str) -> str:
         return await retry_transient(lambda: self._refresh_once(refused, lock_seconds=LOCK_SECONDS))
 
     async def _refresh_once(self, old: str, *, lock_seconds: float) -> str:
@@ -147,7 +147,10 @@ class RefreshedTokens:
         except Error as error:
             self._paused_until = self._client.clock() + PAUSE
             if isinstance(error, NotAuthorized):
-                return await self._pair_after_refusal(pair.refresh_token, error)
+                stored = await self._store.load()
+                if stored is not None and stored.refresh_token != pair.refresh_token:
+                    return self._choose(stored)  # somebody has refreshed without our lock
+                self._refusal = _Refusal(pair.refresh_token, str(error), self._paused_until)
             raise
         self._last_refresh = _Refresh(stored, new)
         return self._choose(await self._restore(stored))
@@ -162,14 +165,6 @@ class RefreshedTokens:
         if await self._store.replace(stored, self._last_refresh.new):
             return self._last_refresh.new
         return await self._store.load()
-
-    async def _pair_after_refusal(self, refresh_token: str, error: NotAuthorized) -> TokenPair:
-        """Return the pair that somebody else has stored meanwhile, or raise `error`."""
-        stored = await self._store.load()
-        if stored is not None and stored.refresh_token != refresh_token:
-            return self._choose(stored)
-        self._refusal = _Refusal(refresh_token, str(error), self._client.clock() + PAUSE)
-        raise error
 
     def _choose(self, stored: TokenPair | None) -> TokenPair:
         """Return the stored pair, or else the configured one; raises NotAuthorized without any."""

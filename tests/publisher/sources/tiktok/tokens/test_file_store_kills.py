@@ -70,7 +70,7 @@ async def test_killed_after_the_request_before_the_store(
 
     settings = shop.settings(file.path.parent).tiktok_shop
     own = RefreshedTokens(settings, tiktok_client(settings, session), file)
-    assert await own.renewed("access-0") == "access-2"
+    assert await own.renew("access-0") == "access-2"
 
 
 async def test_killed_after_the_store(shop: FakeShop, file: FileTokenStore) -> None:
@@ -129,6 +129,6 @@ async def test_one_refresher_at_a_time(
         run_process("token_refresher", shop.url, file.path.parent) as one,
         run_process("token_refresher", shop.url, file.path.parent) as two,
     ):
-        got = await asyncio.gather(*(own.renewed("access-0") for own in owns + owns))
+        got = await asyncio.gather(*(own.renew("access-0") for own in owns + owns))
         assert {*got, await read_line(one), await read_line(two)} == {"access-1"}
     assert len(shop.requests_for(REFRESH)) == 1

@@ -135,7 +135,7 @@ async def test_a_value_that_no_key_decrypts_is_not_overwritten(
     for attempt in (
         store.load(),
         store.replace(PAIR, NEW),
-        publisher.tokens(store).renewed("access-0"),
+        publisher.tokens(store).renew("access-0"),
         authorize("code-1", settings, session, store),
     ):
         with pytest.raises(TokenError, match=f"{KEY}: token_key does not decrypt") as caught:
@@ -189,7 +189,7 @@ async def test_one_refresher_of_all_publishers(
     arguments = ("token_refresher", shop.url, tmp_path, valkey.url)
     publishers = [publisher.tokens(store) for _ in range(4)]
     async with run_process(*arguments) as one, run_process(*arguments) as two:
-        got = await asyncio.gather(*(each.renewed("access-0") for each in publishers * 2))
+        got = await asyncio.gather(*(each.renew("access-0") for each in publishers * 2))
         assert {*got, await read_line(one), await read_line(two)} == {"access-1"}
     assert len(shop.requests_for(REFRESH)) == 1
 
@@ -223,7 +223,7 @@ async def test_killed_after_the_request_before_the_store(
         async with store.locked(0):
             pass
     await client.pexpire(LOCK, 1)
-    assert await publisher.tokens(store).renewed("access-0") == "access-2"
+    assert await publisher.tokens(store).renew("access-0") == "access-2"
     assert await client.exists(LOCK) == 0
 
 
@@ -261,10 +261,10 @@ async def test_paused_beyond_its_lock(
         await client.pexpire(LOCK, 1)
         other = publisher.tokens(store)
         if other_succeeds:
-            assert await other.renewed("access-0") == "access-2"
+            assert await other.renew("access-0") == "access-2"
         else:
             with pytest.raises(TokenError, match="36004001"):
-                await other.renewed("access-0")
+                await other.renew("access-0")
         os.kill(process.pid, signal.SIGCONT)
         wanted = "access-2" if other_succeeds else "access-1"
         assert await read_line(process) == wanted
@@ -282,7 +282,7 @@ async def test_after_a_refusal_the_store_is_read_again(
         return await envelope(36004001, "used up")(request)
 
     shop.answers[REFRESH] = [refuse]
-    assert await publisher.tokens(store).renewed("access-0") == "access-1"
+    assert await publisher.tokens(store).renew("access-0") == "access-1"
 
 
 async def test_redis_fails_before_the_store(
@@ -303,10 +303,10 @@ async def test_redis_fails_before_the_store(
             shop.answers[REFRESH] = [kill_refresher, envelope(36004001, "used up")]
             tokens = publisher.tokens(store)
             with pytest.raises(RedisError, match="Redis at unix"):
-                await tokens.renewed("access-0")
+                await tokens.renew("access-0")
             valkey.start()
             await client.delete(LOCK)
-            assert await tokens.renewed("access-0") == "access-1"
+            assert await tokens.renew("access-0") == "access-1"
             found = await store.load()
             assert found
             assert found.refresh_token == "refresh-1"
@@ -327,13 +327,13 @@ async def test_redis_loses_its_last_writes(
     before = as_bytes(await client.get(KEY))
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), envelope(36004001, "used up")]
     tokens = publisher.tokens(store)
-    assert await tokens.renewed("access-0") == "access-1"
+    assert await tokens.renew("access-0") == "access-1"
     if lost_all:
         await client.flushall()
         assert await tokens.current() == "access-1"
     else:
         await client.set(KEY, before)
-        assert await tokens.renewed("access-0") == "access-1"
+        assert await tokens.renew("access-0") == "access-1"
     found = await store.load()
     assert found
     assert found.refresh_token == "refresh-1"

@@ -76,7 +76,7 @@ async def test_without_a_refresh_token_there_is_no_renewal(
     tokens = refreshed_tokens(shop, session, tmp_path, refresh_token=None)
     assert await tokens.current() == "access-0"
     with pytest.raises(TokenError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"):
-        await tokens.renewed("access-0")
+        await tokens.renew("access-0")
     assert not shop.requests
 
 
@@ -98,7 +98,7 @@ async def test_a_pair_is_refreshed_before_it_expires(
         envelope(data=pair_data(1)),
         envelope(data=pair_data(2, life=14 * DAY)),
     ]
-    await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+    await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     assert await refreshed_tokens(shop, session, tmp_path, 5.9 * DAY).current() == "access-1"
     late = refreshed_tokens(shop, session, tmp_path, 6.1 * DAY)
     assert await late.current() == "access-2"
@@ -120,7 +120,7 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
 ) -> None:
     """The polls go on and retry once a minute; start and end are logged once."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), failure]
-    await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+    await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     settings, later = shop.settings(tmp_path).tiktok_shop, [6.5 * DAY]
     client = tiktok_client(settings, session, clock=lambda: time.time() + later[0])
     tokens = RefreshedTokens(settings, client, FileTokenStore(settings.token_file))
@@ -145,7 +145,7 @@ async def test_an_expired_token_is_not_sent(
 ) -> None:
     """If its refresh fails, the poll fails."""
     shop.answers[REFRESH] = [envelope(data=pair_data(1)), raw_answer(b"", status=503)]
-    await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+    await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     with pytest.raises(Transient, match="HTTP 503"):
         await refreshed_tokens(shop, session, tmp_path, 7.1 * DAY).current()
     assert len(shop.requests_for(REFRESH)) == 1 + 5
@@ -163,7 +163,7 @@ async def test_a_refused_refresh_needs_an_authorization(
     with pytest.raises(
         TokenError, match=f"{meaning}.*run `category-publisher authorize`"
     ) as caught:
-        await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+        await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     assert "refresh-0" not in str(caught.value)
     assert len(shop.requests) == 1
     assert not (tmp_path / "tokens.json").exists()
@@ -183,12 +183,12 @@ async def test_a_lost_answer_may_have_used_up_the_pair(
     with pytest.raises(
         Transient, match=r"may have been replaced.*run `category-publisher auth"
     ) as e:
-        await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+        await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     assert "hush" not in str(e.value)
     assert "refresh-0" not in str(e.value)
 
     shop.answers[REFRESH] = [abort, envelope(data=pair_data(1))]
-    assert await refreshed_tokens(shop, session, tmp_path).renewed("access-0") == "access-1"
+    assert await refreshed_tokens(shop, session, tmp_path).renew("access-0") == "access-1"
 
 
 async def test_an_unreachable_server_has_used_up_nothing(
@@ -198,7 +198,7 @@ async def test_an_unreachable_server_has_used_up_nothing(
     async with FakeShop() as shop:
         tokens = refreshed_tokens(shop, session, tmp_path)
     with pytest.raises(Transient, match="cannot connect") as caught:
-        await tokens.renewed("access-0")
+        await tokens.renew("access-0")
     assert "replaced" not in str(caught.value)
 
 
@@ -209,7 +209,7 @@ async def test_tokens_that_could_not_be_stored_are_not_requested(
     shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     (tmp_path / "tokens.json.next").mkdir()
     with pytest.raises(TokenError, match="tokens cannot be stored"):
-        await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+        await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     assert not shop.requests
 
 
@@ -225,7 +225,7 @@ async def test_a_cancelled_refresh_stores_its_answer(
         return await envelope(data=pair_data(1))(request)
 
     shop.answers[REFRESH] = [wait]
-    task = asyncio.create_task(refreshed_tokens(shop, session, tmp_path).renewed("access-0"))
+    task = asyncio.create_task(refreshed_tokens(shop, session, tmp_path).renew("access-0"))
     await has_arrived.wait()
     for _ in range(3):
         task.cancel()
@@ -250,5 +250,5 @@ async def test_an_answer_without_tokens_changes_nothing(
     ):
         shop.answers[REFRESH] = [answer]
         with pytest.raises(SourceError, match="answer"):
-            await refreshed_tokens(shop, session, tmp_path).renewed("access-0")
+            await refreshed_tokens(shop, session, tmp_path).renew("access-0")
     assert not (tmp_path / "tokens.json").exists()
