@@ -25,25 +25,25 @@ def diff(state: Tree, snapshot: Tree) -> list[Change]:
     """
     if state is snapshot or state == snapshot:
         return []
-    return [*_added_and_updated(state, snapshot), *_removed(state, snapshot)]
+    return [*_additions_and_updates(state, snapshot), *_removals(state, snapshot)]
 
 
-def _added_and_updated(state: Tree, snapshot: Tree) -> Iterator[Change]:
-    touched = [new for new in snapshot.values() if state.get(new.id) != new]
-    depth = depths_of(touched, snapshot)
-    touched.sort(key=BY_ID)
-    touched.sort(key=lambda category: depth[category.id])  # stable, and faster than pairs as keys
-    for new in touched:
+def _additions_and_updates(state: Tree, snapshot: Tree) -> Iterator[Change]:
+    changed = [new for new in snapshot.values() if state.get(new.id) != new]
+    depth = depths_of(changed, snapshot)
+    changed.sort(key=BY_ID)
+    changed.sort(key=lambda category: depth[category.id])  # stable, and faster than pairs as keys
+    for new in changed:
         old = state.get(new.id)
         yield Change("added", new) if old is None else Change("updated", new, old)
 
 
-def _removed(state: Tree, snapshot: Tree) -> Iterator[Change]:
-    gone = [state[id_] for id_ in state.keys() - snapshot.keys()]
-    depth = depths_of(gone, state)
+def _removals(state: Tree, snapshot: Tree) -> Iterator[Change]:
+    removed = [state[id_] for id_ in state.keys() - snapshot.keys()]
+    depth = depths_of(removed, state)
 
     def deepest_first(category: Category) -> tuple[int, str]:
         return -depth.get(category.id, sys.maxsize), category.id
 
-    for old in sorted(gone, key=deepest_first):
+    for old in sorted(removed, key=deepest_first):
         yield Change("removed", old)

@@ -6,7 +6,6 @@ of each field in Python takes a second. Whatever has another form, or may be a m
 """
 
 import re
-from hashlib import sha256
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
@@ -59,11 +58,6 @@ def payload_of(body: bytes, *, bare_list: bool) -> bytes | Raw | None:
         return _envelope.decode(body).data
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def fingerprint(payload: bytes | Raw) -> bytes:
-    """Return the SHA-256 of `payload`, which takes 9 ms for 100,000 categories."""
-    return sha256(payload).digest()
 
 
 def parse(payload: bytes | Raw) -> dict[str, Category] | None:

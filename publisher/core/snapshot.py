@@ -6,6 +6,7 @@ that the rows are one forest (contract, 6).
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 
 from publisher.core import digest as digests
 from publisher.core import parse_checked, parse_fast
@@ -49,7 +50,7 @@ class Decoder:
         Raises BadSnapshot for anything but a complete, consistent tree.
         """
         payload = parse_fast.payload_of(body, bare_list=bare_list)
-        fingerprint = None if payload is None else parse_fast.fingerprint(payload)
+        fingerprint = None if payload is None else sha256(payload).digest()  # 9 ms of 100,000
         if self.last is None or fingerprint is None or fingerprint != self._fingerprint:
             tree = None if payload is None else parse_fast.parse(payload)
             warnings: list[str] = []
@@ -78,11 +79,6 @@ class Decoder:
         if empty:
             warnings.append(f"containers without children: {examples(empty)}")
         return Snapshot(tree, tuple(answer_warnings), tuple(warnings))
-
-
-def decode(body: bytes, *, bare_list: bool) -> Snapshot:
-    """Return the snapshot in `body`, as `Decoder.decode` does."""
-    return Decoder().decode(body, bare_list=bare_list)
 
 
 def _parents(tree: Tree) -> Tree | None:

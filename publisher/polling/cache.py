@@ -8,8 +8,8 @@ wrong: without the server's confirmation the state is loaded and checked (contra
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from publisher.core.snapshot import Decoder, Snapshot
 from publisher.sources import Answer
@@ -23,8 +23,7 @@ MOST_CATALOGS: Final = 100
 """Each of them keeps a connection open."""
 
 
-@dataclass(frozen=True)
-class _WatchedState:
+class _WatchedState(NamedTuple):
     state: State
     watch: KeyWatch
 
@@ -84,8 +83,7 @@ class CatalogCache:
         hash has any, and to compare trees of different orders takes twice as long.
         """
         if self._watched is not None and self._watched.state is state:
-            shared = replace(state, tree=snapshot.tree)
-            self._watched = replace(self._watched, state=shared)
+            self._watched = self._watched._replace(state=replace(state, tree=snapshot.tree))
 
     async def clear(self) -> None:
         """Drop everything, and keep nothing from now on."""

@@ -52,11 +52,9 @@ class PollObserver(Protocol):
 
     def poll_finished(self, poll: FinishedPoll) -> None:
         """Count a poll that has ended."""
-        ...
 
     def redis_failed(self, error: RedisError) -> None:
         """Count a round of the leases that failed."""
-        ...
 
 
 @dataclass(slots=True)
@@ -177,7 +175,7 @@ class Daemon:
                 await self.leases.release(removed := set(self._removed))
                 self._removed -= removed
                 await self.leases.round(self._scheduled)
-                new = await read_statuses(self.client, self._unpolled())
+                new = await read_statuses(self.client, self._names_without_task())
         except RedisError as error:
             self._observer.redis_failed(error)
             self._outages.failed(LEASES, error)
@@ -193,7 +191,7 @@ class Daemon:
         if not self.lease_error:
             self.ready.set()
 
-    def _unpolled(self) -> list[str]:
+    def _names_without_task(self) -> list[str]:
         """Return the catalogs whose leases are held, but which have no task yet."""
         held = self.leases.held()
         return [name for name, each in self._scheduled.items() if name in held and each.is_idle]
@@ -207,7 +205,7 @@ class Daemon:
         now = clock.now()
         dues = {
             name: schedule.first_due(self._scheduled[name].catalog.poll_every, statuses[name], now)
-            for name in statuses.keys() & set(self._unpolled())
+            for name in statuses.keys() & set(self._names_without_task())
         }
         order = sorted(dues, key=lambda name: (dues[name], statuses[name].get("polled_at", "")))
         for rank, name in enumerate(order):

@@ -66,47 +66,36 @@ async def _record(
     on_unwritten: OnUnwritten | None = None,
 ) -> PollResult:
     begun, started = clock.now(), time.monotonic()
-    result: PollResult | Error
+    error: Error | None = None
     try:
         with server.explain_errors():
             result = await _repeat_after_race(poll)
     except (Held, NoHold):
         raise  # an approval that came too late writes only the hold (contract, 6)
     except Error as failure:
-        result = failure
-    error = result if isinstance(result, Error) else None
+        error, outcome, counts = failure, "failed", Counts()
+    else:
+        outcome, counts = result.outcome, result.counts
     due = max(begun + catalog.poll_every, earliest_retry(begun, error))
     status = {
+        "outcome": outcome,
+        "error": str(error or ""),
+        **{name: str(number) for name, number in counts._asdict().items()},
         "polled_at": clock.rfc3339(begun),
         "duration_ms": str(round((time.monotonic() - started) * 1000)),
         "next_poll_at": clock.rfc3339(next_due(begun, error) if next_due else due),
-        **_outcome(result),
     }
-    if status["outcome"] in {"changed", "unchanged"}:
+    if outcome in {"changed", "unchanged"}:
         status["succeeded_at"] = status["polled_at"]
-    try:
-        await catalog.store.write_status(status)
-    except (redis.exceptions.RedisError, OSError) as refusal:
-        reason = server.error(refusal)
-        if isinstance(error, RedisError):
-            pass  # the caller reports that Redis fails
-        elif on_unwritten:
-            on_unwritten(reason)
+    refusal = await _write_status(catalog, server, status)
+    if refusal and not isinstance(error, RedisError):  # else the caller reports that Redis fails
+        if on_unwritten:
+            on_unwritten(refusal)
         else:
-            log.warning("status not written", catalog=catalog.name, error=str(reason))
-    if isinstance(result, Error):
-        raise result
+            log.warning("status not written", catalog=catalog.name, error=str(refusal))
+    if error is not None:
+        raise error
     return result
-
-
-def _outcome(result: PollResult | Error) -> dict[str, str]:
-    """Return the fields of the status that say what the poll's result is."""
-    if isinstance(result, Error):
-        outcome, error, counts = "failed", str(result), Counts()
-    else:
-        outcome, error, counts = result.outcome, "", result.counts
-    numbers = {name: str(count) for name, count in counts._asdict().items()}
-    return {"outcome": outcome, "error": error, **numbers}
 
 
 async def _repeat_after_race(poll: Callable[[], Awaitable[PollResult]]) -> PollResult:
@@ -117,3 +106,14 @@ async def _repeat_after_race(poll: Callable[[], Awaitable[PollResult]]) -> PollR
         with attempt:
             result = await poll()
     return result
+
+
+async def _write_status(
+    catalog: Catalog, server: Server, status: dict[str, str]
+) -> RedisError | None:
+    """Write the status; return the error if that fails, since the poll has ended anyway."""
+    try:
+        await catalog.store.write_status(status)
+    except (redis.exceptions.RedisError, OSError) as error:
+        return server.error(error)
+    return None

@@ -36,11 +36,10 @@ class KeyWatch:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await watch._pipeline.watch(*keys)
-        except UNCERTAIN:
+        except BaseException as error:
             await watch.close()
-            return None
-        except BaseException:
-            await watch.close()
+            if isinstance(error, UNCERTAIN):
+                return None
             raise
         return watch
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from consumers.contract.event import Entry, decode_all
 from consumers.contract.snapshot import decode_meta, decode_rows
 from consumers.errors import BadEntry
-from publisher.core import snapshot
+from publisher.core.snapshot import Decoder
 from publisher.errors import BadSnapshot
 from publisher.sources.envelope import Envelope
 from tests.faults.changing_source import encode, row
@@ -101,7 +101,7 @@ def damaged_state(draw: st.DrawFn) -> tuple[dict[bytes, bytes], dict[bytes, byte
 def answer_is_sound(raw: bytes) -> None:
     """Hold a snapshot to be a forest of categories, whatever the bytes were."""
     try:
-        tree = snapshot.decode(raw, bare_list=False).tree
+        tree = Decoder().decode(raw, bare_list=False).tree
     except BadSnapshot:
         return
     rows = {id_: each.fields() for id_, each in tree.items()}
@@ -169,7 +169,7 @@ def test_damaged(what: str, results_without_server: ResultsRecorder, seed: int) 
 
 def test_they_are_sound_without_damage() -> None:
     """Else nothing is shown above."""
-    assert list(snapshot.decode(BODY, bare_list=False).tree) == list(TREE)
+    assert list(Decoder().decode(BODY, bare_list=False).tree) == list(TREE)
     assert decode_all([Entry("1-1", EVENT)], "us")[1] is None
     assert list(decode_rows(ROWS, decode_meta(META))) == list(TREE)
 
@@ -180,5 +180,5 @@ def test_they_are_sound_without_damage() -> None:
 def test_too_deep_or_too_long(raw: bytes) -> None:
     """Neither nesting nor length gets through."""
     with pytest.raises(BadSnapshot):
-        snapshot.decode(raw, bare_list=True)
+        Decoder().decode(raw, bare_list=True)
     assert decode_all([Entry("1-1", raw)], "us")[1] is not None

@@ -79,13 +79,13 @@ BUGS: Final = [
     Bug(
         "diff: removals before additions and updates",
         "publisher/core/diff.py",
-        "[*_added_and_updated(state, snapshot), *_removed(state, snapshot)]",
-        "[*_removed(state, snapshot), *_added_and_updated(state, snapshot)]",
+        "[*_additions_and_updates(state, snapshot), *_removals(state, snapshot)]",
+        "[*_removals(state, snapshot), *_additions_and_updates(state, snapshot)]",
     ),
     Bug(
         "diff: ties in any order",
         "publisher/core/diff.py",
-        "    touched.sort(key=BY_ID)\n",
+        "    changed.sort(key=BY_ID)\n",
         "",
     ),
     Bug(
@@ -95,7 +95,9 @@ BUGS: Final = [
         "changes=changes[::-1] if state.damaged else changes,",
         step=Scenario.damaged,
     ),
-    Bug("diff: removals are missing", "publisher/core/diff.py", "*_removed(state, snapshot)]", "]"),
+    Bug(
+        "diff: removals are missing", "publisher/core/diff.py", "*_removals(state, snapshot)]", "]"
+    ),
     Bug(
         "diff: children before parents",
         "publisher/core/diff.py",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.core.model import FIELDS
-from publisher.core.snapshot import decode
+from publisher.core.snapshot import Decoder
 from publisher.errors import BadSnapshot
 from tests.support.trees import body, wide
 
@@ -25,7 +25,7 @@ def envelope(rows: Any, **more: Any) -> bytes:
 
 def refusal(raw: bytes, *, bare_list: bool = False) -> str:
     with pytest.raises(BadSnapshot) as caught:
-        decode(raw, bare_list=bare_list)
+        Decoder().decode(raw, bare_list=bare_list)
     return str(caught.value)
 
 
@@ -96,7 +96,7 @@ def test_outside_text_is_quoted_in_ascii_and_cut() -> None:
 @pytest.mark.contract("6")
 def test_at_most_200_000_categories() -> None:
     """The limit itself is valid, one more is not."""
-    assert len(decode(body(wide(200_000)), bare_list=True).tree) == 200_000
+    assert len(Decoder().decode(body(wide(200_000)), bare_list=True).tree) == 200_000
     assert refusal(body(wide(200_001)), bare_list=True) == (
         "200001 categories; a catalog holds at most 200000"
     )
@@ -107,7 +107,7 @@ def test_the_limit_of_an_undocumented_form(monkeypatch: pytest.MonkeyPatch) -> N
     """It is the same."""
     monkeypatch.setattr("publisher.core.parse_checked.MAX_CATEGORIES", 2)
     unknown = [{**ROW, "id": str(number), "colour": 1} for number in range(1, 4)]
-    assert len(decode(envelope(unknown[:2]), bare_list=False).tree) == 2
+    assert len(Decoder().decode(envelope(unknown[:2]), bare_list=False).tree) == 2
     assert refusal(envelope(unknown)) == "3 categories; a catalog holds at most 2"
 
 
@@ -116,14 +116,14 @@ def test_documented_fields_cause_no_warning() -> None:
     """Permission statuses, a total count, an empty page token."""
     row = {**ROW, "permission_statuses": ["AVAILABLE"]}
     data = {"categories": [row], "next_page_token": "", "total_count": 1}
-    assert decode(envelope([], data=data), bare_list=False).warnings == ()
+    assert Decoder().decode(envelope([], data=data), bare_list=False).warnings == ()
 
 
 @pytest.mark.contract("6")
 def test_unknown_fields_around_the_list_cause_a_warning() -> None:
     """The envelope and its `data` may grow, as rows may; the warnings say where."""
     raw = envelope(GOOD, took_ms=3, data={"categories": GOOD, "cursor": ""})
-    assert decode(raw, bare_list=False).warnings == (
+    assert Decoder().decode(raw, bare_list=False).warnings == (
         "unknown fields in the envelope: 'took_ms'",
         "unknown fields in `data`: 'cursor'",
     )
@@ -134,7 +134,7 @@ def test_unknown_fields_around_the_list_cause_a_warning() -> None:
 def test_another_total_causes_a_warning(total: int) -> None:
     """A list of another length is accepted: no document promises the number."""
     data = {"categories": GOOD, "total_count": total}
-    (warning,) = decode(envelope([], data=data), bare_list=False).warnings
+    (warning,) = Decoder().decode(envelope([], data=data), bare_list=False).warnings
     assert warning == f"total_count is {total}, but the list has 1 categories"
 
 
@@ -143,7 +143,7 @@ def test_another_total_causes_a_warning(total: int) -> None:
 def test_any_bytes_are_a_snapshot_or_rejected(raw: bytes) -> None:
     """Decoding has no other result."""
     with contextlib.suppress(BadSnapshot):
-        decode(raw, bare_list=True)
+        Decoder().decode(raw, bare_list=True)
 
 
 JSON = st.recursive(
@@ -160,4 +160,4 @@ JSON = st.recursive(
 def test_any_json_is_a_snapshot_or_rejected(value: Any) -> None:
     """Whatever its shape."""
     with contextlib.suppress(BadSnapshot):
-        decode(orjson.dumps(value), bare_list=True)
+        Decoder().decode(orjson.dumps(value), bare_list=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from publisher.core import digest, parse_checked, parse_fast, snapshot
 from publisher.core.model import Category
-from publisher.core.snapshot import Decoder, decode
+from publisher.core.snapshot import Decoder
 from publisher.errors import BadSnapshot
 from tests.support.trees import body, forests, rows_of, tree
 
@@ -27,7 +27,7 @@ def envelope(*rows: Any, **more: Any) -> bytes:
 def test_a_valid_answer_gives_its_tree(categories: dict[str, Category]) -> None:
     """In the envelope or, where allowed, bare: the same categories, values unchanged."""
     for bare_list, raw in ((False, envelope(*rows_of(categories))), (True, body(categories))):
-        found = decode(raw, bare_list=bare_list)
+        found = Decoder().decode(raw, bare_list=bare_list)
         assert found.tree == categories
         assert found.digest == digest.of(categories.values())
 
@@ -47,7 +47,7 @@ def test_a_valid_answer_gives_its_tree(categories: dict[str, Category]) -> None:
 def test_what_is_no_forest_is_rejected(raw: bytes, message: str) -> None:
     """A parent is missing, or there is a cycle."""
     with pytest.raises(BadSnapshot) as caught:
-        decode(raw, bare_list=False)
+        Decoder().decode(raw, bare_list=False)
     assert str(caught.value) == message
 
 
@@ -65,14 +65,14 @@ def test_what_is_no_forest_is_rejected(raw: bytes, message: str) -> None:
 )  # fmt: skip
 def test_tolerated_with_a_warning(rows: list[Any], warning: str) -> None:
     """These are unusual, but no reason to have no tree."""
-    assert decode(envelope(*rows), bare_list=False).warnings == (warning,)
+    assert Decoder().decode(envelope(*rows), bare_list=False).warnings == (warning,)
 
 
 @pytest.mark.contract("2")
 def test_any_text_but_zero_is_an_id() -> None:
     """An id need not be a number, nor have a certain order."""
     categories = tree(("-", "0"), ("00", "-"), ("é", "00"), ("a b", "0"))
-    assert decode(body(categories), bare_list=True).tree == categories
+    assert Decoder().decode(body(categories), bare_list=True).tree == categories
 
 
 @pytest.mark.contract("2")
@@ -80,7 +80,11 @@ def test_names_stay_as_they_are() -> None:
     """Blanks, no-break spaces and line ends belong to the name."""
     name = " \u00a0Käse\n\u202e<b> "
     assert (
-        decode(envelope({**ROW, "local_name": name}), bare_list=False).tree["1"].local_name == name
+        Decoder()
+        .decode(envelope({**ROW, "local_name": name}), bare_list=False)
+        .tree["1"]
+        .local_name
+        == name
     )
 
 
