@@ -44,7 +44,7 @@ def parse(body: bytes, *, bare_list: bool) -> tuple[dict[str, Category], list[st
         first = tree.setdefault(category.id, category)
         if first is not category:
             if first != category:
-                raise BadSnapshot(f"category {quoted(first.id)} is in the list twice, and differs")
+                raise BadSnapshot(f"category {quote(first.id)} is in the list twice, and differs")
             duplicates.append(category.id)
     if duplicates:
         warnings = [f"the same row twice: {examples(duplicates)}", *warnings]
@@ -60,8 +60,8 @@ def _unwrap_envelope(envelope: Any) -> tuple[list[Any], list[str]]:
         raise BadSnapshot("the answer has no number `code`: it is not the documented envelope")
     if code != 0:
         raise BadSnapshot(
-            f"the answer has code {code} ({quoted(envelope.get('message'))}, request_id "
-            f"{quoted(envelope.get('request_id'))})"
+            f"the answer has code {code} ({quote(envelope.get('message'))}, request_id "
+            f"{quote(envelope.get('request_id'))})"
         )
     data = envelope.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("categories"), list):
@@ -120,7 +120,7 @@ def _kind(value: Any) -> str:
 
 def examples(names: list[str]) -> str:
     """Return the first of `names`, and the number of the others."""
-    shown = ", ".join(quoted(name) for name in names[:EXAMPLES])
+    shown = ", ".join(quote(name) for name in names[:EXAMPLES])
     return f"{shown}{and_more(len(names), EXAMPLES)}"
 
 
@@ -129,6 +129,6 @@ def and_more(count: int, shown: int = 1) -> str:
     return f" (and {count - shown} more)" if count > shown else ""
 
 
-def quoted(value: Any) -> str:
+def quote(value: Any) -> str:
     """Return text from outside as ASCII on one line, cut to LONGEST_QUOTE."""
     return ascii(value)[:LONGEST_QUOTE]

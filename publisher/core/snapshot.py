@@ -11,7 +11,7 @@ from hashlib import sha256
 from publisher.core import digest as digests
 from publisher.core import parse_checked, parse_fast
 from publisher.core.model import ROOT, Category, Tree, depths
-from publisher.core.parse_checked import and_more, examples, quoted
+from publisher.core.parse_checked import and_more, examples, quote
 from publisher.errors import BadSnapshot
 
 
@@ -99,12 +99,12 @@ def _forest_error(tree: Tree) -> BadSnapshot:
     if orphans:
         first = orphans[0]
         return BadSnapshot(
-            f"category {quoted(first.id)} has the parent {quoted(first.parent_id)}, which is not "
+            f"category {quote(first.id)} has the parent {quote(first.parent_id)}, which is not "
             f"in the list{and_more(len(orphans))}: a branch is missing"
         )
     below_a_root = depths(tree)
     cyclic = [id_ for id_ in tree if id_ not in below_a_root]
     return BadSnapshot(
-        f"category {quoted(cyclic[0])} is below no root: its ancestors form a cycle"
+        f"category {quote(cyclic[0])} is below no root: its ancestors form a cycle"
         f"{and_more(len(cyclic))}"
     )

@@ -48,7 +48,7 @@ class FinishedPoll(NamedTuple):
 
 
 class PollObserver(Protocol):
-    """Is notified of what the daemon does; the metrics are one."""
+    """Observes polls and failures of the daemon, as the metrics do."""
 
     def poll_finished(self, poll: FinishedPoll) -> None:
         """Count a poll that has ended."""
@@ -102,7 +102,7 @@ class _ScheduledCatalog:
 
 
 class Daemon:
-    """Keeps catalogs in sync while `run` is awaited, those whose leases it holds."""
+    """Keeps the catalogs whose leases it holds in sync, while `run` is awaited."""
 
     def __init__(
         self,

@@ -111,7 +111,7 @@ async def _repeat_after_race(poll: Callable[[], Awaitable[PollResult]]) -> PollR
 async def _write_status(
     catalog: Catalog, server: Server, status: dict[str, str]
 ) -> RedisError | None:
-    """Write the status; return the error if that fails, since the poll has ended anyway."""
+    """Write the status; return the error if that fails."""
     try:
         await catalog.store.write_status(status)
     except (redis.exceptions.RedisError, OSError) as error:
