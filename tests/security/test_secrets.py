@@ -123,7 +123,8 @@ CASES = {
         + "access_token_command = \"sh -c 'echo hush-out; echo hush-err >&2; exit 3'\"\n",
     ),
     "a token command that prints no token": Case(
-        "gives no token", toml=SHOP_US + "access_token_command = \"sh -c 'echo hush and more'\"\n"
+        "returned no token",
+        toml=SHOP_US + "access_token_command = \"sh -c 'echo hush and more'\"\n",
     ),
     "an address with a password, rejected": Case(
         "access refused", toml=HTTP_US, answers={"/x": [quoting(1, 401)]}

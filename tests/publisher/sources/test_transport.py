@@ -94,7 +94,7 @@ async def test_a_name_that_does_not_exist_was_not_reached(session: aiohttp.Clien
 async def test_a_certificate_that_is_not_accepted_is_no_hiccup(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Asking again would not help; the reason is told."""
+    """A retry would not help; the message has the reason."""
     async with serve_raw(OK + b"\r\n{}", _self_signed(tmp_path)) as url:
         with pytest.raises(SourceError, match=r"TLS certificate is not accepted \(.*self") as error:
             await get(session, url)

@@ -41,7 +41,7 @@ class ExternalTokens:
         token = await self._reads.share("renew", self._read_token)
         if token == refused:
             raise NotAuthorized(
-                f"{self._location} still gives the access token that TikTok Shop refuses: the "
+                f"{self._location} still returns the access token that TikTok Shop refuses: the "
                 "system that owns it has to renew it"
             )
         return token
@@ -53,7 +53,7 @@ class ExternalTokens:
             raise TokenError(f"{self._location} {error}") from error
         if not re.fullmatch(rb"[\x21-\x7e]+", token):
             raise TokenError(
-                f"{self._location} gives no token: one word of printable ASCII is expected"
+                f"{self._location} returned no token: one word of printable ASCII is expected"
             )
         return token.decode("ascii")
 

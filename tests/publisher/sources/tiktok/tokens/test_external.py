@@ -88,7 +88,7 @@ async def test_the_same_token_again_is_not_sent(
     shop.answers[CATEGORIES] = [EXPIRED]
     path = write_private(tmp_path / "token", "hush")
     text = await fetch_failure(shop, session, tmp_path, access_token_file=path)
-    assert f"access_token_file {path} still gives the access token" in text
+    assert f"access_token_file {path} still returns the access token" in text
     assert len(shop.requests) == 1
 
 
@@ -105,7 +105,7 @@ async def test_a_file_without_a_token_is_named(
     path.chmod(0o600)
     for content in ("", " \n", "hush hush", "hush\nhush", "hush\0", "hüsh"):
         path.write_text(content)
-        assert "gives no token" in await failure()
+        assert "returned no token" in await failure()
     path.unlink()
     path.mkdir()
     assert "is a folder" in await failure()
@@ -123,9 +123,9 @@ async def test_a_command_without_a_token_is_named(
     assert "cannot be run: No such file" in await failure("/no/such/thing --key hush")
     text = await failure(shell("echo hush; echo hush >&2; exit 3"))
     assert "access_token_command sh failed with exit code 3" in text
-    assert "gives no token" in await failure("true")
+    assert "returned no token" in await failure("true")
     assert "prints more than" in await failure("yes hush")
-    assert "gives no token" in await failure(shell("echo hush hush"))
+    assert "returned no token" in await failure(shell("echo hush hush"))
 
 
 async def test_the_command_runs_without_a_shell(
