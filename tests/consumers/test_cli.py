@@ -8,6 +8,7 @@ from consumers.cli import COMMANDS
 from tests.support.processes import CONSUMER, call
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -32,7 +33,7 @@ from tests.support.processes import CONSUMER, call
     ],
 )
 def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None:
-    """It is exit 2, says what is wrong, and repeats no password."""
+    """Exit code 2 and the reason; no password is repeated."""
     done = call(CONSUMER, *words, cwd=folder)
     assert done.returncode == 2
     assert told in done.stderr
@@ -40,8 +41,9 @@ def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.contract("7")
 def test_help_of_every_command(folder: Path) -> None:
-    """What the list says of a command is how its own help begins."""
+    """The summary in the list of commands is the first line of the command's own help."""
     listed = " ".join(call(CONSUMER, "--help", cwd=folder).stdout.split())
     for name, summary in COMMANDS.items():
         assert f"{name} {summary}" in listed

@@ -19,7 +19,7 @@ HOME = row("1", "Home")
 
 
 def events() -> list[Event]:
-    """Return an addition, an update and a removal of a category with an evil name."""
+    """Return an addition, an update and a removal of a category with control characters."""
     history = History()
     evil = row("1", "[red]\x1b[31m<b>\n\u202e", "0")
     documents = [
@@ -31,8 +31,8 @@ def events() -> list[Event]:
     return decoded(documents)[1:]
 
 
-def test_lines_for_a_human(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """Time, place, type, id and what happened; nothing in a name can steer the terminal."""
+def test_lines_for_people(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Time, position, type, id and change; control characters in names are escaped."""
     screen = TextOutput()
     for event in events():
         screen.show(Entry("1-1", b""), event)
@@ -46,7 +46,7 @@ def test_lines_for_a_human(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 
 
 def test_json_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """The very bytes, but on one line."""
+    """The original bytes, but on one line."""
     screen = JsonOutput()
     document = History().go_to(tree(HOME))[0]
     pretty = json.dumps(document, indent=1).encode()
@@ -58,8 +58,8 @@ def test_json_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert json.loads(second) == document
 
 
-def test_complaints_beside_the_events(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """They go to standard error, harmless too."""
+def test_warnings_between_the_events(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """They are written to standard error, with control characters escaped."""
     JsonOutput().warn("entry 1-1\x1b[2J is no event")
     captured = capfdbinary.readouterr()
     assert (captured.out, captured.err) == (b"", b"entry 1-1\\x1b[2J is no event\n")

@@ -18,7 +18,7 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 
 async def verified(server: Server, to: str, within: float = 0.0) -> Verdict:
-    """Do what `verify` does."""
+    """Compare as the command does."""
     async with (
         open_database(to, must_exist=True) as copy,
         connect(server, "us", once=True) as events,
@@ -27,7 +27,7 @@ async def verified(server: Server, to: str, within: float = 0.0) -> Verdict:
 
 
 async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """A copy that is where the state is, row for row."""
+    """A copy at the state's position with the same rows."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     assert await verified(server, to) == Verdict(publisher.position, 2, [])
@@ -50,7 +50,7 @@ async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> No
 async def test_different(
     server: Server, publisher: PretendPublisher, to: str, statement: str, told: str
 ) -> None:
-    """A row that somebody changed is named, and the copy has not its checkpoint's digest."""
+    """A changed row is listed, and the copy does not have its checkpoint's digest."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     execute(to, statement)
@@ -60,7 +60,7 @@ async def test_different(
 
 
 async def test_many_differences(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """Twenty are named, the rest is counted."""
+    """Twenty are listed, the others are counted."""
     await publisher.commit(numbered(50))
     await mirror_once(server, to)
     execute(to, "DELETE FROM categories WHERE id <= '33'")
@@ -69,10 +69,10 @@ async def test_many_differences(server: Server, publisher: PretendPublisher, to:
     assert lines[-1] == "and 7 more rows"
 
 
-async def test_a_copy_with_a_right_digest_that_differs(
+async def test_a_consistent_copy_that_differs(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """A copy of another history at the same place agrees with itself and not with the state."""
+    """A copy of another history at the same position fits its checkpoint but not the state."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     await publisher.client.flushall()
@@ -82,10 +82,10 @@ async def test_a_copy_with_a_right_digest_that_differs(
     assert verdict.differences == ["unexpected: 2 'Garden'", "missing: 3 'Toys'"]
 
 
-async def test_damaged_is_told_at_once(
+async def test_damage_is_reported_at_once(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """Whether the copy is behind or the state is gone: it is not what its checkpoint says."""
+    """Even if the copy lags or the state is missing: it does not fit its checkpoint."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     execute(to, "DELETE FROM categories")
@@ -95,8 +95,8 @@ async def test_damaged_is_told_at_once(
     assert len((await verified(server, to)).differences) == 1
 
 
-async def test_a_copy_that_is_behind(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """It gets time to catch up; if it does not, there is nothing to compare."""
+async def test_a_copy_that_lags(server: Server, publisher: PretendPublisher, to: str) -> None:
+    """It gets time to catch up; if it does not, it cannot be compared."""
     await publisher.commit(tree(HOME))
     await mirror_once(server, to)
     before = publisher.position
@@ -119,7 +119,7 @@ async def test_another_epoch(server: Server, publisher: PretendPublisher, to: st
 
 
 async def test_no_copy(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """A database that another catalog's mirror made has no checkpoint of this one."""
+    """A database with only another catalog has no checkpoint of this one."""
     uk = PretendPublisher(publisher.client, "uk")
     await uk.commit(tree(HOME))
     await mirror_once(server, to, "uk")
@@ -129,7 +129,7 @@ async def test_no_copy(server: Server, publisher: PretendPublisher, to: str) -> 
 
 
 async def test_no_state(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """A state that is gone or damaged proves nothing about the copy."""
+    """A missing or damaged state proves nothing about the copy."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     await publisher.client.hset(publisher.categories, "1", json.dumps(TOYS | {"id": "1"}))

@@ -1,4 +1,4 @@
-"""`verify --repair`: what differs becomes the state again, in each database."""
+"""`verify --repair`: a copy that differs becomes the state again, in each database."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ DAMAGE = {
 
 @pytest.fixture
 async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
-    """Give a publisher of `us` on a real server."""
+    """Yield a publisher of `us` on a real server."""
     async with real_server.client() as client:
         yield PretendPublisher(client)
 
@@ -41,7 +41,7 @@ async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
 async def opened(
     server: Server, to: str, kind: str = "mirror", *, once: bool = True
 ) -> AsyncIterator[tuple[CatalogClient, VerifiableProjection]]:
-    """Open the projection `kind` of catalog us in `to`, and the catalog's stream."""
+    """Open a client of catalog us, and the projection `kind` of it in `to`."""
     async with (
         open_database(to) as store,
         connect(server, "us", once=once, timing=QUICK) as events,
@@ -51,7 +51,7 @@ async def opened(
 
 @asynccontextmanager
 async def building(server: Server, to: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Have a mirror running, and give its task."""
+    """Run a mirror in the background, and yield its task."""
     async with opened(server, to, once=False) as (events, projection):
         task = asyncio.create_task(run_projection(projection, Reader(events, "mirror")))
         try:
@@ -63,20 +63,20 @@ async def building(server: Server, to: str) -> AsyncIterator[asyncio.Task[None]]
 
 
 async def verified(server: Server, to: str, kind: str = "mirror") -> Verdict:
-    """Do what `verify` does."""
+    """Compare as the command does."""
     async with opened(server, to, kind) as (events, projection):
         return await verify_projection(events, projection, within=5)
 
 
 async def repaired(server: Server, to: str, kind: str = "mirror", within: float = 0.0) -> Verdict:
-    """Do what `verify --repair` does with what differs."""
+    """Repair as the command does."""
     found = ["a difference"]
     async with opened(server, to, kind) as (events, projection):
         return await repair_projection(events, projection, found, within=within)
 
 
-def mended(publisher: PretendPublisher) -> Verdict:
-    """Return what comes out if all is well afterwards."""
+def repaired_verdict(publisher: PretendPublisher) -> Verdict:
+    """Return the verdict after a successful repair."""
     count = len(publisher.tree)
     return Verdict(publisher.position, count, ["a difference"], is_repaired=True)
 
@@ -85,7 +85,7 @@ def mended(publisher: PretendPublisher) -> Verdict:
 async def test_each_projection(
     real_server: Server, publisher: PretendPublisher, database_url: str, kind: str
 ) -> None:
-    """What differs is equal again, and the checkpoint is the one that it was."""
+    """The copy is equal again, and the checkpoint is unchanged."""
     checkpoints = "SELECT epoch, sequence, stream_offset, digest FROM checkpoints"
     await publisher.commit(tree(HOME, GARDEN))
     await run_once(real_server, database_url, kind)
@@ -93,7 +93,7 @@ async def test_each_projection(
     await execute(database_url, DAMAGE[kind])
     assert (await verified(real_server, database_url, kind)).outcome == "different"
     verdict = await repaired(real_server, database_url, kind)
-    assert verdict == mended(publisher)
+    assert verdict == repaired_verdict(publisher)
     assert verdict.outcome == "repaired"
     assert (await verified(real_server, database_url, kind)).outcome == "equal"
     assert await fetch(database_url, checkpoints) == checkpoint
@@ -102,7 +102,7 @@ async def test_each_projection(
 async def test_a_history_records_it(
     real_server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """A repair is a resync from where the history was to where it is, with what it found."""
+    """A repair is recorded as a resync, with the differences that it found."""
     await publisher.commit(tree(HOME, GARDEN))
     await run_once(real_server, to, "history")
     await execute(to, DAMAGE["history"])
@@ -115,10 +115,10 @@ async def test_a_history_records_it(
     ]
 
 
-async def test_a_consumer_that_runs_goes_on(
+async def test_a_running_consumer_continues(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """A repair at the place where it stands does it no harm, and it follows as before."""
+    """A repair at the consumer's own position does not disturb it."""
     await publisher.commit(tree(HOME, GARDEN))
     async with building(real_server, database_url) as consumer:
         await eventually(lambda: is_equal(real_server, database_url, publisher))
@@ -130,7 +130,7 @@ async def test_a_consumer_that_runs_goes_on(
 
 
 async def is_equal(server: Server, to: str, publisher: PretendPublisher) -> bool:
-    """Say whether the mirror is what `publisher` committed."""
+    """Return whether the mirror is what `publisher` committed."""
     async with opened(server, to) as (_, projection):
         await projection.load()
         checkpoint, rows = await projection.read()
@@ -138,10 +138,10 @@ async def is_equal(server: Server, to: str, publisher: PretendPublisher) -> bool
     return checkpoint is not None and checkpoint.position == publisher.position and rows == wanted
 
 
-async def test_a_consumer_that_is_behind_is_waited_for(
+async def test_a_repair_waits_for_a_consumer_that_lags(
     real_server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """A copy is not taken from a consumer that may still bring it to where the state is."""
+    """A copy is not reset while its consumer may still catch up."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, to)
     await publisher.commit(tree(HOME, GARDEN))
@@ -153,10 +153,10 @@ async def test_a_consumer_that_is_behind_is_waited_for(
     assert (await repairing).outcome == "repaired"
 
 
-async def test_a_damaged_copy_that_is_behind(
+async def test_a_damaged_copy_that_lags(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """It becomes the state as it is now; who knew it as it was finds it taken."""
+    """It becomes the current state; a consumer that knew the old copy gets a conflict."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, database_url)
     async with opened(real_server, database_url) as (_, other):
@@ -165,28 +165,28 @@ async def test_a_damaged_copy_that_is_behind(
         await publisher.commit(tree(HOME, GARDEN))
         await execute(database_url, DAMAGE["mirror"])
         verdict = await repaired(real_server, database_url)
-        assert verdict == mended(publisher)
+        assert verdict == repaired_verdict(publisher)
         with pytest.raises(
             CheckpointConflict, match="another consumer writes to this store's mirror"
         ):
             await other.apply([], known._replace(sequence=7))
 
 
-async def test_another_history_at_the_same_place(
+async def test_another_history_at_the_same_position(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """A copy that agrees with itself and not with the state becomes the state."""
+    """A copy that fits its checkpoint but not the state becomes the state."""
     await publisher.commit(tree(HOME, GARDEN))
     await run_once(real_server, database_url)
     await publisher.client.flushall()
     publisher.tree, publisher.digest = {}, 0
     await publisher.begin_epoch(publisher.epoch, tree(HOME, TOYS))
     assert (await verified(real_server, database_url)).outcome == "different"
-    assert await repaired(real_server, database_url) == mended(publisher)
+    assert await repaired(real_server, database_url) == repaired_verdict(publisher)
 
 
-class Meanwhile:
-    """A stream on which a consumer moves the copy right after the state was read."""
+class ChangesMeanwhile:
+    """A client during whose `snapshot` a consumer changes the copy."""
 
     def __init__(self, real: CatalogClient, server: Server, to: str) -> None:
         self._real = real
@@ -195,7 +195,7 @@ class Meanwhile:
         self.times = 0
 
     async def snapshot(self) -> Any:
-        """Read the state, and let the consumer do its work."""
+        """Read the state, and then let the consumer work."""
         found = await self._real.snapshot()
         self.times += 1
         if self.times == 1:
@@ -206,25 +206,25 @@ class Meanwhile:
         return getattr(self._real, name)
 
 
-async def test_a_consumer_that_moves_the_copy_meanwhile(
+async def test_a_consumer_that_changes_the_copy_meanwhile(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """Its work is not undone: the repair begins anew from what is there now."""
+    """Its work is not undone: the repair starts again from the new copy."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, database_url)
     await publisher.commit(tree(HOME, GARDEN))
     await execute(database_url, DAMAGE["mirror"])
     async with opened(real_server, database_url) as (events, projection):
-        meanwhile: Any = Meanwhile(events, real_server, database_url)
+        meanwhile: Any = ChangesMeanwhile(events, real_server, database_url)
         verdict = await repair_projection(meanwhile, projection, ["a difference"], within=0)
-    assert verdict == mended(publisher)
+    assert verdict == repaired_verdict(publisher)
     assert meanwhile.times == 2
 
 
 async def test_nothing_to_repair_from(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """Without a state the copy stays as it is."""
+    """Without a state the copy is not changed."""
     await publisher.commit(tree(HOME, GARDEN))
     await run_once(real_server, database_url)
     await execute(database_url, DAMAGE["mirror"])
@@ -234,10 +234,10 @@ async def test_nothing_to_repair_from(
     assert await fetch(database_url, "SELECT id FROM categories") == [("2",)]
 
 
-async def test_what_a_database_keeps(
+async def test_the_kinds_in_a_database(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """Every projection of the catalog with a checkpoint, no other catalog's."""
+    """All projections with a checkpoint of the catalog, and none of another catalog."""
     uk = PretendPublisher(publisher.client, "uk")
     await uk.commit(tree(HOME))
     await publisher.commit(tree(HOME))
@@ -248,14 +248,14 @@ async def test_what_a_database_keeps(
         assert await stored_kinds(store, "uk") == []
 
 
-async def test_a_copy_that_is_elsewhere_in_history(
+async def test_a_copy_at_another_position(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """It cannot be compared, but it can be repaired, though no consumer runs."""
+    """It cannot be compared, but it can be repaired without a running consumer."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, database_url)
     await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
     async with opened(real_server, database_url) as (events, projection):
         with pytest.raises(PositionMismatch, match="is its consumer running"):
             await verify_projection(events, projection, within=0)
-    assert await repaired(real_server, database_url) == mended(publisher)
+    assert await repaired(real_server, database_url) == repaired_verdict(publisher)

@@ -12,7 +12,7 @@ from tests.support.valkey import Valkey
 
 @pytest.fixture
 async def publisher(real_server: Server) -> AsyncIterator[PretendPublisher]:
-    """Give a publisher of `us` on a real server."""
+    """Yield a publisher of `us` on a real server."""
     async with real_server.client() as client:
         yield PretendPublisher(client)
 

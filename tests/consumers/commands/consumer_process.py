@@ -15,7 +15,7 @@ from tests.support.processes import CONSUMER, start
 
 @contextmanager
 def started(*words: str, cwd: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """Have a command running, and no process left behind."""
+    """Run a command in the background; kill it at the end."""
     process = start(CONSUMER, *words, cwd=cwd, **variables)
     with process:
         try:

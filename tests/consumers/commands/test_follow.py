@@ -1,4 +1,4 @@
-"""`category-consumer` as a process: exit codes, signals, and SIGKILL at any moment."""
+"""Projections as processes: exit codes, signals, and SIGKILL at any moment."""
 
 import random
 import signal
@@ -20,10 +20,10 @@ HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_mirror_until_it_is_stopped(
+async def test_a_stop_signal_is_a_success(
     publisher: PretendPublisher, to: str, cwd: Path, number: signal.Signals
 ) -> None:
-    """It follows, and a stop signal ends it with 0, quietly."""
+    """A mirror follows until a stop signal ends it with exit code 0 and without output."""
     await publisher.commit(tree(HOME))
     with started("mirror", "us", "--name", "mine", cwd=cwd, CATEGORY_PUBLISHER_TO=to) as process:
         await wait_until_equal(to, publisher)
@@ -36,8 +36,9 @@ async def test_a_mirror_until_it_is_stopped(
     assert await publisher.client.hexists("catalog:{us}:consumers", "mine")
 
 
+@pytest.mark.contract("5.8")
 async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """Killed in the midst of its work it has data and checkpoint that fit, and in the end all.
+    """After each kill data and checkpoint fit, and in the end the copy is complete.
 
     The conformance suite does that to every projection, in every database.
     """
@@ -52,20 +53,20 @@ async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: 
                 name = str(choose.random())
                 await publisher.commit(tree(*(one | {"local_name": name} for one in chosen)))
             if attempt:  # once it may be killed while it starts
-                await eventually(lambda: moved(to, goal))  # noqa: B023
+                await eventually(lambda: has_moved(to, goal))  # noqa: B023
             process.kill()
         check_fit(to)
     assert call(CONSUMER, "mirror", "us", "--to", to, "--once", cwd=cwd).returncode == 0
     await wait_until_equal(to, publisher)
 
 
-async def moved(to: str, before: str | None) -> bool:
-    """Say whether the copy is at another place than `before`."""
+async def has_moved(to: str, before: str | None) -> bool:
+    """Return whether the copy is at another position than `before`."""
     return stored_position(to) not in {None, before}
 
 
-async def test_a_catalog_that_is_not_there(publisher: PretendPublisher, cwd: Path) -> None:
-    """With --once one line, and no table is filled."""
+async def test_a_missing_catalog(publisher: PretendPublisher, cwd: Path) -> None:
+    """With --once it is an error in one line, and no table is filled."""
     del publisher
     for command in (["mirror", "us", "--to", "sqlite:///copy.sqlite"], ["tail", "us"]):
         done = call(CONSUMER, *command, "--once", cwd=cwd)
@@ -74,8 +75,9 @@ async def test_a_catalog_that_is_not_there(publisher: PretendPublisher, cwd: Pat
         assert last == "error: catalog us is not in Redis: has a publisher polled it yet?"
 
 
+@pytest.mark.contract("5.8")
 async def test_two_mirrors_of_one_copy(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """One of two processes ends with 1 and says why, the other keeps the copy right."""
+    """One of two processes ends with exit code 1 and a reason; the other one follows on."""
     await publisher.commit(tree(HOME))
     words = ("mirror", "us", "--to", to)
     assert call(CONSUMER, *words, "--once", "--name", "c", cwd=cwd).returncode == 0
@@ -95,5 +97,5 @@ async def test_two_mirrors_of_one_copy(publisher: PretendPublisher, to: str, cwd
 
 
 async def consumers(publisher: PretendPublisher, count: int) -> bool:
-    """Say whether so many consumers have shown their checkpoints."""
+    """Return whether so many consumers have published their checkpoints."""
     return int(await publisher.client.hlen("catalog:{us}:consumers")) == count

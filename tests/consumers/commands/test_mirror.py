@@ -6,6 +6,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.consumers.commands.consumer_process import check_fit
 from tests.consumers.mirrors import (
     execute,
@@ -17,8 +19,9 @@ from tests.support.processes import CONSUMER, call
 HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
 
 
+@pytest.mark.contract("7")
 async def test_mirror_once_and_verify(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """A copy is made, found equal, falls behind, is caught up, and found different."""
+    """A copy is built, is equal, lags, catches up, and is different after a change."""
     await publisher.commit(tree(HOME))
     mirror = ("mirror", "us", "--to", "sqlite:///copy.sqlite", "--once")
     verify = ("verify", "us", "--to", "sqlite:///copy.sqlite")
@@ -40,8 +43,9 @@ async def test_mirror_once_and_verify(publisher: PretendPublisher, to: str, cwd:
     assert differences[1:] == ["missing: 1 'Home'"]
 
 
+@pytest.mark.contract("5.8")
 async def test_a_disk_that_fills_up(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """A file that may not grow ends a mirror with 1 and one line; what was there stays."""
+    """If the file cannot grow, a mirror ends with exit code 1 and one line; the data stay."""
     await publisher.commit(tree(HOME))
     mirror = ["-m", CONSUMER, "mirror", "us", "--to", to, "--once"]
     assert call(CONSUMER, *mirror[2:], cwd=cwd).returncode == 0
@@ -61,7 +65,7 @@ async def test_a_disk_that_fills_up(publisher: PretendPublisher, to: str, cwd: P
 async def test_a_file_that_may_not_be_written(
     publisher: PretendPublisher, to: str, cwd: Path
 ) -> None:
-    """A database that is open for reading only is refused in one line."""
+    """A read-only database is an error in one line."""
     await publisher.commit(tree(HOME))
     execute(to, "CREATE TABLE other (id INTEGER)")
     url = f"{to.replace('///', '///file:')}?mode=ro&uri=true"
@@ -72,6 +76,7 @@ async def test_a_file_that_may_not_be_written(
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.contract("8")
 def test_other_programs_can_read_it_with_plain_sql(folder: Path) -> None:
     """An empty database has the tables and the view of the contract."""
     done = call(CONSUMER, "mirror", "us", "--to", "sqlite:///copy.sqlite", "--once", cwd=folder)

@@ -17,8 +17,9 @@ from tests.support.processes import CONSUMER, call
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 
+@pytest.mark.contract("7")
 async def test_tail(publisher: PretendPublisher, cwd: Path) -> None:
-    """Lines for humans, JSON for programs, the new ones as they come, and 0 when stopped."""
+    """Lines for people, JSON for programs, new events at once; exit code 0 when stopped."""
     await publisher.commit(tree(HOME, GARDEN))
     done = call(CONSUMER, "tail", "us", "--once", "--lines", "1", cwd=cwd)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
@@ -34,8 +35,9 @@ async def test_tail(publisher: PretendPublisher, cwd: Path) -> None:
         assert process.returncode == 0
 
 
+@pytest.mark.contract("7")
 async def test_tail_since_and_types(publisher: PretendPublisher, cwd: Path) -> None:
-    """Events of some types from a moment on; what is odd is told on standard error."""
+    """Events of some types since a point in time; warnings on standard error."""
     await publisher.commit(tree(HOME, GARDEN, TOYS))
     await publisher.commit(tree(HOME, TOYS))
     await publisher.commit(tree(HOME, TOYS | {"local_name": "Games"}))
@@ -48,6 +50,7 @@ async def test_tail_since_and_types(publisher: PretendPublisher, cwd: Path) -> N
     assert done.stderr.startswith("the stream has no event at or after 2030-01-01T00:00:00.000Z: ")
 
 
+@pytest.mark.contract("7")
 @pytest.mark.parametrize(
     ("variables", "has_colours"),
     [
@@ -58,7 +61,7 @@ async def test_tail_since_and_types(publisher: PretendPublisher, cwd: Path) -> N
 async def test_tail_on_a_terminal(
     publisher: PretendPublisher, cwd: Path, variables: dict[str, str], *, has_colours: bool
 ) -> None:
-    """There it has colours, unless they are not wanted."""
+    """Lines have colours on a terminal, unless NO_COLOR is set."""
     await publisher.commit(tree(HOME))
     shown = on_a_terminal("tail", "us", "--once", cwd=cwd, **variables)
     assert "added" in shown
@@ -67,7 +70,7 @@ async def test_tail_on_a_terminal(
 
 
 def on_a_terminal(*words: str, cwd: Path, **variables: str) -> str:
-    """Run a command with a terminal as its standard output and return what it shows there."""
+    """Run a command with a terminal as standard output, and return what it prints there."""
     terminal, theirs = pty.openpty()
     try:
         subprocess.run(
@@ -85,6 +88,7 @@ def on_a_terminal(*words: str, cwd: Path, **variables: str) -> str:
         os.close(terminal)
 
 
+@pytest.mark.contract("7")
 async def test_tail_into_a_pipe_that_ends(publisher: PretendPublisher, cwd: Path) -> None:
     """`tail … | head -1` ends quietly."""
     await publisher.commit(numbered(3000))

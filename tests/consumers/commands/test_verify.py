@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import orjson
+import pytest
 
 from consumers.projection_kinds import KINDS
 from plumbing.redis.server import Server
@@ -16,8 +17,9 @@ from tests.support.processes import CONSUMER, call
 HOME = row("1", "Home")
 
 
+@pytest.mark.contract("7")
 async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """No file, no state, no server: exit 2 in one line, and nothing is created."""
+    """No file, no state or no server: exit code 2, one line, and nothing is created."""
     await publisher.commit(tree(HOME))
     verify = ("verify", "us", "--to", "sqlite:///copy.sqlite")
     done = call(CONSUMER, *verify, cwd=cwd)
@@ -37,10 +39,11 @@ async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.contract("7")
 async def test_verify_of_several_projections(
     real_server: Server, publisher: PretendPublisher, to: str, cwd: Path
 ) -> None:
-    """Each has its line; 1 wins over 2, and a projection of someone else's is left alone."""
+    """Each has its line; exit code 1 wins over 2; an unknown projection is ignored."""
     await publisher.commit(tree(HOME))
     for kind in ("history", "mirror"):
         await run_once(real_server, to, kind)
@@ -65,10 +68,11 @@ async def test_verify_of_several_projections(
     assert orjson.loads(done.stderr)["projection"] == "own"
 
 
-async def test_verify_of_what_is_not_there(
+@pytest.mark.contract("7")
+async def test_verify_of_a_missing_projection(
     real_server: Server, publisher: PretendPublisher, to: str, cwd: Path
 ) -> None:
-    """A projection that was never written, or none at all, is exit 2."""
+    """A projection that was never written, or none at all, is exit code 2."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, to)
     verify = ("verify", "us", "--to", to)
@@ -81,10 +85,11 @@ async def test_verify_of_what_is_not_there(
     assert "has no projection of catalog us" in done.stderr
 
 
+@pytest.mark.contract("7")
 async def test_nothing_to_repair_from(
     real_server: Server, publisher: PretendPublisher, to: str, cwd: Path
 ) -> None:
-    """A damaged copy is different, and why it stays so is told."""
+    """A damaged copy is different, and the reason why it is not repaired is printed."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, to)
     execute(to, "DELETE FROM categories")

@@ -24,6 +24,7 @@ def applied(events: Sequence[Event]) -> dict[str, Category]:
     return rows
 
 
+@pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_a_history_connects_from_anywhere(events: list[Event], data: st.DataObject) -> None:
     """Whatever was applied so far, the rest follows, and leads to the digest of its rows."""
@@ -35,6 +36,7 @@ def test_a_history_connects_from_anywhere(events: list[Event], data: st.DataObje
     assert events[-1].digest == digest.of_state(applied(events).values())
 
 
+@pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_a_missing_event_breaks_it(events: list[Event], data: st.DataObject) -> None:
     """What is before the gap connects, what is behind it does not."""
@@ -44,6 +46,7 @@ def test_a_missing_event_breaks_it(events: list[Event], data: st.DataObject) -> 
     assert (continuity.gap is None) == (gap == len(events) - 1)
 
 
+@pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_a_double_breaks_it(events: list[Event], data: st.DataObject) -> None:
     """Nothing is skipped because it is older: an event twice is another history."""
@@ -54,6 +57,7 @@ def test_a_double_breaks_it(events: list[Event], data: st.DataObject) -> None:
     assert "does not follow" in continuity.gap
 
 
+@pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_another_content_breaks_it(events: list[Event], data: st.DataObject) -> None:
     """An event whose category was changed does not lead to the digest that it names."""
@@ -70,6 +74,7 @@ def test_another_content_breaks_it(events: list[Event], data: st.DataObject) -> 
         assert "leads to digest" in continuity.gap
 
 
+@pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_the_own_row_counts(events: list[Event], data: st.DataObject) -> None:
     """A row that is not what it should be shows at the first event about its category."""
@@ -82,6 +87,7 @@ def test_the_own_row_counts(events: list[Event], data: st.DataObject) -> None:
     assert check_continuity(checkpoint, events[done:], None).events == events[done:]
 
 
+@pytest.mark.contract("5.6")
 def test_a_row_that_is_lacking() -> None:
     """An update or a removal of what the consumer does not have does not connect."""
     _, added, updated, removed = small_history()
@@ -89,6 +95,7 @@ def test_a_row_that_is_lacking() -> None:
     assert check_continuity(updated.checkpoint, [removed], {}).events == []
 
 
+@pytest.mark.contract("5.6")
 @pytest.mark.parametrize(
     "checkpoint",
     [
@@ -108,12 +115,14 @@ def test_another_place(checkpoint: Checkpoint) -> None:
     assert continuity.gap
 
 
+@pytest.mark.contract("5.6")
 def test_the_offset_is_no_place() -> None:
     """Where one reads on says nothing about the history."""
     events = small_history()
     assert check_continuity(BEGIN._replace(offset="77-7"), events, {}).events == events
 
 
+@pytest.mark.contract("5.6")
 def test_nothing_to_follow() -> None:
     """No events: one stays where one is, and nothing is broken."""
     assert check_continuity(BEGIN, [], {}) == ([], BEGIN, None)

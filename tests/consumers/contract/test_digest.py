@@ -2,6 +2,7 @@
 
 import hashlib
 
+import pytest
 from hypothesis import given
 
 from consumers.contract import digest
@@ -9,6 +10,7 @@ from consumers.contract.model import Category
 from tests.consumers.event_histories import FORESTS, Forest
 
 
+@pytest.mark.contract("4")
 def test_of_a_category() -> None:
     """The first 8 bytes of SHA-256 over the fields, NUL between them, as an unsigned integer."""
     category = Category("600001", "0", "Küche & Home\xa0", is_leaf=False)
@@ -18,6 +20,7 @@ def test_of_a_category() -> None:
     assert digest.of_category(category._replace(is_leaf=True)) != expected
 
 
+@pytest.mark.contract("4")
 def test_of_a_state_by_hand() -> None:
     """The digests of its categories, XORed."""
     home, toys = Category("1", "0", "Home", is_leaf=False), Category("2", "1", "Toys", is_leaf=True)
@@ -25,11 +28,13 @@ def test_of_a_state_by_hand() -> None:
     assert digest.of_state([home, toys]) == f"{both:016x}"
 
 
+@pytest.mark.contract("4")
 def test_of_an_empty_state() -> None:
     """Sixteen zeros."""
     assert digest.of_state([]) == "0000000000000000"
 
 
+@pytest.mark.contract("4")
 @given(FORESTS)
 def test_of_a_state_whatever_the_order(forest: Forest) -> None:
     """XOR knows no order, and what is put in twice is out again."""

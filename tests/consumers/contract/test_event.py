@@ -1,4 +1,4 @@
-"""Decoding what the publisher writes (contract, 2 and 3)."""
+"""Decoding of events (contract, 2 and 3)."""
 
 import copy
 import json
@@ -35,12 +35,12 @@ def entry(document: Any) -> Entry:
     return Entry("7-0", json.dumps(document).encode())
 
 
-def changed(place: str, value: Any) -> Any:
-    """Return an update with `value` at `place`, or without that field if it is GONE."""
+def changed(path: str, value: Any) -> Any:
+    """Return an update with `value` at `path`, or without that field if it is GONE."""
     document = documents()[1]
-    *path, last = place.split(".")
+    *parents, last = path.split(".")
     inner = document
-    for name in path:
+    for name in parents:
         inner = inner[name]
     if value is GONE:
         del inner[last]
@@ -49,8 +49,9 @@ def changed(place: str, value: Any) -> Any:
     return document
 
 
-def test_what_an_event_says() -> None:
-    """Every type is decoded as it was written, odd names included."""
+@pytest.mark.contract("3")
+def test_each_type_of_event() -> None:
+    """All types are decoded unchanged, unusual names included."""
     added, updated, other, removed = (decode(entry(one), "us") for one in documents())
     first, second = Category("1", "0", " Home\xa0\n", True), Category("1", "0", "Home", False)
     assert (added.type, added.category, added.before) == ("added", first, None)
@@ -63,15 +64,17 @@ def test_what_an_event_says() -> None:
     assert updated.time == documents()[1]["time"]
 
 
+@pytest.mark.contract("3")
 def test_any_text_but_zero_is_an_id() -> None:
-    """An id need not be a number, nor sort behind one."""
+    """An id need not be a number."""
     for id_ in ("-", "00", "é", "a b"):
         (document,) = History().go_to({id_: row(id_, "Home")})
         assert decode(entry(document), "us").category.id == id_
 
 
+@pytest.mark.contract("3")
 def test_unknown_fields_are_ignored() -> None:
-    """The contract may grow fields, at any place."""
+    """The contract may get new fields, on any level."""
     for document in documents():
         grown = copy.deepcopy(document)
         grown["traceparent"] = "00-1"
@@ -80,8 +83,9 @@ def test_unknown_fields_are_ignored() -> None:
         assert decode(entry(grown), "us") == decode(entry(document), "us")
 
 
+@pytest.mark.contract("3")
 @pytest.mark.parametrize(
-    ("place", "value"),
+    ("path", "value"),
     [
         ("specversion", "2.0"),
         ("specversion", "0.3"),
@@ -122,14 +126,15 @@ def test_unknown_fields_are_ignored() -> None:
         *((f"data.category.{name}", GONE) for name in row("1", "a")),
     ],
 )
-def test_what_is_no_event(place: str, value: Any) -> None:
-    """A field that is missing, mistyped, or does not fit the others: refused, naming the entry."""
+def test_an_invalid_field(path: str, value: Any) -> None:
+    """A missing, mistyped or contradictory field is an error that names the entry."""
     with pytest.raises(BadEntry, match="entry 7-0"):
-        decode(entry(changed(place, value)), "us")
+        decode(entry(changed(path, value)), "us")
 
 
+@pytest.mark.contract("3")
 @pytest.mark.parametrize(
-    ("place", "value", "field"),
+    ("path", "value", "field"),
     [
         ("specversion", "2.0", "specversion"),
         ("source", "/catalogs/uk", "source"),
@@ -149,15 +154,16 @@ def test_what_is_no_event(place: str, value: Any) -> None:
         ("data.before.local_name", "\0", "local_name"),
     ],
 )
-def test_why_it_is_no_event(place: str, value: Any, field: str) -> None:
+def test_the_reason_names_the_field(path: str, value: Any, field: str) -> None:
     """The message names the entry and the field that breaks the contract."""
     with pytest.raises(BadEntry) as caught:
-        decode(entry(changed(place, value)), "us")
+        decode(entry(changed(path, value)), "us")
     text = str(caught.value)
     assert text.startswith("entry 7-0 is no event of the contract: ")
     assert field in text
 
 
+@pytest.mark.contract("3")
 @pytest.mark.parametrize("id_", ["0", "1\0"])
 def test_an_id_that_no_category_has(id_: str) -> None:
     """Refused, even where all fields agree with each other."""
@@ -167,33 +173,37 @@ def test_an_id_that_no_category_has(id_: str) -> None:
         decode(entry(document), "us")
 
 
+@pytest.mark.contract("3")
 @pytest.mark.parametrize(
     "json_",
     [b"", b"{", b"null", b"[]", b'"text"', b"5", b"\xff", b'{"a":"\\ud800"}', b"[" * 100_000],
     ids=lambda json_: repr(json_[:8]),
 )
-def test_what_is_no_json_object(json_: bytes) -> None:
-    """Refused the same way, whatever it is."""
+def test_no_json_object(json_: bytes) -> None:
+    """Rejected in the same way, whatever it is."""
     with pytest.raises(BadEntry, match="entry 7-0"):
         decode(Entry("7-0", json_), "us")
 
 
+@pytest.mark.contract("3")
 def test_an_entry_without_event() -> None:
-    """Somebody's XADD by hand."""
+    """An entry that somebody added by hand."""
     with pytest.raises(BadEntry, match="entry 7-0 has no field event"):
         decode(Entry("7-0", None), "us")
 
 
-def test_a_before_too_many() -> None:
-    """Only an update has one."""
+@pytest.mark.contract("3")
+def test_before_is_only_for_updates() -> None:
+    """Another type of event must not have one."""
     document = copy.deepcopy(documents()[0])
     document["data"]["before"] = document["data"]["category"]
     with pytest.raises(BadEntry, match="before"):
         decode(entry(document), "us")
 
 
-def test_a_batch_up_to_the_first_that_is_none() -> None:
-    """What was decoded before it can be applied."""
+@pytest.mark.contract("3")
+def test_a_batch_up_to_the_first_bad_entry() -> None:
+    """The events before it are returned."""
     added, updated, _, _ = documents()
     events, why = decode_all([entry(added), Entry("8-0", None), entry(updated)], "us")
     assert [event.type for event in events] == ["added"]
@@ -272,6 +282,7 @@ def decoded(raw: bytes) -> Event | None:
         return None
 
 
+@pytest.mark.contract("3")
 @given(st.data(), st.sampled_from(SOUND))
 @settings(max_examples=300)
 def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
@@ -294,6 +305,7 @@ def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
         assert decoded(raw) == expected(document)
 
 
+@pytest.mark.contract("3")
 @given(st.data(), st.sampled_from(SOUND))
 @settings(max_examples=600)
 def test_bytes_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
@@ -318,6 +330,7 @@ def test_bytes_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
     assert decoded(raw) == wanted or (wanted is None and b'"x"' in raw)
 
 
+@pytest.mark.contract("3")
 @pytest.mark.parametrize("document", SOUND, ids=lambda document: document["type"])
 def test_every_type_is_accepted(document: dict[str, Any]) -> None:
     """Each sound event of this catalog, and none of another one."""

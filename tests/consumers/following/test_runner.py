@@ -1,4 +1,4 @@
-"""A server that goes away, hangs, loads, refuses: a mirror waits, says so once, and goes on."""
+"""Redis restarts, hangs, is busy or refuses: a mirror waits, logs that once, and goes on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,20 +19,20 @@ HOME = row("1", "Home")
 
 @pytest.fixture
 def own_valkey(folder: Path) -> Iterator[Valkey]:
-    """Give a server of the test's own, to be ill-treated."""
+    """Yield a server of the test's own, which it may kill or pause."""
     with Valkey(folder, "--busy-reply-threshold", "50") as valkey:
         yield valkey
 
 
 @pytest.fixture
 async def publisher(own_valkey: Valkey) -> AsyncIterator[PretendPublisher]:
-    """Give a publisher on it."""
+    """Yield a publisher on it."""
     async with Server(own_valkey.url).client() as client:
         yield PretendPublisher(client)
 
 
-async def told(logs: list[Any], *events: str) -> bool:
-    """Say whether just these were logged of the outage, in this order."""
+async def logged_outage(logs: list[Any], *events: str) -> bool:
+    """Return whether exactly these events of an outage were logged, in this order."""
     return [log["event"] for log in logs if "redis" in log["event"]] == list(events)
 
 
@@ -43,42 +43,42 @@ BACK = "redis available again"
 async def test_a_restart(
     own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """A server that is killed and started again costs nothing but the time."""
+    """Nothing is lost when the server is killed and started again."""
     await publisher.commit(tree(HOME))
     async with running_mirror(Server(own_valkey.url), to):
         await wait_until_equal(to, publisher)
         own_valkey.kill()
-        await eventually(lambda: told(logs, AWAY))
+        await eventually(lambda: logged_outage(logs, AWAY))
         own_valkey.start()
         await publisher.commit(numbered(3))
         await wait_until_equal(to, publisher)
-        await eventually(lambda: told(logs, AWAY, BACK))
+        await eventually(lambda: logged_outage(logs, AWAY, BACK))
 
 
 async def test_a_server_that_hangs(
     own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """A server that stops answering, with its connections open, is waited for too."""
+    """A mirror also waits for a server that keeps connections open but does not answer."""
     await publisher.commit(tree(HOME))
     async with running_mirror(Server(own_valkey.url), to):
         await wait_until_equal(to, publisher)
         own_valkey.pause()
-        await eventually(lambda: told(logs, AWAY))
+        await eventually(lambda: logged_outage(logs, AWAY))
         own_valkey.resume()
         await publisher.commit(numbered(3))
         await wait_until_equal(to, publisher)
-        await eventually(lambda: told(logs, AWAY, BACK))
+        await eventually(lambda: logged_outage(logs, AWAY, BACK))
 
 
 async def test_a_long_script(
     own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """While a script keeps the server busy, it says BUSY to everybody else: no reason to end."""
+    """While a script blocks the server, it answers BUSY: a mirror waits for that too."""
     await publisher.commit(tree(HOME))
     async with running_mirror(Server(own_valkey.url), to), own_valkey.client() as other:
         await wait_until_equal(to, publisher)
         script = asyncio.gather(other.eval("while true do end", 0), return_exceptions=True)
-        await eventually(lambda: told(logs, AWAY))
+        await eventually(lambda: logged_outage(logs, AWAY))
         await publisher.client.script_kill()
         await script
         await publisher.commit(numbered(3))
@@ -92,17 +92,17 @@ async def test_once_does_not_wait(own_valkey: Valkey, to: str) -> None:
         await mirror_once(Server(own_valkey.url), to)
 
 
-async def test_a_refusal_is_not_waited_for(
+async def test_a_permanent_error_ends_it(
     own_valkey: Valkey, publisher: PretendPublisher, to: str
 ) -> None:
-    """No password becomes right by waiting: the mirror ends with what to check."""
+    """A wrong password does not become right by waiting: the mirror ends with advice."""
     await publisher.client.config_set("requirepass", "hunter2")
     with pytest.raises(RedisError, match="check user name and password"):
-        await refused(Server(own_valkey.url), to)
+        await run_until_it_ends(Server(own_valkey.url), to)
 
 
-async def refused(server: Server, to: str) -> None:
-    """Have a mirror running until it ends by itself."""
+async def run_until_it_ends(server: Server, to: str) -> None:
+    """Run a mirror until it ends by itself."""
     async with running_mirror(server, to) as task:
         await asyncio.wait([task], timeout=20)
         assert task.done()

@@ -1,4 +1,4 @@
-"""What `--to` may be, and what is said of it otherwise."""
+"""The databases that `--to` may name, and the errors of wrong URLs."""
 
 from pathlib import Path
 
@@ -47,8 +47,8 @@ def names(folder: Path) -> list[str]:
         ("postgresql+psycopg2://me:hunter2@host/db", "no database of kind postgresql"),
     ],
 )
-async def test_what_cannot_be_right(url: str, told: str) -> None:
-    """A mistake in the URL is one of the command line, and its password is not repeated."""
+async def test_a_wrong_url(url: str, told: str) -> None:
+    """A wrong URL is an error of the command line, and its password is not repeated."""
     with pytest.raises(ConfigError, match=f"^--to: .*{told}") as caught:
         async with open_database(url):
             pass
@@ -57,15 +57,15 @@ async def test_what_cannot_be_right(url: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["nope/copy.sqlite", "."])
-async def test_a_place_where_no_file_can_be(folder: Path, missing: str) -> None:
-    """A folder that is not there, or a folder in the place of the file, is one line, at once."""
+async def test_a_path_where_no_file_can_be(folder: Path, missing: str) -> None:
+    """A missing folder, or a folder instead of a file, is an error in one line."""
     with pytest.raises(StoreError, match=r"unable to open database file \(does its folder"):
         async with open_database(f"sqlite:///{folder / missing}"):
             pass
 
 
-async def test_a_file_that_has_to_be_there(folder: Path) -> None:
-    """What is only to be read is not created, whatever its name."""
+async def test_a_file_that_must_exist(folder: Path) -> None:
+    """A file that is only read is not created, whatever its name."""
     for name in ("copy.sqlite", "a%20b?c.sqlite"):
         with pytest.raises(StoreError, match="there is no such file"):
             async with open_database(f"sqlite:///{folder / name}", must_exist=True):
@@ -74,7 +74,7 @@ async def test_a_file_that_has_to_be_there(folder: Path) -> None:
 
 
 async def test_a_name_with_odd_characters(folder: Path) -> None:
-    """In a URL they are written with percents, for writing and for reading."""
+    """They are percent-encoded in a URL, for writing and for reading."""
     url = f"sqlite:///{folder}/my%20copy%20%25%231%3F.sqlite"
     async with open_database(url) as opened:
         await opened.create(tables.categories)
@@ -85,7 +85,7 @@ async def test_a_name_with_odd_characters(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql", "mysql"])
 def test_the_statements_of_other_databases(name: str) -> None:
-    """The tables and the upsert can be said in each dialect."""
+    """The tables and the upsert can be written in each dialect."""
     dialect = make_url(f"{name}://").get_dialect()()
     for table in (tables.categories, tables.checkpoints):
         assert str(CreateTable(table).compile(dialect=dialect))
@@ -94,8 +94,8 @@ def test_the_statements_of_other_databases(name: str) -> None:
     assert values.count("%") + values.count("?") == 5
 
 
-async def test_a_server_that_would_cut_what_is_too_long(mariadb: MariaDb) -> None:
-    """It refuses, whatever its own mode: a copy that differs in silence would be worse."""
+async def test_a_value_that_is_too_long_is_not_cut(mariadb: MariaDb) -> None:
+    """MySQL rejects it, whatever its own mode is: a silent difference would be worse."""
     url = await mariadb.new()
     await execute(url, "SET GLOBAL sql_mode = ''")
     try:
@@ -109,8 +109,8 @@ async def test_a_server_that_would_cut_what_is_too_long(mariadb: MariaDb) -> Non
         await mariadb.give_back(url)
 
 
-async def test_a_server_that_takes_long_ids(postgres: Postgres) -> None:
-    """PostgreSQL has no use for the length that MySQL wants."""
+async def test_long_ids_in_postgresql(postgres: Postgres) -> None:
+    """PostgreSQL ignores the length that MySQL needs."""
     url = await postgres.new()
     async with open_database(url) as opened:
         mirror = Mirror(opened, "us")

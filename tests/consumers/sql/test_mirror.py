@@ -1,4 +1,4 @@
-"""The copy in SQLite (contract, 5.8 and 8): all of a batch or nothing of it, and one writer."""
+"""A mirror in SQLite (contract, 5.8 and 8): batches are atomic, and there is one writer."""
 
 import asyncio
 import contextlib
@@ -22,6 +22,7 @@ from consumers.sql.database import Database, open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Server
 from tests.consumers.event_histories import BEGIN, small_history
+from tests.consumers.logged import logged
 from tests.consumers.mirrors import (
     QUICK,
     execute,
@@ -45,12 +46,13 @@ def snapshot(*rows: dict[str, Any]) -> Snapshot:
 
 
 def checkpoint_of(state: Snapshot, sequence: int = 7) -> Checkpoint:
-    """Return a checkpoint at which `state` is right."""
+    """Return a checkpoint with the digest of `state`."""
     return Checkpoint("9f3c1a2b", sequence, f"{sequence}-0", digest.of_state(state.rows.values()))
 
 
-async def test_what_a_batch_comes_to(to: str) -> None:
-    """Added, updated and removed within one batch is as if nothing of it had been."""
+@pytest.mark.contract("5.8")
+async def test_several_events_of_one_category(to: str) -> None:
+    """Of several events of one category in a batch, the last one counts."""
     events = small_history()
     async with open_mirror(to) as mirror:
         assert await mirror.load() is None
@@ -62,8 +64,8 @@ async def test_what_a_batch_comes_to(to: str) -> None:
         assert (await mirror.read())[0] == events[3].checkpoint
 
 
-async def test_names_come_through(to: str) -> None:
-    """Blanks, line ends, quotes and every script are stored as they are."""
+async def test_names_of_every_kind(to: str) -> None:
+    """Blanks, line ends, quotes and all scripts are stored unchanged."""
     names = [
         " a ",
         "\xa0\n\t",
@@ -82,6 +84,7 @@ async def test_names_come_through(to: str) -> None:
     assert stored_rows(to) == {id_: category._asdict() for id_, category in state.rows.items()}
 
 
+@pytest.mark.contract("8")
 async def test_paths(to: str) -> None:
     """The view shows each category's depth from 1 and its names from the root."""
     async with open_mirror(to) as mirror:
@@ -99,7 +102,7 @@ async def test_paths(to: str) -> None:
 
 
 async def test_paths_of_a_large_tree_are_quick(to: str) -> None:
-    """The view goes down the tree with an index, not with a scan for each category."""
+    """The view uses an index and does not scan the table for each category."""
     state = snapshot(*(row(str(id_), "Name", str(id_ // 7)) for id_ in range(1, 20_001)))
     async with open_mirror(to) as mirror:
         await mirror.load()
@@ -109,8 +112,9 @@ async def test_paths_of_a_large_tree_are_quick(to: str) -> None:
         assert file.execute("SELECT count(*) FROM category_paths").fetchone() == (20_000,)
 
 
+@pytest.mark.contract("8")
 async def test_the_time_of_the_checkpoint(to: str) -> None:
-    """It is RFC 3339, UTC, with milliseconds."""
+    """RFC 3339, UTC, with milliseconds."""
     async with open_mirror(to) as mirror:
         await mirror.load()
         await mirror.reset(NOTHING, BEGIN)
@@ -122,9 +126,10 @@ async def test_the_time_of_the_checkpoint(to: str) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", updated_at)
 
 
+@pytest.mark.contract("5.8")
 @pytest.mark.parametrize("field", ["epoch", "sequence", "stream_offset", "digest"])
-async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
-    """If any of its fields is not what this mirror started from, nothing is written."""
+async def test_a_changed_checkpoint(to: str, field: str) -> None:
+    """If any field is not that which the mirror started from, nothing is written."""
     events = small_history()
     async with open_mirror(to) as mirror:
         await mirror.load()
@@ -139,8 +144,9 @@ async def test_a_checkpoint_that_moved(to: str, field: str) -> None:
     assert stored_rows(to) == {}
 
 
-async def test_a_first_checkpoint_that_is_there(to: str) -> None:
-    """Two mirrors that both found an empty database: the second one ends."""
+@pytest.mark.contract("5.8")
+async def test_two_first_checkpoints(to: str) -> None:
+    """If two mirrors both found an empty database, the second one ends."""
     async with open_mirror(to) as first, open_mirror(to) as second:
         assert await first.load() is None
         assert await second.load() is None
@@ -151,10 +157,11 @@ async def test_a_first_checkpoint_that_is_there(to: str) -> None:
     assert stored_rows(to) == tree(HOME)
 
 
+@pytest.mark.contract("5.8")
 async def test_two_mirrors_on_one_file(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """One of the two ends with an error as soon as something is published; the copy is right."""
+    """One of the two ends with an error as soon as something is published; the copy is correct."""
     await publisher.commit(tree(HOME))
     await mirror_once(server, to)
     logs.clear()
@@ -166,7 +173,7 @@ async def test_two_mirrors_on_one_file(
                 connect(server, "us", once=False, timing=QUICK)
             )
             tasks.append(asyncio.create_task(run_projection(mirror, Reader(events, "mirror"))))
-        await eventually(lambda: began(logs, 2))
+        await eventually(logged(logs, "started", times=2))
         await publisher.commit(numbered(3))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
         assert [type(task.exception()) for task in done] == [CheckpointConflict]
@@ -178,11 +185,7 @@ async def test_two_mirrors_on_one_file(
         await asyncio.wait(pending)
 
 
-async def began(logs: list[Any], count: int) -> bool:
-    """Say whether so many mirrors know where they go on from."""
-    return [log["event"] for log in logs].count("started") == count
-
-
+@pytest.mark.contract("5.8")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -197,7 +200,7 @@ async def began(logs: list[Any], count: int) -> bool:
 async def test_a_copy_that_was_changed(
     server: Server, publisher: PretendPublisher, to: str, statement: str
 ) -> None:
-    """Whoever wrote to the copy: when a mirror starts, it becomes right."""
+    """A copy that something else changed is rebuilt when a mirror starts."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     if statement.startswith("DROP"):
@@ -210,7 +213,7 @@ async def test_a_copy_that_was_changed(
 
 @contextmanager
 def limited(opened: Database, pragma: str) -> Iterator[None]:
-    """Let every new connection of `opened` begin with `pragma`."""
+    """Run `pragma` on every new connection of `opened`."""
 
     def connected(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
@@ -223,8 +226,9 @@ def limited(opened: Database, pragma: str) -> Iterator[None]:
     sqlalchemy.event.remove(engine, "connect", connected)
 
 
+@pytest.mark.contract("5.8")
 async def test_a_full_disk(to: str) -> None:
-    """What does not fit is not written at all, and the line says so without the statement."""
+    """A transaction that does not fit is not written at all; the error has no statement in it."""
     state = snapshot(HOME)
     async with open_mirror(to) as mirror:
         await mirror.load()
@@ -247,7 +251,7 @@ async def test_a_full_disk(to: str) -> None:
 
 
 async def test_a_locked_file(to: str) -> None:
-    """If another program does not let go of the file, that is said, and nothing is written."""
+    """If another program keeps the file locked, that is an error, and nothing is written."""
     state = snapshot(HOME)
     async with open_mirror(f"{to}?timeout=0.1") as mirror:
         await mirror.load()
@@ -260,8 +264,8 @@ async def test_a_locked_file(to: str) -> None:
     assert stored_rows(to) == {}
 
 
-async def test_a_lock_that_is_let_go(to: str) -> None:
-    """A mirror waits for another writer, as long as the time-out lets it."""
+async def test_a_lock_that_is_released(to: str) -> None:
+    """A mirror waits for another writer until the timeout."""
     async with open_mirror(to) as mirror:
         await mirror.load()
         with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as other:
@@ -275,7 +279,7 @@ async def test_a_lock_that_is_let_go(to: str) -> None:
 
 
 async def test_a_reader_does_not_stop_a_mirror(to: str) -> None:
-    """Whoever queries the copy sees it as it was, and the mirror writes on."""
+    """A reader sees the copy at one moment while the mirror writes."""
     state = snapshot(HOME)
     async with open_mirror(f"{to}?timeout=0.1") as mirror:
         await mirror.load()
@@ -289,7 +293,7 @@ async def test_a_reader_does_not_stop_a_mirror(to: str) -> None:
 
 
 async def test_a_file_that_is_no_database(folder: Path) -> None:
-    """Nothing is done to it."""
+    """The file is not changed."""
     diary = "Dear diary, " * 200
     (folder / "diary.txt").write_text(diary)
     with pytest.raises(StoreError, match=r"not a database \(name another file\)"):
@@ -298,8 +302,8 @@ async def test_a_file_that_is_no_database(folder: Path) -> None:
     assert (folder / "diary.txt").read_text() == diary
 
 
-async def test_tables_of_somebody_else(to: str) -> None:
-    """Where a table of that name has other columns, nothing is created beside it."""
+async def test_tables_of_another_program(to: str) -> None:
+    """If a table of that name has other columns, nothing is created."""
     execute(to, "CREATE TABLE categories (id INTEGER, title TEXT)")
     async with open_mirror(to) as mirror:
         with pytest.raises(StoreError, match="a table categories, and it is not this program's"):
@@ -308,8 +312,8 @@ async def test_tables_of_somebody_else(to: str) -> None:
         assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("categories",)]
 
 
-async def test_an_index_that_is_missing(to: str) -> None:
-    """It is made when a mirror starts: a kill may have come between table and index."""
+async def test_a_missing_index(to: str) -> None:
+    """It is created when a mirror starts: a kill may have come between table and index."""
     async with open_mirror(to) as mirror:
         await mirror.load()
         execute(to, "DROP INDEX categories_by_name")
@@ -319,9 +323,10 @@ async def test_an_index_that_is_missing(to: str) -> None:
     assert {("categories_by_name",), ("categories_by_parent",)} <= set(indexes)
 
 
+@pytest.mark.contract("5.8")
 @pytest.mark.parametrize("moment", range(6))
 async def test_cancelled_in_the_middle(to: str, moment: int) -> None:
-    """A batch that is cut short leaves all of it or nothing, and no connection behind."""
+    """A cancelled batch is written completely or not at all, and leaks no connection."""
     old, new = snapshot(HOME), snapshot(*numbered(20_000).values())
     async with open_mirror(to) as mirror:
         await mirror.load()
@@ -337,8 +342,8 @@ async def test_cancelled_in_the_middle(to: str, moment: int) -> None:
         assert await mirror.load() == checkpoint
 
 
-async def test_many_mirrors_begin_at_once(server: Server, to: str) -> None:
-    """Mirrors of several catalogs may create the same database at the same moment."""
+async def test_many_mirrors_start_at_once(server: Server, to: str) -> None:
+    """Mirrors of several catalogs may create the same tables at the same moment."""
     async with server.client() as client, contextlib.AsyncExitStack() as stack:
         publishers = [PretendPublisher(client, f"catalog-{index}") for index in range(5)]
         for publisher in publishers:

@@ -18,60 +18,60 @@ from tests.consumers.mirrors import QUICK
 ALL: Collection[EventType] = get_args(EventType)
 
 
-class Notes:
-    """A screen that remembers: sequences of events, and complaints, in their order."""
+class RecordedOutput:
+    """An output that records sequences of events and warnings, in their order."""
 
     def __init__(self) -> None:
         self.seen: list[int | str] = []
 
     def show(self, entry: Entry, event: Event) -> None:
-        """Note the sequence."""
+        """Record the sequence."""
         assert entry.event is not None
         self.seen.append(event.sequence)
 
     def warn(self, text: str) -> None:
-        """Note the complaint."""
+        """Record the warning."""
         self.seen.append(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is buffered."""
 
     @property
-    def complaints(self) -> list[str]:
-        """What there was to complain about."""
+    def warnings(self) -> list[str]:
+        """The recorded warnings."""
         return [each for each in self.seen if isinstance(each, str)]
 
 
 async def tail_once(
     server: Server, lines: int = 10, types: Collection[EventType] = ALL
 ) -> list[int | str]:
-    """Return what `tail --once` shows."""
-    notes = Notes()
+    """Return what `tail --once` prints."""
+    output = RecordedOutput()
     async with connect(server, "us", once=True) as events:
         offset = await start_of_last(events, lines, types)
-        await Tail(events, notes, types, once=True).run(offset)
-    return notes.seen
+        await Tail(events, output, types, once=True).run(offset)
+    return output.seen
 
 
 async def tail_since(server: Server, moment: str) -> list[int | str]:
-    """Return what `tail --once --since` shows."""
-    notes = Notes()
+    """Return what `tail --once --since` prints."""
+    output = RecordedOutput()
     async with connect(server, "us", once=True) as events:
-        offset = await start_since(events, parse(moment), notes.warn)
-        await Tail(events, notes, ALL, once=True).run(offset)
-    return notes.seen
+        offset = await start_since(events, parse(moment), output.warn)
+        await Tail(events, output, ALL, once=True).run(offset)
+    return output.seen
 
 
 @asynccontextmanager
 async def tailing(
     server: Server, lines: int = 10, types: Collection[EventType] = ALL
-) -> AsyncIterator[Notes]:
-    """Have a tail running, and give what it shows."""
-    notes = Notes()
+) -> AsyncIterator[RecordedOutput]:
+    """Run a tail in the background, and yield its output."""
+    output = RecordedOutput()
     async with connect(server, "us", once=False, timing=QUICK) as events:
-        task = asyncio.create_task(follow(events, notes, lines, types))
+        task = asyncio.create_task(follow(events, output, lines, types))
         try:
-            yield notes
+            yield output
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -79,20 +79,20 @@ async def tailing(
 
 
 async def follow(
-    events: CatalogClient, notes: Notes, lines: int, types: Collection[EventType]
+    events: CatalogClient, output: RecordedOutput, lines: int, types: Collection[EventType]
 ) -> None:
-    """Do what `tail` does."""
+    """Run a tail as the command does."""
     offset = await start_of_last(events, lines, types)
-    await Tail(events, notes, types, once=False).run(offset)
+    await Tail(events, output, types, once=False).run(offset)
 
 
-async def complained(notes: Notes, *parts: str) -> bool:
-    """Say whether there are just these complaints."""
-    return len(notes.complaints) == len(parts) and all(
-        part in complaint for part, complaint in zip(parts, notes.complaints, strict=True)
+async def has_warned(output: RecordedOutput, *parts: str) -> bool:
+    """Return whether there are exactly these warnings."""
+    return len(output.warnings) == len(parts) and all(
+        part in warning for part, warning in zip(parts, output.warnings, strict=True)
     )
 
 
-async def shown(notes: Notes, *sequences: int) -> bool:
-    """Say whether just these events were shown."""
-    return [each for each in notes.seen if isinstance(each, int)] == list(sequences)
+async def shown(output: RecordedOutput, *sequences: int) -> bool:
+    """Return whether exactly these events were printed."""
+    return [each for each in output.seen if isinstance(each, int)] == list(sequences)

@@ -15,7 +15,7 @@ from tests.consumers.pretend_publisher import (
     row,
     tree,
 )
-from tests.consumers.tail.recorded_tail import ALL, Notes, tail_once, tail_since
+from tests.consumers.tail.recorded_tail import ALL, RecordedOutput, tail_once, tail_since
 from tests.support.small_reads import BATCH
 
 HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
@@ -24,7 +24,7 @@ EVENING = "2026-11-23T20:00:00.000Z"
 
 
 async def test_the_last_lines(server: Server, publisher: PretendPublisher) -> None:
-    """As many as asked for, oldest first, in one go however many there are."""
+    """As many as requested, oldest first, however many there are."""
     await publisher.commit(numbered(3))
     await publisher.commit(numbered(BATCH + 500))
     every = list(range(1, BATCH + 501))
@@ -34,8 +34,8 @@ async def test_the_last_lines(server: Server, publisher: PretendPublisher) -> No
     assert await tail_once(server, 4 * BATCH) == every
 
 
-class Meanwhile:
-    """A stream on which something is published right after its last entries were read."""
+class PublishesMeanwhile:
+    """A client during whose `last_entries` something is published."""
 
     def __init__(self, real: CatalogClient, publisher: PretendPublisher, new: Tree) -> None:
         self._real = real
@@ -43,7 +43,7 @@ class Meanwhile:
         self._new = new
 
     async def last_entries(self, count: int) -> Any:
-        """Read them, and publish."""
+        """Read the entries, and then publish."""
         found = await self._real.last_entries(count)
         await self._publisher.commit(self._new)
         return found
@@ -52,17 +52,15 @@ class Meanwhile:
         return getattr(self._real, name)
 
 
-async def test_nothing_is_missed_at_the_beginning(
-    server: Server, publisher: PretendPublisher
-) -> None:
-    """What is published while it begins is shown: it never starts at `$`."""
+async def test_nothing_is_missed_at_the_start(server: Server, publisher: PretendPublisher) -> None:
+    """Events that are published during the start are printed: it never reads from `$`."""
     await publisher.commit(tree(HOME))
-    notes = Notes()
+    output = RecordedOutput()
     async with connect(server, "us", once=True) as events:
-        meanwhile: Any = Meanwhile(events, publisher, tree(HOME, GARDEN))
+        meanwhile: Any = PublishesMeanwhile(events, publisher, tree(HOME, GARDEN))
         offset = await start_of_last(meanwhile, 0, ALL)
-        await Tail(events, notes, ALL, once=True).run(offset)
-    assert notes.seen == [2]
+        await Tail(events, output, ALL, once=True).run(offset)
+    assert output.seen == [2]
 
 
 async def days(publisher: PretendPublisher, *days: int) -> None:
@@ -89,13 +87,13 @@ async def days(publisher: PretendPublisher, *days: int) -> None:
     ],
 )
 async def test_since(server: Server, publisher: PretendPublisher, moment: str, first: int) -> None:
-    """It begins with the first event at or after the time, or with that of the sequence."""
+    """It starts with the first event at or after the time, or with that of the sequence."""
     await days(publisher, 1, 2, 3, 4)
     assert await tail_since(server, moment) == list(range(first, 5))
 
 
 async def test_since_in_a_long_stream(server: Server, publisher: PretendPublisher) -> None:
-    """It may be anywhere among more than are read at once."""
+    """The event may be anywhere in more than one batch."""
     count = BATCH + 500
     await publisher.commit(numbered(count))
     for sequence in (BATCH // 2, BATCH + 1):
@@ -108,7 +106,7 @@ async def test_since_in_a_long_stream(server: Server, publisher: PretendPublishe
 async def test_since_where_the_clock_was_set_back(
     server: Server, publisher: PretendPublisher
 ) -> None:
-    """However many events have earlier times, none that is later is hidden behind them."""
+    """However many events have earlier times, later events before them are found."""
     await days(publisher, 5, 6)
     publisher.time = "1970-01-01T00:00:00.000Z"
     await publisher.commit(numbered(BATCH + 500))
@@ -121,7 +119,7 @@ async def test_since_where_the_clock_was_set_back(
 async def test_since_before_what_was_trimmed(
     server: Server, publisher: PretendPublisher, moment: str
 ) -> None:
-    """Told once, and begun with the first event that is left."""
+    """There is one warning, and it starts with the first event that is left."""
     await days(publisher, 1, 2, 3, 4)
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     told, *seen = await tail_since(server, moment)
@@ -130,17 +128,17 @@ async def test_since_before_what_was_trimmed(
 
 
 @pytest.mark.parametrize(("moment", "seen"), [("3", [3, 4]), ("4", [4]), ("2026-11-04", [4])])
-async def test_since_behind_what_was_trimmed(
+async def test_since_after_what_was_trimmed(
     server: Server, publisher: PretendPublisher, moment: str, seen: list[int | str]
 ) -> None:
-    """Whoever does not ask for it is told nothing of it."""
+    """There is no warning about trimmed events if none of them was requested."""
     await days(publisher, 1, 2, 3, 4)
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     assert await tail_since(server, moment) == seen
 
 
 async def test_since_an_event(server: Server, publisher: PretendPublisher) -> None:
-    """Of a whole event id, the digest tells whether it is the event of its sequence."""
+    """The digest of a whole event id shows whether the event at its sequence is the same."""
     await days(publisher, 1, 2)
     assert await tail_since(server, publisher.position) == [2]
     lost = "9f3c1a2b-2-0123456789abcdef"
@@ -150,7 +148,7 @@ async def test_since_an_event(server: Server, publisher: PretendPublisher) -> No
 
 @pytest.mark.parametrize("moment", ["5", "9f3c1a2b-5", "2026-11-05"])
 async def test_since_the_future(server: Server, publisher: PretendPublisher, moment: str) -> None:
-    """Told, and nothing of what there is is shown."""
+    """There is a warning, and no event is printed."""
     await days(publisher, 1, 2, 3, 4)
     (told,) = await tail_since(server, moment)
     assert str(told).endswith(f": the state is at {publisher.position}")
@@ -158,7 +156,7 @@ async def test_since_the_future(server: Server, publisher: PretendPublisher, mom
 
 
 async def test_since_with_nothing_left(server: Server, publisher: PretendPublisher) -> None:
-    """A stream of which all was trimmed has nothing to begin with: told."""
+    """There is a warning if all events are trimmed."""
     await days(publisher, 1, 2)
     await publisher.client.xtrim(publisher.events, maxlen=0, approximate=False)
     (told,) = await tail_since(server, "1")
@@ -166,7 +164,7 @@ async def test_since_with_nothing_left(server: Server, publisher: PretendPublish
 
 
 async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> None:
-    """What follows an epoch is after it; a sequence alone is of the state's epoch."""
+    """Events of a later epoch come after it; a sequence alone is of the state's epoch."""
     await days(publisher, 1, 2)
     await publisher.begin_epoch("00000002", numbered(3))
     await publisher.commit(numbered(4))
@@ -179,8 +177,10 @@ async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> No
     assert seen == [1, 2, break_, 1, 2]
 
 
-async def test_since_among_rubbish(server: Server, publisher: PretendPublisher) -> None:
-    """An entry that is no event has neither time nor sequence; it is told where it is shown."""
+async def test_since_among_entries_that_are_no_events(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """Such an entry has neither time nor sequence; the warning comes when it is printed."""
     await publisher.client.xadd(publisher.events, {"by": "hand"}, id="0-1")
     await days(publisher, 1, 2)
     await publisher.client.xadd(publisher.events, {"by": "hand"}, id="2-7")
@@ -188,8 +188,10 @@ async def test_since_among_rubbish(server: Server, publisher: PretendPublisher) 
     assert await tail_since(server, "1") == [1, 2, "entry 2-7 has no field event"]
 
 
-async def test_the_beginning_may_be_anywhere(server: Server, publisher: PretendPublisher) -> None:
-    """A stream that was trimmed begins with any event: no break."""
+async def test_the_stream_may_start_with_any_event(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """After a trim the first event may have any sequence: that is no break."""
     await publisher.commit(numbered(3))
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     assert await tail_once(server) == [2, 3]

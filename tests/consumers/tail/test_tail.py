@@ -1,4 +1,4 @@
-"""`tail`: the last events, then new ones, and every break in the history told."""
+"""`Tail` prints new events and warns about every break of the history."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.consumers.pretend_publisher import (
     row,
     tree,
 )
-from tests.consumers.tail.recorded_tail import complained, shown, tail_once, tailing
+from tests.consumers.tail.recorded_tail import has_warned, shown, tail_once, tailing
 from tests.support.small_reads import BATCH
 from tests.support.waiting import eventually
 
@@ -18,18 +18,18 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 
 async def test_it_follows(server: Server, publisher: PretendPublisher) -> None:
-    """New events come as they are published, none is missed between the last ones and them."""
+    """New events are printed as they are published; none is missed after the last ones."""
     await publisher.commit(tree(HOME))
-    async with tailing(server) as notes:
-        await eventually(lambda: shown(notes, 1))
+    async with tailing(server) as output:
+        await eventually(lambda: shown(output, 1))
         await publisher.commit(tree(HOME, GARDEN))
         await publisher.commit(tree(HOME | {"local_name": "House"}))
-        await eventually(lambda: shown(notes, 1, 2, 3, 4))
-    assert notes.complaints == []
+        await eventually(lambda: shown(output, 1, 2, 3, 4))
+    assert output.warnings == []
 
 
 async def test_types(server: Server, publisher: PretendPublisher) -> None:
-    """So many of these types, however far back they are, and then the new ones of them."""
+    """The last events of these types, however old they are, and then the new ones."""
     await publisher.commit(tree(HOME, TOYS))
     await publisher.commit(tree(HOME))
     await publisher.commit(tree(HOME | {"local_name": "House"}))
@@ -38,14 +38,16 @@ async def test_types(server: Server, publisher: PretendPublisher) -> None:
     assert await tail_once(server, 2, ["removed", "updated"]) == [3, 4]
     assert await tail_once(server, 2, ["added", "updated"]) == [BATCH + 3, BATCH + 4]
     assert await tail_once(server, 10, ["removed"]) == [3]
-    async with tailing(server, 0, ["added"]) as notes:
+    async with tailing(server, 0, ["added"]) as output:
         await publisher.commit(numbered(BATCH + 1))
         await publisher.commit(numbered(BATCH + 2))
-        await eventually(lambda: shown(notes, BATCH + 6))
+        await eventually(lambda: shown(output, BATCH + 6))
 
 
-async def test_what_is_left_out_is_checked(server: Server, publisher: PretendPublisher) -> None:
-    """A break among events that are not shown is told."""
+async def test_events_that_are_not_printed_are_checked(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """There is a warning about a break between events that are not printed."""
     await publisher.commit(numbered(4))
     await publisher.client.xdel(publisher.events, "1-1")
     await publisher.commit(numbered(3))
@@ -54,21 +56,21 @@ async def test_what_is_left_out_is_checked(server: Server, publisher: PretendPub
     assert seen == [5]
 
 
-async def test_no_catalog(server: Server) -> None:
-    """With --once that is an error."""
+async def test_a_catalog_that_does_not_exist(server: Server) -> None:
+    """With --once it is an error."""
     with pytest.raises(NoState, match="catalog us is not in Redis"):
         await tail_once(server)
 
 
 async def test_it_waits_for_the_first_poll(server: Server, publisher: PretendPublisher) -> None:
-    """Without, it is there before the catalog is."""
-    async with tailing(server) as notes:
+    """Without --once a tail may start before the catalog exists."""
+    async with tailing(server) as output:
         await publisher.commit(tree(HOME))
-        await eventually(lambda: shown(notes, 1))
+        await eventually(lambda: shown(output, 1))
 
 
 async def test_a_gap(server: Server, publisher: PretendPublisher) -> None:
-    """Events that are missing are told where they are missing."""
+    """The warning about missing events is between the events around them."""
     await publisher.commit(numbered(3))
     await publisher.client.xdel(publisher.events, "1-1")
     seen = await tail_once(server)
@@ -78,19 +80,19 @@ async def test_a_gap(server: Server, publisher: PretendPublisher) -> None:
 
 
 async def test_another_epoch(server: Server, publisher: PretendPublisher) -> None:
-    """A repair begins another history: told, and gone on with."""
+    """A repair starts another history: there is a warning, and the tail goes on."""
     await publisher.commit(tree(HOME))
-    async with tailing(server) as notes:
-        await eventually(lambda: shown(notes, 1))
+    async with tailing(server) as output:
+        await eventually(lambda: shown(output, 1))
         await publisher.begin_epoch("00000002", tree(HOME, GARDEN))
-        await eventually(lambda: shown(notes, 1, 1))
+        await eventually(lambda: shown(output, 1, 1))
         await publisher.commit(tree(HOME, GARDEN, TOYS))
-        await eventually(lambda: shown(notes, 1, 1, 2))
-    assert await complained(notes, "00000002-1 does not follow 9f3c1a2b-1")
+        await eventually(lambda: shown(output, 1, 1, 2))
+    assert await has_warned(output, "00000002-1 does not follow 9f3c1a2b-1")
 
 
-async def test_a_digest_that_does_not_come_out(server: Server, publisher: PretendPublisher) -> None:
-    """An event whose content was changed does not lead to its digest."""
+async def test_a_wrong_digest(server: Server, publisher: PretendPublisher) -> None:
+    """There is a warning about an event whose content was changed."""
     await publisher.commit(tree(HOME))
     publisher.digest ^= 1
     await publisher.commit(tree(HOME, GARDEN))
@@ -99,8 +101,8 @@ async def test_a_digest_that_does_not_come_out(server: Server, publisher: Preten
     assert "leads to digest" in str(seen[1])
 
 
-async def test_rubbish(server: Server, publisher: PretendPublisher) -> None:
-    """An entry that is no event is told, and the events around it still connect."""
+async def test_an_entry_that_is_no_event(server: Server, publisher: PretendPublisher) -> None:
+    """There is a warning about it, and the events around it still connect."""
     await publisher.commit(tree(HOME))
     await publisher.client.xadd(publisher.events, {"by": "hand"}, id="1-7")
     await publisher.commit(tree(HOME, GARDEN))
@@ -108,39 +110,39 @@ async def test_rubbish(server: Server, publisher: PretendPublisher) -> None:
 
 
 async def test_a_server_set_back(server: Server, publisher: PretendPublisher) -> None:
-    """The events that were lost stay on the screen, and what comes instead is shown."""
+    """Lost events remain printed, and the events that replace them are printed too."""
     await publisher.commit(tree(HOME))
     backup = await publisher.backup()
-    async with tailing(server) as notes:
+    async with tailing(server) as output:
         await publisher.commit(tree(HOME, GARDEN))
-        await eventually(lambda: shown(notes, 1, 2))
+        await eventually(lambda: shown(output, 1, 2))
         lost = publisher.position
         await publisher.restore(backup)
         told = f"no event leads from {lost} to {publisher.position}"
-        await eventually(lambda: complained(notes, told))
+        await eventually(lambda: has_warned(output, told))
         await publisher.commit(tree(HOME, TOYS))
-        await eventually(lambda: shown(notes, 1, 2, 2))
-    assert len(notes.complaints) == 1
+        await eventually(lambda: shown(output, 1, 2, 2))
+    assert len(output.warnings) == 1
 
 
 async def test_a_wipe(server: Server, publisher: PretendPublisher) -> None:
-    """An emptied server is told, and waited for."""
+    """There is a warning about an emptied server, and the tail waits."""
     await publisher.commit(tree(HOME))
-    async with tailing(server) as notes:
-        await eventually(lambda: shown(notes, 1))
+    async with tailing(server) as output:
+        await eventually(lambda: shown(output, 1))
         await publisher.client.flushall()
-        await eventually(lambda: complained(notes, "catalog us is not in Redis"))
+        await eventually(lambda: has_warned(output, "catalog us is not in Redis"))
         publisher.tree, publisher.digest = {}, 0
         await publisher.begin_epoch("00000002", numbered(2))
-        await eventually(lambda: complained(notes, "is not in Redis", "no event leads from"))
+        await eventually(lambda: has_warned(output, "is not in Redis", "no event leads from"))
         await publisher.commit(numbered(3))
-        await eventually(lambda: shown(notes, 1, 3))
+        await eventually(lambda: shown(output, 1, 3))
 
 
 async def test_a_last_event_that_is_not_the_state(
     server: Server, publisher: PretendPublisher
 ) -> None:
-    """A repair without changes writes no event: told after the last ones."""
+    """A repair without changes writes no event: the warning follows the last events."""
     await publisher.commit(tree(HOME))
     await publisher.client.hset(publisher.meta, mapping={"epoch": "00000002", "sequence": 0})
     seen = await tail_once(server)
