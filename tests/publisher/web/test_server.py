@@ -53,8 +53,8 @@ async def test_without_leases_it_is_not_ready(serve: Serve, folder: Path) -> Non
     with Valkey(folder, "--maxmemory", "1") as valkey:
         site = await serve(valkey, **sources_of(["us"]))
         await eventually(lambda: asyncio.sleep(0, site.daemon.lease_error))
-        status, told = await site.get("/readyz")
-        assert (status, "the leases cannot be renewed: " in told) == (503, True)
+        status, text = await site.get("/readyz")
+        assert (status, "the leases cannot be renewed: " in text) == (503, True)
         await site.wait_for("/metrics", "category_publisher_ready 0.0")
 
 
