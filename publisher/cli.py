@@ -9,12 +9,12 @@ from plumbing.cli.lazy_group import lazy_group
 from plumbing.cli.main import run_app
 
 COMMANDS: Final = {
-    "demo": "Watch it work: a sandbox shop with a changing tree, the publisher, and a SQLite copy.",
+    "demo": "Watch it work: a sandbox shop that changes, the publisher, a SQLite copy.",
     "sandbox": "Run a TikTok Shop API on this machine, to try the publisher without an account.",
     "run": "Run the daemon: poll each catalog at its interval.",
     "sync": "Poll once and exit, for cron.",
     "diff": "Show what a poll would publish; write nothing.",
-    "status": "Show whether everything is fine: catalogs, polls, size, holds, leases, consumers.",
+    "status": "Show whether everything is fine: catalogs, polls, holds, leases, consumers.",
     "approve": "Publish a snapshot that is held.",
     "authorize": "Turn a seller's authorization code into tokens.",
     "export": "Write a catalog's categories to standard output.",

@@ -57,7 +57,7 @@ class RefreshUnderWay(SourceError):
 
 
 class ShopClosed(SourceError):
-    """The shop or its seller is inactive, or the tokens are not for this shop any more."""
+    """The shop or its seller is inactive, or the tokens are for another shop now."""
 
 
 class TokenError(Error):

@@ -1,4 +1,4 @@
-"""Writes a catalog's state as a file: JSON that the `file` source can read, or CSV (RFC 4180)."""
+"""Formats a catalog's state as JSON, for the `file` source, or as CSV (RFC 4180)."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from publisher.state.store import Store
 
 
 async def export_state(store: Store, form: str) -> Iterator[str]:
-    """Return the state in `form`, one of FORMATS, in chunks of text: top-down, then by id.
+    """Return the state in `form`, one of FORMATS, in chunks: top-down, then by id.
 
     Raises NoState if there is none, or if it is damaged.
     """

@@ -1,4 +1,4 @@
-"""Generates the JSON Schemas (2020-12) under schemas/, and the examples beside them.
+"""Generates the JSON Schemas (2020-12) and examples under schemas/.
 
 They describe what a consumer may rely on: a category, the meta hash, the three events. Unknown
 fields are allowed everywhere, since a field may be added without a new `dataschema` (contract, 3).
@@ -128,7 +128,7 @@ DATA: Final[dict[ChangeType, type[_Data]]] = {
 
 
 def write(folder: Path) -> list[Path]:
-    """Write all schemas and examples into `folder`; return the files that have changed."""
+    """Write all schemas and examples into `folder`; return the changed files."""
     written = []
     for path, content in _different_files(folder):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def write(folder: Path) -> list[Path]:
 
 
 def check(folder: Path) -> None:
-    """Raise SchemasDiffer if `write` would change a file, with the names of all such files."""
+    """Raise SchemasDiffer with the files that `write` would change, if any."""
     if different := [str(path) for path, _ in _different_files(folder)]:
         raise SchemasDiffer(
             f"not as generated: {', '.join(different)}: run `category-publisher schemas`"
@@ -146,7 +146,7 @@ def check(folder: Path) -> None:
 
 
 def _different_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield each file that is missing or differs, with the content that it should have."""
+    """Yield each file that is missing or differs, with its right content."""
     schemas = {
         "category": _identified("urn:category-publisher:category:1", CategoryModel),
         "meta": _identified("urn:category-publisher:meta:1", MetaModel),

@@ -1,4 +1,4 @@
-"""The service of `category-publisher run`: daemon, HTTP server, systemd and reloads."""
+"""The service behind `run`: daemon, HTTP server, systemd and reloads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -72,7 +72,7 @@ async def systemd_notifications(notifier: SystemdNotifier, daemon: Daemon) -> As
 
 
 class ConfigReload:
-    """Applies a new configuration while the daemon runs; keeps the old one if that is wrong."""
+    """Applies a new configuration while the daemon runs, or keeps the old one."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random tree.")] = 1,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Watch it work: a sandbox shop with a changing tree, the publisher, and a SQLite copy.
+    """Watch it work: a sandbox shop that changes, the publisher, a SQLite copy.
 
     Needs no account, no Redis and no configuration. Runs until Ctrl-C, then stops all processes
     that it has started. It writes to a temporary folder only.

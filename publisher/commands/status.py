@@ -22,7 +22,7 @@ def status(
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show whether everything is fine: catalogs, polls, size, holds, leases, consumers.
+    """Show whether everything is fine: catalogs, polls, holds, leases, consumers.
 
     Exit codes: 0 all is fine, 1 something is not (or Redis cannot be read), 3 a snapshot is held.
     """

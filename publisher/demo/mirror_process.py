@@ -1,4 +1,4 @@
-"""The demo's consumer: `category-consumer mirror` in its own process, and checks of its copy."""
+"""The demo's consumer, `category-consumer mirror`, in its own process."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The steps of the demo: first import, rounds of changes, and the proof of the copy after each."""
+"""The steps of the demo: first import, rounds of changes, proofs of the copy."""
 
 import asyncio
 import itertools
@@ -134,7 +134,7 @@ class _Scenario:
         )
 
     async def _prove_copy(self, polled: PollResult) -> str:
-        """Wait until the copy is at the state's position and has its digest; return that as text.
+        """Wait until the copy has the state's position and digest; return that text.
 
         Raises CopyDiffers.
         """

@@ -1,4 +1,4 @@
-"""Reports on catalogs: what Redis holds about them, what is wrong, and how that is shown.
+"""Reports on catalogs: what Redis holds, what is wrong, how it is shown.
 
 Reads Redis and never writes. May import `core`, `state` and `errors`.
 """

@@ -1,4 +1,4 @@
-"""Reads what Redis holds about many catalogs, for `status`, the metrics and the page.
+"""Reads what Redis holds about catalogs, for `status`, metrics and page.
 
 Many catalogs are read in one pipeline, since ten thousand one after the other would take seconds.
 So the parts of a catalog are not of exactly one moment: a consumer may be ahead of `meta` briefly.
@@ -146,7 +146,7 @@ async def read_overviews(client: Client, names: Sequence[str]) -> list[CatalogOv
 
 
 def _describe_errors(name: str, errors: Mapping[str, Exception]) -> str:
-    """Return the first error that is no wrong type, or else all keys of a wrong type, or ""."""
+    """Return why keys cannot be read: the first error, or all wrong types."""
     for part, error in errors.items():
         if not is_wrong_type(error):
             return f"Redis key {keys.key(name, part)}: {error} ({advice_for(error).advice})"
@@ -174,7 +174,7 @@ def _events_behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None
 
 
 async def _measure_lags(client: Client, catalogs: Sequence[CatalogOverview]) -> None:
-    """Set the seconds of the lags of `catalogs`. Only consumers that are behind cost a read."""
+    """Set the seconds of all lags. Only consumers that are behind cost a read."""
     late = [
         (catalog, consumer)
         for catalog in catalogs

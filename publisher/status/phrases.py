@@ -1,4 +1,4 @@
-"""Texts, signs and levels about a catalog that the terminal and the page have in common.
+"""Texts, signs and levels that the terminal and the page share.
 
 The texts may hold anything that somebody wrote into Redis: whoever prints them escapes them.
 """

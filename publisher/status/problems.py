@@ -48,7 +48,7 @@ def check_catalogs(
 def find_problems(
     catalog: CatalogOverview, now: datetime, *, is_configured: bool = True
 ) -> list[Problem]:
-    """Return all problems of `catalog`. Only one that is configured here has to be polled."""
+    """Return all problems of `catalog`; it has to be polled if configured here."""
     return [
         *state_problems(catalog, is_configured=is_configured),
         *map(Problem, integrity_problems(catalog)),
@@ -58,7 +58,7 @@ def find_problems(
 
 
 def integrity_problems(catalog: CatalogOverview) -> Iterator[str]:
-    """Yield a sentence for each key of `catalog` that does not have what its `meta` says.
+    """Yield a sentence for each key that does not have what `meta` says.
 
     Compares counts and offsets only. Every poll reads the whole state and repairs it if it does
     not have `meta`'s digest (contract, 5.2); no poll reads the events.
@@ -101,7 +101,7 @@ def state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator
 
 
 def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bool:
-    """Return whether the last event is from the last commit, so that it cannot be trimmed yet.
+    """Return whether the last event is of the last commit: so it is not trimmed.
 
     A commit that only changes the origin writes no event, and may trim those of earlier commits.
     """

@@ -1,4 +1,4 @@
-"""`category-publisher status`: checks Redis and all catalogs, and prints the result."""
+"""Checks Redis and all catalogs, and prints the result, for `status`."""
 
 import asyncio
 import sys
@@ -97,7 +97,7 @@ async def watch_status(settings: Settings) -> int:
 
 @asynccontextmanager
 async def _open_server(settings: Settings) -> AsyncIterator[tuple[Server, Client]]:
-    """Open the server without checking that all of it answers: a Cluster may miss a part."""
+    """Open the server even if it does not answer: a Cluster may miss a part."""
     mode = EmbeddedMode.START_IF_NEEDED if settings.redis_url is None else EmbeddedMode.WAIT
     async with open_server(settings, mode) as server, server.client() as client:
         yield server, client
@@ -110,7 +110,7 @@ def _console() -> Console:
 
 @contextmanager
 def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
-    """Give a function that shows something: on a terminal in place of what was shown before."""
+    """Give a function that shows something; on a terminal it replaces the last."""
     if not console.is_terminal:
         yield console.print
         return

@@ -59,7 +59,7 @@ def status_table(
     *,
     limit: int | None = None,
 ) -> Group:
-    """Return a line for each catalog (of the first `limit`), then all problems and the verdict."""
+    """Return a line for each catalog, up to `limit`, then problems and verdict."""
     shown = catalogs[:limit]
     table = Table(box=None, pad_edge=False)
     for heading in COLUMNS:
@@ -103,7 +103,7 @@ def _and_more(count: int) -> list[Text]:
 
 
 def _problem_lines(checked: CheckedCatalog) -> Iterator[Text]:
-    """Yield the problems of a catalog, and about its hold all that one needs to approve it."""
+    """Yield the problems of a catalog, and what its hold is about."""
     name, hold = escape_control_chars(checked.overview.catalog), checked.overview.hold
     for problem in checked.problems:
         style = "bold yellow" if problem.held else "red"

@@ -1,4 +1,4 @@
-"""What `run` serves over HTTP: liveness, readiness, metrics, and a page for people.
+"""What `run` serves over HTTP: liveness, readiness, metrics and a page.
 
 Reads the daemon and Redis, never writes. May import everything of publisher but commands, demo and
 service.

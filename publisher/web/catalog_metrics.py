@@ -24,7 +24,7 @@ Sample: TypeAlias = tuple[Sequence[str], float | None]
 
 
 class CatalogGauge(NamedTuple):
-    """A number of each catalog: the metric's name and help, and how to compute it at a moment."""
+    """A number of each catalog: metric name, help, and how to compute it."""
 
     name: str
     help: str

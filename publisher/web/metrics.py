@@ -1,4 +1,4 @@
-"""The metrics of one publisher: its own counters, and what Redis holds about its catalogs.
+"""The metrics of one publisher: its counters, and those of its catalogs.
 
 Only catalogs whose leases are held here are included, so that a sum over all publishers counts each
 once. The own counters are served during an outage of Redis too. Durations have no label for the
@@ -40,7 +40,7 @@ REDIS_ERRORS: Final = {
 
 
 class Scrape(NamedTuple):
-    """All that one scrape reports. It needs no I/O any more, so a thread may encode it."""
+    """All that one scrape reports. Without I/O, so a thread may encode it."""
 
     of_process: list[Metric]
     intervals: dict[str, timedelta]
@@ -79,7 +79,7 @@ class Scrape(NamedTuple):
 
 
 class Metrics:
-    """Counts what the daemon does. `expiries` returns when the tokens of sources expire."""
+    """Counts what the daemon does. `expiries` returns when tokens expire."""
 
     def __init__(
         self, expiries: Callable[[Iterable[Source]], Iterable[TokenExpiry]] = lambda _sources: ()
@@ -119,7 +119,7 @@ class Metrics:
         self._redis_errors[kind] += 1
 
     def scrape(self, daemon: Daemon, overviews: OverviewResult) -> Scrape:
-        """Return all metrics as they are now; `overviews` are those of the catalogs polled here."""
+        """Return all metrics now; `overviews` are of the catalogs polled here."""
         catalogs = daemon.catalogs
         held = sorted(daemon.leases.held() & catalogs.keys())
         errors = CounterMetricFamily(
@@ -162,7 +162,7 @@ class Metrics:
 
 
 def encode_scrape(scrape: Scrape, accept: str) -> tuple[bytes, str]:
-    """Return `scrape` in the format that the Accept header `accept` wants, and its content type.
+    """Return `scrape` in the format of the header `accept`, and its content type.
 
     Takes a second for 10,000 catalogs.
     """

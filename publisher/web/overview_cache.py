@@ -1,4 +1,4 @@
-"""Reads catalogs for HTTP requests: within a time limit, and not more often than Redis can bear.
+"""Reads catalogs for HTTP requests, within a time limit and not too often.
 
 Ten thousand catalogs take seconds of this process' time. So requests that come during a read share
 its result, and a result is used again for a while that grows with the time it took.
@@ -37,7 +37,7 @@ class OverviewResult(NamedTuple):
 
 
 class OverviewCache:
-    """The overviews of the catalogs that `choose` picks from all that were ever polled."""
+    """The overviews of those known catalogs that `choose` picks."""
 
     def __init__(self, daemon: Daemon, choose: Callable[[Iterable[str]], Iterable[str]]) -> None:
         self._daemon = daemon
@@ -47,7 +47,7 @@ class OverviewCache:
         self._valid_until = 0.0
 
     async def get(self) -> OverviewResult:
-        """Return the last result while it is valid; else read again. Errors are not cached."""
+        """Return the last result while it is valid, else a new one; never cache errors."""
         if monotonic() < self._valid_until:
             return self._result
         return await self._flight.share("read", self._read)

@@ -1,4 +1,4 @@
-"""The status page: what Redis holds about each catalog, for people. No script runs on it.
+"""The status page: what Redis holds about each catalog, without scripts.
 
 Names come from outside. So `page.html` is rendered with autoescape, and control characters are
 escaped besides: a mark that turns the direction of writing is no markup, but could make the page

@@ -43,7 +43,7 @@ HEADERS: Final = {
 async def http_server(
     listen: str, daemon: Daemon, metrics: Metrics, *, required: bool
 ) -> AsyncIterator[str]:
-    """Serve on `listen` ("host:port", port 0 for any, or "off") while the context lasts.
+    """Serve on `listen` ("host:port", port 0 for any, or "off") in the context.
 
     Gives the address, such as `http://127.0.0.1:9464`, or "" if nothing is served. If it cannot
     listen there, raises ConfigError if `required`, and logs a warning if not: two publishers on one
@@ -70,7 +70,7 @@ async def http_server(
 
 
 class _ErrorHandler(logging.Handler):
-    """Logs aiohttp's errors in our format; a client's bad request is no traceback in our log."""
+    """Logs aiohttp's errors in our format, and bad requests without a traceback."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

@@ -1,4 +1,4 @@
-"""Publishers that run as processes, and what an operator sees of them in Redis and in the log."""
+"""Publishers as processes, and what they leave in Redis and in the log."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ QUIET = {"CATEGORY_PUBLISHER_LOG_FORMAT": "json", "CATEGORY_PUBLISHER_HTTP_LISTE
 
 
 def configure(folder: Path, valkey: Valkey, names: list[str], more: str = "") -> None:
-    """Write publisher.toml with the settings `more` and catalogs `names` from tree.json."""
+    """Write publisher.toml with settings `more` and catalogs from tree.json."""
     sections = (f'[catalogs.{name}]\nsource = "file"\nurl = "tree.json"\n' for name in names)
     text = f'redis_url = "{valkey.url}"\nlease = "3s"\n{more}\n' + "".join(sections)
     replace(folder / "publisher.toml", text.encode())

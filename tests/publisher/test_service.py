@@ -34,7 +34,7 @@ def keys(valkey: Valkey) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def workdir(folder: Path, valkey: Valkey) -> Path:
-    """Give a folder with a configuration of catalogs `a` to `d`, which are polled hourly."""
+    """Give a folder that configures catalogs `a` to `d`, polled hourly."""
     (folder / "tree.json").write_bytes(body(wide(3)))
     configure(folder, valkey, ["a", "b", "c", "d"])
     return folder
@@ -85,7 +85,7 @@ def handles_signal(pid: int, number: signal.Signals) -> bool:
     [b"[", b"lease = 3", b"", b'data_dir = "x"', b'[catalogs.us]\nsource = "tiktok_shop"\n'],
 )
 def test_a_wrong_configuration_is_rejected(workdir: Path, keys: redis.Redis, wrong: bytes) -> None:
-    """One line says so, and the old configuration stays: a slip of the pen does not stop `run`."""
+    """One line says so, and the old one stays: a typo does not stop `run`."""
     with running_publisher(workdir) as process:
         eventually_now(lambda: all(lease_owners(keys)))
         replace(workdir / "publisher.toml", wrong)
@@ -99,7 +99,7 @@ def test_a_wrong_configuration_is_rejected(workdir: Path, keys: redis.Redis, wro
 
 
 def test_an_outage_is_logged_once_at_each_end(folder: Path) -> None:
-    """Both an outage at the start, which waits, and a later one; however many catalogs there are."""
+    """At the start and later, however many catalogs there are."""
     (folder / "tree.json").write_bytes(body(wide(3)))
     server, web = Valkey(folder), f"127.0.0.1:{free_port()}"
     configure(folder, server, list("abcd"))

@@ -20,7 +20,7 @@ def keys(valkey: Valkey) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def workdir(folder: Path, valkey: Valkey, keys: redis.Redis) -> Path:  # noqa: ARG001  empties it
-    """Give a folder with a configuration of catalogs `us` and `uk-en`, both from files."""
+    """Give a folder that configures catalogs `us` and `uk-en`, both from files."""
     (folder / "publisher.toml").write_text(
         f'redis_url = "{valkey.url}"\n'
         '[catalogs.us]\nsource = "file"\nurl = "us.json"\npoll_every = "100ms"\n'

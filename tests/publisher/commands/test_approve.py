@@ -12,7 +12,7 @@ from tests.support.trees import body, wide
 
 @pytest.mark.contract("6")
 def test_hold_diff_approve(workdir: Path, keys: redis.Redis) -> None:
-    """Exit code 3 while a snapshot is held; approve publishes exactly the one with the digest."""
+    """Exit code 3 while a snapshot is held; approve publishes exactly that one."""
     (workdir / "us.json").write_bytes(body(wide(100)))
     call(PUBLISHER, "sync", "us", cwd=workdir)
     (workdir / "us.json").write_bytes(body(wide(50)))

@@ -1,4 +1,4 @@
-"""`category-publisher authorize`, then `sync` with the tokens, which token_key encrypts."""
+"""`category-publisher authorize`, then `sync` with the encrypted tokens."""
 
 import asyncio
 from pathlib import Path

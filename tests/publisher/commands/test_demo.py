@@ -12,7 +12,7 @@ from tests.support.waiting import eventually_now
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_leaves_no_process(folder: Path, number: signal.Signals) -> None:
-    """Ctrl-C, SIGTERM or a closed terminal stops server, consumer and sandbox; exit code 0."""
+    """Ctrl-C, SIGTERM or a closed terminal stops everything, with exit code 0."""
     process = start(PUBLISHER, "demo", cwd=folder)
     me = psutil.Process(process.pid)
     started = eventually_now(lambda: _child_pids(me))

@@ -1,4 +1,4 @@
-"""`category-publisher run`: polls until stopped, alone and beside other publishers."""
+"""`category-publisher run`, alone and beside other publishers."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ from tests.support.waiting import eventually_now
 
 @pytest.fixture
 def four_catalogs(folder: Path, valkey: Valkey) -> Path:
-    """Give a folder with a configuration of catalogs `a` to `d`, which are polled hourly."""
+    """Give a folder that configures catalogs `a` to `d`, polled hourly."""
     (folder / "tree.json").write_bytes(body(wide(3)))
     configure(folder, valkey, ["a", "b", "c", "d"])
     return folder
@@ -53,7 +53,7 @@ def test_it_publishes_until_stopped(workdir: Path, keys: redis.Redis) -> None:
 def test_a_killed_publishers_catalogs_are_taken_over(
     four_catalogs: Path, keys: redis.Redis
 ) -> None:
-    """Two publishers share evenly; after a kill the other one has all, without failed polls."""
+    """Two publishers share evenly; after a kill the other one has all."""
     with running_publisher(four_catalogs) as one, running_publisher(four_catalogs) as other:
         eventually_now(lambda: all(polled_at(keys, name) for name in "abcd"))
         eventually_now(lambda: len(set(lease_owners(keys))) == 2 and all(lease_owners(keys)))

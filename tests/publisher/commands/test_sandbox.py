@@ -83,7 +83,7 @@ async def fetch_categories(
 async def test_it_prints_a_working_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pasted into publisher.toml and a shell, it gets categories; Ctrl-C stops it with code 0."""
+    """Pasted into a file and a shell, it works; Ctrl-C stops it with code 0."""
     async with start_sandbox("--port", "0", "--categories", "100") as process:
         toml, exports = to_paste(await introduction(process))
         file = tmp_path / "publisher.toml"

@@ -6,7 +6,7 @@ from tests.support.processes import PUBLISHER, call
 
 
 def test_write_and_check(folder: Path) -> None:
-    """It writes into a folder; --check writes nothing, and exits with 1 if a file differs."""
+    """It writes into a folder; --check writes nothing and exits with 1 or 0."""
     words = ("schemas", "--dir", "made")
     assert call(PUBLISHER, *words, "--check", cwd=folder).returncode == 1
     assert not (folder / "made").exists()

@@ -1,4 +1,4 @@
-"""`category-publisher status`: what it reports, of catalogs, consumers and Redis itself."""
+"""`category-publisher status` about catalogs, consumers and Redis itself."""
 
 import json
 import signal
@@ -206,7 +206,7 @@ def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:
 
 @pytest.mark.slow
 def test_a_cluster_without_one_primary(folder: Path) -> None:
-    """Catalogs on other nodes are shown, although the set of all names was on the lost one."""
+    """Catalogs on other nodes are shown, although the set of names is lost."""
     (folder / "nodes").mkdir()
     cluster = Cluster(folder / "nodes")
     try:

@@ -1,4 +1,4 @@
-"""`category-publisher sync` from outside: exit codes, output, and what it writes to Redis."""
+"""`category-publisher sync`: exit codes, output, and what it writes to Redis."""
 
 import json
 from pathlib import Path

@@ -8,7 +8,7 @@ from publisher.status.overview import CatalogOverview
 
 
 def overview(name: str = "us", **parts: Any) -> CatalogOverview:
-    """Return a catalog that was polled just now and has no problems, except for `parts`."""
+    """Return a catalog polled just now, without problems except for `parts`."""
     now = clock.rfc3339(clock.now())
     fine = CatalogOverview(
         catalog=name,

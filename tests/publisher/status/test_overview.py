@@ -66,7 +66,7 @@ async def test_a_consumer_in_sync(
 async def test_a_consumer_in_another_epoch_without_any_event(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """After minutes it is a problem; without events the time of the last commit counts."""
+    """After minutes it is a problem; without events the last commit's time counts."""
     source.says(wide(3))
     await poll_once(catalog)
     await client.delete("catalog:{us}:events")

@@ -34,7 +34,7 @@ async def last_event(client: redis.asyncio.Redis) -> Any:
 async def test_no_problem_after_normal_operation(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """None after a first import, changes, a short retention, a repair and a new origin."""
+    """None after an import, changes, a short retention, a repair, a new origin."""
     for count in (3, 3, 5, 4):
         source.says(wide(count))
         await poll_once(catalog)
@@ -116,7 +116,7 @@ async def test_rows_and_events_are_both_lost(
 async def test_events_that_a_later_commit_trimmed(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """A commit of a new origin writes no event and may trim the others: nothing is lost."""
+    """A commit of a new origin writes no event and may trim others: none is lost."""
     source.says(wide(3))
     await poll_once(catalog)
     await client.xtrim(EVENTS, maxlen=0, approximate=False)

@@ -25,7 +25,7 @@ BROKEN = Problem("the last poll failed")
     ],
 )
 def test_the_exit_code(problems: list[list[Problem]], of_redis: list[str], code: int) -> None:
-    """0 if all is fine, 3 if a snapshot is held, 1 if anything else is wrong, which wins."""
+    """0 if all is fine, 3 if a snapshot is held, 1 if anything else is wrong."""
     report = StatusReport([CheckedCatalog(overview(), each) for each in problems], of_redis)
     assert report.exit_code == code
     assert report.to_json()["fine"] == (code == 0)

@@ -23,7 +23,7 @@ def printed(what: RenderableType) -> str:
 
 
 def test_changes() -> None:
-    """A line each with what it was before, and how many more there are; names are escaped."""
+    """A line each with the old values, and how many more; names are escaped."""
     before, after = (
         Category("2", "1", HOSTILE, is_leaf=False),
         Category("2", "3", HOSTILE, is_leaf=True),
@@ -56,7 +56,7 @@ def test_a_table_without_problems() -> None:
 
 
 def test_a_table_with_problems() -> None:
-    """Problems of Redis come first; a hold has its reasons, changes and the command to approve."""
+    """Problems of Redis come first; a hold has reasons, changes and a command."""
     first: tuple[dict[str, Any], ...] = (
         {"type": "category.removed", "category": {"id": "1", "local_name": HOSTILE}},
         {},

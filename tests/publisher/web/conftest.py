@@ -61,7 +61,7 @@ Serve = Callable[..., Coroutine[Any, Any, Site]]
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    """Give a function that starts a publisher on a Valkey, with a catalog for each source."""
+    """Give a function that starts a publisher with a catalog for each source."""
     async with AsyncExitStack() as stack:
 
         async def start(

@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 23, 9, 40, tzinfo=UTC)
 
 
 def samples(**parts: Any) -> dict[tuple[str, ...], float]:
-    """Return all samples of one catalog: (name without prefix, other label values…) → value."""
+    """Return all samples of one catalog: (short name, other labels…) → value."""
     return {
         (sample.name.removeprefix("category_publisher_"), *list(sample.labels.values())[1:]): (
             sample.value

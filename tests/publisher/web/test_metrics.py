@@ -170,7 +170,7 @@ def _promtool(text: str) -> Any:
 
 
 def families(text: str) -> Iterator[Metric]:
-    """Return all metrics but the times of creation, which only this parser takes for metrics."""
+    """Return all metrics but the times of creation, which are a parser's own."""
     return (each for each in text_format(text) if not each.name.endswith("_created"))
 
 

@@ -27,7 +27,7 @@ BROWSER_SECONDS = 60.0
 
 
 async def open_in_browser(site: Site, folder: Path) -> str:
-    """Return the page's document as chromium builds it; skip the test without chromium."""
+    """Return the page's document as chromium builds it, or skip the test."""
     browser = shutil.which("chromium")
     if browser is None:
         pytest.skip("a browser is not here: install the system package chromium")
@@ -69,7 +69,7 @@ async def test_markup_in_names_is_escaped(
 
 
 async def test_the_headers_forbid_everything_but_the_style(site: Site) -> None:
-    """Nothing is loaded, run, framed or cached, and the one style has the policy's hash."""
+    """Nothing is loaded, run, framed or cached; the style has the policy's hash."""
     async with site.session.get(site.url) as answer:
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert POLICY.startswith("default-src 'none'; style-src 'sha256-")

@@ -25,7 +25,7 @@ async def test_a_working_publisher_is_alive_and_ready(site: Site) -> None:
 async def test_without_redis_it_is_alive_but_not_ready(
     serve: Serve, folder: Path, away: str
 ) -> None:
-    """Whether Redis is down or does not answer: the reason names the server within seconds."""
+    """Redis is down or does not answer: the reason names it within seconds."""
     with Valkey(folder) as valkey:
         site = await serve(valkey, **sources_of(["us"]))
         await site.wait_for("/readyz", "ready")
