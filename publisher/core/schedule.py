@@ -17,14 +17,14 @@ OVERDUE: Final = timedelta(minutes=2)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def next_due(name: str, every: timedelta, begun: datetime) -> datetime:
-    """Return when catalog `name` is due again after a poll that began at `begun`.
+def next_due(name: str, every: timedelta, started_at: datetime) -> datetime:
+    """Return when catalog `name` is due again after a poll that began at `started_at`.
 
     That is its last due time within `every` from then; so after the first poll it is `every` later.
     """
     offset = every * (crc32(name.encode()) / 2**32)
-    due = begun + every - (begun - EPOCH - offset) % every
-    return due if due - begun >= every * SHORTEST else due + every
+    due = started_at + every - (started_at - EPOCH - offset) % every
+    return due if due - started_at >= every * SHORTEST else due + every
 
 
 def first_due(every: timedelta, status: Mapping[str, str], now: datetime) -> datetime:

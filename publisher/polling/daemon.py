@@ -82,7 +82,7 @@ class _ScheduledCatalog:
     def wait_until(self, due: datetime, now: datetime) -> None:
         self.due, self.longest_wait = due, due - now
 
-    def schedule_next(self, begun: datetime, error: Error | None) -> datetime:
+    def schedule_next(self, started_at: datetime, error: Error | None) -> datetime:
         """Set and return when the catalog is due after a poll, which `error` ended."""
         every = self.catalog.poll_every
         if isinstance(error, RedisError) and error.is_transient:
@@ -92,8 +92,8 @@ class _ScheduledCatalog:
             self.wait_until(now + min(timedelta(seconds=seconds), every), now)
         else:
             self.redis_failures = 0
-            due = schedule.next_due(self.catalog.name, every, begun)
-            self.wait_until(max(due, earliest_retry(begun, error)), begun)
+            due = schedule.next_due(self.catalog.name, every, started_at)
+            self.wait_until(max(due, earliest_retry(started_at, error)), started_at)
         return self.due
 
     def cancel(self) -> None:

@@ -49,13 +49,13 @@ async def approve_and_record(catalog: Catalog, server: Server, digest: str) -> P
     return await _record(catalog, server, partial(approve, catalog, digest))
 
 
-def earliest_retry(begun: datetime, error: Error | None) -> datetime:
-    """Return the earliest time for the next poll after one that began at `begun`.
+def earliest_retry(started_at: datetime, error: Error | None) -> datetime:
+    """Return the earliest time for the next poll after one that began at `started_at`.
 
-    Later than `begun` if the source said with `error` how long to wait.
+    Later than `started_at` if the source said with `error` how long to wait.
     """
     not_before = error.not_before if isinstance(error, SourceError) else 0.0
-    return begun + timedelta(seconds=not_before)
+    return started_at + timedelta(seconds=not_before)
 
 
 async def _record(
@@ -65,7 +65,7 @@ async def _record(
     next_due: NextDue | None = None,
     on_unwritten: OnUnwritten | None = None,
 ) -> PollResult:
-    begun, started = clock.now(), time.monotonic()
+    started_at, monotonic_start = clock.now(), time.monotonic()
     error: Error | None = None
     try:
         with server.explain_errors():
@@ -76,14 +76,14 @@ async def _record(
         error, outcome, counts = failure, "failed", Counts()
     else:
         outcome, counts = result.outcome, result.counts
-    due = max(begun + catalog.poll_every, earliest_retry(begun, error))
+    due = max(started_at + catalog.poll_every, earliest_retry(started_at, error))
     status = {
         "outcome": outcome,
         "error": str(error or ""),
         **{name: str(number) for name, number in counts._asdict().items()},
-        "polled_at": clock.rfc3339(begun),
-        "duration_ms": str(round((time.monotonic() - started) * 1000)),
-        "next_poll_at": clock.rfc3339(next_due(begun, error) if next_due else due),
+        "polled_at": clock.rfc3339(started_at),
+        "duration_ms": str(round((time.monotonic() - monotonic_start) * 1000)),
+        "next_poll_at": clock.rfc3339(next_due(started_at, error) if next_due else due),
     }
     if outcome in {"changed", "unchanged"}:
         status["succeeded_at"] = status["polled_at"]

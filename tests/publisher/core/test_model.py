@@ -104,11 +104,11 @@ def test_depths_of_a_long_branch() -> None:
 def test_depths_of_some_in_a_damaged_tree() -> None:
     """Orphans and cycles have none, and all others still have theirs."""
     damaged = tree(("1", "0"), ("4", "gone"), ("5", "4"), ("2", "3"), ("3", "2"), ("6", "1"))
-    sound = {"1": 1, "6": 2}
+    expected = {"1": 1, "6": 2}
     for order in (list(damaged.values()), list(damaged.values())[::-1]):
-        assert depths_of(order, damaged) == sound
+        assert depths_of(order, damaged) == expected
     for one in ("2", "4", "5"):
-        assert depths_of([damaged["6"], damaged[one]], damaged) == sound
+        assert depths_of([damaged["6"], damaged[one]], damaged) == expected
     assert depths_of([], damaged) == {"0": 0}
 
 

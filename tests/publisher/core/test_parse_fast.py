@@ -53,10 +53,10 @@ def bodies(draw: DrawFn) -> bytes:
     if draw(st.integers(0, 9)) == 0:
         data = categories
     envelope = {"code": 0, "message": "Success", "request_id": "1", "data": data}
-    odd = st.dictionaries(
+    more = st.dictionaries(
         st.sampled_from(["code", "message", "request_id", "more"]), VALUES, max_size=1
     )
-    return orjson.dumps(envelope | draw(odd))
+    return orjson.dumps(envelope | draw(more))
 
 
 def check_agreement(body: bytes, *, bare_list: bool) -> None:

@@ -17,19 +17,21 @@ spans = st.timedeltas(timedelta(milliseconds=100), timedelta(days=30))
 
 @given(names, spans, times)
 def test_the_first_interval_varies_and_the_next_is_exact(
-    name: str, every: timedelta, begun: datetime
+    name: str, every: timedelta, started_at: datetime
 ) -> None:
     """After its first poll a catalog is due at its own offset, once an interval."""
-    due = next_due(name, every, begun)
-    assert every * 0.1 <= due - begun <= every * 1.1
+    due = next_due(name, every, started_at)
+    assert every * 0.1 <= due - started_at <= every * 1.1
     again = next_due(name, every, due)
     assert abs(again - due - every) < timedelta(milliseconds=1)
 
 
 @given(names, spans, times)
-def test_an_early_timer_causes_no_second_poll(name: str, every: timedelta, begun: datetime) -> None:
+def test_an_early_timer_causes_no_second_poll(
+    name: str, every: timedelta, started_at: datetime
+) -> None:
     """A poll shortly before or after the due time counts for it."""
-    due = next_due(name, every, begun)
+    due = next_due(name, every, started_at)
     for shift in (timedelta(milliseconds=-5), timedelta(milliseconds=5)):
         assert abs(next_due(name, every, due + shift) - due - every) < timedelta(milliseconds=11)
 

@@ -92,7 +92,7 @@ async def test_a_single_poll_has_no_cache(client: redis.asyncio.Redis) -> None:
 @pytest.mark.contract("5.2")
 @pytest.mark.contract("5.3")
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("HSET", f"{KEY}categories", "2", "{}"),
         ("HDEL", f"{KEY}categories", "2"),
@@ -106,10 +106,10 @@ async def test_a_single_poll_has_no_cache(client: redis.asyncio.Redis) -> None:
     ids=" ".join,
 )
 async def test_a_state_that_was_touched_is_loaded(
-    polling: Polling, client: redis.asyncio.Redis, words: tuple[str, ...]
+    polling: Polling, client: redis.asyncio.Redis, arguments: tuple[str, ...]
 ) -> None:
     """The next poll loads all of it, and repairs it."""
-    await client.execute_command(*words)  # type: ignore[no-untyped-call]
+    await client.execute_command(*arguments)  # type: ignore[no-untyped-call]
     assert await polling.loads() == 1
     rows = await client.hkeys(f"{KEY}categories")
     assert set(rows) == {id_.encode() for id_ in SMALL}
@@ -171,10 +171,10 @@ async def test_the_old_state_is_dropped_before_a_new_one_is_loaded(polling: Poll
     before = weakref.ref(await cache.read_state(start))
     found = []
 
-    async def look() -> None:
+    async def record_state() -> None:
         found.append(before())
 
-    polling.store.meanwhile = look
+    polling.store.meanwhile = record_state
     await cache.read_state(
         start._replace(stored_position=start.stored_position._replace(digest=b"another"))
     )

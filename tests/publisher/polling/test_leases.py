@@ -87,14 +87,14 @@ async def test_a_lease_that_is_not_renewed_expires(client: redis.asyncio.Redis) 
     dead = Leases(client, time, owner="elsewhere:1:00000000:00000000")
     await dead.round(NAMES)
     heir = Leases(client, time)
-    begun = asyncio.get_running_loop().time()
+    start = asyncio.get_running_loop().time()
 
     async def inherited() -> bool:
         await heir.round(NAMES)
         return heir.held() == set(NAMES)
 
     await eventually(inherited)
-    assert asyncio.get_running_loop().time() - begun < 3
+    assert asyncio.get_running_loop().time() - start < 3
     assert not dead.holds("c0")
 
 

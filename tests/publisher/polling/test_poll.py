@@ -139,8 +139,8 @@ async def test_damage_is_repaired_under_a_new_epoch(
     source.says(SMALL)
     await poll_once(catalog)
     old = await read_keys(client)
-    command, key, *words = damage
-    await getattr(client, command)(f"{KEYS}{key}", *words)
+    command, key, *arguments = damage
+    await getattr(client, command)(f"{KEYS}{key}", *arguments)
     polled = await poll_once(catalog)
     found = await read_keys(client)
     check_consistent(found)

@@ -140,10 +140,10 @@ class Machine(RuleBasedStateMachine):
             self.do(client.aclose())
         self.observe()
 
-    @rule(kept=st.integers(0, 3))
-    def trim(self, kept: int) -> None:
+    @rule(length=st.integers(0, 3))
+    def trim(self, length: int) -> None:
         """Trim the stream by hand."""
-        self.do(self.client.xtrim(f"{KEY}events", kept, approximate=False))
+        self.do(self.client.xtrim(f"{KEY}events", length, approximate=False))
         self.last = self.read_all()
 
     @rule()

@@ -126,7 +126,7 @@ async def test_an_approval_that_comes_too_late_writes_no_status(
 async def test_a_status_that_cannot_be_written_fails_no_poll(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """The caller is told why."""
+    """The caller gets the reason."""
 
     class WithoutStatus(Store):
         async def write_status(self, status: Mapping[str, str]) -> None:
