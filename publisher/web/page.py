@@ -33,10 +33,6 @@ MAX_CATALOGS: Final = 1000
 """Catalogs on the page, those with problems first; `category-publisher status` shows all."""
 MAX_CONSUMERS: Final = 20
 REFRESH_SECONDS: Final = 30
-COLUMNS: Final = (
-    *("catalog", "last poll", "outcome", "snapshot", "categories", "sequence", "last changes"),
-    *("polled by", "consumers"),
-)
 
 
 class PublisherInfo(NamedTuple):
@@ -95,7 +91,6 @@ ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 ENVIRONMENT.globals |= {
-    "columns": COLUMNS,
     "refresh_seconds": REFRESH_SECONDS,
     "max_catalogs": MAX_CATALOGS,
     "max_consumers": MAX_CONSUMERS,

@@ -112,6 +112,22 @@ def test_a_hold_of_any_form_is_shown(hold: dict[str, Any]) -> None:
     )
 
 
+def test_each_cell_has_its_heading() -> None:
+    """A narrow screen shows the titles of cells in place of the headings."""
+    text = render(overview())
+    headings = re.findall("<th>(.*?)</th>", text)
+    assert len(headings) == 9
+    assert re.findall('<td title="(.*?)">', text) == headings
+
+
+def test_a_hostile_name_is_escaped_everywhere() -> None:
+    """In text, in the attribute and in the command to approve."""
+    text = render(overview('"><b>\u202e', hold=Hold("0" * 16), lags={"<b>": Lag(0, 0.0)}))
+    assert "<b>" not in text
+    assert "\u202e" not in text
+    assert text.count("&#34;&gt;&lt;b&gt;\\u202e") == 3
+
+
 def test_many_catalogs_and_consumers() -> None:
     """The page shows a limited number of each, and how many more there are."""
     many = {f"c{number}": Lag(0, 0.0) for number in range(50)}
