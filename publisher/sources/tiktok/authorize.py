@@ -37,7 +37,6 @@ class Authorization:
     """The seller who has authorized the app, and their shops. Contains no token."""
 
     seller_name: str
-    region: str
     shops: tuple[AuthorizedShop, ...]
 
 
@@ -68,7 +67,6 @@ async def authorize(
     data, pair = await retry_transient(exchange)
     return Authorization(
         seller_name=_text(data, "seller_name"),
-        region=_text(data, "seller_base_region"),
         shops=await _list_shops(client, pair, store),
     )
 

@@ -78,11 +78,7 @@ ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
         'set category_version = "v2" in {section} (a catalog published before also needs '
         "`category-publisher sync CATALOG --accept-origin`)",
     ),
-    36009014: ErrorRule(
-        SourceError,
-        "this version of the API is retired",
-        "install a newer category-publisher",
-    ),
+    36009014: ErrorRule(SourceError, "API version retired", "install a newer category-publisher"),
     36004001: ErrorRule(
         NotAuthorized,
         "the refresh token has expired, or is used up: by a refresh whose answer was lost, or by "

@@ -10,6 +10,14 @@ from publisher.sources.tiktok.client import TikTokClient
 from publisher.sources.tiktok.tokens.provider import TokenProvider
 
 CATEGORIES: Final = "/product/202309/categories"
+PARAMETERS: Final = {
+    "shop_cipher",
+    "locale",
+    "category_version",
+    "listing_platform",
+    "include_prohibited_categories",
+}
+"""Settings that are sent under their own name; TikTok Shop refuses empty ones."""
 
 
 class TikTokShopSource:
@@ -18,7 +26,11 @@ class TikTokShopSource:
     def __init__(
         self, settings: CatalogSettings, client: TikTokClient, tokens: TokenProvider
     ) -> None:
-        self._query = _query(settings)
+        query = settings.model_dump(include=PARAMETERS, exclude_none=True)
+        self._query = {
+            name: str(value).lower() if isinstance(value, bool) else value
+            for name, value in query.items()
+        }
         self._client = client
         self.tokens = tokens
 
@@ -42,16 +54,3 @@ class TikTokShopSource:
 
     async def _request(self, token: str) -> bytes:
         return await retry_transient(lambda: self._client.get(CATEGORIES, self._query, token))
-
-
-def _query(settings: CatalogSettings) -> dict[str, str]:
-    """Return the parameters that are set: TikTok Shop refuses empty ones."""
-    prohibited = settings.include_prohibited_categories
-    parameters = {
-        "shop_cipher": settings.shop_cipher,
-        "locale": settings.locale,
-        "category_version": settings.category_version,
-        "listing_platform": settings.listing_platform,
-        "include_prohibited_categories": None if prohibited is None else str(prohibited).lower(),
-    }
-    return {key: value for key, value in parameters.items() if value is not None}

@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,40 +78,35 @@ async def run_command(command: Sequence[str], seconds: float = COMMAND_SECONDS) 
         )
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be run: {getattr(error, 'strerror', error)}") from error
+    pipe = process.stdout
+    assert pipe is not None  # noqa: S101  it was requested
     try:
         async with asyncio.timeout(seconds):
-            output = await _read_output(process)
+            output = await _read_output(pipe)
             code = await process.wait()
     except TimeoutError:
         raise Unreadable(f"did not end within {seconds:g} s") from None
     finally:
-        await _kill(process)
+        await _kill(process, pipe)
     if code != 0:
         raise Unreadable(f"failed with exit code {code}: run it yourself to see why")
     return output
 
 
-async def _read_output(process: asyncio.subprocess.Process) -> bytes:
-    output = b""
-    async for chunk in _chunks(process):
-        output += chunk
-        if len(output) > MAX_FILE_BYTES:
-            raise Unreadable(f"prints more than {MAX_FILE_BYTES} bytes")
-    return output
+async def _read_output(pipe: asyncio.StreamReader) -> bytes:
+    try:
+        await pipe.readexactly(MAX_FILE_BYTES + 1)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    raise Unreadable(f"prints more than {MAX_FILE_BYTES} bytes")
 
 
-async def _chunks(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
-    assert process.stdout is not None  # noqa: S101  a pipe was requested
-    while chunk := await process.stdout.read(MAX_FILE_BYTES):
-        yield chunk
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
+async def _kill(process: asyncio.subprocess.Process, pipe: asyncio.StreamReader) -> None:
     """Kill the command, if it still runs, and its children; read its pipe empty."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_SECONDS):
-            async for _ in _chunks(process):
+            while await pipe.read(MAX_FILE_BYTES):
                 pass
