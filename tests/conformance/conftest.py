@@ -10,12 +10,12 @@ from typing import Protocol
 import pytest
 
 from plumbing.redis.server import Server
-from tests.consumers.conftest import _an_outage_is_waited_for, logs, real_server
+from tests.consumers.conftest import logs, real_server
 from tests.consumers.pretend_publisher import PretendPublisher
 from tests.support.databases import MariaDb, Postgres, empty_database, served
 from tests.support.small_reads import _reads_are_small
 
-__all__ = ["_an_outage_is_waited_for", "_reads_are_small", "logs", "real_server"]
+__all__ = ["_reads_are_small", "logs", "real_server"]
 
 
 @pytest.fixture(

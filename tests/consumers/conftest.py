@@ -1,4 +1,4 @@
-"""Fixtures for consumers: a server (fakeredis, then a real one) and who publishes to it."""
+"""Fixtures for consumers: a server (fakeredis, then a real one) and a publisher on it."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,6 @@ from typing import Any
 import fakeredis
 import pytest
 import redis.asyncio
-import stamina
 import structlog
 from structlog.testing import capture_logs
 
@@ -34,16 +33,9 @@ class FakeServer(Server):
         return fake_client(self.backing)
 
 
-@pytest.fixture(autouse=True)
-def _an_outage_is_waited_for() -> Iterator[None]:
-    """Let a consumer wait as long as it does for a user."""
-    with stamina.set_testing(False):
-        yield
-
-
 @pytest.fixture
 def logs() -> Iterator[list[Any]]:
-    """Give what is logged during the test, from level info on."""
+    """Yield the events that are logged during the test, from level info on."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
     with capture_logs() as entries:
@@ -53,7 +45,7 @@ def logs() -> Iterator[list[Any]]:
 
 @pytest.fixture(params=["fakeredis", "valkey"])
 async def server(request: pytest.FixtureRequest) -> Server:
-    """Give an empty server: fakeredis, then a real Valkey."""
+    """Return an empty server: fakeredis, then a real Valkey."""
     if request.param == "fakeredis":
         return FakeServer("redis://fake")
     return await emptied(request.getfixturevalue("valkey"))
@@ -61,12 +53,12 @@ async def server(request: pytest.FixtureRequest) -> Server:
 
 @pytest.fixture
 async def real_server(valkey: Valkey) -> Server:
-    """Give an empty Valkey."""
+    """Return an empty Valkey."""
     return await emptied(valkey)
 
 
 async def emptied(valkey: Valkey) -> Server:
-    """Return `valkey` with nothing in it."""
+    """Return the server `valkey`, emptied."""
     server = Server(valkey.url)
     async with server.client() as client:
         await client.flushall()
@@ -75,12 +67,12 @@ async def emptied(valkey: Valkey) -> Server:
 
 @pytest.fixture
 async def publisher(server: Server) -> AsyncIterator[PretendPublisher]:
-    """Give a publisher of catalog `us` on `server`, which has not polled yet."""
+    """Yield a publisher of catalog `us` on `server`, which has not committed yet."""
     async with server.client() as client:
         yield PretendPublisher(client)
 
 
 @pytest.fixture
 def to(folder: Path) -> str:
-    """Give the URL of a SQLite file that is not there yet."""
+    """Return the URL of a SQLite file that does not exist yet."""
     return f"sqlite:///{folder / 'copy.sqlite'}"

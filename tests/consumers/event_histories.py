@@ -1,4 +1,4 @@
-"""Forests and histories from Hypothesis, without a look at the publisher."""
+"""Forests and event histories from Hypothesis, independent of the publisher."""
 
 import json
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ NAMES = st.text(
 
 @st.composite
 def forests(draw: st.DrawFn) -> Forest:
-    """Draw a forest: each category's parent is none, or one drawn before it."""
+    """Draw a forest: each category is a root, or a child of one drawn before it."""
     ids = draw(st.lists(st.sampled_from("123456789é"), unique=True, min_size=1, max_size=8))
     forest: Forest = {}
     for id_ in ids:
@@ -33,7 +33,7 @@ FORESTS = forests()
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw the events, at least one, that lead from nothing through some forests."""
+    """Draw the events, at least one, that lead from an empty state through some forests."""
     history = History()
     documents: list[dict[str, Any]] = []
     for forest in draw(st.lists(FORESTS, min_size=1, max_size=4)):
@@ -51,7 +51,7 @@ def decoded(documents: list[dict[str, Any]]) -> list[Event]:
 
 
 def small_history() -> list[Event]:
-    """Return an addition, an update and a removal of category 1, beside category 2."""
+    """Return an addition, an update and a removal of category 1, after one of category 2."""
     history = History()
     other = row("2", "Other")
     trees = [[other], [other, row("1", "Home")], [other, row("1", "Home & Garden")], [other]]

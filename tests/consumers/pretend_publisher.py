@@ -1,6 +1,6 @@
-"""A publisher in a few lines, written from the contract (2 to 5), to test consumers with.
+"""A small publisher for tests of consumers, written from the contract (2 to 5).
 
-`tests/consumers` never imports `publisher`: what is tested is that a consumer knows the contract.
+`tests/consumers` never imports `publisher`, because a consumer must need only the contract.
 """
 
 import json
@@ -30,14 +30,14 @@ def numbered(count: int, *, first: int = 1) -> dict[str, Row]:
 
 
 def changes(old: Tree, new: Tree) -> Iterator[tuple[str, Row, Row | None]]:
-    """Yield type, category and before: first what is there, by depth, then what is gone."""
+    """Yield type, category and before: added and updated by depth, then removed (5.5)."""
     for one in sorted(new.values(), key=lambda one: (_depth(new, one), one["id"])):
         if one["id"] not in old:
             yield "added", one, None
         elif old[one["id"]] != one:
             yield "updated", one, old[one["id"]]
-    gone = [one for one in old.values() if one["id"] not in new]
-    for one in sorted(gone, key=lambda one: (-_depth(old, one), one["id"])):
+    removed = [one for one in old.values() if one["id"] not in new]
+    for one in sorted(removed, key=lambda one: (-_depth(old, one), one["id"])):
         yield "removed", one, None
 
 
@@ -49,7 +49,7 @@ def _depth(where: Tree, one: Row) -> int:
 
 
 class History:
-    """The events of one catalog, one after the other."""
+    """Makes the events of one catalog."""
 
     def __init__(self, catalog: str = "us") -> None:
         self.catalog = catalog
@@ -61,7 +61,7 @@ class History:
 
     @property
     def position(self) -> str:
-        """Where in history the state is."""
+        """The state's position."""
         return f"{self.epoch}-{self.sequence}-{self.digest:016x}"
 
     def go_to(self, new: Tree) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ class History:
 
 @dataclass(frozen=True)
 class Backup:
-    """All that Redis held of a catalog at one moment."""
+    """The content of Redis about a catalog at one moment."""
 
     rows: dict[bytes, bytes]
     meta: dict[bytes, bytes]
@@ -102,7 +102,7 @@ class Backup:
 
 
 class PretendPublisher(History):
-    """Commits trees of one catalog, state, events and meta in one MULTI/EXEC."""
+    """Commits trees of one catalog: state, events and meta in one MULTI/EXEC."""
 
     def __init__(self, client: Any, catalog: str = "us") -> None:
         super().__init__(catalog)
@@ -114,7 +114,7 @@ class PretendPublisher(History):
         )
 
     async def commit(self, new: Tree) -> None:
-        """Make `new`, which is another tree, the state."""
+        """Make `new`, which must differ from the state, the state."""
         old = self.tree
         self.commits += 1
         async with self.client.pipeline(transaction=True) as pipeline:
@@ -129,12 +129,12 @@ class PretendPublisher(History):
             await pipeline.execute()
 
     async def begin_epoch(self, epoch: str, new: Tree) -> None:
-        """Repair (contract, 5.2): from the rows as they are to `new`, under another epoch."""
+        """Repair (contract, 5.2): commit the changes from the rows to `new` in a new epoch."""
         self.epoch, self.sequence = epoch, 0
         await self.commit(new)
 
     async def backup(self) -> Backup:
-        """Return everything, to set the catalog back to it."""
+        """Return the content of Redis, for `restore`."""
         return Backup(
             await self.client.hgetall(self.categories),
             await self.client.hgetall(self.meta),
@@ -143,7 +143,7 @@ class PretendPublisher(History):
         )
 
     async def restore(self, backup: Backup) -> None:
-        """Set the catalog back, as a failover to a replica that was behind does."""
+        """Set the catalog back, as a failover to a lagging replica does."""
         async with self.client.pipeline(transaction=True) as pipeline:
             pipeline.delete(self.categories, self.meta, self.events)
             pipeline.hset(self.categories, mapping=dict(backup.rows))

@@ -1,6 +1,6 @@
-"""What can happen to a stream and its state, after which a copy has to become equal again.
+"""Faults of a stream and its state, after which a copy must become equal again.
 
-Each fault may happen to any catalog that has a state, also one behind the other.
+Each fault can happen to any catalog with a state, also one after the other.
 """
 
 import json
@@ -16,28 +16,28 @@ EARLIER: Final = "2026-11-22T09:40:03.569Z"
 
 
 def another(publisher: PretendPublisher, count: int = 3) -> Tree:
-    """Return a tree that is not the current one: some rows of it changed, some gone, some new."""
+    """Return another tree than the current one: some rows changed, some removed, some added."""
     number = publisher.commits + 1
     rows = [row(str(id_), f"Category {id_} of {number}") for id_ in range(number, number + count)]
     return tree(row("7000", f"Root of {number}"), *(one | {"parent_id": "7000"} for one in rows))
 
 
 async def gap(publisher: PretendPublisher) -> None:
-    """Lose an event from the middle of the stream."""
+    """Delete an event in the middle of the stream."""
     await publisher.commit(another(publisher))
     newest = await publisher.client.xrevrange(publisher.events, count=2)
     await publisher.client.xdel(publisher.events, newest[-1][0])
 
 
 async def last_event_lost(publisher: PretendPublisher) -> None:
-    """Lose the last event, so that nothing that could be read tells of it."""
+    """Delete the last event, so that no later event shows the gap."""
     await publisher.commit(another(publisher))
     ((offset, _),) = await publisher.client.xrevrange(publisher.events, count=1)
     await publisher.client.xdel(publisher.events, offset)
 
 
 async def trimmed(publisher: PretendPublisher) -> None:
-    """Trim the stream beyond every checkpoint."""
+    """Trim the stream past every checkpoint."""
     await publisher.commit(another(publisher, 50))
     await publisher.client.xtrim(publisher.events, maxlen=3, approximate=False)
 
@@ -49,13 +49,13 @@ async def trimmed_to_nothing(publisher: PretendPublisher) -> None:
 
 
 async def stream_lost(publisher: PretendPublisher) -> None:
-    """Lose the key of the stream."""
+    """Delete the key of the stream."""
     await publisher.commit(another(publisher, 5))
     await publisher.client.delete(publisher.events)
 
 
 async def wiped(publisher: PretendPublisher) -> None:
-    """Empty Redis, and publish from nothing."""
+    """Empty Redis, and publish from the start."""
     await publisher.client.flushall()
     began, publisher.tree, publisher.digest, publisher.commits = publisher.commits, {}, 0, 0
     await publisher.begin_epoch(f"{began:08x}", another(publisher))
@@ -67,7 +67,7 @@ async def new_epoch(publisher: PretendPublisher) -> None:
 
 
 async def new_epoch_without_events(publisher: PretendPublisher) -> None:
-    """Repair where no category changed: only `meta` is another one."""
+    """Repair without a change of a category: only `meta` changes."""
     publisher.epoch, publisher.sequence = f"{publisher.commits:07x}e", 0
     await publisher.client.hset(
         publisher.meta, mapping={"epoch": publisher.epoch, "sequence": publisher.sequence}
@@ -75,32 +75,34 @@ async def new_epoch_without_events(publisher: PretendPublisher) -> None:
 
 
 async def tampered_field(publisher: PretendPublisher) -> None:
-    """Have another name in each event than in the state."""
+    """Publish events with other names than the state has."""
 
     def change(event: dict[str, Any]) -> None:
         event["data"]["category"] |= {"local_name": "forged"}
 
-    await _tampered(publisher, change)
+    await _commit_tampered(publisher, change)
 
 
 async def tampered_digest(publisher: PretendPublisher) -> None:
-    """Have another digest in each event, in both places where it stands."""
+    """Publish events with another digest, in both fields that contain it."""
 
     def change(event: dict[str, Any]) -> None:
         event["data"]["digest"] = "0123456789abcdef"
         event["id"] = f"{event['id'].rpartition('-')[0]}-0123456789abcdef"
 
-    await _tampered(publisher, change)
+    await _commit_tampered(publisher, change)
 
 
 async def unreadable(publisher: PretendPublisher) -> None:
-    """Have something in the place of each event that is no JSON."""
+    """Publish entries whose event is no JSON."""
     publisher.encode = lambda event: json.dumps(event)[:-1]
     await publisher.commit(another(publisher))
     publisher.encode = json.dumps
 
 
-async def _tampered(publisher: PretendPublisher, change: Callable[[dict[str, Any]], None]) -> None:
+async def _commit_tampered(
+    publisher: PretendPublisher, change: Callable[[dict[str, Any]], None]
+) -> None:
     def encode(event: dict[str, Any]) -> str:
         copy = json.loads(json.dumps(event))
         change(copy)
@@ -111,22 +113,22 @@ async def _tampered(publisher: PretendPublisher, change: Callable[[dict[str, Any
     publisher.encode = json.dumps
 
 
-async def rubbish_before(publisher: PretendPublisher) -> None:
-    """Have an entry before the next event that is none."""
+async def foreign_entry_before(publisher: PretendPublisher) -> None:
+    """Add an entry that is no event before the next event."""
     await publisher.client.xadd(
         publisher.events, {"hello": "world"}, id=f"{publisher.commits}-7777"
     )
     await publisher.commit(another(publisher))
 
 
-async def rubbish_behind(publisher: PretendPublisher) -> None:
-    """Have an entry behind the last event that is none."""
+async def foreign_entry_after(publisher: PretendPublisher) -> None:
+    """Add an entry that is no event after the last event."""
     await publisher.commit(another(publisher))
     await publisher.client.xadd(publisher.events, {"event": "{"}, id=f"{publisher.commits}-7777")
 
 
 async def clock_set_back(publisher: PretendPublisher) -> None:
-    """Publish with a time before that of the last event."""
+    """Publish with an earlier time than that of the last event."""
     publisher.time = EARLIER
     await publisher.commit(another(publisher))
 
@@ -143,7 +145,7 @@ STREAM_FAULTS: Final[list[StreamFault]] = [
     tampered_field,
     tampered_digest,
     unreadable,
-    rubbish_before,
-    rubbish_behind,
+    foreign_entry_before,
+    foreign_entry_after,
     clock_set_back,
 ]

@@ -26,8 +26,8 @@ def applied(events: Sequence[Event]) -> dict[str, Category]:
 
 @pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
-def test_a_history_connects_from_anywhere(events: list[Event], data: st.DataObject) -> None:
-    """Whatever was applied so far, the rest follows, and leads to the digest of its rows."""
+def test_a_history_connects_from_any_checkpoint(events: list[Event], data: st.DataObject) -> None:
+    """After any number of applied events the others connect, and lead to the rows' digest."""
     done = data.draw(st.integers(0, len(events)))
     checkpoint = events[done - 1].checkpoint if done else BEGIN
     for rows in (applied(events[:done]), None):
@@ -39,7 +39,7 @@ def test_a_history_connects_from_anywhere(events: list[Event], data: st.DataObje
 @pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_a_missing_event_breaks_it(events: list[Event], data: st.DataObject) -> None:
-    """What is before the gap connects, what is behind it does not."""
+    """The events before the gap connect, those after it do not."""
     gap = data.draw(st.integers(0, len(events) - 1))
     continuity = check_continuity(BEGIN, events[:gap] + events[gap + 1 :], {})
     assert continuity.events == events[:gap]
@@ -48,8 +48,8 @@ def test_a_missing_event_breaks_it(events: list[Event], data: st.DataObject) -> 
 
 @pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
-def test_a_double_breaks_it(events: list[Event], data: st.DataObject) -> None:
-    """Nothing is skipped because it is older: an event twice is another history."""
+def test_a_duplicate_breaks_it(events: list[Event], data: st.DataObject) -> None:
+    """No event is skipped because it is older: a duplicate is another history."""
     twice = data.draw(st.integers(1, len(events)))
     continuity = check_continuity(BEGIN, [*events[:twice], events[twice - 1], *events[twice:]], {})
     assert continuity.events == events[:twice]
@@ -60,7 +60,7 @@ def test_a_double_breaks_it(events: list[Event], data: st.DataObject) -> None:
 @pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_another_content_breaks_it(events: list[Event], data: st.DataObject) -> None:
-    """An event whose category was changed does not lead to the digest that it names."""
+    """An event whose category was changed does not lead to its own digest."""
     which = data.draw(st.integers(0, len(events) - 1))
     event = events[which]
     forged = event._replace(category=event.category._replace(parent_id="forged"))
@@ -77,7 +77,7 @@ def test_another_content_breaks_it(events: list[Event], data: st.DataObject) -> 
 @pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_the_own_row_counts(events: list[Event], data: st.DataObject) -> None:
-    """A row that is not what it should be shows at the first event about its category."""
+    """A wrong own row is noticed at the first event about its category."""
     done = data.draw(st.integers(0, len(events) - 1))
     rows = applied(events[:done])
     id_ = events[done].category.id
@@ -88,8 +88,8 @@ def test_the_own_row_counts(events: list[Event], data: st.DataObject) -> None:
 
 
 @pytest.mark.contract("5.6")
-def test_a_row_that_is_lacking() -> None:
-    """An update or a removal of what the consumer does not have does not connect."""
+def test_a_missing_row() -> None:
+    """An update or a removal of a category without a row does not connect."""
     _, added, updated, removed = small_history()
     assert check_continuity(added.checkpoint, [updated], {}).events == []
     assert check_continuity(updated.checkpoint, [removed], {}).events == []
@@ -108,21 +108,21 @@ def test_a_row_that_is_lacking() -> None:
     ],
     ids=lambda checkpoint: checkpoint.position,
 )
-def test_another_place(checkpoint: Checkpoint) -> None:
-    """From another epoch, sequence or digest nothing connects, and one stays where one is."""
+def test_another_position(checkpoint: Checkpoint) -> None:
+    """With another epoch, sequence or digest no event connects; the checkpoint is returned."""
     continuity = check_continuity(checkpoint, small_history(), {})
     assert (continuity.events, continuity.checkpoint) == ([], checkpoint)
     assert continuity.gap
 
 
 @pytest.mark.contract("5.6")
-def test_the_offset_is_no_place() -> None:
-    """Where one reads on says nothing about the history."""
+def test_the_offset_is_no_part_of_the_position() -> None:
+    """Events connect whatever the offset is."""
     events = small_history()
     assert check_continuity(BEGIN._replace(offset="77-7"), events, {}).events == events
 
 
 @pytest.mark.contract("5.6")
-def test_nothing_to_follow() -> None:
-    """No events: one stays where one is, and nothing is broken."""
+def test_no_events() -> None:
+    """Without events there is no gap, and the checkpoint is returned."""
     assert check_continuity(BEGIN, [], {}) == ([], BEGIN, None)

@@ -22,7 +22,7 @@ def test_of_a_category() -> None:
 
 @pytest.mark.contract("4")
 def test_of_a_state_by_hand() -> None:
-    """The digests of its categories, XORed."""
+    """It is the XOR of the digests of its categories."""
     home, toys = Category("1", "0", "Home", is_leaf=False), Category("2", "1", "Toys", is_leaf=True)
     both = digest.of_category(home) ^ digest.of_category(toys)
     assert digest.of_state([home, toys]) == f"{both:016x}"
@@ -37,7 +37,7 @@ def test_of_an_empty_state() -> None:
 @pytest.mark.contract("4")
 @given(FORESTS)
 def test_of_a_state_whatever_the_order(forest: Forest) -> None:
-    """XOR knows no order, and what is put in twice is out again."""
+    """XOR does not depend on the order, and the same row twice cancels out."""
     rows = list(forest.values())
     assert digest.of_state(rows) == digest.of_state(reversed(rows))
     assert digest.of_state(rows + rows) == digest.of_state([])

@@ -1,4 +1,4 @@
-"""`moment`: times and places as people write them."""
+"""Times and events as people write them on the command line."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from plumbing.errors import ConfigError
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "point"),
     [
         ("2026-11-23", "2026-11-23T00:00:00.000Z"),
         ("2026-11-23T09:40", "2026-11-23T09:40:00.000Z"),
@@ -24,9 +24,9 @@ from plumbing.errors import ConfigError
         ("9f3c1a2b-105-0f1e2d3c4b5a6978", EventRef("9f3c1a2b", 105, "0f1e2d3c4b5a6978")),
     ],
 )
-def test_a_moment(text: str, moment: HistoryPoint) -> None:
-    """A time is RFC 3339 with milliseconds in UTC, a place has a sequence."""
-    assert parse(text) == moment
+def test_a_point(text: str, point: HistoryPoint) -> None:
+    """A time becomes RFC 3339 in UTC with milliseconds, an event has a sequence."""
+    assert parse(text) == point
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_a_moment(text: str, moment: HistoryPoint) -> None:
         *("0001-01-01T00:00+05:00", "9f3c1a2b-105\n", "2026-11-23\n", "\x1b[31m"),
     ],
 )
-def test_no_moment(text: str) -> None:
-    """Anything else is refused, with examples of what is none of it."""
+def test_no_point(text: str) -> None:
+    """Any other text is an error with valid examples."""
     with pytest.raises(ConfigError, match=r"2026-11-23T09:40:03Z, .* 9f3c1a2b-105$") as refused:
         parse(text)
     assert "\x1b" not in str(refused.value)
 
 
-def test_places_as_text() -> None:
-    """A place is written as it is read."""
+def test_events_as_text() -> None:
+    """An event is written as it is parsed."""
     assert [str(parse(text)) for text in ("105", "9f3c1a2b-105")] == ["105", "9f3c1a2b-105"]
