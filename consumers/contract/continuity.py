@@ -37,13 +37,13 @@ def check_continuity(
     gap = None
     count = 0
     for event in events:
-        name = f"event {event.epoch}-{event.sequence}"
         if event.epoch != epoch or event.sequence != sequence + 1:
-            gap = f"{name} does not follow {epoch}-{sequence}"
+            gap = f"event {event.epoch}-{event.sequence} does not follow {epoch}-{sequence}"
             break
-        value ^= _old_digest(event, own) ^ _new_digest(event, own)
+        value ^= _digest_change(event, own)
         if (found := digest.text(value)) != event.digest:
-            gap = f"{name} leads to digest {event.digest}, here it is {found}"
+            name = f"{event.epoch}-{event.sequence}"
+            gap = f"event {name} leads to digest {event.digest}, here it is {found}"
             break
         sequence = event.sequence
         count += 1
@@ -51,20 +51,17 @@ def check_continuity(
     return Continuity(connected, connected[-1].checkpoint if connected else checkpoint, gap)
 
 
-def _old_digest(event: Event, own: dict[str, int] | None) -> int:
-    """Return the digest of the row that `event` replaces or removes; 0 if there is none."""
-    if own is not None:
-        return own.pop(event.category.id, 0)
-    if event.type == "added":
-        return 0
-    return digest.of_category(event.before or event.category)
+def _digest_change(event: Event, own: dict[str, int] | None) -> int:
+    """Return the old row's digest XOR the new row's; note the new one in `own`, if that is given.
 
-
-def _new_digest(event: Event, own: dict[str, int] | None) -> int:
-    """Return the digest of the row that `event` writes, and note it in `own`; 0 for a removal."""
-    if event.type == "removed":
-        return 0
-    value = digest.of_category(event.category)
+    A row that does not exist, before an addition or after a removal, counts as 0.
+    """
+    id_ = event.category.id
+    new = 0 if event.type == "removed" else digest.of_category(event.category)
     if own is not None:
-        own[event.category.id] = value
-    return value
+        old = own.pop(id_, 0)
+        if event.type != "removed":
+            own[id_] = new
+    else:
+        old = 0 if event.type == "added" else digest.of_category(event.before or event.category)
+    return old ^ new

@@ -26,7 +26,8 @@ TRANSIENT: Final = frozenset(
 Source: MySQL error reference."""
 
 
-async def _create_engine(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+async def create_engine(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+    """Return an engine for `url`; the first transaction connects to the server."""
     engine = create_async_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         isolation_level="REPEATABLE READ",
@@ -58,7 +59,7 @@ async def _lock_creation(connection: AsyncConnection) -> AsyncIterator[None]:
         await connection.execute(text("SELECT RELEASE_LOCK(:lock)"), {"lock": CREATING})
 
 
-def _message_of(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return the message of an error with arguments `(code, message)`, followed by the code."""
     code, *rest = error.args or ("",)
     return f"{rest[0]} (error {code})" if rest else str(error)
@@ -67,7 +68,7 @@ def _message_of(error: BaseException) -> str:
 BACKEND: Final = Backend(
     driver="asyncmy",
     options=frozenset({"unix_socket", "charset", "ssl_ca", "ssl_cert", "ssl_key"}),
-    create_engine=_create_engine,
+    create_engine=create_engine,
     reading={},
     writing={MODE: "READ COMMITTED"},
     lock_creation=_lock_creation,
@@ -75,7 +76,7 @@ BACKEND: Final = Backend(
     is_transient=lambda error: (
         isinstance(error, OSError) or (bool(error.args) and error.args[0] in TRANSIENT)
     ),
-    message_of=_message_of,
+    message_of=message_of,
     advice={
         "^Access denied": "are user, password and database right?",
         "Unknown database": "create it, or name another one",

@@ -19,7 +19,8 @@ rolled back in favor of another transaction, locked, standby that is not promote
 Source: PostgreSQL documentation, appendix A."""
 
 
-async def _create_engine(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+async def create_engine(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+    """Return an engine for `url`; the first transaction connects to the server."""
     options: dict[str, Any] = dict(url.query)
     if "sslmode" in options:  # the usual name in PostgreSQL URLs; the driver calls it ssl
         options["ssl"] = options.pop("sslmode")
@@ -36,7 +37,7 @@ async def _lock_creation(connection: AsyncConnection) -> AsyncIterator[None]:
 BACKEND: Final = Backend(
     driver="asyncpg",
     options=frozenset({"host", "ssl", "sslmode", "prepared_statement_cache_size"}),
-    create_engine=_create_engine,
+    create_engine=create_engine,
     reading={"isolation_level": "REPEATABLE READ"},
     writing={"isolation_level": "READ COMMITTED"},
     lock_creation=_lock_creation,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import sqlalchemy.event
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from consumers.sql.backend import Backend
@@ -29,7 +29,7 @@ rows writes and reads pages again and again: 100,000 rows into empty tables took
 time with 2 MB and take 1.5 s with this size."""
 
 
-async def _create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
+async def create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT001  Backend's
     """Return an engine for the file of `url`, which is created unless it `must_exist`.
 
     Raises sqlite3.Error or FileNotFoundError if the file cannot be used.
@@ -41,7 +41,13 @@ async def _create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FB
     arguments, options = engine.dialect.create_connect_args(url)
     await asyncio.to_thread(_open_once, arguments, options, read_only=must_exist)
     sqlalchemy.event.listen(engine.sync_engine, "connect", _configure)
-    sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
+    sqlalchemy.event.listen(
+        engine.sync_engine,
+        "begin",
+        lambda connection: connection.exec_driver_sql(
+            connection.get_execution_options().get(MODE, "BEGIN")
+        ),
+    )
     # Release the lock at once when a transaction is cancelled. Closing the connection is not
     # enough: SQLite holds the lock until nothing refers to the connection's statements.
     sqlalchemy.event.listen(
@@ -88,10 +94,6 @@ def _configure(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(MODE, "BEGIN"))
-
-
 @asynccontextmanager
 async def _lock_creation(_connection: AsyncConnection) -> AsyncIterator[None]:
     """Do nothing: BEGIN IMMEDIATE already keeps other writers out."""
@@ -105,7 +107,7 @@ def _is_transient(error: BaseException) -> bool:
 BACKEND: Final = Backend(
     driver="aiosqlite",
     options=frozenset({"timeout", "uri", "mode", "cache", "immutable", "nolock", "psow", "vfs"}),
-    create_engine=_create_engine,
+    create_engine=create_engine,
     reading={},
     writing={MODE: "BEGIN IMMEDIATE"},
     lock_creation=_lock_creation,
