@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from plumbing import logs
@@ -71,41 +72,34 @@ async def systemd_notifications(notifier: SystemdNotifier, daemon: Daemon) -> As
         notifier.stopping()
 
 
+@dataclass
 class ConfigReload:
     """Applies a new configuration while the daemon runs, or keeps the old one."""
 
-    def __init__(
-        self,
-        app: App,
-        daemon: Daemon,
-        settings: Settings,
-        load: Callable[[], Settings],
-        notifier: SystemdNotifier,
-    ) -> None:
-        self._app = app
-        self._daemon = daemon
-        self._settings = settings
-        self._load = load
-        self._notifier = notifier
+    app: App
+    daemon: Daemon
+    settings: Settings
+    load: Callable[[], Settings]
+    notifier: SystemdNotifier
 
     def __call__(self) -> None:
         """Load the settings and apply them, or log why not."""
-        self._notifier.reloading()
+        self.notifier.reloading()
         try:
-            self._apply(self._load())
+            self._apply(self.load())
         except Error as error:
             log.warning("reload rejected, keeping the old configuration", error=str(error))
-        self._notifier.ready()
+        self.notifier.ready()
 
     def _apply(self, new: Settings) -> None:
         """Replace the catalogs that differ. Raises Error before anything is changed."""
-        old = self._settings
+        old = self.settings
         if new.data_dir != old.data_dir:  # else new catalogs would have their tokens elsewhere
             raise ConfigError(
                 f"data_dir has changed from {old.data_dir} to {new.data_dir}: restart to apply "
                 "that, and all else that has changed"
             )
-        changed = self._app.build_catalogs(
+        changed = self.app.build_catalogs(
             new,
             [
                 name
@@ -115,8 +109,8 @@ class ConfigReload:
             ],
         )
         removed = old.catalogs.keys() - new.catalogs.keys()
-        self._daemon.replace(changed, removed)
-        self._settings = new
+        self.daemon.replace(changed, removed)
+        self.settings = new
         log.info("configuration reloaded", changed=sorted(changed), removed=sorted(removed))
         others = type(new).model_fields.keys() - RELOADABLE
         if differing := sorted(name for name in others if getattr(new, name) != getattr(old, name)):

@@ -27,7 +27,6 @@ def authorize_(
             metavar="[CODE]",
             help="The authorization code, or the whole URL that the seller was redirected to. "
             "Without it, the command asks for it: a command line can be seen by others.",
-            show_default=False,
         ),
     ] = None,
     catalog: Annotated[
@@ -35,7 +34,6 @@ def authorize_(
         typer.Option(
             metavar="CATALOG",
             help="Use this catalog's settings where they override [tiktok_shop].",
-            show_default=False,
         ),
     ] = None,
     stand_in: Annotated[
@@ -44,7 +42,6 @@ def authorize_(
             metavar="NUMBER",
             min=1,
             help="Use the settings of this catalog's fallback shop NUMBER, from 1.",
-            show_default=False,
         ),
     ] = None,
     config: ConfigOption = None,

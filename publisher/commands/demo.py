@@ -26,7 +26,6 @@ def demo(
             min=1,
             metavar="N",
             help="Stop after N rounds of changes; exit code 0 only if the copy equals the state.",
-            show_default=False,
         ),
     ] = None,
     every: Annotated[

@@ -54,15 +54,12 @@ def sandbox(
             help="When to serve the next tree: after each response, or at POST /sandbox/next."
         ),
     ] = "poll",
-    fault: Annotated[
-        list[str] | None, typer.Option(metavar="SPEC", help=FAULT_HELP, show_default=False)
-    ] = None,
+    fault: Annotated[list[str] | None, typer.Option(metavar="SPEC", help=FAULT_HELP)] = None,
     rate_limit: Annotated[
         float | None,
         typer.Option(
             metavar="NUMBER",
             help="Respond with 429 to more requests a second than this. Default: no limit.",
-            show_default=False,
         ),
     ] = None,
     token_life: Annotated[

@@ -178,14 +178,14 @@ class _Steps:
         self._progress.update(self._tasks[name], completed=count)
 
 
+@dataclass(frozen=True)
 class _ObservedSource:
     """A source that completes the step `fetched` when it has its answer."""
 
-    def __init__(self, source: Source, steps: _Steps) -> None:
-        self._source = source
-        self._steps = steps
+    source: Source
+    steps: _Steps
 
     async def fetch(self) -> Answer:
-        answer = await self._source.fetch()
-        self._steps.complete("fetched", answer.body.count(b'"local_name"'))
+        answer = await self.source.fetch()
+        self.steps.complete("fetched", answer.body.count(b'"local_name"'))
         return answer

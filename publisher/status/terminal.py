@@ -14,15 +14,7 @@ from rich.text import Text
 from plumbing import clock
 from plumbing.text import escape_control_chars
 from publisher.core.model import Change
-from publisher.status.phrases import (
-    SIGNS,
-    format_age,
-    format_held_change,
-    format_lags,
-    format_signed_counts,
-    held_change_type,
-    outcome_level,
-)
+from publisher.status import phrases
 from publisher.status.problems import CheckedCatalog
 
 COLUMNS: Final = (
@@ -34,7 +26,7 @@ LEVEL_STYLES: Final = {"good": "green", "held": "bold yellow", "bad": "bold red"
 
 def change_line(change: Change) -> Text:
     """Return one change on one line: sign, id, name, and what it was before."""
-    line = Text(f"{SIGNS[change.type]} ", style=CHANGE_STYLES[change.type])
+    line = Text(f"{phrases.SIGNS[change.type]} ", style=CHANGE_STYLES[change.type])
     line.append(f"{escape_control_chars(change.category.id):<10} ", style="bold")
     line.append(escape_control_chars(change.category.local_name))
     if change.before is not None:
@@ -69,13 +61,13 @@ def status_table(
         host_and_process = ":".join((catalog.lease or "-").split(":")[:2])
         table.add_row(
             _text(catalog.catalog, "bold"),
-            _text(format_age(status.get("polled_at"), clock.now())),
-            _text(catalog.outcome, LEVEL_STYLES[outcome_level(catalog.outcome)]),
+            _text(phrases.format_age(status.get("polled_at"), clock.now())),
+            _text(catalog.outcome, LEVEL_STYLES[phrases.outcome_level(catalog.outcome)]),
             _text(meta.get("count", "-")),
             _text(meta.get("sequence", "-")),
-            _text(format_signed_counts(status)),
+            _text(phrases.format_signed_counts(status)),
             _text(host_and_process),
-            Text("\n".join(map(escape_control_chars, format_lags(catalog))) or "-"),
+            Text("\n".join(map(escape_control_chars, phrases.format_lags(catalog))) or "-"),
         )
     details = [error_line(problem) for problem in redis_problems]
     count = len(details) + sum(len(each.problems) for each in catalogs)
@@ -113,7 +105,7 @@ def _problem_lines(checked: CheckedCatalog) -> Iterator[Text]:
     for reason in hold.reasons:
         yield Text(f"  {escape_control_chars(reason)}")
     for change in hold.first:
-        style = CHANGE_STYLES.get(held_change_type(change), "")
-        yield Text("  ").append_text(_text(format_held_change(change), style))
+        style = CHANGE_STYLES.get(phrases.held_change_type(change), "")
+        yield Text("  ").append_text(_text(phrases.format_held_change(change), style))
     digest = escape_control_chars(hold.digest)
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")

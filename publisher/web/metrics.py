@@ -146,18 +146,16 @@ class Metrics:
 
     def _token_expiries(self, sources: Iterable[Source]) -> Metric:
         by_location = {expiry.location: expiry for expiry in self._expiries(sources)}
+        samples = [
+            ([location, token], at)
+            for location, expiry in sorted(by_location.items())
+            for token, at in (("access", expiry.access_token), ("refresh", expiry.refresh_token))
+        ]
         return gauge(
             "token_expiry_timestamp_seconds",
             "When a token of catalogs held here expires, in Unix time; absent while unknown.",
             ["place", "token"],
-            (
-                ([location, token], at)
-                for location, expiry in sorted(by_location.items())
-                for token, at in (
-                    ("access", expiry.access_token),
-                    ("refresh", expiry.refresh_token),
-                )
-            ),
+            samples,
         )
 
 

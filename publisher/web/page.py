@@ -7,7 +7,6 @@ seem to say something else.
 
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final, NamedTuple, Self
@@ -64,8 +63,8 @@ def render_page(publisher: PublisherInfo, result: OverviewResult) -> str:
         error=result.error,
         catalogs=catalogs,
         with_problems=sum(bool(each.problems) for each in catalogs),
+        now=now,
         time=clock.rfc3339(now),
-        format_age=partial(phrases.format_age, now=now),
     )
 
 
@@ -95,8 +94,6 @@ ENVIRONMENT.globals |= {
     "max_catalogs": MAX_CATALOGS,
     "max_consumers": MAX_CONSUMERS,
     "describe_held_change": _describe_held_change,
-    "format_lags": phrases.format_lags,
-    "format_signed_counts": phrases.format_signed_counts,
-    "outcome_level": phrases.outcome_level,
+    "phrases": phrases,
 }
 TEMPLATE: Final = ENVIRONMENT.get_template("page.html")

@@ -113,14 +113,10 @@ class Routes:
         """Return an application that answers GET and HEAD."""
         app = web.Application()
         app.on_response_prepare.append(_add_headers)
-        app.add_routes(
-            [
-                web.get("/", self.page),
-                web.get("/healthz", self.healthz),
-                web.get("/readyz", self.readyz),
-                web.get("/metrics", self.metrics),
-            ]
-        )
+        app.router.add_get("/", self.page)
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_get("/readyz", self.readyz)
+        app.router.add_get("/metrics", self.metrics)
         return app
 
     async def healthz(self, _request: web.Request) -> web.Response:
