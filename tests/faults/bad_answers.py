@@ -1,4 +1,4 @@
-"""Bad answers of a source: everything that must not reach the state, by what is wrong with it."""
+"""Answers of a source that must not reach the state, grouped by what is wrong with them."""
 
 import asyncio
 import gzip
@@ -17,25 +17,25 @@ CODES: Final = (
     *(105002, 36009002, 36009003, 36009007, 36009037, 106001, 106013, 101000, 105005, 36009033),
     *(12052217, 36009014, 36009004, 36009043, 36009044, 36004004, 36004001, 36004005, 999999999),
 )
-"""Every code of docs/tiktok-shop-api.md, and one that it does not list."""
-WRONG: Final[tuple[Any, ...]] = (None, 7, 1.5, [], {}, "")
-"""What no field of a category may be: an empty text is no id, no name, and no root's parent."""
+"""All codes of docs/tiktok-shop-api.md, and one that it does not list."""
+WRONG_VALUES: Final[tuple[Any, ...]] = (None, 7, 1.5, [], {}, "")
+"""Values that no field of a category may have; an empty id, name or parent is wrong, too."""
 MESSAGES: Final = (
     "invalid sign",
     "invalid timestamp",
     "invalid app_key",
     "access_token is invalid",
 )
-"""Of 36009004, which means something else with each of them."""
+"""Messages of the code 36009004, which has another meaning with each of them."""
 END_OF_AN_HOUR: Final = "Thu, 01 Jan 2026 00:59:59 GMT"
-"""Until the next hour, when a development shop may be asked again, it is one second."""
+"""One second before the next hour, when a development shop may be asked again."""
 MIB: Final = 1 << 20
-INFLATED: Final = 200 * MIB
-"""Bytes of a decompression bomb."""
+BOMB_BYTES: Final = 200 * MIB
+"""Size of a decompression bomb after decompression."""
 
 
-def plain(body: bytes, *, status: int = 200, **headers: str) -> Answer:
-    """Answer with `body` as it is."""
+def answer_with(body: bytes, *, status: int = 200, **headers: str) -> Answer:
+    """Answer with `body` unchanged."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -44,21 +44,21 @@ def plain(body: bytes, *, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
-def code(number: int, message: str = "no", *, status: int = 200) -> Answer:
-    """Refuse with an envelope."""
-    told = {"code": number, "message": message, "request_id": "r", "data": None}
-    return plain(orjson.dumps(told), status=status, Date=END_OF_AN_HOUR, Retry_After="1")
+def error_code(number: int, message: str = "no", *, status: int = 200) -> Answer:
+    """Answer with an error code in the envelope."""
+    envelope = {"code": number, "message": message, "request_id": "r", "data": None}
+    return answer_with(orjson.dumps(envelope), status=status, Date=END_OF_AN_HOUR, Retry_After="1")
 
 
-def refusals() -> Iterator[Answer]:
-    """Refuse with each code of docs/tiktok-shop-api.md."""
-    yield from (code(number) for number in CODES)
-    yield code(105002, status=401)
-    yield from (code(36009004, message) for message in MESSAGES)
+def error_codes() -> Iterator[Answer]:
+    """Yield an answer with each error code of docs/tiktok-shop-api.md."""
+    yield from (error_code(number) for number in CODES)
+    yield error_code(105002, status=401)
+    yield from (error_code(36009004, message) for message in MESSAGES)
 
 
-def closing(body: bytes, length: int) -> Answer:
-    """Promise `length` bytes, send `body`, and close the connection."""
+def closed_early(body: bytes, length: int) -> Answer:
+    """Announce `length` bytes, send `body`, and close the connection."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -71,7 +71,7 @@ def closing(body: bytes, length: int) -> Answer:
 
 
 def endless(piece: bytes, pause: float) -> Answer:
-    """Never come to an end; the client has to."""
+    """Answer without end; the client must stop reading."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -88,23 +88,23 @@ def endless(piece: bytes, pause: float) -> Answer:
 
 
 def cut_short(tree: Tree, rng: random.Random) -> Iterator[Answer]:
-    """Give the answer cut at any byte: as if that were all, with its length, and by a close."""
+    """Yield the answer cut at any byte: complete by its length, or closed early."""
     body = encode(tree)
     for _ in range(12):
         at = rng.randrange(1, len(body))
-        yield plain(body[:at])
+        yield answer_with(body[:at])
         if body[at - 1 : at] != b"}":  # else that is a tree without some of its last leaves
-            yield plain(body[:at] + b"]}}")
+            yield answer_with(body[:at] + b"]}}")
     for _ in range(3):
-        yield closing(body[: rng.randrange(1, len(body))], len(body))
+        yield closed_early(body[: rng.randrange(1, len(body))], len(body))
 
 
-def no_trees(tree: Tree) -> Iterator[Answer]:
-    """Give lists that are no tree of categories."""
+def invalid_trees(tree: Tree) -> Iterator[Answer]:
+    """Yield lists that are not a tree of categories."""
     first, second, *_ = (id_ for id_, row in tree.items() if row["parent_id"] == "0")
     inner = next(row["parent_id"] for row in reversed(tree.values()) if row["parent_id"] != "0")
     for field in ("id", "parent_id", "local_name", "is_leaf"):
-        for value in WRONG:
+        for value in WRONG_VALUES:
             yield _with(tree, first, **{field: value})
         yield _rows({**row} for row in _without_field(tree, first, field))
     for name in ("\0", "a\0b"):
@@ -120,50 +120,59 @@ def no_trees(tree: Tree) -> Iterator[Answer]:
     yield _rows([*tree.values(), tree[second] | {"local_name": "Twice"}])
     yield _rows(row for id_, row in tree.items() if id_ != inner)
     yield _rows([])
-    yield plain(encode(tree).replace(b'"Category 1"', b'"\\ud800"'))
-    yield plain(encode(tree).replace(b'"categories":', b'"next_page_token":"x","categories":'))
+    yield answer_with(encode(tree).replace(b'"Category 1"', b'"\\ud800"'))
+    yield answer_with(
+        encode(tree).replace(b'"categories":', b'"next_page_token":"x","categories":')
+    )
 
 
-def no_json(tree: Tree) -> Iterator[Answer]:
-    """Give bodies that are no JSON, or not of the documented form."""
+def invalid_json(tree: Tree) -> Iterator[Answer]:
+    """Yield bodies that are not JSON, or not of the documented form."""
     body = encode(tree)
-    yield from (plain(b""), plain(b"null"), plain(b"{}"), plain(b"[]"), plain(b"0"), plain(b'""'))
-    yield plain(b"<html><body>502 Bad Gateway</body></html>", content_type="text/html")
-    yield plain(b'{"code":"0","data":{"categories":[]}}')
-    yield plain(b'{"code":0,"data":null}')
-    yield plain(b'{"code":0,"data":{"categories":{}}}')
-    yield plain(b'{"code":0,"data":{"categories":[null]}}')
-    yield plain(body.replace(b"Category 1", b"Category \xff"))
-    yield plain(body.decode().encode("utf-16"))
-    yield plain(b"[" * 200_000)
-    yield plain(b'{"code":' + b"9" * 5000 + b"}")
-    yield plain(body + body)
+    yield from (
+        answer_with(b""),
+        answer_with(b"null"),
+        answer_with(b"{}"),
+        answer_with(b"[]"),
+        answer_with(b"0"),
+        answer_with(b'""'),
+    )
+    yield answer_with(b"<html><body>502 Bad Gateway</body></html>", content_type="text/html")
+    yield answer_with(b'{"code":"0","data":{"categories":[]}}')
+    yield answer_with(b'{"code":0,"data":null}')
+    yield answer_with(b'{"code":0,"data":{"categories":{}}}')
+    yield answer_with(b'{"code":0,"data":{"categories":[null]}}')
+    yield answer_with(body.replace(b"Category 1", b"Category \xff"))
+    yield answer_with(body.decode().encode("utf-16"))
+    yield answer_with(b"[" * 200_000)
+    yield answer_with(b'{"code":' + b"9" * 5000 + b"}")
+    yield answer_with(body + body)
 
 
-def no_encodings(tree: Tree, rng: random.Random) -> Iterator[Answer]:
-    """Give bodies that are not encoded as they say, or inflate far beyond any limit.
+def invalid_encodings(tree: Tree, rng: random.Random) -> Iterator[Answer]:
+    """Yield bodies with a wrong encoding, or that inflate far beyond any limit.
 
-    What does is a plausible next tree, but for its size: who is patient enough would take it.
+    The bombs are a plausible next tree except for their size: a client without a limit would accept it.
     """
     body = encode(tree)
-    yield plain(body, Content_Encoding="gzip")
-    yield plain(gzip.compress(body)[:-20], Content_Encoding="gzip")
-    yield plain(zlib.compress(body), Content_Encoding="deflate, gzip")
-    bomb = encode(changed_tree(tree, rng)).ljust(INFLATED)
-    yield plain(gzip.compress(bomb, 1), Content_Encoding="gzip")
-    yield plain(zlib.compress(bomb, 1), Content_Encoding="deflate")
+    yield answer_with(body, Content_Encoding="gzip")
+    yield answer_with(gzip.compress(body)[:-20], Content_Encoding="gzip")
+    yield answer_with(zlib.compress(body), Content_Encoding="deflate, gzip")
+    bomb = encode(changed_tree(tree, rng)).ljust(BOMB_BYTES)
+    yield answer_with(gzip.compress(bomb, 1), Content_Encoding="gzip")
+    yield answer_with(zlib.compress(bomb, 1), Content_Encoding="deflate")
 
 
-def statuses() -> Iterator[Answer]:
-    """Refuse by the HTTP status."""
+def http_errors() -> Iterator[Answer]:
+    """Yield answers with HTTP error statuses."""
     for status in (400, 401, 403, 404, 410, 500, 502, 503, 504):
-        yield plain(b"<h1>No</h1>", status=status)
-    yield plain(b"", status=429, Retry_After="1")
-    yield plain(b"", status=302, Location="/round-and-round")
+        yield answer_with(b"<h1>No</h1>", status=status)
+    yield answer_with(b"", status=429, Retry_After="1")
+    yield answer_with(b"", status=302, Location="/round-and-round")
 
 
 def translated(tree: Tree) -> Tree:
-    """Return the tree of another locale: all names are others."""
+    """Return the tree of another locale: all names are different."""
     return renamed(tree, len(tree))
 
 
@@ -173,8 +182,8 @@ def renamed(tree: Tree, number: int) -> Tree:
     return tree | {id_: tree[id_] | {"local_name": f"Kategorie {id_}"} for id_ in others}
 
 
-def of_version_1(tree: Tree) -> Tree:
-    """Return the tree of the version with three levels: what is deeper is missing."""
+def with_three_levels(tree: Tree) -> Tree:
+    """Return the tree without the categories below the third level."""
     depths: dict[str, int] = {"0": 0}
     for id_, row in tree.items():
         depths[id_] = depths[row["parent_id"]] + 1
@@ -182,7 +191,7 @@ def of_version_1(tree: Tree) -> Tree:
 
 
 def without_branch(tree: Tree) -> Tree:
-    """Return the tree without its largest branch that leaves something."""
+    """Return the tree without the largest branch below a root."""
     children: dict[str, list[str]] = {}
     for id_, row in tree.items():
         children.setdefault(row["parent_id"], []).append(id_)
@@ -210,18 +219,18 @@ def _is_below(tree: Tree, id_: str, ancestor: str) -> bool:
 
 
 def _rows(rows: Iterable[dict[str, Any]]) -> Answer:
-    return plain(orjson.dumps({"code": 0, "message": "", "data": {"categories": list(rows)}}))
+    return answer_with(orjson.dumps({"code": 0, "message": "", "data": {"categories": list(rows)}}))
 
 
-REFUSALS: Final = "an error code (all that are documented)"
+ERROR_CODES: Final = "an error code (all that are documented)"
 Group = Callable[[Tree, random.Random], Iterable[Answer]]
 GROUPS: Final[dict[str, Group]] = {
-    REFUSALS: lambda _tree, _chance: refusals(),
-    "an HTTP status, 4xx, 5xx, 429": lambda _tree, _chance: statuses(),
+    ERROR_CODES: lambda _tree, _rng: error_codes(),
+    "an HTTP status, 4xx, 5xx, 429": lambda _tree, _rng: http_errors(),
     "JSON that is cut anywhere": cut_short,
-    "what is no tree (types, ids, parents, cycles)": lambda tree, _chance: no_trees(tree),
-    "what is not JSON, or another form": lambda tree, _chance: no_json(tree),
-    "a wrong encoding, or a decompression bomb": no_encodings,
-    "an answer without end": lambda _tree, _chance: [endless(b" " * 65536, 0), endless(b" ", 0.1)],
+    "what is no tree (types, ids, parents, cycles)": lambda tree, _rng: invalid_trees(tree),
+    "what is not JSON, or another form": lambda tree, _rng: invalid_json(tree),
+    "a wrong encoding, or a decompression bomb": invalid_encodings,
+    "an answer without end": lambda _tree, _rng: [endless(b" " * 65536, 0), endless(b" ", 0.1)],
 }
-"""By what the source answers with; none of it is a tree."""
+"""Answers by name, none of which is a tree."""

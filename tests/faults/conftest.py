@@ -1,4 +1,4 @@
-"""Fixtures of the fault suite: two servers to break, and the book in which every run stands."""
+"""Fixtures of the fault suite: two kinds of servers, seeds, and the recorder of results."""
 
 import os
 import random
@@ -16,60 +16,60 @@ from tests.support.valkey import Valkey
 
 RUNS: Final = ROOT / ".faults"
 TABLE: Final = "FAULTS_TABLE"
-"""Names the document that gets the table; `make faults` sets it, since only a whole run should."""
+"""Names the document for the table; only `make faults` sets it, for complete runs."""
 SEED: Final = "FAULTS_SEED"
 SEED_FIXTURE: Final = "seed"
 
-Made = Callable[..., Valkey]
+StartServer = Callable[..., Valkey]
 
 
 @pytest.fixture(params=servers.KINDS)
 def binary(request: pytest.FixtureRequest) -> str:
-    """Give the server's program."""
+    """Return the path of the server's program."""
     found = servers.program(request.param)
     if found is None:
-        pytest.skip("Redis is not here: install the system package redis-server")
+        pytest.skip("Redis is not installed: install the system package redis-server")
     return found
 
 
 @pytest.fixture
-def made(binary: str, folder: Path) -> Iterator[Made]:
-    """Give a function that starts a server of a test's own, with options."""
-    made_so_far: list[Valkey] = []
+def start_server(binary: str, folder: Path) -> Iterator[StartServer]:
+    """Return a function that starts a server of the test's own, with options."""
+    servers_started: list[Valkey] = []
 
     def make(*options: str, name: str = "redis") -> Valkey:
         path = folder / name
         path.mkdir()
-        made_so_far.append(Valkey(path, *options, binary=binary))
-        made_so_far[-1].start()
-        return made_so_far[-1]
+        servers_started.append(Valkey(path, *options, binary=binary))
+        servers_started[-1].start()
+        return servers_started[-1]
 
     yield make
-    for server in made_so_far:
+    for server in servers_started:
         server.kill()
 
 
 @pytest.fixture
-def server(made: Made) -> Valkey:
-    """Give a running server of a test's own."""
-    return made()
+def server(start_server: StartServer) -> Valkey:
+    """Return a running server of the test's own."""
+    return start_server()
 
 
 @pytest.fixture
 def seed() -> int:
-    """Give the seed of a test's chances: another each time, or FAULTS_SEED to replay a failure."""
+    """Return the test's seed: a new one each time, or FAULTS_SEED to repeat a failure."""
     return int(os.environ.get(SEED) or random.randrange(10**6))
 
 
 @pytest.fixture
 def results(binary: str, request: pytest.FixtureRequest) -> ResultsRecorder:
-    """Give the book for runs on this server."""
+    """Return the recorder for runs on this server."""
     return _recorder(request, servers.version_of(binary))
 
 
 @pytest.fixture
 def results_without_server(request: pytest.FixtureRequest) -> ResultsRecorder:
-    """Give the book for runs in which no server takes part."""
+    """Return the recorder for runs without a server."""
     return _recorder(request, "-")
 
 
@@ -81,7 +81,7 @@ def _recorder(request: pytest.FixtureRequest, server: str) -> ResultsRecorder:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests of this folder: `make faults` runs them, and nobody else does."""
+    """Mark all tests of this folder as `faults`: only `make faults` runs them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("faults")
@@ -91,21 +91,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Function,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let every failure say how to see it once more."""
+    """Add the command that repeats the test to each failure."""
     report = yield
     if report.failed and SEED_FIXTURE in item.funcargs:
         command = f".venv/bin/pytest -m faults '{item.nodeid}'"
-        report.sections.append(("Once more", f"{SEED}={item.funcargs[SEED_FIXTURE]} {command}"))
+        report.sections.append(("To repeat", f"{SEED}={item.funcargs[SEED_FIXTURE]} {command}"))
     return report
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Begin with an empty book."""
+    """Delete the results of earlier runs."""
     if TABLE in os.environ and not hasattr(session.config, "workerinput"):
         shutil.rmtree(RUNS, ignore_errors=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the table, if one is wanted."""
+    """Write the table, if it is wanted."""
     if TABLE in os.environ and not hasattr(session.config, "workerinput"):
         results_table.write(ROOT / os.environ[TABLE], results_table.read(RUNS))

@@ -143,7 +143,8 @@ class ProjectionChecker:
             query = f"SELECT {end}_event FROM category_history WHERE {end}_event IS NOT NULL"
             effects = Counter(id_ for (id_,) in await fetch(self._plain_url, query))
             for id_, times in effects.items():
-                if times > 1:
+                # a server that was set back may reach the same event again, at another time
+                if times > max(1, len(self._checker.event_times(id_))):
                     self._checker.report(
                         "duplicate", f"history: {end} of {times} versions is {id_}"
                     )

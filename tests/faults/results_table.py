@@ -1,7 +1,7 @@
-"""What every run came to, and the table that is written of it (docs/faults.md).
+"""Records the result of every run, and writes the table of docs/faults.md.
 
-Tests run in several processes, so each run is a line in a file of its process; at the end they
-become rows, one for each fault on each server.
+Tests run in several processes, so each run is a line in a file of its process. At the end these
+lines become a row for each fault on each server.
 """
 
 import json
@@ -17,12 +17,12 @@ from tests.faults.system import Verdict
 BEGIN: Final = "<!-- written by `make faults`: begin -->"
 END: Final = "<!-- written by `make faults`: end -->"
 KINDS: Final = ("lost", "duplicate", "partial write", "diverged", "unguarded")
-MOST_SEEDS: Final = 6
+MAX_SEEDS: Final = 6
 
 
 @dataclass(frozen=True)
 class Run:
-    """Some runs of one fault on one server."""
+    """Runs of one fault on one server."""
 
     group: str
     fault: str
@@ -36,7 +36,7 @@ class Run:
 
 
 class ResultsRecorder:
-    """Takes down runs on one server, in `file` if there is to be a table."""
+    """Records runs on one server, in `file` if a table is wanted."""
 
     def __init__(self, file: Path | None, group: str, server: str) -> None:
         self.server = server
@@ -53,9 +53,9 @@ class ResultsRecorder:
         server_lost: int = 0,
         timed: bool = True,
     ) -> None:
-        """Take down `runs` of `fault`, and fail if anything was found.
+        """Record `runs` of `fault`, and fail if there are findings.
 
-        A fault that never happened is no run, and no row.
+        A fault that never happened would be a false row: less than one run is an error.
         """
         if runs < 1:
             raise ValueError(f"{fault} on {self.server}: {runs} runs show nothing")
@@ -68,12 +68,12 @@ class ResultsRecorder:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(run)) + "\n")
         if verdict.findings:
-            told = "\n".join(f"  {kind}: {what}" for kind, what in verdict.findings[:20])
-            raise AssertionError(f"{fault} on {self.server}, seed {seed}:\n{told}")
+            findings = "\n".join(f"  {kind}: {what}" for kind, what in verdict.findings[:20])
+            raise AssertionError(f"{fault} on {self.server}, seed {seed}:\n{findings}")
 
 
 def read(folder: Path) -> list[Run]:
-    """Return all runs that were taken down in `folder`."""
+    """Return all runs recorded in `folder`."""
     runs = []
     for file in sorted(folder.glob("*.jsonl")):
         for line in file.read_text("utf-8").splitlines():
@@ -84,14 +84,14 @@ def read(folder: Path) -> list[Run]:
 
 
 def write(document: Path, runs: Iterable[Run]) -> None:
-    """Put the table of `runs` between its marks in `document`."""
+    """Write the table of `runs` between its marks in `document`."""
     head, _, rest = document.read_text("utf-8").partition(BEGIN)
     _, _, tail = rest.partition(END)
     document.write_text(f"{head}{BEGIN}\n{table(runs)}\n{END}{tail}", "utf-8")
 
 
 def table(runs: Iterable[Run]) -> str:
-    """Return `runs` as a Markdown table, a row for each fault on each server."""
+    """Return `runs` as a Markdown table with a row for each fault on each server."""
     rows: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     for run in runs:
         rows[run.group, run.fault, run.server].append(run)
@@ -115,6 +115,6 @@ def _row(fault: str, server: str, runs: list[Run]) -> str:
         sum(run.runs for run in runs),
         *(found[kind] for kind in KINDS),
         f"{max(recoveries):.1f} s" if recoveries else "-",
-        ", ".join(map(str, seeds[:MOST_SEEDS])) + (", …" if len(seeds) > MOST_SEEDS else ""),
+        ", ".join(map(str, seeds[:MAX_SEEDS])) + (", …" if len(seeds) > MAX_SEEDS else ""),
     ]
     return f"| {' | '.join(map(str, words))} |"

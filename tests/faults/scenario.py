@@ -79,7 +79,7 @@ class Scenario:
         last = len(points) - points[::-1].index(point)
         await system.change(1)
         first = await self._start("tests.faults.stop_at_point", *self._stop_arguments(last))
-        await eventually(lambda: stands(first))
+        await eventually(lambda: is_process_stopped(first))
         await system.change(1)
         await self._poll_and_follow()
         first.send_signal(signal.SIGCONT)
@@ -184,7 +184,7 @@ class Scenario:
             await process.wait()
 
 
-async def stands(process: Process) -> bool:
+async def is_process_stopped(process: Process) -> bool:
     """Return whether SIGSTOP has stopped the process."""
     return is_stopped(process.pid)
 

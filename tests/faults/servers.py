@@ -1,4 +1,4 @@
-"""What happens to a server and its files, from outside: its power fails, a backup is put back."""
+"""What happens to a server and its files: a power cut, a backup that is restored, a clock."""
 
 import contextlib
 import os
@@ -29,47 +29,47 @@ KINDS: Final = ("valkey", "redis")
 
 
 def program(kind: str) -> str | None:
-    """Return the program of a kind of server; None if it is not installed."""
+    """Return the path of a kind of server; None if it is not installed."""
     return str(get_binary_path()) if kind == "valkey" else shutil.which("redis-server")
 
 
 def version_of(program: str) -> str:
     """Return a server's name and version, such as `Redis 7.0.15`."""
     command = [program, "--version"]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    name, _, version, *_ = told.split()
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    name, _, version, *_ = output.split()
     return f"{name} {version.removeprefix('v=')}"
 
 
 def position(server: Valkey) -> object:
-    """Return epoch, sequence and digest of catalog `us`, as `server` has them now."""
+    """Return epoch, sequence and digest of catalog `us` on `server`."""
     return asked(server, "HMGET", "catalog:{us}:meta", "epoch", "sequence", "digest")
 
 
 def sequence(server: Valkey) -> int:
-    """Return the number of catalog `us`'s last event, as `server` has it now."""
+    """Return the sequence of catalog `us` on `server`."""
     return int(asked(server, "HGET", "catalog:{us}:meta", "sequence"))
 
 
 def epoch(server: Valkey) -> object:
-    """Return the name of catalog `us`'s history, as `server` has it now; None without one."""
+    """Return the epoch of catalog `us` on `server`; None without meta."""
     return asked(server, "HGET", "catalog:{us}:meta", "epoch")
 
 
-def written(server: Valkey) -> int:
-    """Return the bytes of the append-only file so far."""
+def aof_size(server: Valkey) -> int:
+    """Return the size of the append-only file."""
     return _newest_file(server).stat().st_size
 
 
-def evicted(server: Valkey) -> int:
-    """Return how many keys the server has thrown away since its start."""
+def evicted_keys(server: Valkey) -> int:
+    """Return how many keys the server has evicted since its start."""
     keys: int = asked(server, "INFO", "stats")["evicted_keys"]
     return keys
 
 
 @asynccontextmanager
-async def stilled(system: System) -> AsyncIterator[None]:
-    """Have nobody publish, and a judge who has seen all that is there: some copy may have, too."""
+async def publishers_paused(system: System) -> AsyncIterator[None]:
+    """Pause all publishers, and wait until the checker has seen everything they wrote."""
     for publisher in system.publishers:
         publisher.pause()
         eventually_now(partial(is_stopped, publisher.pid))
@@ -79,17 +79,17 @@ async def stilled(system: System) -> AsyncIterator[None]:
         publisher.resume()
 
 
-async def restarted(
+async def restart(
     system: System,
     *,
     down: Callable[[Valkey], None] = Valkey.kill,
     off: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Let the server go `down`, let something happen to its files while it is `off`, and start it.
+    """Stop the server with `down`, call `off` while it is down, and start it.
 
     Returns whether the server lost a commit that it had acknowledged.
     """
-    async with stilled(system):
+    async with publishers_paused(system):
         before = position(system.server)
         down(system.server)
         off()
@@ -98,10 +98,10 @@ async def restarted(
 
 
 async def cut_power(system: System, since: int | None) -> bool:
-    """Lose what was written last: any part of the file behind `since`; start on the rest.
+    """Truncate the append-only file at a random byte after `since`, and start the server.
 
-    None: all was on the disk before it was acknowledged, so nothing of that is lost. Returns whether
-    the server lost a commit that it had acknowledged.
+    With None nothing is cut: everything was on the disk before it was acknowledged. Returns whether the
+    server lost a commit that it had acknowledged.
     """
 
     def cut() -> None:
@@ -110,48 +110,48 @@ async def cut_power(system: System, since: int | None) -> bool:
         with file.open("ab") as opened:
             opened.truncate(size if since is None else system.rng.randint(min(since, size), size))
 
-    return await restarted(system, off=cut)
+    return await restart(system, off=cut)
 
 
 def shut_down(server: Valkey) -> None:
-    """End the server as an operator does: SHUTDOWN."""
+    """Stop the server as an operator does: SHUTDOWN."""
     with contextlib.suppress(redis.exceptions.ConnectionError):
         asked(server, "SHUTDOWN")
-    server.kill()  # it has ended, or would not answer any more
+    server.kill()  # it has ended, or does not answer any more
 
 
 def terminate(server: Valkey) -> None:
-    """End the server as a service manager does: SIGTERM."""
+    """Stop the server as a service manager does: SIGTERM."""
     process: int = asked(server, "INFO", "server")["process_id"]
     os.kill(process, signal.SIGTERM)
     eventually_now(partial(has_ended, process))
     server.kill()
 
 
-def tears(server: Valkey) -> bool:
-    """Tell whether a start on half a transaction leaves that half in the file: Redis 7 does.
+def replays_half_transactions(server: Valkey) -> bool:
+    """Return whether a start leaves half a transaction in the file: Redis 7 does.
 
-    Later starts then execute it with the next one (valkey-io/valkey#4342, mended there).
+    Later starts then execute it together with the next one (valkey-io/valkey#4342, fixed there).
     """
     return "valkey_version" not in asked(server, "INFO", "server")
 
 
-def backed_up(server: Valkey, name: str) -> Path:
-    """Return a copy of the server's files, as they are at this moment."""
+def back_up_files(server: Valkey, name: str) -> Path:
+    """Return a copy of the server's files as they are now."""
     copy = server.folder / name
     shutil.copytree(server.folder / "appendonlydir", copy)
     return copy
 
 
-async def restore(system: System, backup: Path) -> bool:
-    """Start the server on `backup` instead of its files; tell whether it lost a commit by that."""
+async def restore_files(system: System, backup: Path) -> bool:
+    """Start the server on `backup` instead of its files; return whether it lost a commit."""
     files = system.server.folder / "appendonlydir"
 
     def put_back() -> None:
         shutil.rmtree(files)
         shutil.copytree(backup, files)
 
-    return await restarted(system, off=put_back)
+    return await restart(system, off=put_back)
 
 
 def _newest_file(server: Valkey) -> Path:
@@ -159,12 +159,12 @@ def _newest_file(server: Valkey) -> Path:
 
 
 class Clock:
-    """A clock that a test sets, for the processes that are started with its `variables`."""
+    """A clock that a test sets, for processes started with its `variables`."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
         self.variables = {
-            "LD_PRELOAD": f"{FAKETIME}:libc.so.6",  # jemalloc asks for the time too early
+            "LD_PRELOAD": f"{FAKETIME}:libc.so.6",  # jemalloc reads the time too early
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -172,16 +172,16 @@ class Clock:
         self.set(0)
 
     def set(self, days: int) -> None:
-        """Set it off by so many from now on; who has it sees that within a second."""
+        """Set it off by so many days; processes see that within a second."""
         self.days = days
         self._file.write_text(f"{days:+}d\n")
 
     def shows(self, seconds: float) -> bool:
-        """Tell whether `seconds` (Unix) are what it shows now, give or take a minute."""
+        """Return whether `seconds` (Unix) are its time, within a minute."""
         return abs(seconds - time.time() - self.days * DAY) < 60
 
-    def worn_by(self, folder: Path, binary: str) -> str:
-        """Return a program that is the server, and has this clock."""
+    def wrap(self, folder: Path, binary: str) -> str:
+        """Return a program that starts the server with this clock."""
         script = folder / "on-that-clock"
         exports = "\n".join(f"export {name}='{value}'" for name, value in self.variables.items())
         script.write_text(f'#!/bin/sh\n{exports}\nexec {binary} "$@"\n')

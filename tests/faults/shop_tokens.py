@@ -1,7 +1,8 @@
-"""What TikTok Shop asks for besides: an access token that is good, until a test ends it.
+"""The tokens of TikTok Shop: access tokens that expire when a test wants, and their refresh.
 
-A refresh token is good for one refresh. Who has lost the answer may ask with it again, until the
-pair in that answer is used: so who uses a pair before it is stored, and dies, has none any more.
+A refresh token is valid for one refresh. It may be used again until an access token of the pair in
+the answer is used, so that a lost answer is no loss. A client that uses a pair before it has stored
+it, and dies, has no valid token any more.
 """
 
 from collections.abc import AsyncIterator
@@ -25,28 +26,28 @@ SECRETS: Final = {
     f"{PREFIX}REFRESH_TOKEN": "refresh-0",
     f"{PREFIX}TOKEN_KEY": TOKEN_KEY,
 }
-"""In a publisher's environment."""
+"""Environment variables of a publisher."""
 
 
 class ShopTokens:
-    """Stands before `upstream`: it is asked with an access token that is good, or not at all."""
+    """Answers requests with a valid access token from `source`, and refreshes tokens."""
 
-    def __init__(self, upstream: ChangingSource) -> None:
+    def __init__(self, source: ChangingSource) -> None:
         self.refreshed = 0
         self.refused = 0
-        """Refreshes that were asked for with a refresh token that was spent."""
+        """Refreshes that were rejected, because their refresh token had been used."""
         self._used = 0
-        self._upstream = upstream
-        self._ended = 0
+        self._source = source
+        self._first_valid = 0
 
-    def begin(self) -> None:
-        """Have only the first pair again, whose access token has ended."""
+    def reset(self) -> None:
+        """Make only the first pair valid, with an expired access token."""
         self.refreshed = self._used = 0
-        self.end()
+        self.expire()
 
-    def end(self) -> None:
-        """Let every access token end that was issued so far."""
-        self._ended = self.refreshed + 1
+    def expire(self) -> None:
+        """Let every access token expire that was issued so far."""
+        self._first_valid = self.refreshed + 1
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request (TikTok Shop API, Tokens)."""
@@ -54,14 +55,14 @@ class ShopTokens:
             return self._refresh(request.query["refresh_token"])
         number = int(request.headers["x-tts-access-token"].removeprefix("access-"))
         self._used = max(self._used, number)
-        if number < self._ended:
-            return _enveloped(105002, "Expired credentials", None)
-        return await self._upstream.serve(request)
+        if number < self._first_valid:
+            return _envelope(105002, "Expired credentials", None)
+        return await self._source.serve(request)
 
     def _refresh(self, token: str) -> web.Response:
         if int(token.removeprefix("refresh-")) < self._used:
             self.refused += 1
-            return _enveloped(36004001, "refresh_token is expired", None)
+            return _envelope(36004001, "refresh_token is expired", None)
         self.refreshed += 1
         data = {
             "access_token": f"access-{self.refreshed}",
@@ -69,12 +70,12 @@ class ShopTokens:
             "refresh_token": f"refresh-{self.refreshed}",
             "refresh_token_expire_in": 4102444800,
         }
-        return _enveloped(0, "success", data)
+        return _envelope(0, "success", data)
 
 
 @asynccontextmanager
-async def shop_of(system: System) -> AsyncIterator[ShopTokens]:
-    """Have `system`'s source be TikTok Shop."""
+async def open_shop(system: System) -> AsyncIterator[ShopTokens]:
+    """Make TikTok Shop the source of `system`."""
     tokens = ShopTokens(system.source)
     async with serve_http(tokens.serve) as url:
         shop = url.rstrip("/")
@@ -85,6 +86,6 @@ async def shop_of(system: System) -> AsyncIterator[ShopTokens]:
         yield tokens
 
 
-def _enveloped(code: int, message: str, data: object) -> web.Response:
+def _envelope(code: int, message: str, data: object) -> web.Response:
     body = {"code": code, "message": message, "request_id": "faults", "data": data}
     return web.Response(body=orjson.dumps(body), content_type="application/json")

@@ -1,7 +1,7 @@
-"""`make soak`: faults at random, for hours, until something is found or the time is over.
+"""`make soak`: random faults for hours, until something is found or the time is over.
 
-Each round is a system of its own, on Valkey and on Redis in turn. Its seed says all that happens in
-it, though not to the microsecond: `make soak SEED=n` begins with round n.
+Each round is a system of its own, on Valkey and on Redis in turn. Its seed determines what happens,
+though not to the microsecond: `make soak SEED=n` starts with round n.
 """
 
 import asyncio
@@ -23,15 +23,15 @@ from tests.faults.system import LEASE_SECONDS, System, Verdict
 from tests.support.redis_servers import asked
 from tests.support.valkey import Valkey
 
-BEATS: Final = 12
-BEATS_AT_ONCE: Final = 3
-"""Then the system may settle: what changes until then must be no reason for a hold."""
+ACTIONS_PER_ROUND: Final = 12
+ACTIONS_UNTIL_REST: Final = 3
+"""Then everything may become equal: so many changes must not cause a hold."""
 CATEGORIES: Final = 400
 LIMITS: Final = "max_body_bytes = 10000000\n"
-PATIENT: Final = 100.0
-"""Seconds until all is equal again; a source that answered badly is asked less often."""
+SETTLE_SECONDS: Final = 100.0
+"""Until everything is equal again; after bad answers the source is asked less often."""
 
-Deed: TypeAlias = Callable[[System], Awaitable[None]]
+Action: TypeAlias = Callable[[System], Awaitable[None]]
 
 
 async def publisher_killed(system: System) -> None:
@@ -49,7 +49,7 @@ async def consumer_killed(system: System) -> None:
 
 
 async def process_stopped(system: System) -> None:
-    """Stop a publisher or a consumer, perhaps for longer than a lease."""
+    """Stop a publisher or a consumer, possibly for longer than a lease."""
     stopped = system.rng.choice([*system.publishers, *system.consumers.values()])
     stopped.pause()
     await asyncio.sleep(system.rng.uniform(0, 1.5 * LEASE_SECONDS))
@@ -57,77 +57,79 @@ async def process_stopped(system: System) -> None:
 
 
 async def server_killed(system: System) -> None:
-    """Kill the server, and start it on what it has written."""
+    """Kill the server, and start it with what it has written."""
     system.server.kill()
     system.server.start()
 
 
 async def server_stopped(system: System) -> None:
-    """Stop the server, perhaps for longer than the leases."""
+    """Stop the server, possibly for longer than the leases."""
     system.server.pause()
     await asyncio.sleep(system.rng.uniform(0, 1.5 * LEASE_SECONDS))
     system.server.resume()
 
 
 async def connections_closed(system: System) -> None:
-    """Have the server close every connection, the judge's too."""
+    """Let the server close every connection, also the checker's."""
     asked(system.server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
 async def server_restarted(system: System) -> None:
-    """Shut the server down, as an operator or a service manager does, and start it again."""
+    """Stop the server as an operator or a service manager does, and start it."""
     system.rng.choice([servers.shut_down, servers.terminate])(system.server)
     system.server.start()
 
 
 async def power_cut(system: System) -> None:
-    """Lose the last bytes that the server has written, up to 2,000 of them."""
-    system.checker.allow_break("the power failed", by_hand=servers.tears(system.server))
-    since = max(servers.written(system.server) - 2000, 0)
+    """Cut the last bytes that the server has written, up to 2,000."""
+    system.checker.allow_break(
+        "the power failed", by_hand=servers.replays_half_transactions(system.server)
+    )
+    since = max(servers.aof_size(system.server) - 2000, 0)
     await servers.cut_power(system, since)
 
 
 async def server_wiped(system: System) -> None:
     """Empty the server."""
     system.checker.allow_break("wiped")
-    async with servers.stilled(system):
+    async with servers.publishers_paused(system):
         asked(system.server, "FLUSHALL")
 
 
 async def backup_restored(system: System) -> None:
-    """Set the server back to what it was a moment ago."""
-    backup = servers.backed_up(system.server, f"backup-{time.monotonic_ns()}")
+    """Restore the server from a backup made a moment ago."""
+    backup = servers.back_up_files(system.server, f"backup-{time.monotonic_ns()}")
     await system.change()
     system.checker.allow_break("restored from an old backup")
-    await servers.restore(system, backup)
+    await servers.restore_files(system, backup)
     shutil.rmtree(backup)
 
 
 async def edited_by_hand(system: System) -> None:
-    """Do to a key, a field or a row what somebody may do by hand."""
-    deed = system.rng.choice(sorted(chain.from_iterable(by_hand.DEEDS.values())))
-    system.checker.allow_break(" ".join(deed), by_hand=True)
-    async with servers.stilled(system):
-        asked(system.server, *deed)
+    """Edit a key, a field or a row as somebody may do by hand."""
+    action = system.rng.choice(sorted(chain.from_iterable(by_hand.EDITS.values())))
+    system.checker.allow_break(" ".join(action), by_hand=True)
+    async with servers.publishers_paused(system):
+        asked(system.server, *action)
 
 
 async def memory_full(system: System) -> None:
-    """Let the server refuse writes for a moment (noeviction)."""
+    """Let the server reject writes for a moment (noeviction)."""
     asked(system.server, "CONFIG", "SET", "maxmemory", 1)
     await system.change()
     asked(system.server, "CONFIG", "SET", "maxmemory", 0)
 
 
 async def bad_answers_given(system: System) -> None:
-    """Let the source answer with what is no tree."""
+    """Let the source answer with what is not a tree."""
     group = bad_answers.GROUPS[system.rng.choice(sorted(bad_answers.GROUPS))]
     bad = list(group(system.source.tree, system.rng))
     system.source.answer_next(system.rng.sample(bad, min(len(bad), 2)))
 
 
-BREAKING: Final[tuple[Deed, ...]] = (power_cut, server_wiped, backup_restored, edited_by_hand)
-"""Those that the judge is told of: it judges each from rest to rest."""
-DEEDS: Final[tuple[Deed, ...]] = (
+BREAKING: Final[tuple[Action, ...]] = (power_cut, server_wiped, backup_restored, edited_by_hand)
+"""Actions that the checker must be told: before and after each, everything is equal."""
+ACTIONS: Final[tuple[Action, ...]] = (
     publisher_killed,
     consumer_killed,
     process_stopped,
@@ -157,7 +159,7 @@ def main(
 
 
 def _round(seed: int) -> None:
-    """Make one round, and tell of it; what it leaves stays if something was found."""
+    """Run a round and print a line; its folder is kept if something was found."""
     program = servers.program(servers.KINDS[seed % 2]) or servers.program("valkey")
     assert program is not None
     folder = Path(tempfile.mkdtemp(prefix="cp-"))
@@ -165,51 +167,53 @@ def _round(seed: int) -> None:
     try:
         (home := folder / "redis").mkdir()
         with Valkey(home, binary=program) as server:
-            told, verdict = asyncio.run(_played(folder, server, seed))
+            done, verdict = asyncio.run(_run_actions(folder, server, seed))
     except KeyboardInterrupt:
         shutil.rmtree(folder)
         raise
     except BaseException:
-        _tell_where(seed, folder)
+        _print_seed(seed, folder)
         raise
     typer.echo(
         f"seed {seed} · {servers.version_of(program)} · {time.monotonic() - begin:.0f} s · longest"
-        f" recovery {verdict.recovery:.1f} s · {told}"
+        f" recovery {verdict.recovery:.1f} s · {done}"
     )
     if verdict.findings:
         for kind, what in verdict.findings:
             typer.echo(f"  {kind}: {what}", err=True)
-        _tell_where(seed, folder)
+        _print_seed(seed, folder)
         raise typer.Exit(1)
     shutil.rmtree(folder)
 
 
-def _tell_where(seed: int, folder: Path) -> None:
+def _print_seed(seed: int, folder: Path) -> None:
     typer.echo(f"found with `make soak SEED={seed}`; files and logs are in {folder}", err=True)
 
 
-async def _played(folder: Path, server: Valkey, seed: int) -> tuple[str, Verdict]:
-    """Return what happened, and what it came to."""
+async def _run_actions(folder: Path, server: Valkey, seed: int) -> tuple[str, Verdict]:
+    """Return what was done, and the result."""
     rng = random.Random(seed)
-    deeds = rng.choices(DEEDS, k=BEATS)
+    actions = rng.choices(ACTIONS, k=ACTIONS_PER_ROUND)
     async with open_network(folder, server, seed=seed, categories=CATEGORIES) as (system, network):
         system.catalog_settings = LIMITS
         system.start(publishers=2)
         await system.settle()
-        for number, deed in enumerate(deeds, 1):
-            if deed in BREAKING:
-                await system.settle(within=PATIENT)
-            await _beat(system, network, deed)
-            if deed in BREAKING or number % BEATS_AT_ONCE == 0:
-                await system.settle(within=PATIENT)
-        return ", ".join(deed.__name__.replace("_", " ") for deed in deeds), await system.verdict()
+        for number, action in enumerate(actions, 1):
+            if action in BREAKING:
+                await system.settle(within=SETTLE_SECONDS)
+            await _do(system, network, action)
+            if action in BREAKING or number % ACTIONS_UNTIL_REST == 0:
+                await system.settle(within=SETTLE_SECONDS)
+        return ", ".join(
+            action.__name__.replace("_", " ") for action in actions
+        ), await system.verdict()
 
 
-async def _beat(system: System, network: Network, deed: Deed) -> None:
-    """Let something happen while a link is bad and the tree changes."""
+async def _do(system: System, network: Network, action: Action) -> None:
+    """Do something while a link is bad and the tree changes."""
     (step,) = random_schedule(system.rng, faults=1)
     await asyncio.gather(
-        step._replace(at=0).inject(network), deed(system), system.change(system.rng.randint(1, 3))
+        step._replace(at=0).inject(network), action(system), system.change(system.rng.randint(1, 3))
     )
 
 

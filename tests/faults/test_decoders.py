@@ -1,7 +1,7 @@
-"""Bytes from outside, damaged in any way: a decoder gives a sound value or refuses, nothing else.
+"""Damaged bytes from outside: a decoder returns a valid value or rejects them, nothing else.
 
-What Hypothesis gives here is sound but for some damage, so it gets far into the decoders; bytes and
-JSON without any sense are in `tests/core/test_snapshot.py`.
+Hypothesis damages valid values a little, so that they get far into the decoders. Random bytes and
+JSON are in tests/publisher/core/test_snapshot.py.
 """
 
 from collections.abc import Callable
@@ -79,9 +79,9 @@ TOKENS = [
 
 
 @st.composite
-def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
-    """Cut out, put in, or repeat some pieces of `sound`."""
-    raw = sound
+def damaged(draw: st.DrawFn, valid: bytes) -> bytes:
+    """Draw `valid` with some pieces removed, inserted or repeated."""
+    raw = valid
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(raw)))
         end = draw(st.integers(at, min(at + 40, len(raw))))
@@ -92,14 +92,14 @@ def damaged(draw: st.DrawFn, sound: bytes) -> bytes:
 
 @st.composite
 def damaged_state(draw: st.DrawFn) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-    """Return the rows and `meta`, a row and a field of which are damaged."""
+    """Draw rows and `meta`, with a damaged row and a damaged field."""
     field, id_ = draw(st.sampled_from(sorted(META))), draw(st.sampled_from(sorted(ROWS)))
     rows = ROWS | {id_: draw(damaged(ROWS[id_]))}
     return rows, META | {field: draw(damaged(META[field]))}
 
 
-def answer_is_sound(raw: bytes) -> None:
-    """Hold a snapshot to be a forest of categories, whatever the bytes were."""
+def answer_is_valid(raw: bytes) -> None:
+    """Check that a decoded snapshot is a forest of categories."""
     try:
         tree = Decoder().decode(raw, bare_list=False).tree
     except BadSnapshot:
@@ -109,22 +109,22 @@ def answer_is_sound(raw: bytes) -> None:
     assert [why for id_ in rows if (why := not_under_a_root(rows, id_))] == []
 
 
-def envelope_is_told(raw: bytes) -> None:
-    """Tell what an answer says of itself, in one printable line."""
+def envelope_is_described(raw: bytes) -> None:
+    """Check that the description of an answer is one printable line."""
     envelope = Envelope.parse(raw)
     assert envelope is None or envelope.describe(()).isprintable()
 
 
-def event_is_sound(raw: bytes) -> None:
-    """Hold an event's id to be that of its place, or the event to be none."""
+def event_is_valid(raw: bytes) -> None:
+    """Check that a decoded event's id is that of its position."""
     events, why = decode_all([Entry("1-1", raw)], "us")
     assert (len(events) == 1) == (why is None)
     for event in events:
         assert event.checkpoint.position == f"{event.epoch}-{event.sequence}-{event.digest}"
 
 
-def state_is_sound(damaged: tuple[dict[bytes, bytes], dict[bytes, bytes]]) -> None:
-    """Damage to `meta` or a row is refused, or it changes nothing that the digest covers."""
+def state_is_valid(damaged: tuple[dict[bytes, bytes], dict[bytes, bytes]]) -> None:
+    """Check that damage is rejected, or changes nothing that the digest covers."""
     rows, meta = damaged
     try:
         decoded = decode_rows(rows, decode_meta(meta))
@@ -133,42 +133,42 @@ def state_is_sound(damaged: tuple[dict[bytes, bytes], dict[bytes, bytes]]) -> No
     assert {each.id: row(*each[:3], is_leaf=each.is_leaf) for each in decoded.values()} == TREE
 
 
-class Law(NamedTuple):
-    """What holds for `examples` of what is `drawn`."""
+class DecoderProperty(NamedTuple):
+    """A property that `holds` for `examples` of `inputs`."""
 
     holds: Callable[[Any], None]
-    drawn: st.SearchStrategy[Any]
+    inputs: st.SearchStrategy[Any]
     examples: int
 
 
-LAWS = {
-    "an answer": Law(answer_is_sound, damaged(BODY), 3000),
-    "an answer's envelope": Law(envelope_is_told, damaged(BODY), 1000),
-    "an event": Law(event_is_sound, damaged(EVENT), 3000),
-    "meta and a row": Law(state_is_sound, damaged_state(), 1000),
+PROPERTIES = {
+    "an answer": DecoderProperty(answer_is_valid, damaged(BODY), 3000),
+    "an answer's envelope": DecoderProperty(envelope_is_described, damaged(BODY), 1000),
+    "an event": DecoderProperty(event_is_valid, damaged(EVENT), 3000),
+    "meta and a row": DecoderProperty(state_is_valid, damaged_state(), 1000),
 }
 
 
-@pytest.mark.parametrize("what", LAWS)
+@pytest.mark.parametrize("what", PROPERTIES)
 def test_damaged(what: str, results_without_server: ResultsRecorder, seed: int) -> None:
-    """The law holds for whatever the damage makes of it."""
-    law, runs = LAWS[what], 0
+    """The property holds for damaged bytes."""
+    property_, runs = PROPERTIES[what], 0
 
     @hypothesis.seed(seed)
-    @settings(max_examples=law.examples)
-    @given(law.drawn)
-    def holds(drawn: Any) -> None:
+    @settings(max_examples=property_.examples)
+    @given(property_.inputs)
+    def holds(inputs: Any) -> None:
         nonlocal runs
         runs += 1
-        law.holds(drawn)
+        property_.holds(inputs)
 
     holds()
     fault = f"bytes of {what} damaged (Hypothesis)"
     results_without_server.record(fault, Verdict([], 0.0), runs=runs, seed=seed, timed=False)
 
 
-def test_they_are_sound_without_damage() -> None:
-    """Else nothing is shown above."""
+def test_valid_without_damage() -> None:
+    """Without damage the values are valid: else nothing is shown above."""
     assert list(Decoder().decode(BODY, bare_list=False).tree) == list(TREE)
     assert decode_all([Entry("1-1", EVENT)], "us")[1] is None
     assert list(decode_rows(ROWS, decode_meta(META))) == list(TREE)
@@ -178,7 +178,7 @@ def test_they_are_sound_without_damage() -> None:
     "raw", [b"[" * 200_000, b'{"a":' * 100_000, b"9" * 10_000, b'"' + b"x" * 10**6]
 )
 def test_too_deep_or_too_long(raw: bytes) -> None:
-    """Neither nesting nor length gets through."""
+    """Deep nesting and great length are rejected."""
     with pytest.raises(BadSnapshot):
         Decoder().decode(raw, bare_list=True)
     assert decode_all([Entry("1-1", raw)], "us")[1] is not None

@@ -1,4 +1,4 @@
-"""Who judges knows nothing of ours, or a mistake could hide behind itself."""
+"""The checkers import no code of ours: a mistake in it could hide the same mistake there."""
 
 import subprocess
 import sys
@@ -19,8 +19,8 @@ LOADED = "import sys, {}; print(*{{'publisher', 'consumers', 'plumbing'}} & set(
         "faults.projection_checker",
     ],
 )
-def test_the_judge_imports_none_of_our_code(name: str) -> None:
-    """Neither does anything that it imports."""
+def test_the_checkers_import_none_of_our_code(name: str) -> None:
+    """Neither directly nor through another module."""
     code = LOADED.format(f"tests.{name}")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,8 +1,8 @@
-"""A consumer is killed at every point of its work: data and checkpoint are of one transaction.
+"""A consumer is killed at every point of its work: data and checkpoint change together.
 
 The points are the statements that change something and the commits, of each projection in each
-database; and of the mirror in SQLite all commands and replies of Redis, too, on both servers: those
-depend neither on the database nor on the projection.
+database. For the mirror in SQLite also all commands and replies of Redis, on both servers: they do
+not depend on the database or the projection.
 """
 
 import time
@@ -43,27 +43,27 @@ CHECKPOINT: Final[dict[Work, str]] = {
     "a batch of events": "after UPDATE checkpoints",
     "a resync": "after UPDATE checkpoints",
 }
-"""A point of each work without which it was another one."""
+"""A point that proves that the work was done."""
 RESYNCED: Final = "resynced"
 """What a consumer logs after each reset."""
 
 
 @dataclass(frozen=True)
-class Keys:
-    """A catalog after its first import, some commits later, and later still in a new epoch."""
+class Backups:
+    """Backups of a catalog: after its first import, some commits later, and after a repair."""
 
     first: Backup
     later: Backup
-    anew: Backup
+    repaired: Backup
 
-    def wanted(self, work: Work) -> Backup:
-        """Return what the consumer has to get to by `work`."""
-        return self.anew if work == "a resync" else self.later
+    def goal(self, work: Work) -> Backup:
+        """Return the backup that the consumer must reach by `work`."""
+        return self.repaired if work == "a resync" else self.later
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def engine(request: pytest.FixtureRequest) -> Postgres | MariaDb | None:
-    """Give a database server, or None for SQLite."""
+    """Return a database server, or None for SQLite."""
     if request.param == "sqlite":
         return None
     server: Postgres | MariaDb = request.getfixturevalue(request.param)
@@ -77,8 +77,8 @@ works = pytest.mark.parametrize("work", get_args(Work))
 async def test_every_point(
     work: Work, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """After each kill the rows are those of the checkpoint; then the rest comes, and once."""
-    await _killed_everywhere(MIRROR, work, None, server, folder, results, seed, redis=True)
+    """After each kill the rows are those of the checkpoint; the rest is then applied once."""
+    await _kill_everywhere(MIRROR, work, None, server, folder, results, seed, redis=True)
 
 
 @pytest.mark.parametrize("binary", ["valkey"], indirect=True)
@@ -93,11 +93,11 @@ async def test_every_change_in_a_database(
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """So it is in each database, before and after each change and commit."""
-    await _killed_everywhere(kind, work, engine, server, folder, results, seed, redis=False)
+    """The same in each database, before and after each change and commit."""
+    await _kill_everywhere(kind, work, engine, server, folder, results, seed, redis=False)
 
 
-async def _killed_everywhere(
+async def _kill_everywhere(
     kind: ProjectionKind,
     work: Work,
     engine: Postgres | MariaDb | None,
@@ -109,16 +109,16 @@ async def _killed_everywhere(
     redis: bool,
 ) -> None:
     async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
-        stage = Stage(system, kind, work, engine, await published(system), redis=redis)
-        alone = await stage.begun(last=0)
+        trials = KillTrials(system, kind, work, engine, await publish_backups(system), redis=redis)
+        alone = await trials.start(last=0)
         assert await alone.wait_async() == 0, alone.err
         assert alone.err.count(RESYNCED) == (work != "a batch of events"), alone.err
         points = kill_points.points(alone.logs, among={CHECKPOINT[work], "before COMMIT"})
         for number, point in enumerate(points, 1):
-            process = await stage.begun(last=number)
+            process = await trials.start(last=number)
             assert await process.wait_async() == KILLED, process.err
             assert kill_points.points(process.logs)[-1] == point
-            await stage.recovers(process)
+            await trials.recover(process)
         system.source.serve_tree(system.checker.tree)
         verdict = await system.verdict()
     where = f"{kind.name} in {type(engine).__name__ if engine else 'SQLite'}"
@@ -128,33 +128,35 @@ async def _killed_everywhere(
 
 
 @dataclass
-class Stage:
-    """One projection that does one piece of work, again and again from the same beginning."""
+class KillTrials:
+    """Repeats the work of one projection, each time from the same start."""
 
     system: System
     kind: ProjectionKind
     work: Work
     engine: Postgres | MariaDb | None
-    keys: Keys
+    keys: Backups
     redis: bool
-    """Whether the points of Redis count, too."""
+    """Whether points of Redis count as well."""
     runs: int = 0
 
-    async def begun(self, *, last: int) -> Process:
-        """Have the work begun, by a process that ends at its point `last`."""
+    async def start(self, *, last: int) -> Process:
+        """Start the work in a process that is killed at its point `last`."""
         self.runs += 1
-        self.projection = ProjectionChecker(self.kind, await self._new(), self.system.checker)
+        self.projection = ProjectionChecker(
+            self.kind, await self._new_database(), self.system.checker
+        )
         if self.work != "a first reset":
-            await have(self.system, self.keys.first)
+            await restore_keys(self.system, self.keys.first)
             await self._catch_up()
-        await have(self.system, self.keys.wanted(self.work))
+        await restore_keys(self.system, self.keys.goal(self.work))
         armed = partial(kill_points.arm, last=last, redis=self.redis)
         return self.system.consumer(
             self.projection, "--once", before=lambda folder: partial(armed, folder)
         )
 
-    async def recovers(self, killed: Process) -> None:
-        """Judge what was left behind, do the rest, and judge that: events are enough for events."""
+    async def recover(self, killed: Process) -> None:
+        """Check what the kill left, finish the work, and check again; no resync for events."""
         await self.projection.check()
         begin = time.monotonic()
         process = self.system.consumer(self.projection, "--once")
@@ -163,19 +165,19 @@ class Stage:
         await self.projection.final_check()
         if self.work == "a batch of events":
             assert RESYNCED not in killed.err + process.err
-            await self._followed()
+            await self._check_no_resync()
         if self.engine:
             await self.engine.give_back(self.projection.url)
 
-    async def _followed(self) -> None:
-        """Find no resync in the history but that of `_catch_up`."""
+    async def _check_no_resync(self) -> None:
+        """Check that the history has no resync but that of `_catch_up`."""
         if self.kind is HISTORY:
             assert await fetch(self.projection.url, "SELECT COUNT(*) FROM history_resyncs") == [
                 (1,)
             ]
 
     async def _catch_up(self) -> None:
-        """Do what `--once` does, here: that is only the beginning."""
+        """Do what `--once` does, in this process: it only prepares the work."""
         async with (
             open_database(self.projection.url) as store,
             connect(Server(self.system.consumer_redis), "us", once=True) as events,
@@ -183,14 +185,14 @@ class Stage:
             projection = projections.KINDS[self.kind.name](store, "us")
             await run_projection(projection, Reader(events, self.kind.name, once=True))
 
-    async def _new(self) -> str:
+    async def _new_database(self) -> str:
         if self.engine:
             return await self.engine.new()
         return f"sqlite:///{self.system.folder}/{self.runs}.sqlite"
 
 
-async def published(system: System) -> Keys:
-    """Publish, publish more, and repair."""
+async def publish_backups(system: System) -> Backups:
+    """Publish, publish more, repair, and return the backups."""
     keys = []
     for damaged in (False, False, True):
         if damaged:
@@ -201,11 +203,11 @@ async def published(system: System) -> Keys:
             await system.checker.check()
             system.source.change(system.rng)
         keys.append(await redis_backup.take(system.client))
-    return Keys(*keys)
+    return Backups(*keys)
 
 
-async def have(system: System, keys: Backup) -> None:
-    """Have these keys, and let the judge know."""
+async def restore_keys(system: System, keys: Backup) -> None:
+    """Restore the keys of a backup, and tell the checker."""
     system.checker.allow_break("the same beginning again")
     await redis_backup.restore(system.client, keys)
     await system.checker.check()

@@ -1,4 +1,4 @@
-"""The network between publisher, Redis, consumers and source does what networks do."""
+"""Faults of the network between publisher, Redis, consumers and source."""
 
 import asyncio
 import random
@@ -26,11 +26,11 @@ from tests.support.waiting import eventually
 ROUNDS = 3
 SCHEDULES = 4
 TIME_OUT = 100.0
-"""Seconds: a command of the publisher may take sixty before its connection counts as lost."""
+"""Seconds: a command of the publisher may take sixty until its connection counts as lost."""
 
 
 class Repeated(NamedTuple):
-    """A word of a link's request that has an effect, and words of the replies to its repeats."""
+    """A word in a request that has an effect, and words in the replies to its repeats."""
 
     request: bytes
     at_once: bytes
@@ -42,7 +42,7 @@ REPEATED: Final[dict[Link, Repeated]] = {
     "consumer-Redis": Repeated(b"HSET", at_once=b":0", late=b":0"),
     "publisher-source": Repeated(b"GET", at_once=b"200 OK", late=b"200 OK"),
 }
-"""A commit that comes twice finds itself done at first, and that it lost a race later."""
+"""A repeated commit finds at once that it was executed, and later that it lost a race."""
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -50,7 +50,7 @@ REPEATED: Final[dict[Link, Repeated]] = {
 async def test_a_fault(
     fault: Fault, link: Link, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """On one link, for a while, again and again."""
+    """A fault on one link, for a while, several times."""
     async with open_network(folder, server, seed=seed) as (system, network):
         system.start(publishers=2)
         await system.settle()
@@ -66,10 +66,10 @@ async def test_a_fault(
 
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("fault", DUPLICATING)
-async def test_once_more(
+async def test_duplicated(
     fault: Fault, link: Link, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """What comes twice, at once or when others have committed since, has its effect once."""
+    """A request that comes twice, at once or after other commits, has its effect once."""
     request, *replies = REPEATED[link]
     async with open_network(folder, server, seed=seed) as (system, network):
         system.start(publishers=2)
@@ -87,17 +87,19 @@ async def test_once_more(
         await system.settle()
         verdict = await system.verdict()
     results.record(f"{link}: {fault}", verdict, runs=ROUNDS, seed=seed)
-    told = [repeat.reply for repeat in proxy.repeats if request in repeat.request]
-    assert any(replies[DUPLICATING.index(fault)] in (reply or b"") for reply in told), told
+    replies_to_repeats = [repeat.reply for repeat in proxy.repeats if request in repeat.request]
+    assert any(
+        replies[DUPLICATING.index(fault)] in (reply or b"") for reply in replies_to_repeats
+    ), replies_to_repeats
 
 
 async def is_repeated(proxy: Proxy, before: int, word: bytes) -> bool:
-    """Tell whether a request with `word` is to come once more, beyond the first `before`."""
+    """Return whether a request with `word` is repeated, after the first `before` ones."""
     return any(word in repeat.request for repeat in proxy.repeats[before:])
 
 
 async def have_come(proxy: Proxy) -> bool:
-    """Tell whether all that comes twice has come."""
+    """Return whether all repeats have a reply."""
     return all(repeat.reply is not None for repeat in proxy.repeats)
 
 
@@ -119,14 +121,14 @@ async def test_a_strike(
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """At the one request that matters: was it done, or not? Who sent it does not know."""
+    """A fault at one important request: the sender does not know whether it was executed."""
     async with open_network(folder, server, seed=seed) as (system, network):
         system.start(publishers=2)
         await system.settle()
         for number in range(1, ROUNDS + 1):
             network[link].strike(word, strike)
             await system.change(1)
-            await eventually(partial(is_struck, network[link], number), within=SETTLE_SECONDS)
+            await eventually(partial(is_hit, network[link], number), within=SETTLE_SECONDS)
             await system.change(1)
             await system.settle()
         verdict = await system.verdict()
@@ -134,16 +136,16 @@ async def test_a_strike(
     results.record(f"{link}: {what}: {strike}", verdict, runs=ROUNDS, seed=seed)
 
 
-async def is_struck(proxy: Proxy, times: int) -> bool:
-    """Tell whether so many requests suffered a strike."""
+async def is_hit(proxy: Proxy, times: int) -> bool:
+    """Return whether so many requests were hit."""
     return proxy.struck >= times
 
 
 @pytest.mark.parametrize("link", LINKS)
-async def test_for_ever(
+async def test_black_hole_for_ever(
     link: Link, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """What was on its way never comes, and nobody is told: only time-outs help."""
+    """Data is lost without an error: only time-outs help."""
     async with open_network(folder, server, seed=seed) as (system, network):
         system.start(publishers=2)
         await system.settle()
@@ -160,9 +162,9 @@ async def test_for_ever(
 async def test_schedule(
     number: int, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Twelve faults at random on all links at once, while the tree goes on changing.
+    """Twelve random faults on all links at once, while the tree changes.
 
-    It is so large that what changes in the longest of them is no reason for a hold.
+    The tree is so large that the changes during the longest one do not cause a hold.
     """
     schedule = random_schedule(random.Random(seed + number))
     async with open_network(folder, server, seed=seed + number, categories=400) as (

@@ -1,4 +1,4 @@
-"""What people do: two configurations, an old backup, a key that is deleted, a field edited by hand."""
+"""What people do: two configurations, old backups, keys and tables edited by hand."""
 
 import shutil
 import signal
@@ -21,12 +21,12 @@ from tests.support.waiting import eventually
 
 KEY = "catalog:{us}:"
 ROW = '{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
-TAKEN: Final = "another consumer writes to this store"
+STORE_TAKEN: Final = "another consumer writes to this store"
 BEGIN: Final = "before BEGIN IMMEDIATE"
-"""The point of SQLite's lock: what is written behind it was read before it."""
+"""The point before SQLite's lock: what is written after it was read before it."""
 OVERTAKEN: Final = 4
 
-META: list[tuple[str, ...]] = [
+META_EDITS: list[tuple[str, ...]] = [
     ("HSET", f"{KEY}meta", field, value)
     for field, value in (
         *(("contract", ""), ("origin", "x"), ("epoch", "00000000"), ("epoch", "x")),
@@ -34,7 +34,7 @@ META: list[tuple[str, ...]] = [
         *(("digest", "x"), ("count", "1"), ("committed_at", ""), ("unknown", "x")),
     )
 ]
-DEEDS: dict[str, list[tuple[str, ...]]] = {
+EDITS: dict[str, list[tuple[str, ...]]] = {
     "a key deleted": [
         *(("DEL", KEY + each) for each in ("categories", "meta", "events", "status", "hold")),
         *(("DEL", KEY + each) for each in ("lease", "consumers")),
@@ -42,7 +42,7 @@ DEEDS: dict[str, list[tuple[str, ...]]] = {
         ("DEL", f"{KEY}meta", f"{KEY}events"),
         ("DEL", f"{KEY}categories", f"{KEY}meta"),
     ],
-    "a field of meta edited": META,
+    "a field of meta edited": META_EDITS,
     "a field of meta deleted": [
         ("HDEL", f"{KEY}meta", field)
         for field in ("contract", "origin", "epoch", "sequence", "offset", "digest", "count")
@@ -74,28 +74,28 @@ DEEDS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", DEEDS)
+@pytest.mark.parametrize("name", EDITS)
 async def test_by_hand(
     name: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """After each deed, while all run: state and copies become equal again, and no copy shows it."""
+    """After each edit state and copies become equal again; no copy ever shows the edit."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
-        for deed in DEEDS[name]:
-            system.checker.allow_break(" ".join(deed), by_hand=True)
-            asked(server, *deed)
+        for edit in EDITS[name]:
+            system.checker.allow_break(" ".join(edit), by_hand=True)
+            asked(server, *edit)
             await system.change(1)
             await system.settle()
         verdict = await system.verdict()
-    results.record(f"by hand: {name}", verdict, runs=len(DEEDS[name]), seed=seed)
+    results.record(f"by hand: {name}", verdict, runs=len(EDITS[name]), seed=seed)
 
 
 @pytest.mark.parametrize("key", ["categories", "meta", "events", "status", "lease", "consumers"])
 async def test_another_type(
     key: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A key holds another type: what needs it is refused, until somebody deletes it."""
+    """Commands on a key of another type fail until somebody deletes it; then all is equal."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
@@ -113,7 +113,7 @@ async def test_another_type(
 async def test_two_limits(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Two publishers with different limits: what the stricter one holds, the other one commits."""
+    """Two publishers with different limits: one commits what the stricter one holds."""
     async with open_system(folder, server, seed=seed) as system:
         system.catalog_settings = "guard = { max_updated_share = 0.0, max_updated = 0 }\n"
         system.start()
@@ -129,7 +129,7 @@ async def test_two_limits(
 async def test_two_sources(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Two publishers with different addresses: each commits its own tree, whole, or loses a race."""
+    """Two publishers with different sources: each commits its own tree or loses a race."""
     async with open_system(folder, server, seed=seed) as system:
         tree = changed_tree(system.source.tree, system.rng)
         async with serving(other := ChangingSource(system.checker, tree)):
@@ -137,10 +137,10 @@ async def test_two_sources(
             await system.settle()
             system.source_url = other.url
             for _ in range(10):
-                strangers = [system.publisher("sync") for _ in range(2)]
+                others = [system.publisher("sync") for _ in range(2)]
                 await system.change(2)
                 other.serve_tree(changed_tree(system.source.tree, system.rng))
-                assert {await each.wait_async() for each in strangers} <= {0, 1}
+                assert {await each.wait_async() for each in others} <= {0, 1}
             await system.settle()
             verdict = await system.verdict()
     results.record("two publishers, other addresses of the source", verdict, runs=20, seed=seed)
@@ -149,7 +149,7 @@ async def test_two_sources(
 async def test_another_origin(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A publisher with another origin is refused, and says why; the first one goes on."""
+    """A publisher with another origin is rejected with the reason; the first continues."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
@@ -167,7 +167,7 @@ async def test_another_origin(
 async def test_old_backup_of_a_file(
     since: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A consumer's file of last week is put back; what came since is there, or is not."""
+    """A consumer's file of last week is restored; the events since are there, or not."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
@@ -178,7 +178,7 @@ async def test_old_backup_of_a_file(
         system.start(publishers=0)
         await system.change(5)
         await system.settle()
-        await _meanwhile(system, since)
+        await _change_since(system, since)
         for consumer in system.consumers.values():
             consumer.kill()
         system.checker.allow_break("an old backup")
@@ -193,8 +193,8 @@ async def test_old_backup_of_a_file(
     results.record("a consumer restored from last week's backup (SQLite)", verdict, seed=seed)
 
 
-async def _meanwhile(system: System, since: str) -> None:
-    """Let that happen since the backup which `since` says."""
+async def _change_since(system: System, since: str) -> None:
+    """Do to the catalog what `since` says, after the backup."""
     if since == "then trimmed away":
         system.checker.allow_break("trimmed by hand", by_hand=True)
         asked(system.server, "XTRIM", f"{KEY}events", "MAXLEN", "0")
@@ -233,7 +233,7 @@ async def test_old_backup_of_a_database(
     results.record("a consumer restored from last week's backup (PostgreSQL)", verdict, seed=seed)
 
 
-STORE: list[Any] = [
+TABLE_EDITS: list[Any] = [
     "UPDATE categories SET local_name = 'by hand' WHERE id = '1'",
     "DELETE FROM categories WHERE id = '2'",
     "INSERT INTO categories SELECT catalog, 'new', '0', 'x', is_leaf FROM categories WHERE id='1'",
@@ -250,12 +250,12 @@ STORE: list[Any] = [
 async def test_edited_store(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Somebody edits a mirror's tables while it is stopped: it starts, and is equal again."""
+    """A mirror's tables are edited while it is stopped: it starts, and is equal again."""
     async with open_system(folder, server, seed=seed, kinds=[MIRROR]) as system:
         system.start()
         await system.settle()
         (mirror,) = system.projections
-        for statement in STORE:
+        for statement in TABLE_EDITS:
             system.consumers["mirror"].kill()
             mirror.is_edited = True
             await execute(mirror.url.partition("?")[0], statement)
@@ -265,14 +265,14 @@ async def test_edited_store(
             mirror.is_edited = False
         verdict = await system.verdict()
     results.record(
-        "by hand: a mirror's tables or checkpoint edited", verdict, runs=len(STORE), seed=seed
+        "by hand: a mirror's tables or checkpoint edited", verdict, runs=len(TABLE_EDITS), seed=seed
     )
 
 
 async def test_two_on_one_store(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A second mirror on the same tables: each commit is one's own, and one of them says it ends."""
+    """A second mirror on the same tables: no commit is mixed, and one of them ends."""
     async with open_system(folder, server, seed=seed, kinds=[MIRROR]) as system:
         system.start()
         await system.settle()
@@ -285,16 +285,16 @@ async def test_two_on_one_store(
             await eventually(partial(_have_ended, mirrors, number), within=SETTLE_SECONDS)
         verdict = await system.verdict()
     results.record("two consumers on one store", verdict, runs=4, seed=seed)
-    assert [each.exit_code for each in mirrors if TAKEN in each.err] == [1] * 4
+    assert [each.exit_code for each in mirrors if STORE_TAKEN in each.err] == [1] * 4
 
 
 async def _has_started(consumer: Process) -> bool:
-    """Tell whether it goes on from a checkpoint."""
+    """Return whether it continues from a checkpoint."""
     return "started" in consumer.err
 
 
 async def _have_ended(consumers: list[Process], number: int) -> bool:
-    """Tell whether so many have ended."""
+    """Return whether so many have ended."""
     return sum(each.exit_code is not None for each in consumers) == number
 
 
@@ -302,46 +302,46 @@ async def _have_ended(consumers: list[Process], number: int) -> bool:
 async def test_overtaken_on_one_store(
     kind: ProjectionKind, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Another one writes to the tables while the first stands right before: it writes nothing more."""
+    """A consumer stopped before it writes, while another one writes: it writes nothing."""
     async with open_system(folder, server, seed=seed, kinds=[kind], checking=False) as system:
         (projection,) = system.projections
-        await _polled(system)
+        await _publish_next(system)
         assert await system.consumer(projection, "--once").wait_async() == 0
-        await _polled(system)
-        alone = _stopped(system, projection, at=0)
+        await _publish_next(system)
+        alone = _start_stopping(system, projection, at=0)
         assert await alone.wait_async() == 0, alone.err
         points = kill_points.points(alone.logs, among={BEGIN, "after UPDATE checkpoints"})
         at = len(points) - points[::-1].index(BEGIN)
         for _ in range(OVERTAKEN):
-            await _polled(system)
-            first = _stopped(system, projection, at=at)
-            await eventually(partial(_stands, first), within=SETTLE_SECONDS)
+            await _publish_next(system)
+            first = _start_stopping(system, projection, at=at)
+            await eventually(partial(_is_stopped, first), within=SETTLE_SECONDS)
             assert kill_points.points(first.logs)[-1] == BEGIN
-            await _polled(system)
+            await _publish_next(system)
             assert await system.consumer(projection, "--once").wait_async() == 0
             await projection.check()
             first.resume()
             exit_code = await first.wait_async()
             await projection.final_check()
-            assert (exit_code, TAKEN in first.err) == (1, True), system.checker.findings
+            assert (exit_code, STORE_TAKEN in first.err) == (1, True), system.checker.findings
         verdict = await system.verdict()
     fault = "consumer stopped before it writes, while another one writes to its store"
     results.record(fault, verdict, runs=OVERTAKEN, seed=seed)
 
 
-async def _polled(system: System) -> None:
-    """Have another tree published, and judged."""
+async def _publish_next(system: System) -> None:
+    """Publish another tree, and check it."""
     system.source.change(system.rng)
     assert await system.publisher("sync").wait_async() == 0
     await system.checker.check()
 
 
-def _stopped(system: System, projection: ProjectionChecker, at: int) -> Process:
-    """Start a consumer that stands still at its point `at` of SQL; 0: it does not."""
+def _start_stopping(system: System, projection: ProjectionChecker, at: int) -> Process:
+    """Start a consumer that stops at its SQL point `at`; 0 means never."""
     arm = partial(kill_points.arm, last=at, redis=False, by=signal.SIGSTOP)
     return system.consumer(projection, "--once", before=lambda folder: partial(arm, folder))
 
 
-async def _stands(process: Process) -> bool:
-    """Tell whether a process is stopped."""
+async def _is_stopped(process: Process) -> bool:
+    """Return whether SIGSTOP has stopped the process."""
     return process.is_stopped

@@ -1,4 +1,4 @@
-"""The server dies, is stopped, forgets, is set back, is full: nothing lost, doubled or torn."""
+"""The server dies, stops, is emptied, set back or full: no gap, duplicate or partial write."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import servers
-from tests.faults.conftest import Made
+from tests.faults.conftest import StartServer
 from tests.faults.processes import Process
 from tests.faults.results_table import ResultsRecorder
 from tests.faults.servers import Clock
@@ -22,20 +22,20 @@ from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 ROUNDS = 4
-WAITS = "no valid state, waiting"
-"""What a consumer logs once it has seen that there is nothing to resync to."""
+WAITING = "no valid state, waiting"
+"""What a consumer logs when there is no valid state to resync to."""
 RESYNCED = "resynced"
 """What a consumer logs after each reset."""
-KEPT = 10
-"""Events that a stream keeps which is to be trimmed beyond what a consumer has."""
+MAX_EVENTS = 10
+"""Length of a stream that is trimmed beyond the checkpoints of consumers."""
 
 
 @pytest.mark.parametrize("policy", ["always", "everysec", "no"])
 async def test_killed(
-    policy: str, made: Made, folder: Path, results: ResultsRecorder, seed: int
+    policy: str, start_server: StartServer, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Kill -9 at any moment, and start again on what was written."""
-    server = made("--appendfsync", policy)
+    """Kill -9 at any moment, and a start with what was written."""
+    server = start_server("--appendfsync", policy)
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
         await system.settle()
@@ -56,29 +56,31 @@ async def test_power_cut(
     policy: str,
     unsure: int,
     rounds: int,
-    made: Made,
+    start_server: StartServer,
     folder: Path,
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """The end of the append-only file is gone, any number of bytes of the last `unsure` rounds.
+    """The end of the append-only file is lost: any number of bytes of the last `unsure` rounds.
 
-    With `always` nothing is cut off: that what was acknowledged is on the disk by then is the word of
-    the server and of the disk, and not tried here. So all of it has to be there again.
+    With `always` nothing is cut: the server and the disk promise that acknowledged writes are on the
+    disk, which is not tested here. So everything must be there again.
 
-    On Redis 7 some of a lost commit's events come back with a later start, without its state: what
-    makes the copies right then is that no event is followed that does not connect.
+    On Redis 7 some events of a lost commit come back at a later start, without its state. The copies
+    stay right because no consumer applies an event that does not connect.
     """
-    server, lost = made("--appendfsync", policy), 0
+    server, lost = start_server("--appendfsync", policy), 0
     sizes: list[int] = []
     async with open_system(folder, server, seed=seed, categories=400) as system:
         system.start(publishers=2)
         await system.settle()
         for _ in range(rounds):
-            sizes.append(servers.written(server))
+            sizes.append(servers.aof_size(server))
             await system.change()
             since = sizes[-unsure:][0] if unsure else None
-            system.checker.allow_break("the power failed", by_hand=servers.tears(server))
+            system.checker.allow_break(
+                "the power failed", by_hand=servers.replays_half_transactions(server)
+            )
             lost += await servers.cut_power(system, since)
             await system.settle()
         verdict = await system.verdict()
@@ -89,24 +91,24 @@ async def test_power_cut(
 
 
 async def test_restarted(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """SHUTDOWN or SIGTERM, then a start on the same data: nothing happened but a pause."""
+    """After SHUTDOWN or SIGTERM and a start with the same data nothing has changed."""
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
         await system.settle()
         for number in range(ROUNDS):
             await system.change()
             down = servers.shut_down if number % 2 else servers.terminate
-            if await servers.restarted(system, down=down):
-                system.checker.report("lost", "the server does not have what it had")
+            if await servers.restart(system, down=down):
+                system.checker.report("lost", "the server has lost a commit")
             await system.settle()
         verdict = await system.verdict()
     results.record("restart: SHUTDOWN or SIGTERM, same data", verdict, runs=ROUNDS, seed=seed)
 
 
 async def test_wiped(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """FLUSHALL, or a start without any data: nobody is emptied, and a new history begins.
+    """After FLUSHALL, or a start without data, no copy is emptied, and a new history starts.
 
-    At first the publishers stand still until all consumers have seen it, and then they do not.
+    At first the publishers are paused until all consumers have seen it, later they are not.
     """
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
@@ -115,7 +117,7 @@ async def test_wiped(server: Valkey, folder: Path, results: ResultsRecorder, see
         for number in range(ROUNDS):
             system.checker.allow_break("wiped")
             before = servers.epoch(server)
-            async with _unmended(system) if number < ROUNDS // 2 else nullcontext():
+            async with _unrepaired(system) if number < ROUNDS // 2 else nullcontext():
                 if number % 2:
                     asked(server, "FLUSHALL")
                 else:
@@ -133,14 +135,14 @@ async def test_wiped(server: Valkey, folder: Path, results: ResultsRecorder, see
 
 
 @asynccontextmanager
-async def _unmended(system: System) -> AsyncIterator[None]:
-    """Have no publisher mend what happens, until all consumers wait or the judge has a finding."""
-    before = _logged(system, WAITS)
+async def _unrepaired(system: System) -> AsyncIterator[None]:
+    """Pause all publishers until all consumers wait, or the checker has a finding."""
+    before = _count_logged(system, WAITING)
 
     async def is_seen() -> bool:
-        return await _all_log(system, WAITS, before) or bool(system.checker.findings)
+        return await _all_log(system, WAITING, before) or bool(system.checker.findings)
 
-    await _paused(system.publishers)
+    await _pause(system.publishers)
     yield
     await eventually(is_seen, within=SETTLE_SECONDS)
     for publisher in system.publishers:
@@ -150,22 +152,22 @@ async def _unmended(system: System) -> AsyncIterator[None]:
 async def test_old_backup(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Set back by one, two, three … commits, and another history goes on from there.
+    """The server is set back by one, two, three … commits, and another history continues there.
 
-    The tree is so large that what changed since the oldest backup is no reason for a hold.
+    The tree is so large that the changes since the oldest backup do not cause a hold.
     """
     async with open_system(folder, server, seed=seed, categories=400) as system:
         system.start(publishers=2)
         await system.settle()
         backups = []
         for number in range(ROUNDS):
-            backups.append(servers.backed_up(server, f"backup-{number}"))
+            backups.append(servers.back_up_files(server, f"backup-{number}"))
             await system.change()
             await system.settle()
         lost = 0
         for backup in reversed(backups):
             system.checker.allow_break("restored from an old backup")
-            lost += await servers.restore(system, backup)
+            lost += await servers.restore_files(system, backup)
             await system.change(1)
             await system.settle()
         verdict = await system.verdict()
@@ -177,7 +179,7 @@ async def test_old_backup(
 async def test_lagging_replica(
     binary: str, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The primary dies; its replica, which lacks the last commits, becomes primary (Sentinel)."""
+    """The primary dies; its replica, without the last commits, becomes primary (Sentinel)."""
     sentinels = Sentinels(folder, count=1, binary=binary)
     sentinels.start()
     try:
@@ -208,7 +210,7 @@ async def test_lagging_replica(
 async def test_full_memory(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Whatever the limit is when it is met (noeviction), a commit is made whole or refused."""
+    """Wherever the memory limit is met (noeviction), a commit is complete or rejected."""
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
         await system.settle()
@@ -225,7 +227,7 @@ async def test_full_memory(
 
 
 async def test_evicted(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """A server that throws keys away (allkeys-random): repaired, and no copy shows less."""
+    """Evicted keys (allkeys-random) are repaired, and no copy shows less meanwhile."""
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
         await system.settle()
@@ -233,12 +235,12 @@ async def test_evicted(server: Valkey, folder: Path, results: ResultsRecorder, s
         lost = 0
         for _ in range(2 * ROUNDS):
             system.checker.allow_break("keys are evicted", by_hand=True)
-            evicted = servers.evicted(server)
+            evicted = servers.evicted_keys(server)
             used = asked(server, "INFO", "memory")["used_memory"]
             asked(server, "CONFIG", "SET", "maxmemory", used - 1)
             await system.change(1)
             asked(server, "CONFIG", "SET", "maxmemory", 0)
-            lost += servers.evicted(server) > evicted
+            lost += servers.evicted_keys(server) > evicted
             await system.change(1)
             await system.settle()
         verdict = await system.verdict()
@@ -248,7 +250,7 @@ async def test_evicted(server: Valkey, folder: Path, results: ResultsRecorder, s
 
 
 async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """Writes are refused while the append-only file cannot grow; then the server goes on, or dies."""
+    """While the append-only file cannot grow writes are rejected; then it goes on, or dies."""
     (home := folder / "redis").mkdir()
     with Valkey(home, binary=full_disk.deaf(folder, binary)) as server:
         async with open_system(folder, server, seed=seed) as system:
@@ -262,8 +264,8 @@ async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, se
                 is_refused = partial(is_said_again, said, {"MISCONF"}, server)
                 await eventually(is_refused, within=SETTLE_SECONDS)
                 if number % 2:
-                    system.checker.allow_break("what was in memory only is gone")
-                    lost += await servers.restarted(system)
+                    system.checker.allow_break("what was only in memory is lost")
+                    lost += await servers.restart(system)
                 else:
                     full_disk.make_room(server)
                 await system.settle()
@@ -275,7 +277,7 @@ async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, se
 async def test_stopped_server(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """SIGSTOP of the server for longer than the leases."""
+    """The server is stopped (SIGSTOP) for longer than the leases."""
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
         await system.settle()
@@ -293,9 +295,9 @@ async def test_stopped_server(
 async def test_stopped_publisher(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """SIGSTOP of each publisher for longer than its lease, while it waits for an answer.
+    """Each publisher is stopped (SIGSTOP) for longer than its lease, waiting for an answer.
 
-    The other goes on meanwhile; what the first had been told by then is not committed any more.
+    The other one continues. What the first one has received by then is not committed any more.
     """
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
@@ -311,7 +313,7 @@ async def test_stopped_publisher(
             await asyncio.sleep(LEASE_SECONDS / 2)
             await system.settle()
             if system.checker.position != position:
-                system.checker.report("duplicate", "what was polled long ago was committed")
+                system.checker.report("duplicate", "an outdated snapshot was committed")
         verdict = await system.verdict()
     fault = "publisher stopped for longer than its lease"
     results.record(fault, verdict, runs=ROUNDS, seed=seed)
@@ -320,16 +322,16 @@ async def test_stopped_publisher(
 async def test_stopped_consumers(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """SIGSTOP of the consumers while the stream is trimmed beyond their checkpoints: all resync."""
-    async with open_system(folder, server, seed=seed, keep_events=KEPT) as system:
-        system.catalog_settings = f"retention = {{ max_events = {KEPT} }}\n"
+    """Consumers are stopped while the stream is trimmed beyond their checkpoints: all resync."""
+    async with open_system(folder, server, seed=seed, keep_events=MAX_EVENTS) as system:
+        system.catalog_settings = f"retention = {{ max_events = {MAX_EVENTS} }}\n"
         system.start()
         await system.settle()
         for _ in range(ROUNDS):
-            await _paused(system.consumers.values())
-            before = _logged(system, RESYNCED)
-            await _trimmed(system)
-            assert asked(server, "XLEN", "catalog:{us}:events") == KEPT
+            await _pause(system.consumers.values())
+            before = _count_logged(system, RESYNCED)
+            await _commit_beyond_stream(system)
+            assert asked(server, "XLEN", "catalog:{us}:events") == MAX_EVENTS
             for consumer in system.consumers.values():
                 consumer.resume()
             await system.settle()
@@ -338,16 +340,16 @@ async def test_stopped_consumers(
     results.record("consumers stopped while the stream is trimmed", verdict, runs=ROUNDS, seed=seed)
 
 
-async def _trimmed(system: System) -> None:
-    """Have so much committed that who is stopped misses some: the first commit it may have got."""
-    await _committed(system)
+async def _commit_beyond_stream(system: System) -> None:
+    """Commit more than the stream keeps; stopped consumers may have the first commit."""
+    await _commit_next(system)
     first = servers.sequence(system.server)
-    while servers.sequence(system.server) <= first + KEPT:
-        await _committed(system)
+    while servers.sequence(system.server) <= first + MAX_EVENTS:
+        await _commit_next(system)
 
 
-async def _committed(system: System) -> None:
-    """Let the source have another tree, and wait until it is the state."""
+async def _commit_next(system: System) -> None:
+    """Change the source's tree, and wait until it is the state."""
 
     async def is_state() -> bool:
         return system.checker.tree == system.source.tree
@@ -356,8 +358,8 @@ async def _committed(system: System) -> None:
     await eventually(is_state, within=SETTLE_SECONDS)
 
 
-async def _paused(processes: Collection[Process]) -> None:
-    """Stop them; a signal takes its time."""
+async def _pause(processes: Collection[Process]) -> None:
+    """Pause processes, and wait until all are stopped."""
 
     async def stand() -> bool:
         return all(each.is_stopped for each in processes)
@@ -367,35 +369,35 @@ async def _paused(processes: Collection[Process]) -> None:
     await eventually(stand, within=SETTLE_SECONDS)
 
 
-def _logged(system: System, what: str) -> dict[str, int]:
+def _count_logged(system: System, what: str) -> dict[str, int]:
     """Return how often each consumer has logged `what`."""
     return {name: each.err.count(what) for name, each in system.consumers.items()}
 
 
 async def _all_log(system: System, what: str, before: dict[str, int]) -> bool:
-    """Tell whether each consumer has logged `what` since it was `before` so often."""
-    return all(times > before[name] for name, times in _logged(system, what).items())
+    """Return whether each consumer has logged `what` more often than `before`."""
+    return all(times > before[name] for name, times in _count_logged(system, what).items())
 
 
 @pytest.fixture
 def clock(folder: Path) -> Clock:
-    """Give a clock to set."""
+    """Return a clock to set."""
     if not servers.FAKETIME.exists():
-        pytest.skip("libfaketime is not here: install the system package faketime")
+        pytest.skip("libfaketime is not installed: install the system package faketime")
     return Clock(folder)
 
 
 async def test_servers_clock(
     binary: str, clock: Clock, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The server's clock is set back by a day, forward by sixty (the retention is thirty), right."""
+    """The server's clock is set a day back, sixty days forward (retention: thirty), right."""
     (home := folder / "redis").mkdir()
-    with Valkey(home, binary=clock.worn_by(folder, binary)) as server:
+    with Valkey(home, binary=clock.wrap(folder, binary)) as server:
         async with open_system(folder, server, seed=seed) as system:
             system.start(publishers=2)
             await system.settle()
             for days in (-1, 60, 0):
-                await _set_while_working(system, clock, days)
+                await _set_clock_while_working(system, clock, days)
                 assert clock.shows(asked(server, "TIME")[0])
             verdict = await system.verdict()
     results.record("server's clock set back and forward", verdict, runs=3, seed=seed)
@@ -404,14 +406,14 @@ async def test_servers_clock(
 async def test_publishers_clock(
     server: Valkey, clock: Clock, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The publisher's clock is set back by a day, forward by two, right, while it polls."""
+    """The publisher's clock is set a day back, two days forward, and right, while it polls."""
     async with open_system(folder, server, seed=seed) as system:
         publisher = start(PUBLISHER, "run", cwd=system.write_config(), **clock.variables)
         try:
             system.start(publishers=0)
             await system.settle()
             for days in (-1, 2, 0):
-                await _set_while_working(system, clock, days)
+                await _set_clock_while_working(system, clock, days)
                 committed_at = asked(server, "HGET", "catalog:{us}:meta", "committed_at").decode()
                 assert clock.shows(datetime.fromisoformat(committed_at).timestamp())
             verdict = await system.verdict()
@@ -421,7 +423,7 @@ async def test_publishers_clock(
     results.record("publisher's clock set back and forward", verdict, runs=3, seed=seed)
 
 
-async def _set_while_working(system: System, clock: Clock, days: int) -> None:
+async def _set_clock_while_working(system: System, clock: Clock, days: int) -> None:
     clock.set(days)
     for _ in range(20):
         await system.change(1)

@@ -1,4 +1,4 @@
-"""The source answers with anything but its tree: nothing of that gets through, ever."""
+"""The source answers with anything but its tree: none of it reaches the state."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from tests.faults import bad_answers, servers
 from tests.faults.changing_source import Answer, changed_tree, row, without_leaves
 from tests.faults.projection_checker import MIRROR
 from tests.faults.results_table import ResultsRecorder
-from tests.faults.shop_tokens import ShopTokens, shop_of
+from tests.faults.shop_tokens import ShopTokens, open_shop
 from tests.faults.system import System, open_system
 from tests.support.contract import Tree
 from tests.support.redis_servers import asked
@@ -22,27 +22,27 @@ from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
 LIMITS = "max_body_bytes = 10000000\n"
-MOST_MEMORY = bad_answers.INFLATED // 2
-"""Bytes that a publisher may need for any answer: its limit is a twentieth of the bomb."""
-RENEWING = 3
-"""Refusals after which another access token may help."""
-MANY = 100_000
+MAX_MEMORY = bad_answers.BOMB_BYTES // 2
+"""Bytes that a publisher may use for any answer: its limit is a twentieth of the bomb."""
+REFRESHING = 3
+"""Error codes after which a new access token may help."""
+MANY_CATEGORIES = 100_000
 LOCK_SECONDS = 90.0
-PATIENT = 90.0
-"""Seconds; an answer that may pass is asked for again after 1, 2, 4 and 8 of them."""
+MAX_SECONDS = 90.0
+"""Seconds until a bad answer is over: it is retried after 1, 2, 4 and 8 s."""
 
 
 @pytest.mark.parametrize("name", bad_answers.GROUPS)
 async def test_no_tree(
     name: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Each bad answer once; not one key changes but the status, and then the tree comes."""
+    """Each bad answer once: no key changes but the status, and then the tree is published."""
     async with open_system(folder, server, seed=seed, kinds=[MIRROR]) as system:
         system.catalog_settings = LIMITS
         system.start()
         await system.settle()
         bad = list(bad_answers.GROUPS[name](system.source.tree, system.rng))
-        await all_refused(system, bad)
+        await check_all_rejected(system, bad)
         verdict = await system.verdict()
     results.record(f"the source answers with {name}", verdict, runs=len(bad), seed=seed)
 
@@ -50,31 +50,31 @@ async def test_no_tree(
 async def test_refusals_of_a_shop(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """What TikTok Shop means by each code is known: wait, ask again, refresh, or tell."""
+    """Each error code of TikTok Shop has its action: wait, retry, refresh or report."""
     async with (
         open_system(folder, server, seed=seed, kinds=[MIRROR]) as system,
-        shop_of(system) as tokens,
+        open_shop(system) as tokens,
     ):
         system.start()
         await system.settle()
-        bad = list(bad_answers.refusals())
-        await all_refused(system, bad)
+        bad = list(bad_answers.error_codes())
+        await check_all_rejected(system, bad)
         verdict = await system.verdict()
-        assert (tokens.refreshed, tokens.refused) == (RENEWING, 0)
+        assert (tokens.refreshed, tokens.refused) == (REFRESHING, 0)
     results.record(
-        f"TikTok Shop answers with {bad_answers.REFUSALS}", verdict, runs=len(bad), seed=seed
+        f"TikTok Shop answers with {bad_answers.ERROR_CODES}", verdict, runs=len(bad), seed=seed
     )
 
 
-async def all_refused(system: System, bad: list[Answer]) -> None:
-    """Let the source give `bad` answers, once each, and then its next tree."""
+async def check_all_rejected(system: System, bad: list[Answer]) -> None:
+    """Let the source give the answers `bad`, once each, and then its next tree."""
     (publisher,) = system.publishers
     position, peak = system.checker.position, publisher.peak
     system.source.answer_next(bad)
-    await eventually(lambda: is_through(system), within=PATIENT)
+    await eventually(lambda: all_answered(system), within=MAX_SECONDS)
     if system.checker.position != position:
         system.checker.report("unguarded", "a bad answer was accepted")
-    assert publisher.peak - peak < MOST_MEMORY
+    assert publisher.peak - peak < MAX_MEMORY
     system.source.change(system.rng)
     await system.settle()
 
@@ -84,7 +84,7 @@ async def all_refused(system: System, bad: list[Answer]) -> None:
     [
         ("a tree without a branch", bad_answers.without_branch),
         ("the tree of another locale", bad_answers.translated),
-        ("the tree of another version", bad_answers.of_version_1),
+        ("the tree of another version", bad_answers.with_three_levels),
     ],
 )
 async def test_held(
@@ -95,19 +95,19 @@ async def test_held(
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """A tree that looks whole and is not plausible is held, for as long as it comes."""
+    """A tree that is valid but not plausible is held as long as the source gives it."""
     async with open_system(folder, server, seed=seed, kinds=[MIRROR], categories=400) as system:
         system.start()
         await system.settle()
         good, position = system.source.tree, system.checker.position
         system.source.serve_tree(other(good))
-        await eventually(lambda: has_outcome(system, b"held"), within=PATIENT)
+        await eventually(lambda: has_outcome(system, b"held"), within=MAX_SECONDS)
         if system.checker.position != position:
             system.checker.report("unguarded", f"{name}: it was accepted")
         system.source.serve_tree(changed_tree(good, system.rng))
         await system.settle()
         if asked(server, "EXISTS", "catalog:{us}:hold"):
-            system.checker.report("diverged", "the hold is there, though a plausible poll came")
+            system.checker.report("diverged", "the hold is stored after a plausible poll")
         verdict = await system.verdict()
     results.record(f"the source answers with {name}", verdict, seed=seed)
 
@@ -132,16 +132,16 @@ async def test_as_much_as_may_be(
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """As many removals or updates as the guard lets through are accepted, one more is held.
+    """As many removals or updates as the guard allows are accepted, one more is held.
 
-    Of a small tree the number decides, of a large one the share.
+    For a small tree the number decides, for a large one the share.
     """
     async with open_system(folder, server, seed=seed, kinds=(), categories=categories) as system:
         system.start()
         await system.settle()
         good = system.source.tree
         system.source.serve_tree(other(good, most + 1))
-        await eventually(lambda: has_outcome(system, b"held"), within=PATIENT)
+        await eventually(lambda: has_outcome(system, b"held"), within=MAX_SECONDS)
         system.source.serve_tree(other(good, most))
         await system.settle()
         verdict = await system.verdict()
@@ -154,7 +154,7 @@ async def test_as_much_as_may_be(
 async def test_flapping(
     plausible: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Two upstream servers that disagree answer in turn, to two publishers."""
+    """Two servers of the source that disagree answer in turn, to two publishers."""
     async with open_system(folder, server, seed=seed, kinds=[MIRROR], categories=400) as system:
         one = system.source.tree
         two = (
@@ -185,26 +185,26 @@ async def test_access_tokens_end(
 ) -> None:
     """Two publishers share the pair of tokens in Redis, and one of them refreshes it.
 
-    One that is killed amid that leaves its lock, for 90 s at most (docs/shops.md).
+    One that is killed meanwhile leaves its lock, for 90 s at most (docs/shops.md).
     """
     async with (
         open_system(folder, server, seed=seed, kinds=[MIRROR]) as system,
-        shop_of(system) as tokens,
+        open_shop(system) as tokens,
     ):
         system.start(publishers=2)
         await system.settle()
         for _ in range(rounds):
             before = tokens.refreshed
-            tokens.end()
+            tokens.expire()
             await system.change(1)
             if "killed" in fault:
-                await eventually(partial(has_refreshed, tokens, before), within=PATIENT)
+                await eventually(partial(has_refreshed, tokens, before), within=MAX_SECONDS)
                 for publisher in system.publishers:
                     publisher.kill()
                 system.start_publisher()
-                tokens.end()
+                tokens.expire()
             await system.change(1)
-            await system.settle(within=PATIENT + LOCK_SECONDS)
+            await system.settle(within=MAX_SECONDS + LOCK_SECONDS)
             assert tokens.refreshed > before
             assert tokens.refused == 0
         verdict = await system.verdict()
@@ -217,28 +217,28 @@ async def test_many_at_once(
     """100,000 new categories at once; the publisher is killed about when it commits them."""
     async with open_system(folder, server, seed=seed, checking=False) as system:
         system.start()
-        await eventually(lambda: have_all(system), within=PATIENT)
+        await eventually(lambda: all_have_count(system), within=MAX_SECONDS)
         await system.checker.check()
-        many = {str(number) for number in range(10**6, 10**6 + MANY)}
+        many = {str(number) for number in range(10**6, 10**6 + MANY_CATEGORIES)}
         new = (row(id_, str(system.rng.randint(1, 60)), f"New {id_}") for id_ in many)
         system.source.serve_tree(system.source.tree | {each["id"]: each for each in new})
         begin, asked_before = time.monotonic(), system.source.requests
         before = servers.position(server)
-        await eventually(lambda: is_asked(system, asked_before + 1), within=PATIENT)
+        await eventually(lambda: is_requested(system, asked_before + 1), within=MAX_SECONDS)
         await asyncio.sleep(system.rng.uniform(1.0, 4.0))
         system.publishers[0].kill()
         when = "before its commit" if servers.position(server) == before else "after its commit"
         system.start_publisher()
-        await eventually(lambda: have_all(system), within=2 * PATIENT)
+        await eventually(lambda: all_have_count(system), within=2 * MAX_SECONDS)
         system.longest_recovery = time.monotonic() - begin
         verdict = await system.verdict()
     results.record(f"100,000 new categories at once, killed {when}", verdict, seed=seed)
 
 
-async def have_all(system: System) -> bool:
-    """Tell whether as many categories as the source has are in the state, and all consumers there.
+async def all_have_count(system: System) -> bool:
+    """Return whether the state has the source's number of categories, and all consumers its sequence.
 
-    That costs little, unlike a look of the judge.
+    That costs little, unlike a check.
     """
     key = "catalog:{us}"
     try:
@@ -252,21 +252,21 @@ async def have_all(system: System) -> bool:
     return [each["sequence"] for each in shown] == [int(sequence)] * len(system.projections)
 
 
-async def is_asked(system: System, times: int) -> bool:
-    """Tell whether the source was asked so often."""
+async def is_requested(system: System, times: int) -> bool:
+    """Return whether the source got so many requests."""
     return system.source.requests >= times
 
 
-async def is_through(system: System) -> bool:
-    """Tell whether all bad answers were given, and the last poll with one of them is over."""
+async def all_answered(system: System) -> bool:
+    """Return whether all bad answers were given, and the last poll with one is over."""
     return not system.source.next_answers and await has_outcome(system, b"unchanged")
 
 
 async def has_refreshed(tokens: ShopTokens, before: int) -> bool:
-    """Tell whether the tokens were refreshed since."""
+    """Return whether the tokens were refreshed since."""
     return tokens.refreshed > before
 
 
 async def has_outcome(system: System, outcome: bytes) -> bool:
-    """Tell whether the last poll came to that."""
+    """Return whether the last poll had `outcome`."""
     return bool(asked(system.server, "HGET", "catalog:{us}:status", "outcome") == outcome)

@@ -1,7 +1,6 @@
-"""A publisher stands still at every point of a commit, while another one commits; then it goes on.
+"""A publisher is stopped at every point of a commit while another one commits; then it continues.
 
-So it holds a lock that it lost, a state that is not the state any more, a lease that is over, a
-snapshot that is older than the stream: whatever it does next must not count.
+So its lock, its state, its lease and its snapshot are out of date: nothing it does may count.
 """
 
 import signal
@@ -20,21 +19,21 @@ from tests.support.waiting import eventually
 
 BEFORE = "before EVALSHA"
 ROUNDS = 3
-"""Each of the server being set back while a publisher stands still."""
+"""How often the server is set back while a publisher is stopped."""
 
 
 async def test_every_point(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Who was stopped neither commits on top of what it did not see, nor says that it has failed."""
+    """A stopped publisher neither commits over what it has not seen, nor reports a failure."""
     async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
         assert await system.publisher("sync").wait_async() == 0
         system.source.change(system.rng)
-        alone = stopped(system, at=0)
+        alone = start_stopping(system, at=0)
         assert await alone.wait_async() == 0, alone.err
         points = kill_points.points(alone.logs, among={"sent EVALSHA"})
         for number in range(1, len(points) + 1):
-            await overtaken(system, number)
+            await check_overtaken(system, number)
         verdict = await system.verdict()
     results.record(
         "publisher stopped at every point of a commit, while another one commits",
@@ -45,25 +44,25 @@ async def test_every_point(
 
 
 async def test_set_back(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """Who was stopped before its commit finds its epoch and sequence again, in another history."""
+    """Stopped before its commit, it finds its epoch and sequence in another history."""
     async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
         assert await system.publisher("sync").wait_async() == 0
         await system.checker.check()
         keys, tree = await redis_backup.take(system.client), system.source.tree
         trees = [renamed(tree, name) for name in ("one", "two", "three")]
-        await published(system, trees[0])
+        await publish(system, trees[0])
         system.source.serve_tree(trees[1])
-        alone = stopped(system, at=0)
+        alone = start_stopping(system, at=0)
         assert await alone.wait_async() == 0, alone.err
         at = kill_points.points(alone.logs, among={BEFORE}).index(BEFORE) + 1
         for _ in range(ROUNDS):
             await set_back(system, keys)
-            await published(system, trees[0])
+            await publish(system, trees[0])
             system.source.serve_tree(trees[1])
-            first = stopped(system, at=at)
-            await eventually(lambda: stands(first))  # noqa: B023  it is over before the next round
+            first = start_stopping(system, at=at)
+            await eventually(lambda: is_stopped(first))  # noqa: B023  it is over before the next round
             await set_back(system, keys)
-            await published(system, trees[2])
+            await publish(system, trees[2])
             await resume_and_finish(system, first)
         verdict = await system.verdict()
     results.record(
@@ -75,30 +74,30 @@ async def test_set_back(server: Valkey, folder: Path, results: ResultsRecorder, 
 
 
 def renamed(tree: Tree, name: str) -> Tree:
-    """Return `tree` with another name for one category: one event leads there."""
+    """Return `tree` with another name for one category: one event leads to it."""
     return tree | {"1": tree["1"] | {"local_name": name}}
 
 
-async def published(system: System, tree: Tree) -> None:
-    """Have `tree` be the state."""
+async def publish(system: System, tree: Tree) -> None:
+    """Publish `tree`, and check it."""
     system.source.serve_tree(tree)
     assert await system.publisher("sync").wait_async() == 0
     await system.checker.check()
 
 
 async def set_back(system: System, keys: redis_backup.Backup) -> None:
-    """Have the keys as they were, and from there on another history."""
+    """Restore the keys, from which another history continues."""
     system.checker.allow_break("set back")
     await redis_backup.restore(system.client, keys)
     await system.checker.check()
     system.checker.end_break()
 
 
-async def overtaken(system: System, number: int) -> None:
-    """Stop a publisher at its point `number`, let another one commit, and the first one go on."""
+async def check_overtaken(system: System, number: int) -> None:
+    """Stop a publisher at its point `number`, let another one commit, then continue it."""
     system.source.change(system.rng)
-    first = stopped(system, at=number)
-    await eventually(lambda: stands(first))
+    first = start_stopping(system, at=number)
+    await eventually(lambda: is_stopped(first))
     await system.checker.check()
     system.source.change(system.rng)
     assert await system.publisher("sync").wait_async() == 0
@@ -107,7 +106,7 @@ async def overtaken(system: System, number: int) -> None:
 
 
 async def resume_and_finish(system: System, first: Process) -> None:
-    """Let a publisher go on that was overtaken, and poll once more."""
+    """Let an overtaken publisher continue, and poll once more."""
     begin = time.monotonic()
     first.resume()
     assert await first.wait_async() == 0, first.err
@@ -117,12 +116,12 @@ async def resume_and_finish(system: System, first: Process) -> None:
     system.longest_recovery = max(system.longest_recovery, time.monotonic() - begin)
 
 
-def stopped(system: System, at: int) -> Process:
-    """Start a publisher that stands still at its point `at`; 0: it does not."""
+def start_stopping(system: System, at: int) -> Process:
+    """Start a publisher that stops at its point `at`; 0 means never."""
     arm = partial(kill_points.arm, last=at, by=signal.SIGSTOP)
     return system.publisher("sync", before=lambda folder: partial(arm, folder))
 
 
-async def stands(process: Process) -> bool:
-    """Tell whether a process is stopped."""
+async def is_stopped(process: Process) -> bool:
+    """Return whether SIGSTOP has stopped the process."""
     return process.is_stopped
