@@ -97,7 +97,9 @@ def state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator
     elif not catalog.meta and hold is None:
         yield Problem("its state is gone: the next poll writes it again")
     if hold is not None:
-        yield Problem(f"a snapshot has been held since {hold.since}", held=True)
+        yield Problem(
+            f"a snapshot has been held since {hold.since or 'an unknown time'}", held=True
+        )
 
 
 def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bool:

@@ -107,7 +107,7 @@ def test_broken_catalogs_come_first() -> None:
 )  # fmt: skip
 def test_a_hold_of_any_form_is_shown(hold: dict[str, Any]) -> None:
     """Whatever somebody writes into the key, it is a hold."""
-    assert "a snapshot has been held" in render(
+    assert "a snapshot has been held since an unknown time" in render(
         overview("us", hold=Hold.from_json(orjson.dumps(hold)))
     )
 
