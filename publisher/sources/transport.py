@@ -151,7 +151,7 @@ def status_error(reply: Reply, now: float) -> SourceError:
     if reply.status == TOO_MANY_REQUESTS:
         return Transient(f"{text}, too many requests{requested_wait(wait)}", not_before=wait)
     if reply.status >= 500 or reply.status == REQUEST_TIMEOUT:  # noqa: PLR2004  5xx
-        return Transient(f"{text}, server error", not_before=wait)
+        return Transient(f"{text}, the server failed", not_before=wait)
     if 300 <= reply.status < 400:  # noqa: PLR2004  3xx
         return SourceError(f"{text}, a redirect that is not followed: is the address right?")
     if reply.status in {401, 403}:
