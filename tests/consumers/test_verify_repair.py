@@ -12,7 +12,7 @@ from consumers.errors import CheckpointConflict, NoState, PositionMismatch
 from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.reader import Reader
 from consumers.following.runner import run_projection
-from consumers.projection_kinds import KINDS, stored_kinds
+from consumers.projection_kinds import KINDS
 from consumers.sql.database import open_database
 from consumers.sql.projection import VerifiableProjection
 from consumers.verify import Verdict, repair_projection, verify_projection
@@ -232,20 +232,6 @@ async def test_nothing_to_repair_from(
     with pytest.raises(NoState):
         await repaired(real_server, database_url)
     assert await fetch(database_url, "SELECT id FROM categories") == [("2",)]
-
-
-async def test_the_kinds_in_a_database(
-    real_server: Server, publisher: PretendPublisher, database_url: str
-) -> None:
-    """All projections with a checkpoint of the catalog, and none of another catalog."""
-    uk = PretendPublisher(publisher.client, "uk")
-    await uk.commit(tree(HOME))
-    await publisher.commit(tree(HOME))
-    for kind in ("history", "mirror"):
-        await run_once(real_server, database_url, kind)
-    async with open_database(database_url) as store:
-        assert await stored_kinds(store, "us") == ["history", "mirror"]
-        assert await stored_kinds(store, "uk") == []
 
 
 async def test_a_copy_at_another_position(
