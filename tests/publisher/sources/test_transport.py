@@ -91,7 +91,7 @@ async def test_a_name_that_does_not_exist_was_not_reached(session: aiohttp.Clien
         await get(session, URL("http://nowhere.invalid/"))
 
 
-async def test_a_certificate_that_is_not_accepted_is_no_hiccup(
+async def test_a_certificate_that_is_not_accepted_is_not_retried(
     session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """A retry would not help; the message has the reason."""

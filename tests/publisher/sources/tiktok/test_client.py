@@ -46,7 +46,7 @@ async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-def settings(
+def sandbox_settings(
     sandbox: Sandbox, folder: Path, catalog: dict[str, Any] | None = None, **tiktok_shop: Any
 ) -> Settings:
     """Return settings whose catalog `us` is in the sandbox; the last arguments override them."""
@@ -75,7 +75,7 @@ async def test_each_snapshot_arrives_as_it_was_served(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """Signature, headers and parameters are right; unusual names arrive unchanged."""
-    source = open_source(session, settings(sandbox, tmp_path), clock=clock)
+    source = open_source(session, sandbox_settings(sandbox, tmp_path), clock=clock)
     seen = set()
     for _ in range(3):
         found = rows(await source.fetch())
@@ -88,7 +88,7 @@ async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """By a server that ends the old refresh token at once: one refresh a week, no failure."""
-    source = open_source(session, settings(sandbox, tmp_path), clock=clock)
+    source = open_source(session, sandbox_settings(sandbox, tmp_path), clock=clock)
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
@@ -115,7 +115,7 @@ async def test_a_transient_error_is_bridged(
 ) -> None:
     """The same poll gets the snapshot."""
     sandbox.faults = [fault]
-    assert len(rows(await fetch(settings(sandbox, tmp_path), session, clock))) >= 200
+    assert len(rows(await fetch(sandbox_settings(sandbox, tmp_path), session, clock))) >= 200
 
 
 @pytest.mark.parametrize("code", [106001, 106013, 101000, 105005, 36009033, 12052217, 36009014])
@@ -125,7 +125,7 @@ async def test_an_error_to_fix_ends_the_poll(
     """One request; the message quotes TikTok Shop's."""
     sandbox.faults = [Fault.parse(f"code={code}")]
     with pytest.raises(SourceError, match=f"code {code}, message '.*request_id"):
-        await fetch(settings(sandbox, tmp_path), session, clock)
+        await fetch(sandbox_settings(sandbox, tmp_path), session, clock)
     assert sandbox.requests[CATEGORIES] == 1
 
 
@@ -149,9 +149,11 @@ async def test_a_wrong_setting_is_named(
     advice: str,
 ) -> None:
     """With advice about the setting, and without secrets."""
-    made = settings(sandbox, tmp_path, wrong.get("catalog"), **wrong.get("tiktok_shop", {}))
+    settings = sandbox_settings(
+        sandbox, tmp_path, wrong.get("catalog"), **wrong.get("tiktok_shop", {})
+    )
     with pytest.raises(SourceError, match=advice) as caught:
-        await fetch(made, session, clock)
+        await fetch(settings, session, clock)
     assert "hush" not in str(caught.value)
 
 
@@ -160,7 +162,7 @@ async def test_a_wrong_clock_is_measured(session: aiohttp.ClientSession, tmp_pat
     async with Sandbox(SandboxOptions(categories=10)) as sandbox:
         late = Clock(time.time() - 600)
         with pytest.raises(SourceError, match=r"clock is (599|600|601) s behind TikTok Shop's"):
-            await fetch(settings(sandbox, tmp_path), session, late)
+            await fetch(sandbox_settings(sandbox, tmp_path), session, late)
 
 
 async def test_a_decompression_bomb_is_refused(
@@ -169,7 +171,7 @@ async def test_a_decompression_bomb_is_refused(
     """The limit counts the bytes after decompression."""
     sandbox.faults = [Fault.parse("bomb=200")]
     with pytest.raises(BadSnapshot, match="max_body_bytes"):
-        await fetch(settings(sandbox, tmp_path), session, clock)
+        await fetch(sandbox_settings(sandbox, tmp_path), session, clock)
 
 
 @pytest.mark.parametrize("kind", ["slow", "drip"])
@@ -178,15 +180,15 @@ async def test_an_answer_that_takes_too_long_is_refused(
 ) -> None:
     """After `request_timeout`."""
     sandbox.faults = [Fault.parse(f"{kind}=60")]
-    made = settings(sandbox, tmp_path, {"request_timeout": "200ms"})
+    settings = sandbox_settings(sandbox, tmp_path, {"request_timeout": "200ms"})
     with stamina.set_testing(True, attempts=1), pytest.raises(SourceError, match="request_timeout"):
-        await fetch(made, session, clock)
+        await fetch(settings, session, clock)
 
 
 async def test_the_rate_limit_is_respected(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Six polls at two a second wait for `Retry-After`, and none fails."""
     async with Sandbox(SandboxOptions(categories=10, rate_limit=2)) as sandbox:
-        source = open_source(session, settings(sandbox, tmp_path))
+        source = open_source(session, sandbox_settings(sandbox, tmp_path))
         with stamina.set_testing(False):
             for _ in range(6):
                 await source.fetch()
@@ -197,54 +199,54 @@ async def test_authorize_and_fetch(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """From the address in the browser to the first snapshot; the code works once."""
-    made = settings(sandbox, tmp_path, access_token=None, refresh_token=None)
+    settings = sandbox_settings(sandbox, tmp_path, access_token=None, refresh_token=None)
     with pytest.raises(TokenError, match="run `category-publisher authorize`"):
-        await fetch(made, session, clock)
+        await fetch(settings, session, clock)
 
     address = f"https://me.example/back?app_key=x&code={sandbox.auth_code}&locale=en"
     clock.now = time.time()
     found = await authorize(
-        address, made.tiktok_shop, session, FileTokenStore(made.tiktok_shop.token_file)
+        address, settings.tiktok_shop, session, FileTokenStore(settings.tiktok_shop.token_file)
     )
     assert found.seller_name == sandbox.options.seller_name
     assert [shop.cipher for shop in found.shops] == [sandbox.shop_cipher]
-    assert rows(await fetch(made, session, clock))
+    assert rows(await fetch(settings, session, clock))
 
     with pytest.raises(TokenError, match="code 36004004"):
         await authorize(
             sandbox.auth_code,
-            made.tiktok_shop,
+            settings.tiktok_shop,
             session,
-            FileTokenStore(made.tiktok_shop.token_file),
+            FileTokenStore(settings.tiktok_shop.token_file),
         )
 
 
 async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """A creator's authorization stores nothing."""
     async with Sandbox(SandboxOptions(categories=10, user_type=1)) as sandbox:
-        made = settings(sandbox, tmp_path)
+        settings = sandbox_settings(sandbox, tmp_path)
         with pytest.raises(TokenError, match="user type 1"):
             await authorize(
                 sandbox.auth_code,
-                made.tiktok_shop,
+                settings.tiktok_shop,
                 session,
-                FileTokenStore(made.tiktok_shop.token_file),
+                FileTokenStore(settings.tiktok_shop.token_file),
             )
-    assert not made.tiktok_shop.token_file.exists()
+    assert not settings.tiktok_shop.token_file.exists()
 
 
 async def test_tokens_used_up_elsewhere_need_an_authorization(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """The error names the command to run."""
-    other = with_tokens_in(settings(sandbox, tmp_path), tmp_path / "other")
-    made = settings(sandbox, tmp_path)
+    other = with_tokens_in(sandbox_settings(sandbox, tmp_path), tmp_path / "other")
+    settings = sandbox_settings(sandbox, tmp_path)
     clock.now += 8 * DAY
     await fetch(other, session, clock)
     with pytest.raises(Error, match=r"36004001.*run `category-publisher authorize`"):
-        await fetch(made, session, clock)
+        await fetch(settings, session, clock)
 
 
-def with_tokens_in(made: Settings, folder: Path) -> Settings:
-    shop = made.tiktok_shop.model_copy(update={"token_file": folder / "tokens.json"})
-    return made.model_copy(update={"tiktok_shop": shop})
+def with_tokens_in(settings: Settings, folder: Path) -> Settings:
+    shop = settings.tiktok_shop.model_copy(update={"token_file": folder / "tokens.json"})
+    return settings.model_copy(update={"tiktok_shop": shop})

@@ -178,14 +178,14 @@ async def test_the_advice_names_the_command_for_the_tokens(
     catalog, stand_in = (
         {key: str(tmp_path / value) for key, value in each.items()} for each in (catalog, stand_in)
     )
-    made = {**catalog, "shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **stand_in}]}
+    section = {**catalog, "shop_cipher": "one", "stand_ins": [{"shop_cipher": "two", **stand_in}]}
     shop.answers[CATEGORIES] = [envelope(101000, "wrong cipher", status=401)]
-    settings = shop.settings(tmp_path, made)
+    settings = shop.settings(tmp_path, section)
     with pytest.raises(SourceError) as caught:
         await open_source(session, settings).fetch()
     assert re.findall(r"`category-publisher (.+?)` lists", str(caught.value)) == commands
 
-    none = shop.settings(tmp_path, made, access_token=None, refresh_token=None)
+    none = shop.settings(tmp_path, section, access_token=None, refresh_token=None)
     with pytest.raises(SourceError) as caught:
         await open_source(session, none).fetch()
     assert re.findall(r"run `category-publisher (.+?)`", str(caught.value)) == commands

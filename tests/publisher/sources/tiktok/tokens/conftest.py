@@ -12,10 +12,10 @@ from tests.support.valkey import Valkey
 @pytest.fixture
 async def client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
     """Give a client of an empty Valkey, made as publishers do."""
-    async with Server(valkey.url).client() as made:
-        assert isinstance(made, redis.asyncio.Redis)
-        await made.flushall()
-        yield made
+    async with Server(valkey.url).client() as client:
+        assert isinstance(client, redis.asyncio.Redis)
+        await client.flushall()
+        yield client
 
 
 @pytest.fixture

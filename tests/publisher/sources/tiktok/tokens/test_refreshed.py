@@ -29,9 +29,9 @@ def refreshed_tokens(
     **settings: Any,
 ) -> RefreshedTokens:
     """Return tokens whose clock is `later` seconds ahead."""
-    made = shop.settings(folder, **settings).tiktok_shop
-    client = tiktok_client(made, session, clock=lambda: time.time() + later)
-    return RefreshedTokens(made, client, FileTokenStore(made.token_file))
+    shop_settings = shop.settings(folder, **settings).tiktok_shop
+    client = tiktok_client(shop_settings, session, clock=lambda: time.time() + later)
+    return RefreshedTokens(shop_settings, client, FileTokenStore(shop_settings.token_file))
 
 
 async def stored_pair(folder: Path) -> TokenPair:

@@ -47,6 +47,6 @@ def test_token_files_in_other_folders_have_other_keys(
     settings = shop.settings(
         tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
     ).tiktok_shop
-    made = token_store(settings, data_dir=tmp_path, client=client, server=server)
-    assert isinstance(made, RedisTokenStore)
-    assert made.location == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"
+    store = token_store(settings, data_dir=tmp_path, client=client, server=server)
+    assert isinstance(store, RedisTokenStore)
+    assert store.location == f"Redis key tiktok_shop:{{key-1}}:tokens:{name}"
