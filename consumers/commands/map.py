@@ -2,10 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -93,17 +92,15 @@ def import_(
     columns = Columns(key, name, path)
     owns = read_own_categories(_read_csv(file), columns, separator) if file is not None else None
 
-    async def work() -> str:
-        async with open_database(to, must_exist=owns is None) as store:
-            found = owns
-            if found is None:
-                found = read_own_categories(
-                    await read_table(store, table or "", columns), columns, separator
-                )
-            counts = await MappingService(store, catalog).import_categories(found)
+    async def work(service: MappingService) -> str:
+        found = owns
+        if found is None:
+            rows = await read_table(service.database, table or "", columns)
+            found = read_own_categories(rows, columns, separator)
+        counts = await service.import_categories(found)
         return output.format_import(catalog, table or _name_of(file or ""), counts)
 
-    _run(work())
+    _run(work, to, catalog, must_exist=owns is None)
 
 
 @app.command()
@@ -137,9 +134,8 @@ def suggest(
     formatted = output.suggestions_to_csv if csv else output.format_suggestions
     formatted = output.suggestions_to_json if json else formatted
 
-    async def work() -> str:
-        async with _open_service(to, catalog) as service:
-            snapshot = await service.read_all()
+    async def work(service: MappingService) -> str:
+        snapshot = await service.read_all()
         index = LeafIndex(Tree(snapshot.rows), snapshot.linked_keys)
         check_known(keys or [], snapshot.mappings, "nothing was suggested")
         unlinked = [key for key, each in snapshot.mappings.items() if each.linked is None]
@@ -152,7 +148,7 @@ def suggest(
             await asyncio.sleep(0)  # lets a stop signal interrupt the loop
         return formatted(found)
 
-    _run(work())
+    _run(work, to, catalog)
 
 
 @app.command()
@@ -193,12 +189,11 @@ def link(
     else:
         requests = read_link_requests(_read_csv(file))
 
-    async def work() -> str:
-        async with _open_service(to, catalog) as service:
-            linked = await service.link(requests, replace=replace)
+    async def work(service: MappingService) -> str:
+        linked = await service.link(requests, replace=replace)
         return output.format_links(catalog, linked)
 
-    _run(work())
+    _run(work, to, catalog)
 
 
 @app.command()
@@ -208,12 +203,11 @@ def unlink(
     """Remove the links of your own categories."""
     _check(catalog, config)
 
-    async def work() -> str:
-        async with _open_service(to, catalog) as service:
-            await service.unlink(keys)
+    async def work(service: MappingService) -> str:
+        await service.unlink(keys)
         return f"{catalog}: {len(set(keys))} unlinked\n"
 
-    _run(work())
+    _run(work, to, catalog)
 
 
 @app.command()
@@ -223,12 +217,11 @@ def remove(
     """Delete your own categories and their links."""
     _check(catalog, config)
 
-    async def work() -> str:
-        async with _open_service(to, catalog) as service:
-            await service.remove(keys)
+    async def work(service: MappingService) -> str:
+        await service.remove(keys)
         return f"{catalog}: {len(set(keys))} removed\n"
 
-    _run(work())
+    _run(work, to, catalog)
 
 
 @app.command()
@@ -244,14 +237,13 @@ def review(
     """
     _check(catalog, config)
 
-    async def work() -> str:
-        async with _open_service(to, catalog) as service:
-            snapshot = await service.read_all()
+    async def work(service: MappingService) -> str:
+        snapshot = await service.read_all()
         if json:
             return output.mappings_to_json(output.to_review(snapshot), snapshot)
         return output.format_review(catalog, snapshot)
 
-    _run(work())
+    _run(work, to, catalog)
 
 
 @app.command("export")
@@ -269,12 +261,11 @@ def export_(
     if form not in formats:
         raise ConfigError(f"--format {form!r}: must be json or csv")
 
-    async def work() -> str:
-        async with _open_service(to, catalog) as service:
-            snapshot = await service.read_all()
+    async def work(service: MappingService) -> str:
+        snapshot = await service.read_all()
         return formats[form](list(snapshot.mappings.values()), snapshot)
 
-    _run(work())
+    _run(work, to, catalog)
 
 
 @app.command()
@@ -297,12 +288,6 @@ def _check(catalog: str, config: Path | None) -> None:
     validate_config_file(config)
 
 
-@asynccontextmanager
-async def _open_service(to: str, catalog: str) -> AsyncIterator[MappingService]:
-    async with open_database(to, must_exist=True) as store:
-        yield MappingService(store, catalog)
-
-
 def _read_csv(file: str) -> TextTable:
     """Return the table in the CSV `file`, or in standard input.
 
@@ -319,15 +304,22 @@ def _name_of(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
-def _run(work: Coroutine[Any, Any, str]) -> NoReturn:
-    """Run a command, print the text that it returns, and exit."""
+def _run(
+    work: Callable[[MappingService], Awaitable[str]],
+    to: str,
+    catalog: str,
+    *,
+    must_exist: bool = True,
+) -> NoReturn:
+    """Open the database, print the text that `work` returns, and exit."""
 
-    async def print_result() -> int:
-        text = await work
+    async def main() -> int:
+        async with open_database(to, must_exist=must_exist) as store:
+            text = await work(MappingService(store, catalog))
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         with ignore_closed_stdout():
             sys.stdout.write(text)
             sys.stdout.flush()
         return 0
 
-    signals.run(print_result())
+    signals.run(main())

@@ -34,13 +34,11 @@ def evaluate(linked: LinkedCategory | None, category: Category | None) -> Evalua
     return Evaluation("review", "; ".join(reasons)) if reasons else VALID
 
 
-def with_evaluation(
-    status: Status, evaluation: Evaluation, since: str, event: str | None
-) -> Status:
-    """Return `status` with `evaluation`; `since` and `event` are taken only if it is another."""
-    if evaluation == (status.state, status.reason):
+def with_evaluation(status: Status, new: Evaluation, since: str, event: str | None) -> Status:
+    """Return `status` with the evaluation `new`; `since` and `event` change only if it differs."""
+    if new == (status.state, status.reason):
         return status
-    return Status(*evaluation, since, event)
+    return Status(*new, since, event)
 
 
 def after_events(mapping: CategoryMapping, events: Iterable[Event]) -> CategoryMapping:

@@ -42,10 +42,7 @@ def link(
     Linking with another category needs `replace`, unless the mapping is broken. Raises
     MappingRejected with all problems, and then nothing is linked.
     """
-    problems = [
-        *_unlinkable(requests, snapshot, replace=replace),
-        *_not_one_to_one(requests, snapshot),
-    ]
+    problems = [*_invalid(requests, snapshot, replace=replace), *_conflicts(requests, snapshot)]
     if problems:
         raise MappingRejected("nothing was linked", problems)
     tree = Tree(snapshot.rows)
@@ -74,37 +71,32 @@ def check_known(keys: Sequence[str], mappings: Mappings, outcome: str) -> None:
         raise MappingRejected(outcome, problems)
 
 
-def _unlinkable(
+def _invalid(
     requests: Sequence[LinkRequest], snapshot: MappingSnapshot, *, replace: bool
 ) -> Iterator[str]:
     """Yield the problems of each request by itself."""
-    for key, id_, location in requests:
+    for key, id_, where in requests:
         mapping, row = snapshot.mappings.get(key), snapshot.rows.get(id_)
         if mapping is None:
-            yield f"{location}{_unknown_key(key)}: import it first"
+            yield f"{where}{_unknown_key(key)}: import it first"
         elif not replace and (link := _link_to_replace(mapping, id_)):
-            yield f"{location}key {key!r} is linked with {link}: use --replace to change that"
+            yield f"{where}key {key!r} is linked with {link}: use --replace to change that"
         if row is None:
-            yield f"{location}there is no category {id_!r}"
+            yield f"{where}there is no category {id_!r}"
         elif not row.is_leaf:
-            yield (
-                f"{location}category {id_!r} ({row.local_name!r}) is not a leaf: "
-                "choose one below it"
-            )
+            yield f"{where}category {id_!r} ({row.local_name!r}) is not a leaf: choose one below it"
 
 
-def _not_one_to_one(requests: Sequence[LinkRequest], snapshot: MappingSnapshot) -> Iterator[str]:
+def _conflicts(requests: Sequence[LinkRequest], snapshot: MappingSnapshot) -> Iterator[str]:
     """Yield the problems of requests that share a key, or a category with another link."""
     requested = {request.key for request in requests}
     owners = {id_: key for id_, key in snapshot.linked_keys.items() if key not in requested}
     seen: set[str] = set()
-    for key, id_, location in requests:
+    for key, id_, where in requests:
         if key in seen:
-            yield f"{location}key {key!r} occurs twice"
+            yield f"{where}key {key!r} occurs twice"
         elif id_ in owners:
-            yield (
-                f"{location}category {id_!r} is linked with key {owners[id_]!r}: unlink that first"
-            )
+            yield f"{where}category {id_!r} is linked with key {owners[id_]!r}: unlink that first"
         seen.add(key)
         owners.setdefault(id_, key)
 

@@ -6,7 +6,7 @@ If one row is wrong the whole table is rejected: half an import would look like 
 from typing import NamedTuple
 
 from consumers.errors import MappingRejected
-from consumers.mapping.csv_table import TextRow, TextTable
+from consumers.mapping.csv_table import TextTable
 from consumers.mapping.model import MAX_KEY_LENGTH, OwnCategory
 from consumers.mapping.tree import SEPARATOR
 
@@ -36,7 +36,10 @@ def read_own_categories(
     found: dict[str, OwnCategory] = {}
     problems = []
     for row in table.rows:
-        own = _own_category(row, columns, separator)
+        key, name, path = (row.cells[column].strip() if column else "" for column in columns)
+        parts = [part.strip() for part in path.split(separator)]
+        path = SEPARATOR.join(part for part in parts if part)
+        own = OwnCategory(key, name or path.split(SEPARATOR)[-1], path or name)
         if problem := _problem(own) or ("its key is a duplicate" if own.key in found else ""):
             problems.append(f"{row.location}: {problem}" + (f" ({own.key!r})" if own.key else ""))
         found[own.key] = own
@@ -56,13 +59,6 @@ def _existing_columns(table: TextTable, wanted: Columns) -> list[str | None]:
     if problems:
         raise MappingRejected(f"{table.name}: nothing was imported", problems)
     return [column if column in table.header else None for column in (key, name, path)]
-
-
-def _own_category(row: TextRow, columns: list[str | None], separator: str) -> OwnCategory:
-    key, name, path = (row.cells[column] if column else "" for column in columns)
-    parts = [part.strip() for part in path.split(separator)]
-    path = SEPARATOR.join(part for part in parts if part)
-    return OwnCategory(key.strip(), name.strip() or path.split(SEPARATOR)[-1], path or name.strip())
 
 
 def _problem(own: OwnCategory) -> str:

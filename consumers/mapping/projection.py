@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint, Event, Rows, Snapshot
 from consumers.mapping.evaluate import after_events, after_resync
-from consumers.mapping.model import CategoryMapping
 from consumers.mapping.store import MappingStore
 from consumers.mapping.tables import map_categories, mappings
 from consumers.sql.database import Database
@@ -49,9 +48,9 @@ class MapProjection(VerifiableProjection):
         """Replace the rows by those of `snapshot`, and evaluate all linked mappings."""
         await self._rows.clear(connection)
         await self._rows.write(connection, snapshot.rows.values())
-        old = await self._mappings.read_linked(connection)
-        new = [after_resync(each, snapshot) for each in old]
-        await self._write_changed(connection, old, new)
+        linked = await self._mappings.read_linked(connection)
+        changed = [new for old in linked if (new := after_resync(old, snapshot)) != old]
+        await self._mappings.write_status(connection, changed)
 
     async def apply_in(
         self,
@@ -64,16 +63,7 @@ class MapProjection(VerifiableProjection):
         by_category: dict[str, list[Event]] = defaultdict(list)
         for event in events:
             by_category[event.category.id].append(event)
-        old = await self._mappings.read_linked(connection, by_category.keys())
-        new = [after_events(each, by_category[each.linked.id]) for each in old if each.linked]
-        await self._write_changed(connection, old, new)
-
-    async def _write_changed(
-        self,
-        connection: AsyncConnection,
-        old: Sequence[CategoryMapping],
-        new: Sequence[CategoryMapping],
-    ) -> None:
-        pairs = zip(old, new, strict=True)
-        changed = [after for before, after in pairs if after != before]
+        linked = await self._mappings.read_linked(connection, by_category.keys())
+        new = [after_events(each, by_category[each.linked.id]) for each in linked if each.linked]
+        changed = [after for before, after in zip(linked, new, strict=True) if after != before]
         await self._mappings.write_status(connection, changed)

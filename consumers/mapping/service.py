@@ -44,7 +44,7 @@ class MappingService:
     """Reads and changes the mappings of `catalog` in `database` on behalf of a user."""
 
     def __init__(self, database: Database, catalog: str) -> None:
-        self._database = database
+        self.database = database
         self._catalog = catalog
         self._checkpoint = CheckpointRow(database, MapProjection.kind, catalog)
         self._mappings = MappingStore(catalog)
@@ -56,7 +56,7 @@ class MappingService:
         Raises MappingRejected if there is no copy of the tree.
         """
         await self._check_tables()
-        async with self._database.reading() as connection:
+        async with self.database.reading() as connection:
             if await self._checkpoint.load(connection) is None:
                 raise self._no_copy()
             return await self.read_in(connection)
@@ -73,7 +73,7 @@ class MappingService:
         Gives its connection and the checkpoint of the copy of the tree, None if there is none.
         """
         await self._check_tables()
-        async with self._database.writing() as connection:
+        async with self.database.writing() as connection:
             yield connection, await self._checkpoint.lock(connection)
 
     async def import_categories(self, owns: Sequence[OwnCategory]) -> ImportCounts:
@@ -81,8 +81,8 @@ class MappingService:
 
         Needs no copy of the tree.
         """
-        await self._database.create(checkpoints, *MapProjection.tables)
-        async with self._database.writing() as connection:
+        await self.database.create(checkpoints, *MapProjection.tables)
+        async with self.database.writing() as connection:
             await self._checkpoint.lock(connection)
             stored = await self._mappings.read_all(connection)
             status = Status(*UNLINKED, rfc3339(now()), None)
@@ -91,12 +91,8 @@ class MappingService:
             changed = [each for each in known if each != stored[each.own.key]]
             await self._mappings.add(connection, new)
             await self._mappings.write_own(connection, changed)
-        return ImportCounts(
-            new=len(new),
-            changed=len(changed),
-            same=len(known) - len(changed),
-            absent=len(stored) - len(known),
-        )
+        same, absent = len(known) - len(changed), len(stored) - len(known)
+        return ImportCounts(len(new), len(changed), same, absent)
 
     async def link(
         self, requests: Sequence[LinkRequest], *, replace: bool = False
@@ -128,12 +124,12 @@ class MappingService:
             await self._mappings.remove(connection, list(dict.fromkeys(keys)))
 
     async def _check_tables(self) -> None:
-        if not await self._database.has(mappings):
+        if not await self.database.has(mappings):
             raise self._no_copy()
 
     def _no_copy(self) -> MappingRejected:
         catalog = self._catalog
         return MappingRejected(
-            f"{self._database.address}: there is no copy of catalog {catalog}",
+            f"{self.database.address}: there is no copy of catalog {catalog}",
             [f"run `category-consumer map watch {catalog} --to … --once` first"],
         )

@@ -59,19 +59,17 @@ async def _read_rows(
     found = await connection.execute(select(*columns).select_from(table))
     rows = []
     for number, row in enumerate(found, start=1):
-        location = f"row {number}"
-        cells = {
-            name: _as_text(value, name, location) for name, value in zip(names, row, strict=True)
-        }
-        rows.append(TextRow(location, cells))
+        where = f"row {number}"
+        cells = {name: _as_text(value, name, where) for name, value in zip(names, row, strict=True)}
+        rows.append(TextRow(where, cells))
     return rows
 
 
-def _as_text(value: Any, name: str, location: str) -> str:
+def _as_text(value: Any, name: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, (str, int, Decimal, UUID)):
         kind = type(value).__name__
-        problem = f"{location}: column {name!r} contains {kind}, which is not text"
+        problem = f"{where}: column {name!r} contains {kind}, which is not text"
         raise MappingRejected("nothing was imported", [problem])
     return str(value)

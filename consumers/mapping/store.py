@@ -6,13 +6,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consumers.mapping.model import (
-    CategoryMapping,
-    LinkedCategory,
-    Mappings,
-    OwnCategory,
-    Status,
-)
+from consumers.mapping.model import CategoryMapping, LinkedCategory, Mappings, OwnCategory, Status
 from consumers.mapping.tables import mappings
 from consumers.sql.rows import in_ids
 
