@@ -50,7 +50,7 @@ class _Output:
 
 
 class JsonOutput(_Output):
-    """Writes each event's JSON on one line, otherwise unchange."""
+    """Writes each event's JSON on one line, otherwise unchanged."""
 
     def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002  an EventOutput gets both
         """Write an event. Line ends in JSON are white space, so blanks can replace them."""
