@@ -29,11 +29,7 @@ REQUEST_TIMEOUT: Final = 408
 CLOSING_OF: Final = {b"{": b"}", b"[": b"]"}
 
 ERROR_TEXTS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str], ...]] = (
-    (
-        aiohttp.ClientConnectorCertificateError,
-        SourceError,
-        "the TLS certificate is not accepted",
-    ),
+    (aiohttp.ClientConnectorCertificateError, SourceError, "TLS certificate not accepted"),
     (aiohttp.ClientConnectorError, Unreachable, "cannot connect"),
     (aiohttp.TooManyRedirects, SourceError, "too many redirects"),
     (aiohttp.RedirectClientError, SourceError, "it redirects to an address that is not http(s)"),

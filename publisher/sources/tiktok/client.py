@@ -67,12 +67,10 @@ class TikTokClient:
         Raises SourceError (Transient, TokenExpired), TokenError or BadSnapshot.
         """
         signed = {**query, "app_key": self._key, "timestamp": str(int(self.clock()))}
-        reply = await self._get(
-            URL(self._api_url + path).with_query(
-                {**signed, "sign": sign(self._secret, path, signed)}
-            ),
-            {"x-tts-access-token": access_token, "Content-Type": "application/json"},
-        )
+        signature = sign(self._secret, path, signed)
+        url = URL(self._api_url + path).with_query({**signed, "sign": signature})
+        headers = {"x-tts-access-token": access_token, "Content-Type": "application/json"}
+        reply = await self._get(url, headers)
         self._raise_for_error(reply, access_token, query.get("shop_cipher", access_token))
         return reply.body
 
@@ -83,17 +81,13 @@ class TikTokClient:
 
     async def exchange_code(self, code: str) -> Any:
         """Exchange an authorization code for tokens; return the answer's `data`."""
-        return await self._request_tokens(
-            CODE_PATH, {"auth_code": code, "grant_type": "authorized_code"}, code
-        )
+        query = {"auth_code": code, "grant_type": "authorized_code"}
+        return await self._request_tokens(CODE_PATH, query, code)
 
     async def refresh_tokens(self, refresh_token: str) -> Any:
         """Exchange a refresh token for a new pair; return the answer's `data`."""
-        return await self._request_tokens(
-            REFRESH_PATH,
-            {"refresh_token": refresh_token, "grant_type": "refresh_token"},
-            refresh_token,
-        )
+        query = {"refresh_token": refresh_token, "grant_type": "refresh_token"}
+        return await self._request_tokens(REFRESH_PATH, query, refresh_token)
 
     async def _request_tokens(self, path: str, query: Mapping[str, str], used_up: str) -> Any:
         """Request tokens for `used_up`, a code or a refresh token that works once.

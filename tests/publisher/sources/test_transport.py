@@ -96,7 +96,7 @@ async def test_a_certificate_that_is_not_accepted_is_not_retried(
 ) -> None:
     """A retry would not help; the message has the reason."""
     async with serve_raw(OK + b"\r\n{}", _self_signed(tmp_path)) as url:
-        with pytest.raises(SourceError, match=r"TLS certificate is not accepted \(.*self") as error:
+        with pytest.raises(SourceError, match=r"TLS certificate not accepted \(.*self") as error:
             await get(session, url)
     assert not isinstance(error.value, Transient)
     assert "hush" not in str(error.value)
