@@ -1,4 +1,4 @@
-"""`category-consumer history`: records a catalog's history, or prints what was recorded."""
+"""`category-consumer history`: records a history, or prints what was recorded."""
 
 import sys
 from collections.abc import Awaitable, Callable

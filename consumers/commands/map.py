@@ -1,4 +1,4 @@
-"""`category-consumer map …`: links a user's own categories with those of a catalog."""
+"""`category-consumer map …`: links a user's own categories with a catalog's."""
 
 import asyncio
 import sys

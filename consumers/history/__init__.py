@@ -1,4 +1,4 @@
-"""The history of a catalog in SQL: each version of each category, and when it was valid.
+"""The history of a catalog in SQL: each version of each category.
 
 versions     which versions begin and end with events and resyncs; pure
 tables       the tables `category_history` and `history_resyncs`

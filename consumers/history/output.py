@@ -33,7 +33,7 @@ class HistoryOutput(Protocol):
 
 
 class JsonHistoryOutput:
-    """Prints a JSON object a line: categories as the state has them, by id, or what changed.
+    """Prints a JSON object a line: categories by id, or what changed.
 
     Of a change: `time`, `resync`, `sequence`, `event` (null where a resync found it), `type`
     (`added`, `updated`, `removed`), `category`, and if updated `before` and `changed`, as in the
@@ -70,7 +70,10 @@ class TextHistoryOutput(TextLines):
     """Prints a line a category, with its path, or a line a change or resync."""
 
     def tree(self, rows: Rows) -> None:
-        """Print a tree, top down, siblings by name. Plain text, since there may be many lines."""
+        """Print a tree, top down, siblings by name.
+
+        Plain text without styles, since there may be many lines.
+        """
         width = max(len(escape_control_chars(id_)) for id_ in rows) if rows else 0
         for row, path in _top_down(rows):
             leaf = "leaf" if row.is_leaf else ""

@@ -1,4 +1,4 @@
-"""Records the history of a catalog in a SQL database: `category_history`, `history_resyncs`."""
+"""Records the history of a catalog in a SQL database."""
 
 from collections.abc import Collection, Sequence
 from typing import ClassVar
@@ -19,7 +19,10 @@ log = logs.logger(__name__)
 
 
 class HistoryProjection(VerifiableProjection):
-    """Records every version of every category; its rows are the versions that are valid now."""
+    """Records every version of every category.
+
+    Its rows are those of the versions that are valid now.
+    """
 
     kind: ClassVar = "history"
     tables: ClassVar[Sequence[Table]] = (category_history, history_resyncs)

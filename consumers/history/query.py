@@ -1,4 +1,4 @@
-"""Reads the tree at a position of the recorded history, and the changes between two positions."""
+"""Reads the tree at a position of the history, and the changes between two."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Final, NamedTuple, get_args
@@ -17,7 +17,7 @@ TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 class RecordedChange(NamedTuple):
-    """A change of one category recorded at `position`; the other fields are those of an Event."""
+    """A change recorded at `position`; the other fields are those of an Event."""
 
     position: RecordPosition
     category: Category
@@ -57,7 +57,10 @@ def _is_up_to(columns: PositionColumns, position: RecordPosition) -> ColumnEleme
 def _sequence_ranges(
     resync: Resync, after: RecordPosition, until: RecordPosition
 ) -> Iterator[tuple[int, int]]:
-    """Yield the ranges to read of the sequences recorded after `resync`: (excluded, included)."""
+    """Yield the ranges of sequences after `resync` to read.
+
+    The first number of each is excluded, the last included.
+    """
     if not after.resync <= resync.number <= until.resync:
         return
     is_first, is_last = resync.number == after.resync, resync.number == until.resync
@@ -71,7 +74,7 @@ def _sequence_ranges(
 async def _read_batch(
     reader: HistoryReader, resync: int, first: int, last: int
 ) -> list[RecordedChange]:
-    """Return in order the changes after sequence `first` up to `last` that follow `resync`.
+    """Return the changes after sequence `first` up to `last` that follow `resync`.
 
     A version that only begins is an addition, one that only ends a removal, both an update.
     """

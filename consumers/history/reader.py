@@ -82,7 +82,7 @@ class HistoryReader:
     async def _last_position(
         self, resync: Resync, matches: Callable[[PositionColumns], ColumnElement[bool]]
     ) -> RecordPosition:
-        """Return the last position after `resync` that `matches`, or that of the resync itself."""
+        """Return the last position after `resync` that `matches`, or its own position."""
         positions = [resync.start]
         for columns in (BEGIN, END):
             query = self.select_versions(*columns).where(

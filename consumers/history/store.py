@@ -1,4 +1,4 @@
-"""Reads and writes the recorded history of one catalog: its versions and its resyncs."""
+"""Reads and writes the versions and resyncs of one catalog."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple, Self

@@ -1,4 +1,4 @@
-"""The tables of the history (contract, 8); docs/history.md describes their columns."""
+"""The tables of the history (contract, 8), described in docs/history.md."""
 
 from typing import Final, NamedTuple
 

@@ -1,4 +1,4 @@
-"""Versions of categories: which ones begin and end with events and with resyncs. Pure.
+"""Which versions of categories begin and end with events and resyncs. Pure.
 
 The recorded history is ordered by (resync, sequence). Between two resyncs all events have one
 epoch and rising sequences without a gap. A resync may start another epoch or, after a failover, go
@@ -26,7 +26,7 @@ class RecordPosition(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A category as it was from `begin` until just before `end`; None if it is still valid."""
+    """A category from `begin` until just before `end`; None if it is still valid."""
 
     category: Category
     begin: RecordPosition

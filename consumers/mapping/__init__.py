@@ -1,4 +1,4 @@
-"""Mappings: a user's own categories, each linked with at most one category of a catalog.
+"""Mappings: a user's own categories, each linked with a catalog's category.
 
 model, evaluate, tree  what a mapping is, and what changes of the tree mean for it; pure
 suggest                which leaves an own category may be linked with; pure

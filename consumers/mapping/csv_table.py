@@ -24,14 +24,14 @@ class TextRow(NamedTuple):
 
 
 class TextTable(NamedTuple):
-    """A table of text with a header, read from CSV or SQL; `name` is that of its source."""
+    """A table of text with a header, from CSV or SQL; `name` is its source."""
 
     name: str
     header: Sequence[str]
     rows: Sequence[TextRow]
 
     def column_problems(self, *columns: str) -> list[str]:
-        """Return lines that say which of `columns` are missing or occur twice; none if all fit."""
+        """Return which of `columns` are missing or occur twice, as lines of text."""
         problems = [f"there is no column {name!r}" for name in columns if name not in self.header]
         problems += [
             f"column {name!r} occurs twice" for name in columns if self.header.count(name) > 1

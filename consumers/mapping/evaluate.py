@@ -1,4 +1,4 @@
-"""Evaluates a mapping: compares the linked category with its row as it is now. Pure.
+"""Evaluates a mapping: compares the linked category with its present row. Pure.
 
 Only the category's own row counts: if one of its ancestors was renamed, it still is the same
 category. So the result does not depend on how the row came, by events or by a resync.
@@ -16,9 +16,9 @@ REMOVED: Final = Evaluation("broken", "removed")
 
 
 def evaluate(linked: LinkedCategory | None, category: Category | None) -> Evaluation:
-    """Return the evaluation of a mapping with `linked` whose category's row is now `category`.
+    """Return the evaluation of a mapping whose category's row is now `category`.
 
-    A `category` of None does not exist.
+    None means that the category does not exist.
     """
     if linked is None:
         return UNLINKED
@@ -35,7 +35,7 @@ def evaluate(linked: LinkedCategory | None, category: Category | None) -> Evalua
 
 
 def with_evaluation(status: Status, new: Evaluation, since: str, event: str | None) -> Status:
-    """Return `status` with the evaluation `new`; `since` and `event` change only if it differs."""
+    """Return `status` with `new`; `since` and `event` change only if it differs."""
     if new == (status.state, status.reason):
         return status
     return Status(*new, since, event)

@@ -37,7 +37,7 @@ def read_link_requests(table: TextTable) -> list[LinkRequest]:
 def link(
     requests: Sequence[LinkRequest], snapshot: MappingSnapshot, now: str, *, replace: bool
 ) -> list[CategoryMapping]:
-    """Return the mappings that `requests` make of those in `snapshot`, `now` (RFC 3339).
+    """Return the mappings of `snapshot` after `requests`, linked `now` (RFC 3339).
 
     Linking with another category needs `replace`, unless the mapping is broken. Raises
     MappingRejected with all problems, and then nothing is linked.
@@ -56,7 +56,10 @@ def link(
 
 
 def unlink(keys: Sequence[str], mappings: Mappings, now: str) -> list[CategoryMapping]:
-    """Return the mappings of `keys` without a link. Raises MappingRejected if one is unknown."""
+    """Return the mappings of `keys` without a link.
+
+    Raises MappingRejected if a key is unknown.
+    """
     check_known(keys, mappings, "nothing was unlinked")
     chosen = [mappings[key] for key in dict.fromkeys(keys)]
     return [
@@ -88,7 +91,7 @@ def _invalid(
 
 
 def _conflicts(requests: Sequence[LinkRequest], snapshot: MappingSnapshot) -> Iterator[str]:
-    """Yield the problems of requests that share a key, or a category with another link."""
+    """Yield the problems of requests that share a key or a category."""
     requested = {request.key for request in requests}
     owners = {id_: key for id_, key in snapshot.linked_keys.items() if key not in requested}
     seen: set[str] = set()
@@ -102,7 +105,7 @@ def _conflicts(requests: Sequence[LinkRequest], snapshot: MappingSnapshot) -> It
 
 
 def _link_to_replace(mapping: CategoryMapping, id_: str) -> str | None:
-    """Describe the link that one with `id_` would replace; None if it would replace none."""
+    """Describe the link that one with `id_` would replace; None if there is none."""
     linked, state = mapping.linked, mapping.status.state
     if linked is None or linked.id == id_ or state == "broken":
         return None

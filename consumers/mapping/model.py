@@ -1,4 +1,4 @@
-"""What a mapping is: an own category, the category linked with it, and its status. Pure."""
+"""What a mapping is: an own category, the linked category, and a status. Pure."""
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ State: TypeAlias = Literal["unlinked", "valid", "review", "broken"]
 
 
 class OwnCategory(NamedTuple):
-    """One of the user's own categories. No field is empty; a path is joined with ` > `."""
+    """One of the user's own categories. No field is empty; paths have ` > `."""
 
     key: str
     name: str
@@ -19,7 +19,7 @@ class OwnCategory(NamedTuple):
 
 
 class LinkedCategory(NamedTuple):
-    """The category that the user linked, as it was at that time (`decided_at`, RFC 3339).
+    """The category that the user linked, as it was then (`decided_at`, RFC 3339).
 
     Only the user's commands write it; events never change it.
     """
@@ -39,7 +39,7 @@ class Evaluation(NamedTuple):
 
 
 class Status(NamedTuple):
-    """An evaluation, and since when (RFC 3339) and which event (its id) it has been the same.
+    """An evaluation, with the time (RFC 3339) and event id since when it is the same.
 
     `since_event` is None if it comes from the user or from a resync.
     """
@@ -51,7 +51,10 @@ class Status(NamedTuple):
 
 
 class CategoryMapping(NamedTuple):
-    """An own category with its link; `linked` is None if and only if the state is `unlinked`."""
+    """An own category with its link.
+
+    `linked` is None if and only if the state is `unlinked`.
+    """
 
     own: OwnCategory
     linked: LinkedCategory | None
@@ -71,7 +74,7 @@ class Candidate(NamedTuple):
 
 
 class MappingSnapshot(NamedTuple):
-    """All mappings of a catalog, and the tree that their states refer to, at one moment."""
+    """All mappings of a catalog at one moment, with the tree of their states."""
 
     mappings: Mappings
     rows: Rows

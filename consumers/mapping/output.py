@@ -1,4 +1,4 @@
-"""Formats what the commands of `map` print: text for people, JSON and CSV for programs.
+"""Formats what the commands of `map` print: text, JSON and CSV.
 
 In text, control characters from outside are escaped, so they cannot affect the terminal. JSON is
 exact. In CSV, cells that a spreadsheet would run are escaped (`csv_table`).
@@ -66,7 +66,10 @@ def suggestions_to_json(found: Sequence[Suggestions]) -> str:
 
 
 def suggestions_to_csv(found: Sequence[Suggestions]) -> str:
-    """Return a row a suggestion; `map link --from` reads it once one row a key is left."""
+    """Return a row a suggestion.
+
+    `map link --from` reads it once only one row of each key is left.
+    """
     return format_csv(
         SUGGESTED,
         (

@@ -49,7 +49,7 @@ def read_own_categories(
 
 
 def _existing_columns(table: TextTable, wanted: Columns) -> list[str | None]:
-    """Return the columns of key, name and path; None for a name or path without a column."""
+    """Return the columns of key, name and path; None for a missing one."""
     key, name, path = wanted.names
     named = [column for column in wanted if column is not None]
     existing = [each for each in (name, path) if each in table.header]

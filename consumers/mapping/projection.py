@@ -58,7 +58,7 @@ class MapProjection(VerifiableProjection):
         events: Sequence[Event],
         checkpoint: Checkpoint,  # noqa: ARG002
     ) -> None:
-        """Apply `events` to the rows, and evaluate the mappings linked with their categories."""
+        """Apply `events` to the rows, and evaluate the mappings they concern."""
         await self._rows.apply_events(connection, events)
         by_category: dict[str, list[Event]] = defaultdict(list)
         for event in events:

@@ -110,14 +110,14 @@ class MappingService:
         return linked
 
     async def unlink(self, keys: Sequence[str]) -> None:
-        """Remove the links of own categories. Raises MappingRejected: then none is removed."""
+        """Remove the links of own categories, all or none. Raises MappingRejected."""
         async with self.changing() as (connection, _):
             mappings = await self._mappings.read_all(connection)
             unlinked = linking.unlink(keys, mappings, rfc3339(now()))
             await self._mappings.write_links(connection, unlinked)
 
     async def remove(self, keys: Sequence[str]) -> None:
-        """Delete own categories with their links. Raises MappingRejected: then none is deleted."""
+        """Delete own categories with their links, all or none. Raises MappingRejected."""
         async with self.changing() as (connection, _):
             mappings = await self._mappings.read_all(connection)
             linking.check_known(keys, mappings, "nothing was removed")

@@ -24,9 +24,9 @@ from consumers.sql.database import Database
 
 
 async def read_table(database: Database, name: str, wanted: Columns) -> TextTable:
-    """Return the columns `wanted` of the table or view `name` (or `schema.name`) as text.
+    """Return the columns `wanted` of the table or view `name` as text.
 
-    Raises MappingRejected if it does not exist, or if a value is neither text nor a number;
+    The name may be `schema.name`. Raises MappingRejected if it does not exist, or if a value is neither text nor a number;
     StoreError if the database fails.
     """
     async with database.reading() as connection:
@@ -34,9 +34,8 @@ async def read_table(database: Database, name: str, wanted: Columns) -> TextTabl
         everything: ColumnClause[Any] = literal_column("*")
         no_rows = select(everything).select_from(table).where(false())
         header = list((await connection.execute(no_rows)).keys())
-        rows = await _read_rows(
-            connection, table, [name for name in wanted.names if name in header]
-        )
+        names = [each for each in wanted.names if each in header]
+        rows = await _read_rows(connection, table, names)
     return TextTable(name, header, rows)
 
 

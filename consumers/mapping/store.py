@@ -37,7 +37,7 @@ class MappingStore:
     async def read_linked(
         self, connection: AsyncConnection, ids: Collection[str] | None = None
     ) -> list[CategoryMapping]:
-        """Return the mappings linked with one of the categories `ids`, or with any if None."""
+        """Return the mappings linked with the categories `ids`, or with any if None."""
         query = select(*FIELDS).where(self._is_ours, mappings.c.category_id.is_not(None))
         if ids is not None:
             query = query.where(in_ids(mappings.c.category_id, ids, connection.dialect))

@@ -1,4 +1,4 @@
-"""Finds leaves similar to an own category, and candidates for broken mappings. Pure.
+"""Finds leaves similar to an own category or a broken mapping. Pure.
 
 The score is the mean of two ratios of rapidfuzz, 0 to 100. `token_set_ratio` compares the full
 paths as sets of words: an own path is usually the shorter one, and more words in the other do not
@@ -40,7 +40,7 @@ class LeafIndex:
     def find_similar(
         self, name: str, path: str, limit: int, min_score: float = MIN_SCORE
     ) -> list[Candidate]:
-        """Return up to `limit` leaves that score `min_score` at least, best first, ties by id."""
+        """Return at most `limit` leaves with `min_score`, best first, ties by id."""
         best: list[tuple[float, str]] = []
         name, path = _normalize(name), _normalize(path)
         for _, name_score, id_ in process.extract(
@@ -63,7 +63,7 @@ class LeafIndex:
 
 
 class CandidateFinder:
-    """Finds candidates for the broken mappings of `snapshot` among the leaves without a link.
+    """Finds candidates for broken mappings among the leaves without a link.
 
     Candidates are computed when needed, not stored: so they always belong to the present tree.
     """
@@ -106,5 +106,5 @@ class CandidateFinder:
 
 
 def _normalize(text: str) -> str:
-    """Return `text` without case and punctuation, or unchanged if nothing would remain."""
+    """Return `text` without case and punctuation, or `text` if nothing remains."""
     return default_process(text) or text

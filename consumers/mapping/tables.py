@@ -1,4 +1,4 @@
-"""The tables of the mappings (contract, 8); docs/mapping.md describes their columns."""
+"""The tables of the mappings (contract, 8), described in docs/mapping.md."""
 
 from typing import Final
 

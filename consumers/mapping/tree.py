@@ -1,4 +1,4 @@
-"""A tree of categories: their paths, the leaves, and the leaves below a category. Pure."""
+"""A tree of categories: paths, leaves, and the leaves below a category. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator
