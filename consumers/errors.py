@@ -42,7 +42,7 @@ class StoreError(Error):
 
 
 class CheckpointConflict(StoreError):
-    """The stored checkpoint is not the one that this consumer started from (contract, 5.8)."""
+    """The stored checkpoint is not the one that was expected (contract, 5.8)."""
 
 
 class StoreUnavailable(StoreError):
@@ -50,11 +50,14 @@ class StoreUnavailable(StoreError):
 
 
 class NotRecorded(Error):
-    """The history does not cover a point in time, or the catalog has no history at all."""
+    """The history does not cover a point in time, or there is no history."""
 
 
 class MappingRejected(Error):
-    """A change of mappings is not possible: `outcome`, and all problems that prevent it."""
+    """A change of mappings is not possible.
+
+    The message is `outcome`, and the problems that prevent the change.
+    """
 
     def __init__(self, outcome: str, problems: Sequence[str]) -> None:
         more = len(problems) - MOST_PROBLEMS

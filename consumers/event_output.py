@@ -1,4 +1,4 @@
-"""Writes events to standard output: as lines for people, or as the event's original JSON.
+"""Writes events to standard output, as lines for people or as their JSON.
 
 `history` writes changes in the same lines. The output is UTF-8, whatever the locale is, and control
 characters in ids and names are escaped, so that they cannot control the terminal.
@@ -39,7 +39,7 @@ class CategoryChange(Protocol):
 
 class _Output:
     def warn(self, text: str) -> None:
-        """Write to standard error what is wrong with the events, after those written so far."""
+        """Write to standard error what is wrong, after the events so far."""
         self.flush()
         sys.stderr.write(f"{escape_control_chars(text)}\n")
         sys.stderr.flush()
@@ -92,7 +92,7 @@ class TextOutput(TextLines):
 
 
 def format_change(time: str, position: str, change: CategoryChange) -> Text:
-    """Return the line for `change`: its time, its position in the history, and the category."""
+    """Return the line for `change`: time, position in the history, category."""
     return Text.assemble(
         (escape_control_chars(time), "dim"),
         f"  {position}  ",
@@ -113,7 +113,7 @@ def _describe(change: CategoryChange) -> str:
 
 @contextmanager
 def ignore_closed_stdout() -> Iterator[None]:
-    """End without an error when the reader of standard output closes it, as `head` does."""
+    """End without an error when a reader such as `head` closes the output."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""The SQL projections of this program, by the kinds under which their checkpoints are stored."""
+"""The SQL projections of this program, by the kind in their checkpoints."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -18,7 +18,7 @@ KINDS: Final[Mapping[str, type[VerifiableProjection]]] = {
 
 
 async def stored_kinds(database: Database, catalog: str) -> list[str]:
-    """Return the kinds, unknown ones too, that have a checkpoint of `catalog` in `database`."""
+    """Return the kinds of checkpoints of `catalog`, unknown ones too."""
     query = select(checkpoints.c.projection).where(checkpoints.c.catalog == catalog)
     async with database.reading() as connection:
         return sorted(await connection.scalars(query))

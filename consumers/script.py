@@ -1,4 +1,4 @@
-"""Runs a consumer of your own like our commands: logs, errors in one line, a clean stop."""
+"""Runs a consumer of your own: logs, errors in one line, a clean stop."""
 
 import asyncio
 import sys
@@ -12,7 +12,9 @@ from plumbing.config.settings import CommonSettings
 
 
 def run(work: Callable[[CommonSettings], Awaitable[None]]) -> NoReturn:
-    """Run `work` with the settings from publisher.toml in this folder and the environment; exit.
+    """Run `work` with the settings of this folder and the environment; exit.
+
+    The settings are those of publisher.toml and of variables CATEGORY_PUBLISHER_….
 
     Exit codes: 0 done or stopped (SIGINT, SIGTERM), 1 failed, 2 wrong configuration.
     """

@@ -52,9 +52,9 @@ class Verdict:
 async def verify_projection(
     client: CatalogClient, projection: VerifiableProjection, *, within: float = CATCH_UP_SECONDS
 ) -> Verdict:
-    """Compare the copy of `projection` with the state; the copy has `within` seconds to catch up.
+    """Compare the copy of `projection` with the state.
 
-    A copy whose rows do not have the digest of its own checkpoint is different at once. Raises
+    A copy that lags has `within` seconds to catch up. A copy whose rows do not have the digest of its own checkpoint is different at once. Raises
     CannotCompare if there is no copy, PositionMismatch if it does not reach the state's position;
     and NoState, StoreError, RedisError.
     """
@@ -110,7 +110,7 @@ async def repair_projection(
 
 
 async def _reset(client: CatalogClient, projection: VerifiableProjection, *, within: float) -> None:
-    """Reset `projection` from the state when both are at the same position, or time is up.
+    """Reset `projection` once it is at the state's position, or time is up.
 
     At the same position the checkpoint is not changed, and a running consumer goes on from it. A
     consumer that did not reach that position `within` seconds gets a conflict, and ends.

@@ -1,4 +1,4 @@
-"""Runs a projection in a database until stopped or, with `--once`, until it has caught up."""
+"""Runs a projection in a database, until stopped or with `--once`."""
 
 from pathlib import Path
 from typing import NoReturn
@@ -15,9 +15,9 @@ from plumbing.config.settings import check_catalog_name
 def follow(
     kind: type[SqlProjection], catalog: str, to: str, name: str, config: Path | None, *, once: bool
 ) -> NoReturn:
-    """Keep the projection `kind` of `catalog` in database `to` in sync, as consumer `name`.
+    """Keep the projection `kind` of `catalog` in database `to` in sync.
 
-    A stop signal is a success (exit code 0), but not with `once`.
+    `name` is the consumer's name in Redis. A stop signal is a success (exit code 0), but not with `once`.
     """
     check_catalog_name(catalog)
     check_name(name)

@@ -92,7 +92,7 @@ def tail(
 
 
 def _parse_types(words: Collection[str]) -> Collection[EventType]:
-    """Return the event types that `words` name, in short or in full; all if there are none."""
+    """Return the event types that `words` name, in short or in full; else all."""
     known = {name.removeprefix("category."): type_ for name, (type_, _) in TYPES.items()}
     chosen = [word.removeprefix("category.") for word in words]
     if unknown := [word for word in chosen if word not in known]:

@@ -1,4 +1,4 @@
-"""`category-consumer verify`: compares the projections in a database with the state."""
+"""`category-consumer verify`: compares a database with the state."""
 
 import sys
 from collections.abc import Iterator
@@ -145,7 +145,7 @@ def verify(
 
 
 async def _known_kinds(copy: Database, catalog: str) -> list[str]:
-    """Return the kinds that `copy` has of `catalog`. Raises CannotCompare if there is none."""
+    """Return the kinds that `copy` has of `catalog`; CannotCompare if none."""
     stored = await stored_kinds(copy, catalog)
     for kind in stored:
         if kind not in KINDS:

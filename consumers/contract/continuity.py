@@ -1,4 +1,4 @@
-"""The strict rule: which events may be applied to a consumer's data (contract, 5.6). Pure.
+"""The strict rule: which events connect to a checkpoint (contract, 5.6). Pure.
 
 An event connects if it has the same epoch and the next sequence, and if its digest results from
 replacing the consumer's own row by the new one. There is no rule "older, so skip it": an event that
@@ -52,7 +52,7 @@ def check_continuity(
 
 
 def _digest_change(event: Event, own: dict[str, int] | None) -> int:
-    """Return the old row's digest XOR the new row's; note the new one in `own`, if that is given.
+    """Return the old row's digest XOR the new row's; update `own`, if given.
 
     A row that does not exist, before an addition or after a removal, counts as 0.
     """

@@ -103,9 +103,9 @@ def decode(entry: Entry, catalog: str) -> Event:
 
 
 def decode_all(entries: Iterable[Entry], catalog: str) -> tuple[list[Event], str | None]:
-    """Return the events before the first entry that is no event, and the reason why it is none.
+    """Return the events before the first bad entry, and what is wrong with it.
 
-    The reason is None if all `entries` are events.
+    The second value is None if all `entries` are events.
     """
     events: list[Event] = []
     try:

@@ -1,4 +1,4 @@
-"""Parses a point in a catalog's history from the command line: a time or an event. Pure."""
+"""Parses a point in a catalog's history: a time or an event. Pure."""
 
 import re
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ HistoryPoint: TypeAlias = str | EventRef
 
 
 def parse(text: str) -> HistoryPoint:
-    """Return the point in history that `text` names. Raises ConfigError if it names none.
+    """Return the point in history that `text` names; else raise ConfigError.
 
     A date means its first moment, a time without an offset is UTC, digits alone are a sequence.
     """

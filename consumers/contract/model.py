@@ -18,7 +18,7 @@ Rows: TypeAlias = Mapping[str, Category]
 
 
 class Snapshot(NamedTuple):
-    """A complete state after the commit of `committed_at` (the publisher's time, RFC 3339)."""
+    """A complete state, after the commit of `committed_at` (RFC 3339)."""
 
     rows: Rows
     committed_at: str
@@ -69,5 +69,5 @@ class Event(NamedTuple):
 
 
 def format_position(epoch: str, sequence: int, digest: str) -> str:
-    """Return a position, formatted like an event's id: `9f3c1a2b-105-0f1e2d3c4b5a6978`."""
+    """Return a position like an event's id: `9f3c1a2b-105-0f1e2d3c4b5a6978`."""
     return f"{epoch}-{sequence}-{digest}"

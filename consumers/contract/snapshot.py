@@ -1,4 +1,4 @@
-"""Decodes a state: its `meta`, and its rows if they agree with `meta` (contract, 2). Pure."""
+"""Decodes a state: `meta`, and the rows that it describes (contract, 2). Pure."""
 
 import re
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def decode_meta(raw: Mapping[bytes, bytes]) -> Meta:
 
 
 def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
-    """Return the categories in the hash `rows`. Raises BadEntry if they do not fit `meta`."""
+    """Return the categories in the hash `rows`; BadEntry if they do not fit `meta`."""
     decoded = {row.id: row for row in (_row(*item) for item in rows.items())}
     if len(decoded) != meta.count:
         raise BadEntry(f"there are {len(decoded)} categories, but meta says {meta.count}")

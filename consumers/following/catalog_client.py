@@ -1,4 +1,4 @@
-"""Reads a catalog from Redis: the only module of the consumers that knows keys (contract, 2).
+"""Reads a catalog from Redis: the one module here that knows keys (contract, 2).
 
 During an outage reads are repeated until Redis answers. A consumer's checkpoint is the only thing
 that is written, as a best effort. There are two Redis clients because in redis-py a timeout belongs
@@ -121,7 +121,7 @@ class CatalogClient:
         )
 
     async def read(self, offset: str, *, wait: bool) -> list[Entry]:
-        """Return up to BATCH entries after `offset`; with `wait` block a while if there is none."""
+        """Return up to BATCH entries after `offset`; with `wait` wait for the first."""
         block_ms = round(self._timing.block * 1000) if wait else None
 
         async def request() -> Any:
@@ -139,7 +139,7 @@ class CatalogClient:
         return _entries_of_xread(read), self._decode_meta(meta)
 
     async def last_entries(self, count: int) -> tuple[list[Entry], Meta]:
-        """Return the last `count` (at least 1) entries, oldest first, and `meta` with them."""
+        """Return the last `count` (at least 1) entries, oldest first, and `meta`."""
 
         async def request() -> tuple[list[Entry], Meta]:
             newest_first, meta = await self._transaction(
@@ -210,7 +210,7 @@ class CatalogClient:
             return not meta  # it is no hash, and it was none before
 
     async def publish_checkpoint(self, name: str, checkpoint: Checkpoint) -> bool:
-        """Write the checkpoint of consumer `name` (contract, 2); return whether Redis took it."""
+        """Write the checkpoint of consumer `name` (contract, 2); return whether it worked."""
         value = {**checkpoint._asdict(), "updated_at": rfc3339(now())}
         try:
             await self._quick.hset(self._consumers, name, orjson.dumps(value).decode())
@@ -241,7 +241,7 @@ class CatalogClient:
         return await self._call(request)
 
     async def _call(self, request: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `request`, repeated during an outage; see the class for errors."""
+        """Return the result of `request`, which is repeated during an outage."""
         try:
             return await self._retry.call(request)
         except (redis.exceptions.RedisError, OSError) as error:

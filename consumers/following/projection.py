@@ -1,4 +1,4 @@
-"""What a consumer builds from a catalog: `reset` and `apply` (contract, 1), `load` and `rows`."""
+"""The interface of projections: what consumers build from a catalog (contract, 1)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
@@ -26,14 +26,14 @@ class Projection(ABC):
         """Apply `events`, which connect to the stored checkpoint, and store `checkpoint`."""
 
     async def load(self) -> Checkpoint | None:
-        """Return the stored checkpoint; None if there is none that events can be applied to.
+        """Return the stored checkpoint; None if there is none to continue from.
 
         So a projection that stores no checkpoint starts with a reset each time.
         """
         return None
 
     async def rows(self, ids: Collection[str]) -> Rows | None:  # noqa: ARG002  for those with rows
-        """Return the stored rows of `ids`, as far as they exist; None if it stores no rows.
+        """Return those stored rows of `ids` that exist; None if it stores no rows.
 
         With them each event's digest is checked against the data themselves, so that a change made
         by something else is found (contract, 5.6).

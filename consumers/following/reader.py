@@ -1,4 +1,4 @@
-"""Yields what a projection has to do, step by step, checked by the strict rule (contract, 5.6).
+"""Yields the steps that keep a projection in sync (contract, 5.6 and 5.7).
 
     async for step in Reader(client, "mine").steps(checkpoint):
         match step: ...
@@ -61,7 +61,7 @@ async def no_rows(_ids: Collection[str]) -> None:
 
 
 class Reader:
-    """Follows a catalog and publishes the checkpoint of consumer `name` after each step."""
+    """Follows a catalog; publishes the checkpoint of consumer `name` each step."""
 
     def __init__(self, client: CatalogClient, name: str, *, once: bool = False) -> None:
         self.once = once
@@ -73,7 +73,7 @@ class Reader:
     async def steps(
         self, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
     ) -> AsyncGenerator[Step, None]:
-        """Yield the steps that follow `checkpoint`; asking for the next one confirms the last one.
+        """Yield the steps after `checkpoint`; the next request confirms a step.
 
         Ends only with `once`. It may be stopped anywhere; close it (`contextlib.aclosing`) if you
         leave it early. Raises RedisError, and with `once` NoState.
@@ -107,7 +107,7 @@ class Reader:
                 await self._publish(checkpoint)
 
     async def _read(self, checkpoint: Checkpoint) -> tuple[list[Entry], str | None]:
-        """Return the entries after `checkpoint`; if there are none, why to resync, or None."""
+        """Return the entries after `checkpoint`; if none, the reason to resync, or None."""
         try:
             entries = await self._client.read(checkpoint.offset, wait=not self.once)
             if entries:

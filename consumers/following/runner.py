@@ -1,4 +1,4 @@
-"""Keeps a projection in sync with its catalog until it is cancelled or, with `once`, caught up."""
+"""Keeps a projection in sync with its catalog."""
 
 import asyncio
 from contextlib import aclosing
@@ -17,9 +17,9 @@ log = logs.logger(__name__)
 async def follow(
     projection: Projection, catalog: str, settings: CommonSettings, *, name: str, once: bool = False
 ) -> None:
-    """Keep `projection` in sync with `catalog`, in the Redis of `settings`, as consumer `name`.
+    """Keep `projection` in sync with `catalog`, as consumer `name`.
 
-    Runs until cancelled, waiting for Redis and the database during outages. With `once` it ends
+    The catalog is in the Redis of `settings`. Runs until cancelled, waiting for Redis and the database during outages. With `once` it ends
     when it has caught up, and an outage is an error. Raises what `run_projection` raises.
     """
     async with open_catalog(settings, catalog, once=once) as client:
@@ -27,9 +27,9 @@ async def follow(
 
 
 async def run_projection(projection: Projection, reader: Reader) -> None:
-    """Apply each step of `reader` to `projection`, until cancelled or, with `once`, caught up.
+    """Apply each step of `reader` to `projection`.
 
-    Without `once` it waits while the database is unavailable. Whether the last transaction before
+    It ends when it is cancelled or, with `once`, when it has caught up. Without `once` it waits while the database is unavailable. Whether the last transaction before
     an outage was committed is unknown, so after each outage it starts again from `load`. `load` may
     succeed while writes still fail, for example on a standby: then the waits become longer.
     Raises StoreError, RedisError, and with `once` NoState.

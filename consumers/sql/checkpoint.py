@@ -1,4 +1,4 @@
-"""Stores a projection's checkpoint in the transaction that changes its data (contract, 5.8).
+"""Stores a checkpoint in the transaction of its data (contract, 5.8).
 
 This is optimistic locking: a transaction is committed only if the stored checkpoint is still the
 one that this process started from. Of two consumers that write to one copy, the second one ends.
@@ -28,7 +28,7 @@ STORED: Final = (
 
 
 class CheckpointRow:
-    """The checkpoint of `projection` (a kind, such as `mirror`) of `catalog` in `database`.
+    """The checkpoint of `projection` (such as `mirror`) of `catalog` in `database`.
 
     It belongs to the kind and not to a consumer's name, because two mirrors of one catalog write to
     the same rows and so must share one checkpoint.
@@ -43,7 +43,7 @@ class CheckpointRow:
         self._stored: Checkpoint | None = None
 
     async def load(self, connection: AsyncConnection) -> Checkpoint | None:
-        """Return the stored checkpoint, None if there is none; the next transaction expects it."""
+        """Return the stored checkpoint or None; the next transaction expects it."""
         self._stored = await self._read(connection, select(*STORED))
         return self._stored
 

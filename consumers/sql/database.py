@@ -32,7 +32,7 @@ EXAMPLE: Final = "sqlite:///categories.db"
 
 
 class Database:
-    """An open database. Get one with `open_database`; `address` is its URL without secrets."""
+    """An open database; `address` is its URL without secrets. See `open_database`."""
 
     def __init__(self, engine: AsyncEngine, backend: Backend, address: str) -> None:
         self._reader = engine.execution_options(**backend.reading)
@@ -74,7 +74,7 @@ class Database:
 
 
 def _create(connection: Connection, tables: Sequence[Table]) -> None:
-    """Create the missing ones of `tables`, and missing indexes: a kill may have left some out."""
+    """Create missing `tables` and indexes: a kill may have left some out."""
     tables[0].metadata.create_all(connection, tables=tables)
     for table in tables:
         for index in table.indexes:
@@ -94,9 +94,9 @@ def _foreign_table(connection: Connection, tables: Sequence[Table]) -> str | Non
 
 @asynccontextmanager
 async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
-    """Open the database of URL `text`; a missing SQLite file is created unless it `must_exist`.
+    """Open the database of URL `text`.
 
-    A database server is contacted only by the first transaction. Raises ConfigError if the URL is
+    A missing SQLite file is created unless it `must_exist`. A database server is contacted only by the first transaction. Raises ConfigError if the URL is
     wrong, StoreError if the file cannot be opened.
     """
     url, backend, address = _parse_url(text)
@@ -114,7 +114,7 @@ async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator
 
 @contextmanager
 def _store_errors(backend: Backend, address: str) -> Iterator[None]:
-    """Turn each error of the database into a StoreError, without its statement and values."""
+    """Turn errors of the database into StoreErrors without statement and values."""
     try:
         yield
     except sqlalchemy.exc.DBAPIError as error:
@@ -132,7 +132,7 @@ def _store_error(backend: Backend, address: str, error: BaseException, *, lost: 
 
 
 def _parse_url(text: str) -> tuple[URL, Backend, str]:
-    """Return `text` as a URL with our driver, its backend, and its address for messages.
+    """Return the URL with our driver, the backend, and the address for messages.
 
     If `text` is no URL, the message does not repeat it: there may be a password anywhere in it.
     """

@@ -1,4 +1,4 @@
-"""A copy of a catalog's state in a SQL database: table `categories`, and views on it."""
+"""A copy of a catalog's state: the table `categories`, and views on it."""
 
 from collections.abc import Collection, Sequence
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: strict mode, isolation levels, and which errors are transient."""
+"""MySQL and MariaDB: strict mode, isolation levels, transient errors."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -60,7 +60,7 @@ async def _lock_creation(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the message of an error with arguments `(code, message)`, followed by the code."""
+    """Return the message and the code of an error `(code, message)`."""
     code, *rest = error.args or ("",)
     return f"{rest[0]} (error {code})" if rest else str(error)
 

@@ -1,4 +1,4 @@
-"""Projections in SQL databases: data and checkpoint in one transaction (contract, 5.8)."""
+"""Projections in SQL databases, each with its checkpoint (contract, 5.8)."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Sequence

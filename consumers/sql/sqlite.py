@@ -66,7 +66,7 @@ def _existing_file(url: URL) -> URL:
 
 
 def _open_once(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only: bool) -> None:
-    """Open the file once without aiosqlite, which leaks a thread if it cannot open a file.
+    """Open the file once without aiosqlite, which leaks a thread on failure.
 
     Switch the file to a write-ahead log, so that others can read while a consumer writes.
     """

@@ -1,4 +1,4 @@
-"""The tables and views of the mirror, and the checkpoints of all SQL projections (contract, 8).
+"""The tables of mirrors and checkpoints, and views on them (contract, 8).
 
 There are no foreign keys: within a transaction a child may be written before its parent. That the
 result is a forest is guaranteed by the publisher (contract, 5.5).

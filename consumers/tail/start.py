@@ -1,4 +1,4 @@
-"""Finds the offset at which `tail` starts: the last events, or the first one since a point in time.
+"""Finds the offset at which `tail` starts: the last events, or a point in time.
 
 The result is the offset to read after. No more than one batch is held in memory.
 """
@@ -32,7 +32,7 @@ async def start_of_last(client: CatalogClient, lines: int, types: Collection[Eve
 async def start_since(
     client: CatalogClient, point: HistoryPoint, warn: Callable[[str], None]
 ) -> str:
-    """Return the offset after which the stream has the first event at or after `point`.
+    """Return the offset before the first event at or after `point`.
 
     "First" is by the order of events. Their times are in another order if a clock was set back, so
     this reads the whole stream (50,000 events: 1.8 s). A sequence alone belongs to the state's
@@ -78,7 +78,7 @@ class _Search:
 def _warn_about(
     found: Event, point: HistoryPoint, warn: Callable[[str], None], *, is_first: bool
 ) -> None:
-    """Warn if `found` is another event than `point` means, or if earlier ones are trimmed."""
+    """Warn if `found` is not the event at `point`, or earlier ones are trimmed."""
     ref = EventRef(found.epoch, found.sequence)
     if isinstance(point, EventRef) and point._replace(digest=None) == ref:
         if point.digest not in {None, found.digest}:
@@ -88,7 +88,7 @@ def _warn_about(
 
 
 def _event(entry: Entry, catalog: str) -> Event | None:
-    """Return the event in `entry`; None if it is no event, about which `Tail` warns later."""
+    """Return the event in `entry`; None if it is none (`Tail` warns about it)."""
     try:
         return decode(entry, catalog)
     except BadEntry:

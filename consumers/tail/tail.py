@@ -1,4 +1,4 @@
-"""Prints a catalog's last events and then each new one, for people or as JSON for programs.
+"""Prints the events of a catalog, for people or as JSON for programs.
 
 It stores no checkpoint and no rows, so it takes the old rows from the events. If the history breaks
 (another epoch, a gap, a wrong digest), it warns and goes on after the break; it does so even if the
@@ -48,7 +48,7 @@ class Tail:
         self._offset = START
 
     async def run(self, offset: str) -> None:
-        """Write the events after `offset`, until cancelled or, with `once`, until the last one.
+        """Write the events after `offset`; with `once` end after the last one.
 
         Raises RedisError, and with `once` NoState.
         """
