@@ -54,9 +54,9 @@ async def verify_projection(
 ) -> Verdict:
     """Compare the copy of `projection` with the state.
 
-    A copy that lags has `within` seconds to catch up. A copy whose rows do not have the digest of its own checkpoint is different at once. Raises
-    CannotCompare if there is no copy, PositionMismatch if it does not reach the state's position;
-    and NoState, StoreError, RedisError.
+    A copy that lags has `within` seconds to catch up. A copy whose rows do not have the digest of
+    its own checkpoint is different at once. Raises CannotCompare if there is no copy,
+    PositionMismatch if it does not reach the state's position; and NoState, StoreError, RedisError.
     """
     end = time.monotonic() + within
     while True:

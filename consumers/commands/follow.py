@@ -17,7 +17,8 @@ def follow(
 ) -> NoReturn:
     """Keep the projection `kind` of `catalog` in database `to` in sync.
 
-    `name` is the consumer's name in Redis. A stop signal is a success (exit code 0), but not with `once`.
+    `name` is the consumer's name in Redis. A stop signal is a success (exit code 0), but not with
+    `once`.
     """
     check_catalog_name(catalog)
     check_name(name)

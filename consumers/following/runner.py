@@ -19,8 +19,9 @@ async def follow(
 ) -> None:
     """Keep `projection` in sync with `catalog`, as consumer `name`.
 
-    The catalog is in the Redis of `settings`. Runs until cancelled, waiting for Redis and the database during outages. With `once` it ends
-    when it has caught up, and an outage is an error. Raises what `run_projection` raises.
+    The catalog is in the Redis of `settings`. Runs until cancelled, waiting for Redis and the
+    database during outages. With `once` it ends when it has caught up, and an outage is an error.
+    Raises what `run_projection` raises.
     """
     async with open_catalog(settings, catalog, once=once) as client:
         await run_projection(projection, Reader(client, name, once=once))
@@ -29,10 +30,11 @@ async def follow(
 async def run_projection(projection: Projection, reader: Reader) -> None:
     """Apply each step of `reader` to `projection`.
 
-    It ends when it is cancelled or, with `once`, when it has caught up. Without `once` it waits while the database is unavailable. Whether the last transaction before
-    an outage was committed is unknown, so after each outage it starts again from `load`. `load` may
-    succeed while writes still fail, for example on a standby: then the waits become longer.
-    Raises StoreError, RedisError, and with `once` NoState.
+    It ends when it is cancelled or, with `once`, when it has caught up. Without `once` it waits
+    while the database is unavailable. Whether the last transaction before an outage was committed
+    is unknown, so after each outage it starts again from `load`. `load` may succeed while writes
+    still fail, for example on a standby: then the waits become longer. Raises StoreError,
+    RedisError, and with `once` NoState.
     """
     loading = OutageRetry(
         "database",

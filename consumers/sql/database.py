@@ -96,8 +96,9 @@ def _foreign_table(connection: Connection, tables: Sequence[Table]) -> str | Non
 async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator[Database]:
     """Open the database of URL `text`.
 
-    A missing SQLite file is created unless it `must_exist`. A database server is contacted only by the first transaction. Raises ConfigError if the URL is
-    wrong, StoreError if the file cannot be opened.
+    A missing SQLite file is created unless it `must_exist`. A database server is contacted only by
+    the first transaction. Raises ConfigError if the URL is wrong, StoreError if the file cannot be
+    opened.
     """
     url, backend, address = _parse_url(text)
     with _store_errors(backend, address):
