@@ -26,8 +26,8 @@ from consumers.sql.database import Database
 async def read_table(database: Database, name: str, wanted: Columns) -> TextTable:
     """Return the columns `wanted` of the table or view `name` as text.
 
-    The name may be `schema.name`. Raises MappingRejected if it does not exist, or if a value is neither text nor a number;
-    StoreError if the database fails.
+    The name may be `schema.name`. Raises MappingRejected if it does not exist, or if a value is
+    neither text nor a number; StoreError if the database fails.
     """
     async with database.reading() as connection:
         table = await connection.run_sync(_find_table, name)

@@ -7,4 +7,4 @@ from tests.conformance.stream_tests import StreamTests
 
 
 class Conformance(StreamTests, StoreTests, OutageTests, KillTests):
-    """A projection that a class derived from this one names (see ProjectionTests) passes all of it."""
+    """Runs all tests on the projection that a derived class names."""
