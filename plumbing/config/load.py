@@ -71,8 +71,12 @@ def _load(model: type[AnySettings], file: Path | None) -> tuple[AnySettings, Pat
     """Return the settings, and the folder to which their paths are relative."""
     path = file if file is not None else DEFAULT_FILE
     table = _read_toml(path) if file is not None or path.exists() else None
-    _check_variables()
-    others = Settings.model_fields.keys() - model.model_fields.keys()
+    known = Settings.model_fields.keys()
+    for variable in sorted(_our_variables()):
+        key, *nested = variable[len(ENV_PREFIX) :].lower().split("__")
+        if variable != ENV_TO and (key not in known or (nested and key not in SECTIONS)):
+            raise ConfigError(f"environment: {variable}: unknown setting{_suggestion(key, known)}")
+    others = known - model.model_fields.keys()
     own = {key: value for key, value in (table or {}).items() if key not in others}
     try:
         settings = model(**own)
@@ -120,14 +124,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _our_variables() -> Iterator[str]:
     return (name for name in os.environ if name.upper().startswith(ENV_PREFIX))
-
-
-def _check_variables() -> None:
-    known = Settings.model_fields.keys()
-    for variable in sorted(_our_variables()):
-        key, *nested = variable[len(ENV_PREFIX) :].lower().split("__")
-        if variable != ENV_TO and (key not in known or (nested and key not in SECTIONS)):
-            raise ConfigError(f"environment: {variable}: unknown setting{_suggestion(key, known)}")
 
 
 def _describe_invalid_json() -> str:

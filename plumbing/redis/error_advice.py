@@ -96,7 +96,9 @@ def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
         error.__cause__, redis.exceptions.RedisError
     ):
         error = error.__cause__  # a refused login, which redis-py wraps so on Unix sockets
-    code = _code(error)
+    # the first word of the server's reply; redis-py removes those that it has classes for
+    reply = str(error).rpartition("of pipeline caused error: ")[2]
+    code = getattr(error, "status_code", None) or reply.lstrip("('").partition(" ")[0]
     if code in BY_CODE:
         return BY_CODE[code]
     tls_errors = (each for each in chain_of(error) if isinstance(each, ssl.SSLError))
@@ -104,13 +106,6 @@ def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
         return BAD_TLS
     advice = next((each for kind, each in BY_CLASS.items() if isinstance(error, kind)), REFUSED)
     return UNREACHABLE_WITH_TLS if with_tls and advice is UNREACHABLE else advice
-
-
-def _code(error: Exception) -> str:
-    """Return the first word of the server's reply; redis-py removes the words that it knows."""
-    known = getattr(error, "status_code", None)
-    reply = str(error).rpartition("of pipeline caused error: ")[2]
-    return known or reply.lstrip("('").partition(" ")[0]
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:
