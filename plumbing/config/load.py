@@ -72,6 +72,7 @@ def _load(model: type[AnySettings], file: Path | None) -> tuple[AnySettings, Pat
     path = file if file is not None else DEFAULT_FILE
     table = _read_toml(path) if file is not None or path.exists() else None
     known = Settings.model_fields.keys()
+    # pydantic-settings would ignore a misspelled variable
     for variable in sorted(_our_variables()):
         key, *nested = variable[len(ENV_PREFIX) :].lower().split("__")
         if variable != ENV_TO and (key not in known or (nested and key not in SECTIONS)):
