@@ -1,4 +1,4 @@
-"""The fault suite: the rules of contract 5 are kept while everything breaks (`make faults`).
+"""The fault suite: contract 5 holds while everything breaks (`make faults`).
 
 - `system`: all processes around one Redis, `processes` one of them, `servers` what happens to Redis
 - `changing_source`, `shop_tokens`, `bad_answers`: the source, and its wrong answers

@@ -1,4 +1,4 @@
-"""Answers of a source that must not reach the state, grouped by what is wrong with them."""
+"""Answers of a source that must not reach the state, by what is wrong."""
 
 import asyncio
 import gzip

@@ -1,4 +1,4 @@
-"""Checks a catalog from outside: follows its state and stream, and reports what is wrong.
+"""Checks a catalog from outside: follows its state and stream.
 
 It uses an implementation of the contract of its own (`tests.support.contract`), and no code of ours.
 Each snapshot of Redis is read in one MULTI/EXEC, so a disagreement in it is a partial write. After a
@@ -68,7 +68,7 @@ class Limits:
 
 
 class CatalogChecker:
-    """Checks `catalog`; must be told what the source serves, and which breaks are intended."""
+    """Checks `catalog`; tests tell it the source's trees and the intended breaks."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class CatalogChecker:
         self.may_break = ""
 
     def may_have_been_at(self, position: str) -> bool:
-        """Return whether the catalog had `position`, or may have passed it in trimmed events."""
+        """Return whether the catalog had `position`, or may have had it unseen."""
         epoch, sequence = epoch_and_sequence(position)
         return position in self.positions or any(
             epoch == of and first < sequence < last for of, first, last in self._unseen
@@ -216,7 +216,7 @@ class CatalogChecker:
         return not self.may_break or all(follows(one["id"], next_) for one, next_ in pairs)
 
     async def _start_over(self) -> RedisSnapshot:
-        """Continue with what is stored; the history may break here only if that was allowed."""
+        """Continue with what is stored; only an allowed break may lead here."""
         snapshot = await self._read("-")
         trimmed = len(snapshot.entries) >= self._keep_events
         if not (self.may_break or trimmed or (not self.position and not snapshot.entries)):
@@ -237,7 +237,7 @@ class CatalogChecker:
         return snapshot
 
     async def _ignore_edited_entries(self) -> None:
-        """Do not check entries again, and those before them, that somebody may have edited.
+        """Ignore entries that somebody may have edited, and those before them.
 
         Entries of a new epoch are not ignored: the publisher wrote them.
         """
@@ -285,7 +285,7 @@ class CatalogChecker:
     def _check_events(
         self, events: list[Event], *, excused: bool = False, is_cut: bool = False
     ) -> None:
-        """Check `events`, commit by commit; if `is_cut`, the first one may lack its first events."""
+        """Check `events` by commit; if `is_cut`, the first one may be incomplete."""
         for _, commit in groupby(events, lambda event: (event["epoch"], event["time"])):
             of_commit = list(commit)
             self._before = before = Before.of(self.tree, of_commit[0], is_cut=is_cut)

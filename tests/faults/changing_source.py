@@ -1,4 +1,4 @@
-"""The source: an HTTP server on loopback whose tree changes, and which can answer wrongly."""
+"""The source: a server on loopback that changes its tree or answers wrongly."""
 
 import random
 from collections import Counter
@@ -20,7 +20,7 @@ FEW: Final = 3
 
 
 class ChangingSource:
-    """Serves `tree` at `url`, after the answers in `next_answers`; tells the checker each tree."""
+    """Serves `next_answers`, then `tree`; tells the checker each tree."""
 
     def __init__(self, checker: CatalogChecker, tree: Tree) -> None:
         self.url = ""

@@ -1,4 +1,4 @@
-"""Fixtures of the fault suite: two kinds of servers, seeds, and the recorder of results."""
+"""Fixtures of the fault suite: servers, seeds, and the recorder of results."""
 
 import os
 import random

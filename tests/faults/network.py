@@ -1,4 +1,4 @@
-"""The links of a system, each with a bad network on it, and schedules of what they suffer."""
+"""A proxy on each link of a system, and random schedules of network faults."""
 
 import asyncio
 import random

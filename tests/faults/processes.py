@@ -93,7 +93,7 @@ class Process:
         self._signal(signal.SIGCONT)
 
     def wait(self, seconds: float = END_SECONDS) -> int:
-        """Wait until it has ended, and return its exit code. Raises TimeoutError if it has not."""
+        """Wait until it has ended, and return its exit code. Raises TimeoutError."""
         self._process.join(seconds)
         if self._process.exitcode is None:
             self.kill()
@@ -119,7 +119,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether the process has ended, even if its parent has not read the exit code."""
+    """Return whether the process has ended, even if nobody has waited for it."""
     return _state(pid) in {"", "Z", "X"}
 
 

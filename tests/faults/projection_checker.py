@@ -1,4 +1,4 @@
-"""Checks the tables of a projection from outside, by plain SQL and without our code.
+"""Checks the tables of a projection from outside, by plain SQL.
 
 The rows must be the tree at the checkpoint stored beside them, which must be a position that the
 catalog had (contract, 5.8). Whatever breaks, they are a tree that the source served or an event led
@@ -49,14 +49,14 @@ KINDS: Final = (MIRROR, HISTORY, MAP)
 
 
 class ProjectionState(NamedTuple):
-    """A projection at one moment: the position of its checkpoint, and its current rows."""
+    """A projection at one moment: its checkpoint's position, and its current rows."""
 
     position: str
     tree: Tree
 
 
 class ProjectionChecker:
-    """Checks the projection `kind` of `catalog` in the database `url`, using `checker`."""
+    """Checks the projection `kind` of `catalog` in database `url`, with `checker`."""
 
     def __init__(
         self, kind: ProjectionKind, url: str, checker: CatalogChecker, catalog: str = "us"
@@ -73,7 +73,7 @@ class ProjectionChecker:
         self._unserved_positions: set[str] = set()
 
     async def read(self) -> ProjectionState | None:
-        """Return what the tables hold; None if there are no tables or rows yet, or no server."""
+        """Return what the tables hold; None without tables, rows or server."""
         found = await self._read_rows()
         if found == [] and self._had_rows and not self.is_edited:
             self._checker.report("lost", f"{self.kind.name}: its checkpoint is missing")
@@ -86,7 +86,7 @@ class ProjectionChecker:
         return ProjectionState("-".join(str(each) for each in found[0][:3]), tree)
 
     async def _read_rows(self) -> list[tuple[Any, ...]] | None:
-        """Return the checkpoint beside each current row, or alone; None if nothing can be read."""
+        """Return the checkpoint beside each current row, or alone; None if unreadable."""
         query = (
             "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
             f" FROM checkpoints c LEFT JOIN {self.kind.table} r ON r.catalog = c.catalog"

@@ -1,4 +1,4 @@
-"""Saves all keys of a server and restores them, so that many runs start from the same state."""
+"""Saves and restores all keys, so that many runs start from the same state."""
 
 from typing import Any, TypeAlias
 

@@ -29,7 +29,7 @@ Step: TypeAlias = Callable[["Scenario"], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """Steps that happen to the catalog of `system`, with the processes of the code in `code`."""
+    """Steps that happen to a catalog, with the processes of the code in `code`."""
 
     system: System
     code: Path
@@ -99,7 +99,7 @@ class Scenario:
         system.checker.end_break()
 
     async def implausible(self) -> None:
-        """Serve trees without 21 leaves, and without most categories: none may be committed."""
+        """Serve a tree without 21 leaves, then a small one: none may be committed."""
         system = self.system
         good = system.source.tree
         for bad in (without_leaves(good, 21), random_tree(20, system.rng)):
@@ -130,7 +130,7 @@ class Scenario:
         system.checker.end_break()
 
     async def damaged(self) -> None:
-        """Delete rows by hand that have children: a repair adds them before their children."""
+        """Delete rows that have children by hand: a repair adds them first."""
         system = self.system
         system.checker.allow_break("rows are deleted", by_hand=True)
         asked(system.server, "HDEL", "catalog:{us}:categories", "2", "3", "4", "5")

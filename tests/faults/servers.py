@@ -1,4 +1,4 @@
-"""What happens to a server and its files: a power cut, a backup that is restored, a clock."""
+"""What happens to a server and its files: power cut, old backup, wrong clock."""
 
 import contextlib
 import os
@@ -98,7 +98,7 @@ async def restart(
 
 
 async def cut_power(system: System, since: int | None) -> bool:
-    """Truncate the append-only file at a random byte after `since`, and start the server.
+    """Cut the append-only file at a random byte after `since`; restart the server.
 
     With None nothing is cut: everything was on the disk before it was acknowledged. Returns whether the
     server lost a commit that it had acknowledged.
@@ -144,7 +144,7 @@ def back_up_files(server: Valkey, name: str) -> Path:
 
 
 async def restore_files(system: System, backup: Path) -> bool:
-    """Start the server on `backup` instead of its files; return whether it lost a commit."""
+    """Restart the server with `backup`; return whether it lost a commit."""
     files = system.server.folder / "appendonlydir"
 
     def put_back() -> None:

@@ -1,4 +1,4 @@
-"""The tokens of TikTok Shop: access tokens that expire when a test wants, and their refresh.
+"""The tokens of TikTok Shop, which expire when a test wants.
 
 A refresh token is valid for one refresh. It may be used again until an access token of the pair in
 the answer is used, so that a lost answer is no loss. A client that uses a pair before it has stored

@@ -1,4 +1,4 @@
-"""`make soak`: random faults for hours, until something is found or the time is over.
+"""`make soak`: random faults for hours, or until something is found.
 
 Each round is a system of its own, on Valkey and on Redis in turn. Its seed determines what happens,
 though not to the microsecond: `make soak SEED=n` starts with round n.
@@ -147,7 +147,7 @@ def main(
     hours: Annotated[float, typer.Option(help="How long; one round is always made.")] = 8.0,
     seed: Annotated[int, typer.Option(help="Of the first round; the next has the next one.")] = 1,
 ) -> None:
-    """Break everything at random until something is found (exit code 1) or the time is over."""
+    """Break everything at random for hours, or until something is found (exit 1)."""
     end = time.monotonic() + hours * 3600
     try:
         for number in count(seed):

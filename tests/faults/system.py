@@ -1,4 +1,4 @@
-"""All processes around one Redis: a source, publishers, consumers, and the checkers.
+"""All processes around one Redis: source, publishers, consumers, and checkers.
 
 The processes are real, and reach each other at addresses behind which a test may put a proxy. The
 checker has its own connection to the server, by its Unix socket.
@@ -99,7 +99,7 @@ class System:
             self.start_consumer(projection)
 
     def start_publisher(self, *, settings: str | None = None, **options: Any) -> Process:
-        """Start `category-publisher run`, with `settings` instead of `catalog_settings` if given."""
+        """Start `category-publisher run`; `settings` replace `catalog_settings`."""
         publisher = self.publisher("run", settings=settings, **options)
         self.publishers.append(publisher)
         return publisher
@@ -150,7 +150,7 @@ class System:
         self._checking = asyncio.create_task(self._check_repeatedly())
 
     async def _check_repeatedly(self) -> None:
-        """Check everything until the system is closed; wait while the server is unavailable.
+        """Check everything until the system is closed; wait while Redis is down.
 
         It ends by a flag, because redis-py on Python 3.11 may lose a cancellation.
         """
@@ -178,7 +178,7 @@ class System:
         await eventually(has_checked)
 
     async def settle(self, *, within: float = SETTLE_SECONDS) -> None:
-        """Wait until state and projections equal the source; then the history must not break."""
+        """Wait until state and projections equal the source; then allow no breaks."""
         begin, checks = time.monotonic(), self._checks
 
         async def is_equal() -> bool:

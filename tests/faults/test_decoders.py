@@ -1,4 +1,4 @@
-"""Damaged bytes from outside: a decoder returns a valid value or rejects them, nothing else.
+"""Damaged bytes from outside: a decoder returns a valid value or rejects them.
 
 Hypothesis damages valid values a little, so that they get far into the decoders. Random bytes and
 JSON are in tests/publisher/core/test_snapshot.py.

@@ -1,4 +1,4 @@
-"""The checkers import no code of ours: a mistake in it could hide the same mistake there."""
+"""The checkers import no code of ours, which could hide our mistakes."""
 
 import subprocess
 import sys

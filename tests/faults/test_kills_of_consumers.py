@@ -1,4 +1,4 @@
-"""A consumer is killed at every point of its work: data and checkpoint change together.
+"""A consumer is killed at every point: data and checkpoint change together.
 
 The points are the statements that change something and the commits, of each projection in each
 database. For the mirror in SQLite also all commands and replies of Redis, on both servers: they do
@@ -50,7 +50,7 @@ RESYNCED: Final = "resynced"
 
 @dataclass(frozen=True)
 class Backups:
-    """Backups of a catalog: after its first import, some commits later, and after a repair."""
+    """Backups of a catalog: after its import, some commits later, after a repair."""
 
     first: Backup
     later: Backup
@@ -77,7 +77,7 @@ works = pytest.mark.parametrize("work", get_args(Work))
 async def test_every_point(
     work: Work, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """After each kill the rows are those of the checkpoint; the rest is then applied once."""
+    """After each kill the rows are those of the checkpoint; the rest comes once."""
     await _kill_everywhere(MIRROR, work, None, server, folder, results, seed, redis=True)
 
 
@@ -156,7 +156,7 @@ class KillTrials:
         )
 
     async def recover(self, killed: Process) -> None:
-        """Check what the kill left, finish the work, and check again; no resync for events."""
+        """Check what the kill left, finish the work, and check again."""
         await self.projection.check()
         begin = time.monotonic()
         process = self.system.consumer(self.projection, "--once")

@@ -256,7 +256,7 @@ async def run_to_end(system: System, *words: str) -> int:
 
 
 def start(system: System, words: tuple[str, ...], last: int) -> Process:
-    """Start a command of the publisher that is killed at its point `last`; 0 means never."""
+    """Start a command that is killed at its point `last`; 0 means never."""
     digest = digest_of(system.source.tree)
     given = [digest if word == "DIGEST" else word for word in words]
     return system.publisher(*given, before=lambda folder: partial(kill_points.arm, folder, last))

@@ -121,7 +121,7 @@ async def test_a_strike(
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """A fault at one important request: the sender does not know whether it was executed."""
+    """A fault at one request: the sender does not know whether it was executed."""
     async with open_network(folder, server, seed=seed) as (system, network):
         system.start(publishers=2)
         await system.settle()

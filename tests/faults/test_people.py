@@ -78,7 +78,7 @@ EDITS: dict[str, list[tuple[str, ...]]] = {
 async def test_by_hand(
     name: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """After each edit state and copies become equal again; no copy ever shows the edit."""
+    """After each edit all become equal again; no copy ever shows the edit."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
@@ -95,7 +95,7 @@ async def test_by_hand(
 async def test_another_type(
     key: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Commands on a key of another type fail until somebody deletes it; then all is equal."""
+    """A key of another type stops the catalog until somebody deletes it."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
@@ -129,7 +129,7 @@ async def test_two_limits(
 async def test_two_sources(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Two publishers with different sources: each commits its own tree or loses a race."""
+    """Two publishers with other sources: each commits its own tree or loses a race."""
     async with open_system(folder, server, seed=seed) as system:
         tree = changed_tree(system.source.tree, system.rng)
         async with serving(other := ChangingSource(system.checker, tree)):
@@ -149,7 +149,7 @@ async def test_two_sources(
 async def test_another_origin(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A publisher with another origin is rejected with the reason; the first continues."""
+    """A publisher with another origin is rejected, with the reason."""
     async with open_system(folder, server, seed=seed) as system:
         system.start()
         await system.settle()
@@ -302,7 +302,7 @@ async def _have_ended(consumers: list[Process], number: int) -> bool:
 async def test_overtaken_on_one_store(
     kind: ProjectionKind, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A consumer stopped before it writes, while another one writes: it writes nothing."""
+    """A consumer that is stopped while another one writes then writes nothing."""
     async with open_system(folder, server, seed=seed, kinds=[kind], checking=False) as system:
         (projection,) = system.projections
         await _publish_next(system)

@@ -1,4 +1,4 @@
-"""The checker finds bugs: each is put into a copy of our code and run in a scenario.
+"""The checker finds bugs, each put into a copy of our code and run.
 
 A bug replaces some text in commit, diff, event, guard, poll, reader or history. Without a bug the
 checker has no finding in the whole scenario.

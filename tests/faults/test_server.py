@@ -1,4 +1,4 @@
-"""The server dies, stops, is emptied, set back or full: no gap, duplicate or partial write."""
+"""The server dies, stops, is emptied, set back or full: nothing is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -61,7 +61,7 @@ async def test_power_cut(
     results: ResultsRecorder,
     seed: int,
 ) -> None:
-    """The end of the append-only file is lost: any number of bytes of the last `unsure` rounds.
+    """The end of the append-only file is lost: bytes of the last `unsure` rounds.
 
     With `always` nothing is cut: the server and the disk promise that acknowledged writes are on the
     disk, which is not tested here. So everything must be there again.
@@ -106,7 +106,7 @@ async def test_restarted(server: Valkey, folder: Path, results: ResultsRecorder,
 
 
 async def test_wiped(server: Valkey, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """After FLUSHALL, or a start without data, no copy is emptied, and a new history starts.
+    """After FLUSHALL or a start without data no copy is emptied.
 
     At first the publishers are paused until all consumers have seen it, later they are not.
     """
@@ -152,7 +152,7 @@ async def _unrepaired(system: System) -> AsyncIterator[None]:
 async def test_old_backup(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The server is set back by one, two, three … commits, and another history continues there.
+    """The server is set back by some commits, and another history continues.
 
     The tree is so large that the changes since the oldest backup do not cause a hold.
     """
@@ -179,7 +179,7 @@ async def test_old_backup(
 async def test_lagging_replica(
     binary: str, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The primary dies; its replica, without the last commits, becomes primary (Sentinel)."""
+    """The primary dies; a replica without the last commits becomes primary."""
     sentinels = Sentinels(folder, count=1, binary=binary)
     sentinels.start()
     try:
@@ -250,7 +250,7 @@ async def test_evicted(server: Valkey, folder: Path, results: ResultsRecorder, s
 
 
 async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, seed: int) -> None:
-    """While the append-only file cannot grow writes are rejected; then it goes on, or dies."""
+    """Writes fail while the disk is full; then there is room, or a kill."""
     (home := folder / "redis").mkdir()
     with Valkey(home, binary=full_disk.deaf(folder, binary)) as server:
         async with open_system(folder, server, seed=seed) as system:
@@ -295,7 +295,7 @@ async def test_stopped_server(
 async def test_stopped_publisher(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Each publisher is stopped (SIGSTOP) for longer than its lease, waiting for an answer.
+    """Each publisher is stopped for longer than its lease, waiting for an answer.
 
     The other one continues. What the first one has received by then is not committed any more.
     """
@@ -322,7 +322,7 @@ async def test_stopped_publisher(
 async def test_stopped_consumers(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Consumers are stopped while the stream is trimmed beyond their checkpoints: all resync."""
+    """Consumers stopped while their events are trimmed all resync."""
     async with open_system(folder, server, seed=seed, keep_events=MAX_EVENTS) as system:
         system.catalog_settings = f"retention = {{ max_events = {MAX_EVENTS} }}\n"
         system.start()
@@ -390,7 +390,7 @@ def clock(folder: Path) -> Clock:
 async def test_servers_clock(
     binary: str, clock: Clock, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The server's clock is set a day back, sixty days forward (retention: thirty), right."""
+    """The server's clock is set a day back, 60 days forward (retention: 30), right."""
     (home := folder / "redis").mkdir()
     with Valkey(home, binary=clock.wrap(folder, binary)) as server:
         async with open_system(folder, server, seed=seed) as system:
@@ -406,7 +406,7 @@ async def test_servers_clock(
 async def test_publishers_clock(
     server: Valkey, clock: Clock, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """The publisher's clock is set a day back, two days forward, and right, while it polls."""
+    """A publisher's clock is set a day back, two days forward, right, as it polls."""
     async with open_system(folder, server, seed=seed) as system:
         publisher = start(PUBLISHER, "run", cwd=system.write_config(), **clock.variables)
         try:

@@ -36,7 +36,7 @@ MAX_SECONDS = 90.0
 async def test_no_tree(
     name: str, server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """Each bad answer once: no key changes but the status, and then the tree is published."""
+    """After each bad answer no key but the status has changed."""
     async with open_system(folder, server, seed=seed, kinds=[MIRROR]) as system:
         system.catalog_settings = LIMITS
         system.start()
@@ -214,7 +214,7 @@ async def test_access_tokens_end(
 async def test_many_at_once(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """100,000 new categories at once; the publisher is killed about when it commits them."""
+    """100,000 new categories at once; the publisher is killed near its commit."""
     async with open_system(folder, server, seed=seed, checking=False) as system:
         system.start()
         await eventually(lambda: all_have_count(system), within=MAX_SECONDS)
@@ -236,7 +236,7 @@ async def test_many_at_once(
 
 
 async def all_have_count(system: System) -> bool:
-    """Return whether the state has the source's number of categories, and all consumers its sequence.
+    """Return whether state and consumers have the source's number of categories.
 
     That costs little, unlike a check.
     """

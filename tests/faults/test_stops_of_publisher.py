@@ -1,6 +1,6 @@
-"""A publisher is stopped at every point of a commit while another one commits; then it continues.
+"""A publisher is stopped at every point while another one commits.
 
-So its lock, its state, its lease and its snapshot are out of date: nothing it does may count.
+When it continues, its lock, its state, its lease and its snapshot are out of date: nothing it does may count.
 """
 
 import signal
@@ -25,7 +25,7 @@ ROUNDS = 3
 async def test_every_point(
     server: Valkey, folder: Path, results: ResultsRecorder, seed: int
 ) -> None:
-    """A stopped publisher neither commits over what it has not seen, nor reports a failure."""
+    """A stopped publisher neither overwrites another commit nor reports a failure."""
     async with open_system(folder, server, seed=seed, kinds=(), checking=False) as system:
         assert await system.publisher("sync").wait_async() == 0
         system.source.change(system.rng)
@@ -94,7 +94,7 @@ async def set_back(system: System, keys: redis_backup.Backup) -> None:
 
 
 async def check_overtaken(system: System, number: int) -> None:
-    """Stop a publisher at its point `number`, let another one commit, then continue it."""
+    """Stop a publisher at point `number` while another one commits; continue it."""
     system.source.change(system.rng)
     first = start_stopping(system, at=number)
     await eventually(lambda: is_stopped(first))

@@ -82,7 +82,7 @@ async def test_closed_stdout(folder: Path) -> None:
 
 
 def call_unread(*words: str, cwd: Path) -> tuple[int, bytes]:
-    """Run `history` with a closed standard output; return exit code and standard error."""
+    """Run `history` with a closed standard output; return exit code and errors."""
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(

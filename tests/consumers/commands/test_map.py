@@ -1,4 +1,4 @@
-"""`category-consumer map …`: what it prints, its exit codes, and which files it creates.
+"""`category-consumer map …`: its output, its exit codes, and the files it creates.
 
 Commands that need no Redis are called in this process, which is faster than starting one.
 """
@@ -72,7 +72,7 @@ def shop(folder: Path, valkey: Valkey) -> Shop:
 
 @pytest.mark.contract("7")
 def test_from_the_import_to_the_review(shop: Shop) -> None:
-    """The way of docs/mapping.md: import, watch, suggest, link, and review after a change."""
+    """As in docs/mapping.md: import, watch, suggest, link, review after a change."""
     assert shop.map("import", "us", "-", given=OWN) == "us: 3 new, 0 changed, 0 unchanged\n"
     error = shop.map("suggest", "us", code=1)
     assert error.endswith("\nrun `category-consumer map watch us --to … --once` first")

@@ -92,7 +92,7 @@ async def changes_between(
 
 
 def summary(each: Resync | RecordedChange) -> tuple[Any, ...]:
-    """Return a resync's number and counts, or a change's type, category id and sequence."""
+    """Return a resync's number and counts, or a change's type, id and sequence."""
     if isinstance(each, Resync):
         return each.number, each.added, each.updated, each.removed
     return each.type, each.category.id, each.position.sequence

@@ -1,4 +1,4 @@
-"""`HistoryProjection` in each database: the rows it writes, and how it repairs changed ones."""
+"""`HistoryProjection` in each database: the rows it writes and repairs."""
 
 import pytest
 
@@ -25,7 +25,7 @@ from tests.support.databases import execute, fetch
 
 @pytest.mark.contract("8")
 async def test_the_tables(database_url: str) -> None:
-    """Each version has its begin and end, each resync its counts and the last event after it."""
+    """Each version has its begin and end, each resync its counts and last event."""
     async with open_projection(database_url) as history:
         await record_example(history)
     versions = await fetch(
@@ -59,7 +59,7 @@ async def test_the_tables(database_url: str) -> None:
 
 @pytest.mark.contract("8")
 async def test_event_ids(database_url: str) -> None:
-    """Versions have the ids of the events that began and ended them, resyncs have positions."""
+    """Versions have the ids of their events, resyncs have positions."""
     async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)

@@ -1,4 +1,4 @@
-"""Properties of any recorded history, however it is batched and wherever resyncs come."""
+"""Properties of any recorded history, with any batches and resyncs."""
 
 import shutil
 import tempfile
@@ -126,7 +126,7 @@ VERSIONS = """
 @settings(max_examples=15)
 @given(FORESTS, STEPS)
 async def test_any_history_can_be_read_back(url: str, first: Forest, steps: Steps) -> None:
-    """Each position has its tree, and the changes between two lead from one tree to the other."""
+    """Each position has its tree; the changes between two lead from tree to tree."""
     catalog = f"catalog-{next(CATALOGS)}"
     scenario = Scenario(Publisher(catalog))
     async with open_projection(url, catalog) as history:
@@ -140,7 +140,7 @@ async def test_any_history_can_be_read_back(url: str, first: Forest, steps: Step
 
 
 async def check_trees(reader: HistoryReader, scenario: Scenario) -> None:
-    """Check that the tree at each event and resync is exactly the one replayed until then."""
+    """Check that the tree at each event and resync is the one replayed until then."""
     for key, rows in scenario.trees.items():
         position = await reader.find_position(parse(scenario.positions[key]))
         assert await query.read_tree(reader, position) == rows
@@ -186,7 +186,7 @@ def replayed(rows: dict[str, Category], recorded: list[Resync | RecordedChange])
 
 
 def check_resyncs(recorded: list[Resync | RecordedChange]) -> None:
-    """Check that the counts of each resync are those of the differences that follow it."""
+    """Check that each resync counts the differences that follow it."""
     for each in recorded:
         if isinstance(each, Resync):
             types = Counter(
@@ -199,7 +199,7 @@ def check_resyncs(recorded: list[Resync | RecordedChange]) -> None:
 
 
 async def check_versions(url: str, catalog: str, scenario: Scenario) -> None:
-    """Check that versions do not overlap, and each event begins and ends its versions once."""
+    """Check that versions do not overlap and each event is recorded once."""
     table = await fetch(url, VERSIONS.format(catalog=catalog))
     for one, next_ in pairwise(table):
         if one[0] == next_[0]:

@@ -1,4 +1,4 @@
-"""`HistoryReader` in each database: which position a time, a sequence or an event's id means."""
+"""`HistoryReader`: the position of a time, a sequence or an event's id."""
 
 import pytest
 
@@ -45,7 +45,7 @@ NOT_RECORDED = ("2", "8", "13", "00000000-4", "9f3c1a2b-4-" + "0" * 16)
 
 
 async def test_what_is_not_recorded(database_url: str) -> None:
-    """A point before the history or missed by it is rejected; the message says what is recorded."""
+    """A point that is not recorded is rejected; the message says what is."""
     async with open_projection(database_url) as history:
         await record_example(history)
         for text in ("2026-11-23", "2026-11-23T08:59:59Z", *NOT_RECORDED):
@@ -58,7 +58,7 @@ async def test_what_is_not_recorded(database_url: str) -> None:
 
 
 async def test_a_failover_brings_sequences_back(database_url: str) -> None:
-    """If an event id occurs twice the newer one is found, unless the digest is that of the older."""
+    """Of two events with one sequence the newer is found, unless a digest is given."""
     async with open_projection(database_url) as history:
         publisher = Publisher()
         publisher.events(FIRST)

@@ -1,4 +1,4 @@
-"""A catalog and the mappings of a user in a database, without Redis: tests apply its events."""
+"""A catalog and a user's mappings in a database, without Redis."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -49,7 +49,7 @@ async def test_a_mapping_and_its_states(database_url: str) -> None:
 
 
 async def test_changes_of_other_categories(database_url: str) -> None:
-    """A parent's new name or another category's removal changes nothing, not even `since`."""
+    """Changes of other categories change nothing, not even `since`."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(mugs="Mugs")
         [before] = await it.link(mugs="2")
@@ -60,7 +60,7 @@ async def test_changes_of_other_categories(database_url: str) -> None:
 
 
 async def test_a_resync(database_url: str) -> None:
-    """A resync evaluates all links; `since` is the commit's time, without an event's id."""
+    """A resync evaluates all links; `since` is the commit's time, without an event."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B", c="C")
         await it.link(a="2", b="3", c="4")

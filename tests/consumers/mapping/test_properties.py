@@ -1,4 +1,4 @@
-"""Properties of stored mappings: their states are those of the tree, however it came."""
+"""Properties of stored mappings: their states are always those of the tree."""
 
 import asyncio
 import shutil
@@ -25,7 +25,7 @@ KEYS = [OwnCategory(key, f"Own {key}", f"Own > {key}") for key in "abcd"]
 @settings(max_examples=20)
 @given(histories(), st.data())
 def test_states_are_those_of_the_tree(events: list[Event], data: st.DataObject) -> None:
-    """After any batches, links and resyncs each state is right, and each link unchanged."""
+    """After any batches, links and resyncs states are right and links unchanged."""
     folder = Path(tempfile.mkdtemp(prefix="cp-"))
     try:
         asyncio.run(apply_and_link(f"sqlite:///{folder / 'm'}", events, data))
@@ -59,7 +59,7 @@ async def apply_and_link(to: str, events: list[Event], data: st.DataObject) -> N
 async def link_at_random(
     it: MappingCatalog, data: st.DataObject, ids: list[str]
 ) -> dict[str, LinkedCategory]:
-    """Request a link of any own category with any category; return the new link by key."""
+    """Request a link of any key with any category; return the new link by key."""
     if not ids:
         return {}
     key, id_ = data.draw(st.sampled_from("abcd")), data.draw(st.sampled_from(ids))

@@ -45,7 +45,7 @@ async def test_accepting_a_review(database_url: str) -> None:
 
 
 async def test_what_cannot_be_linked(database_url: str) -> None:
-    """Unknown, not a leaf, linked already: the error has all problems; nothing is written."""
+    """Unknown, not a leaf, linked already: all are reported, nothing is written."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B", c="C")
         await it.link(a="2")
@@ -72,7 +72,7 @@ async def test_what_cannot_be_linked(database_url: str) -> None:
 
 
 async def test_replacing_links(database_url: str) -> None:
-    """Broken links are replaced, others only with `replace`; two may exchange categories."""
+    """Links that are not broken are replaced only with `replace`; two may swap."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B")
         await it.link(a="2", b="3")

@@ -72,7 +72,7 @@ def test_candidates_of_a_former_leaf() -> None:
 
 
 def test_candidates_of_a_removed_category() -> None:
-    """Candidates are similar to the linked category or to the own one, and have no link."""
+    """Candidates are similar to the linked category or the own one, and free."""
     gone = broken("99", "Evening Gown", "Womenswear > Evening Gown", "Toys for dolls")
     assert candidates(gone)[0] == "3"
     assert "6" in candidates(broken("99", "Xyz", "Xyz", "Doll Dresses"))
