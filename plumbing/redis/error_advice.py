@@ -89,8 +89,8 @@ ConnectionError too; its ClusterError means that a command was redirected too of
 def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
     """Return what to do about `error`, an error of redis-py or an OSError.
 
-    `with_tls` says how it was connected to: a server without TLS may then just close the
-    connection, or not answer.
+    `with_tls` says whether the connection used TLS: a server without TLS may just close it, or not
+    answer.
     """
     if isinstance(error, redis.exceptions.ConnectionError) and isinstance(
         error.__cause__, redis.exceptions.RedisError

@@ -95,9 +95,9 @@ def refusal_reasons(info: Mapping[str, Any]) -> Iterator[str]:
         yield f"{MAY_REFUSE}: {DISK}"
 
 
-async def _read(command: NodeCommand, *words: str) -> dict[str, Any]:
+async def _read(command: NodeCommand, *arguments: str) -> dict[str, Any]:
     """Return the reply to a command; an empty one if it is refused or does not come."""
     try:
-        return dict(await command(*words))
+        return dict(await command(*arguments))
     except (redis.exceptions.RedisError, OSError):
         return {}
