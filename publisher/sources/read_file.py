@@ -2,6 +2,7 @@
 
 import os
 import stat
+from os import O_NONBLOCK
 from pathlib import Path
 
 
@@ -19,7 +20,8 @@ def read_file(path: Path, limit: int, *, private: bool = False) -> bytes:
     `private`: refuse a file that anybody but its owner can use. Raises Unreadable.
     """
     try:
-        with open(path, "rb", opener=_open_without_blocking) as file:
+        # O_NONBLOCK: a pipe without a writer would block
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | O_NONBLOCK)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise Unreadable("is not a regular file but a pipe, a device or a socket")
@@ -37,7 +39,3 @@ def read_file(path: Path, limit: int, *, private: bool = False) -> bytes:
         raise Unreadable(f"cannot be read: {error.strerror}") from error
     except ValueError:
         raise Unreadable("is not a valid path") from None
-
-
-def _open_without_blocking(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without a writer would block

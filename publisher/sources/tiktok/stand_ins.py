@@ -9,7 +9,7 @@ may have an app and tokens of its own, so asking the next one can only help.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from plumbing import logs
 from plumbing.edge_log import EdgeLog
@@ -58,17 +58,19 @@ class StandInSource:
                 if index != FIRST:
                     error.args = ("; ".join(reasons),)  # its class and not_before stay
                 raise
-            self._log_switch(index, reasons)
+            if index == FIRST:
+                self._edge_log.up("first shop answers again", catalog=self._catalog)
+            else:
+                self._edge_log.down(
+                    "fallback shop answers",
+                    cause=str(index),
+                    catalog=self._catalog,
+                    stand_in=index,
+                    because=reasons,
+                )
             self.answering_shop = index
             return answer
         raise SourceError(f"no shop of this market answers: {'; '.join(reasons)}")
-
-    def _log_switch(self, index: int, reasons: list[str]) -> None:
-        if index == FIRST:
-            self._edge_log.up("first shop answers again", catalog=self._catalog)
-        else:
-            facts: dict[str, Any] = {"catalog": self._catalog, "stand_in": index}
-            self._edge_log.down("fallback shop answers", cause=str(index), because=reasons, **facts)
 
 
 def answering_shop(source: Source) -> int | None:
