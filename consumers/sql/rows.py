@@ -1,4 +1,4 @@
-"""Reading and writing the rows of one catalog in a table like `categories`."""
+"""Reads and writes the rows of one catalog in a table like `categories`."""
 
 import functools
 from collections.abc import Collection, Sequence
