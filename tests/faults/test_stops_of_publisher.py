@@ -1,6 +1,6 @@
 """A publisher is stopped at every point while another one commits.
 
-When it continues, its lock, its state, its lease and its snapshot are out of date: nothing it does may count.
+When it continues, its lock, state, lease and snapshot are out of date: nothing it does may count.
 """
 
 import signal
