@@ -8,11 +8,8 @@ import typer
 from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import UnusedConfigOption, validate_config_file
-from publisher.sandbox.errors import BadOption
-from publisher.sandbox.faults import KINDS, Fault
-from publisher.sandbox.options import SandboxOptions
-from publisher.sandbox.server import serve
-from publisher.sandbox.tree import read_tree
+from publisher.sandbox import BadOption, Fault, SandboxOptions, read_tree, serve
+from publisher.sandbox.faults import KINDS
 
 app = new_app()
 

@@ -79,17 +79,17 @@ def _settings(sandbox: Sandbox, data_dir: Path) -> Settings:
     shop = TikTokShopSettings(
         api_url=sandbox.url,
         auth_url=sandbox.url,
-        app_key=sandbox.app_key,
-        app_secret=SecretStr(sandbox.app_secret),
-        access_token=SecretStr(sandbox.access_token),
-        refresh_token=SecretStr(sandbox.refresh_token),
+        app_key=sandbox.options.app_key,
+        app_secret=SecretStr(sandbox.options.app_secret),
+        access_token=SecretStr(sandbox.options.access_token),
+        refresh_token=SecretStr(sandbox.options.refresh_token),
         token_file=data_dir / "tokens.json",
     )
     catalog = CatalogSettings(
         source="tiktok_shop",
         locale="en-US",
         category_version="v2",
-        shop_cipher=sandbox.shop_cipher,
+        shop_cipher=sandbox.options.shops[0].cipher,
     )
     return Settings.model_construct(
         redis_url=None, data_dir=data_dir, catalogs={CATALOG: catalog}, tiktok_shop=shop

@@ -24,7 +24,7 @@ from publisher.sandbox.options import SandboxOptions
 from publisher.sandbox.request_checks import RequestChecks
 from publisher.sandbox.responses import JSON, ErrorResponse
 from publisher.sandbox.synthetic import mutating_trees
-from publisher.sandbox.tokens import IssuedPair, TokenIssuer
+from publisher.sandbox.tokens import TokenIssuer
 from publisher.sandbox.tree import OrderedTree, Tree
 
 MAX_REQUEST_BYTES: Final = 64 * 1024
@@ -59,15 +59,20 @@ class TreeSequence:
 
 
 class Api:
-    """The state of a sandbox, and the handlers that answer its requests."""
+    """The state of a sandbox, and the handlers that answer its requests.
+
+    `requests` counts per path; an unknown path or a wrong method counts as `other`. `served` has
+    the rows of the last list that was sent completely, faulty or not. `faults` may be replaced or
+    changed at any time; their `WHICH` counts from the sandbox's start.
+    """
 
     def __init__(self, options: SandboxOptions) -> None:
         self.tokens = TokenIssuer(options)
         self.trees = TreeSequence(options.trees or mutating_trees(options.categories, options.seed))
         self.faults = list(options.faults)
         self.requests: Counter[str] = Counter()
-        self.served: Tree | None = None
-        self._served_index = 0
+        self.served: Tree = []
+        self._served_index: int | None = None
         self._options = options
         self._checks = RequestChecks(options, self.tokens)
         self._category_requests = 0
@@ -108,8 +113,7 @@ class Api:
             return web.Response(text=page, status=status, content_type="text/html", headers=headers)
         self._raise_error_faults(request, faults)
         if "bomb" in faults:
-            size = int(faults["bomb"].number)
-            bomb = await asyncio.to_thread(tree_faults.gzip_bomb, size)
+            bomb = await asyncio.to_thread(tree_faults.gzip_bomb, int(faults["bomb"].number))
             return await deliver_gzip(request, bomb)
         return await self._serve_tree(request, faults)
 
@@ -157,21 +161,20 @@ class Api:
     async def get_tokens(self, request: web.Request) -> web.Response:
         """Answer the exchange of an authorization code for a pair of tokens."""
         self._checks.check_app(request, "authorized_code")
-        return self._pair_response(self.tokens.exchange(request.query.get("auth_code", "")))
+        return self._success_response(self.tokens.exchange(request.query.get("auth_code", "")))
 
     async def refresh_tokens(self, request: web.Request) -> web.Response:
         """Answer a refresh of the tokens."""
         self._checks.check_app(request, "refresh_token")
-        return self._pair_response(self.tokens.refresh(request.query.get("refresh_token", "")))
+        return self._success_response(self.tokens.refresh(request.query.get("refresh_token", "")))
 
     async def show_state(self, _request: web.Request) -> web.Response:
         """Answer GET /sandbox: requests per path, the current tree, the last served one."""
         served = None
-        if self.served is not None:
+        if self._served_index is not None:
             served = {"index": self._served_index, "categories": len(self.served)}
-        return web.json_response(
-            {"requests": self.requests, "index": self.trees.index, "served": served}
-        )
+        state = {"requests": self.requests, "index": self.trees.index, "served": served}
+        return web.json_response(state)
 
     async def advance(self, request: web.Request) -> web.Response:
         """Answer POST /sandbox/next: go on to the next tree."""
@@ -186,34 +189,27 @@ class Api:
         self.requests[resource.canonical if resource else "other"] += 1
         try:
             return await handler(request)
-        except ErrorResponse as error:
-            return self._error_response(error)
+        except ErrorResponse as raised:
+            error = raised
         except web.HTTPNotFound:
-            return self._error_response(ErrorResponse(responses.NO_PATH))
-        except web.HTTPMethodNotAllowed as error:
-            allowed = {"Allow": ", ".join(sorted(error.allowed_methods))}
-            return self._error_response(ErrorResponse(responses.NO_METHOD, headers=allowed))
-        except web.HTTPException as error:
-            return self._error_response(
-                ErrorResponse(responses.INVALID, error.reason, status=error.status)
-            )
-
-    async def _set_date(self, _request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Date"] = formatdate(self._options.clock(), usegmt=True)
-
-    def _pair_response(self, pair: IssuedPair) -> web.Response:
-        return self._success_response(self.tokens.data_of(pair))
-
-    def _success_response(self, data: Mapping[str, Any]) -> web.Response:
-        body = responses.success_envelope(self._request_id(), orjson.dumps(data))
-        return web.Response(body=body, headers={"Content-Type": JSON})
-
-    def _error_response(self, error: ErrorResponse) -> web.Response:
+            error = ErrorResponse(responses.NO_PATH)
+        except web.HTTPMethodNotAllowed as raised:
+            allowed = {"Allow": ", ".join(sorted(raised.allowed_methods))}
+            error = ErrorResponse(responses.NO_METHOD, headers=allowed)
+        except web.HTTPException as raised:
+            error = ErrorResponse(responses.INVALID, raised.reason, status=raised.status)
         return web.Response(
             body=responses.error_envelope(self._request_id(), error),
             status=error.status,
             headers={"Content-Type": JSON, **error.headers},
         )
+
+    async def _set_date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(self._options.clock(), usegmt=True)
+
+    def _success_response(self, data: Mapping[str, Any]) -> web.Response:
+        body = responses.success_envelope(self._request_id(), orjson.dumps(data))
+        return web.Response(body=body, headers={"Content-Type": JSON})
 
     def _request_id(self) -> str:
         now = datetime.fromtimestamp(self._options.clock(), UTC)

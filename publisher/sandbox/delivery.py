@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -39,7 +40,13 @@ async def deliver(
         if request.transport is not None:
             request.transport.close()
         return response
-    await _write(response, memoryview(body)[:-1], faults.get("drip"))
+    all_but_last = memoryview(body)[:-1]
+    pieces = DRIPS if "drip" in faults else 1
+    size = max(1, math.ceil(len(all_but_last) / pieces))
+    for start in range(0, len(all_but_last), size):
+        await response.write(all_but_last[start : start + size])
+        if "drip" in faults:
+            await asyncio.sleep(faults["drip"].number / pieces)
     if "truncate" not in faults:
         on_complete()
     await response.write_eof(body[-1:])
@@ -60,13 +67,3 @@ async def _start(request: web.Request, length: int, *, is_gzip: bool) -> web.Str
     response.content_length = length
     await response.prepare(request)
     return response
-
-
-async def _write(response: web.StreamResponse, body: memoryview, drip: Fault | None) -> None:
-    if drip is None:
-        await response.write(body)
-        return
-    size = max(1, -(-len(body) // DRIPS))
-    for start in range(0, len(body), size):
-        await response.write(body[start : start + size])
-        await asyncio.sleep(drip.number / DRIPS)

@@ -23,7 +23,7 @@ class FaultKind:
     meaning: str
     limits: tuple[int, int] | None = None
     default: str | None = None
-    is_integer: bool = False
+    is_integer: bool = True
     keyword: str | None = None
     """A value that is allowed besides the numbers."""
 
@@ -53,32 +53,28 @@ class FaultKind:
 
 SECONDS: Final = (0, 3600)
 KINDS: Final = {
-    "code": FaultKind("reject with this envelope code", (1, 999_999_999), is_integer=True),
-    "http": FaultKind("answer with this HTTP status and an HTML page", (200, 599), is_integer=True),
+    "code": FaultKind("reject with this envelope code", (1, 999_999_999)),
+    "http": FaultKind("answer with this HTTP status and an HTML page", (200, 599)),
     "retry-after": FaultKind(
         "reject with 429 and Retry-After: this many seconds, or a `date` two seconds ahead",
         (0, 999_999),
-        default="1",
-        is_integer=True,
+        "1",
         keyword="date",
     ),
     "inactive": FaultKind(
-        "reject requests for the shop of this number, counted from 1, as inactive",
-        (1, 99),
-        default="1",
-        is_integer=True,
+        "reject requests for the shop of this number, counted from 1, as inactive", (1, 99), "1"
     ),
-    "slow": FaultKind("wait this many seconds before the answer", SECONDS, default="5"),
-    "drip": FaultKind("send the body in small pieces over this many seconds", SECONDS, default="5"),
+    "slow": FaultKind("wait this many seconds before the answer", SECONDS, "5", is_integer=False),
+    "drip": FaultKind(
+        "send the body in small pieces over this many seconds", SECONDS, "5", is_integer=False
+    ),
     "cut": FaultKind("close the connection in the middle of the body"),
     "truncate": FaultKind("send half of the JSON as if it were complete"),
     "branch": FaultKind("leave out a large branch; the rest is a valid tree"),
     "orphan": FaultKind("leave out a category in the middle, so that its children have no parent"),
     "empty": FaultKind("send an empty list"),
     "null-data": FaultKind("send code 0 with data null"),
-    "bomb": FaultKind(
-        "send gzip that inflates to this many MiB", (1, 4096), default="100", is_integer=True
-    ),
+    "bomb": FaultKind("send gzip that inflates to this many MiB", (1, 4096), "100"),
     "next-page": FaultKind("claim that there is a next page"),
 }
 SPEC: Final = re.compile(r"([^=@]*)(?:=([^@]*))?(?:@(.*))?", re.DOTALL)
@@ -113,24 +109,23 @@ class Fault:
         """The value as a number: a code, a status, a shop's number, seconds or MiB."""
         return float(self.value)
 
-    def applies_to(self, request: int) -> bool:
-        """Return whether the fault is for the categories request of this number."""
-        return self.first <= request and (self.last is None or request <= self.last)
-
 
 def active_faults(faults: list[Fault], request: int) -> dict[str, Fault]:
-    """Return the faults of this request by kind; the last of a kind wins."""
-    return {fault.kind: fault for fault in faults if fault.applies_to(request)}
+    """Return the faults of this categories request by kind; the last of a kind wins."""
+    return {
+        fault.kind: fault
+        for fault in faults
+        if fault.first <= request and (fault.last is None or request <= fault.last)
+    }
 
 
 def _parse_value(spec: str, name: str, value: str | None) -> str:
     kind = KINDS[name]
+    default = "" if kind.limits is None else kind.default
+    if value is None and default is not None:
+        return default
     if kind.limits is None:
-        if value is not None:
-            raise BadOption(f"fault {spec!r}: {name} takes no value")
-        return ""
-    if value is None and kind.default is not None:
-        return kind.default
+        raise BadOption(f"fault {spec!r}: {name} takes no value")
     if value is None:
         raise BadOption(f"fault {spec!r}: {name} needs a value, {kind.value_help}: {name}=…")
     if not kind.allows(value):

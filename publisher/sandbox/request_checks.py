@@ -11,17 +11,9 @@ from typing import Final
 
 from aiohttp import web
 
+from publisher.sandbox import responses
 from publisher.sandbox.options import CATEGORY_SCOPE, SHOP_SCOPE, SandboxOptions
-from publisher.sandbox.responses import (
-    BAD_SIGN,
-    INVALID,
-    NEEDS_V2,
-    NO_CIPHER,
-    NO_SCOPE,
-    OTHER_SHOP,
-    TOO_MANY,
-    ErrorResponse,
-)
+from publisher.sandbox.responses import ErrorResponse
 from publisher.sandbox.signature import expected_signature, is_same_secret
 from publisher.sandbox.tokens import TokenIssuer
 
@@ -76,10 +68,10 @@ class RequestChecks:
         await self._check_caller(request, CATEGORY_SCOPE)
         query = request.query
         if "shop_cipher" not in query:
-            raise ErrorResponse(NO_CIPHER)
+            raise ErrorResponse(responses.NO_CIPHER)
         ciphers = (shop.cipher for shop in self._options.shops)
         if not any(is_same_secret(query["shop_cipher"], cipher) for cipher in ciphers):
-            raise ErrorResponse(OTHER_SHOP)
+            raise ErrorResponse(responses.OTHER_SHOP)
         for name, values in CLOSED_VALUES.items():
             if query.get(name, values[0]) not in values:
                 raise _invalid_parameter(f"Invalid request. Invalid `{name}`")
@@ -88,7 +80,7 @@ class RequestChecks:
                 "Invalid request. The sandbox serves whole trees, without `keyword`,"
             )
         if self._options.requires_v2 and query.get("category_version") != "v2":
-            raise ErrorResponse(NEEDS_V2)
+            raise ErrorResponse(responses.NEEDS_V2)
 
     async def check_shops(self, request: web.Request) -> None:
         """Check a Get Authorized Shops request."""
@@ -96,7 +88,7 @@ class RequestChecks:
         if "shop_cipher" in request.query:
             raise _invalid(
                 "Unexpected identifier. The `shop_cipher` query parameter is not required for "
-                "this request.",
+                "this request."
             )
 
     def check_app(self, request: web.Request, grant_type: str) -> None:
@@ -112,18 +104,25 @@ class RequestChecks:
             raise _invalid_parameter(f"Invalid request. `{grant_type}` has to be the `grant_type`")
 
     async def _check_caller(self, request: web.Request, scope: str) -> None:
-        wait = self._bucket.take() if self._bucket else 0.0
-        if wait:
-            raise ErrorResponse(TOO_MANY, headers={"Retry-After": str(math.ceil(wait))})
+        if self._bucket and (wait := self._bucket.take()):
+            raise ErrorResponse(responses.TOO_MANY, headers={"Retry-After": str(math.ceil(wait))})
         _check_query_form(request)
         if not is_same_secret(request.query.get("app_key", ""), self._options.app_key):
             raise _invalid_parameter("Invalid credentials. Invalid `app_key`")
         self._check_time(request.query.get("timestamp", ""))
         await self._check_signature(request)
-        _check_headers(request)
+        if request.content_type != "application/json":
+            raise _invalid("Invalid request. The `content-type` header must be `application/json`.")
+        if "access_token" in request.query:
+            raise _invalid(
+                "Invalid credentials. The access_token belongs into the "
+                f"`{TOKEN_HEADER}` header only."
+            )
+        if not request.headers.get(TOKEN_HEADER):
+            raise _invalid(f"Invalid credentials. The `{TOKEN_HEADER}` header is invalid.")
         self._tokens.check_access(request.headers[TOKEN_HEADER])
         if scope not in self._options.scopes:
-            raise ErrorResponse(NO_SCOPE)
+            raise ErrorResponse(responses.NO_SCOPE)
 
     def _check_time(self, timestamp: str) -> None:
         about = "Invalid timestamp. The value of the `timestamp` query parameter must"
@@ -141,24 +140,13 @@ class RequestChecks:
         if "sign" not in request.query:
             raise _invalid(
                 "Missing credentials. The request does not include a required signature in the "
-                "query.",
+                "query."
             )
         wanted = expected_signature(
             self._options.app_secret, request.path, request.query, await request.read()
         )
         if not is_same_secret(request.query["sign"], wanted):
-            raise ErrorResponse(BAD_SIGN)
-
-
-def _check_headers(request: web.Request) -> None:
-    if request.content_type != "application/json":
-        raise _invalid("Invalid request. The `content-type` header must be `application/json`.")
-    if "access_token" in request.query:
-        raise _invalid(
-            f"Invalid credentials. The access_token belongs into the `{TOKEN_HEADER}` header only.",
-        )
-    if not request.headers.get(TOKEN_HEADER):
-        raise _invalid(f"Invalid credentials. The `{TOKEN_HEADER}` header is invalid.")
+            raise ErrorResponse(responses.BAD_SIGN)
 
 
 def _check_query_form(request: web.Request) -> None:
@@ -172,4 +160,4 @@ def _invalid_parameter(what: str) -> ErrorResponse:
 
 
 def _invalid(message: str) -> ErrorResponse:
-    return ErrorResponse(INVALID, message)
+    return ErrorResponse(responses.INVALID, message)

@@ -6,7 +6,7 @@ only if it has no children.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import accumulate, count
 from random import Random
 from typing import Final
 
@@ -68,9 +68,8 @@ def generate(size: int, seed: int = 1) -> list[Row]:
     random = Random(f"grow {seed}")  # noqa: S311  no cryptography here
     parents = _parents(size, random)
     leaves = set(range(size)).difference(parents)
-    ids = [FIRST_ID]
-    while len(ids) < size:
-        ids.append(ids[-1] + random.randint(1, MAX_ID_GAP))
+    gaps = (random.randint(1, MAX_ID_GAP) for _ in range(size - 1))
+    ids = list(accumulate(gaps, initial=FIRST_ID))
     rows = []
     last_names: dict[int | None, str] = {}
     for number, parent in enumerate(parents):
@@ -121,9 +120,8 @@ def _parents(size: int, random: Random) -> list[int | None]:
         if depths[number] < LEVELS and random.random() < CONTAINER_SHARE:
             containers.append(number)
     order = sorted(range(size), key=depths.__getitem__)
-    new = {old: number for number, old in enumerate(order)}
-    ordered = (parents[old] for old in order)
-    return [None if parent is None else new[parent] for parent in ordered]
+    new: dict[int | None, int] = {old: number for number, old in enumerate(order)}
+    return [new.get(parents[old]) for old in order]  # None, a root's parent, stays None
 
 
 def _name(number: int, random: Random, sibling: str | None) -> str:
@@ -156,10 +154,7 @@ class _Forest:
 
     def tree(self) -> list[Row]:
         """Return the rows, with the leaf flags that fit."""
-        return [
-            row if row.is_leaf == self.is_leaf(row.id) else row._replace(is_leaf=not row.is_leaf)
-            for row in self.rows.values()
-        ]
+        return [row._replace(is_leaf=self.is_leaf(row.id)) for row in self.rows.values()]
 
     def is_leaf(self, id_: str) -> bool:
         return not self.children.get(id_)
@@ -229,9 +224,8 @@ class _Forest:
 
         def fits(child: str) -> bool:
             parent = self.rows[child].parent_id
-            return (
-                parent != ROOT and self.depth(parent) + self.height(parent, without=child) <= LEVELS
-            )
+            room = LEVELS - self.depth(parent)
+            return parent != ROOT and self.height(parent, without=child) <= room
 
         child = self.pick(fits)
         if child is not None:

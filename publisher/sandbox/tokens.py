@@ -8,6 +8,7 @@ again; `strict_refresh` ends it at once. An old access token stays valid until i
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final
 
 from publisher.sandbox.options import SandboxOptions
@@ -33,20 +34,18 @@ class IssuedPair:
 
 
 class TokenIssuer:
-    """Issues pairs of tokens and checks tokens, by the options' clock."""
+    """Issues pairs of tokens and checks tokens, by the options' clock.
+
+    `newest` is the pair that was issued last.
+    """
 
     def __init__(self, options: SandboxOptions) -> None:
         self._options = options
         self._pairs: deque[IssuedPair] = deque(maxlen=MAX_PAIRS)
         self._oldest_refreshable = 0
         self._code_is_unused = True
-        self._issued = 0
-        self._issue(options.access_token, options.refresh_token)
-
-    @property
-    def newest(self) -> IssuedPair:
-        """The pair that was issued last."""
-        return self._pairs[-1]
+        self._numbers = count()
+        self.newest = self._issue(options.access_token, options.refresh_token)
 
     def check_access(self, token: str) -> None:
         """Raise ErrorResponse unless `token` is an access token that has not expired."""
@@ -60,8 +59,8 @@ class TokenIssuer:
             INVALID, "Invalid credentials. The `x-tts-access-token` header is invalid."
         )
 
-    def exchange(self, code: str) -> IssuedPair:
-        """Return a pair for an authorization code.
+    def exchange(self, code: str) -> dict[str, Any]:
+        """Return the `data` of the answer with a pair for an authorization code.
 
         Raises ErrorResponse if the code is wrong or used.
         """
@@ -70,23 +69,24 @@ class TokenIssuer:
         self._code_is_unused = False
         return self._issue_random()
 
-    def refresh(self, token: str) -> IssuedPair:
-        """Return a new pair for a refresh token.
+    def refresh(self, token: str) -> dict[str, Any]:
+        """Return the `data` of the answer with a new pair for a refresh token.
 
         Raises ErrorResponse if `token` is unknown, expired or replaced.
         """
+        now = self._options.clock()
         for pair in self._pairs:
-            is_refreshable = (
-                pair.number >= self._oldest_refreshable
-                and self._options.clock() < pair.refresh_ends
-            )
+            is_refreshable = pair.number >= self._oldest_refreshable and now < pair.refresh_ends
             if is_refreshable and is_same_secret(token, pair.refresh_token):
                 self._end_refresh_before(pair)
                 return self._issue_random()
         raise ErrorResponse(REFRESH_EXPIRED)
 
-    def data_of(self, pair: IssuedPair) -> dict[str, Any]:
-        """Return the `data` of the answer that hands out `pair`."""
+    def _issue_random(self) -> dict[str, Any]:
+        pair = self._issue(*(f"ROW_{secrets.token_urlsafe(32)}" for _ in range(2)))
+        self.newest = pair
+        if self._options.strict_refresh:
+            self._end_refresh_before(pair)
         return {
             "access_token": pair.access_token,
             "access_token_expire_in": pair.access_ends,
@@ -99,22 +99,15 @@ class TokenIssuer:
             "granted_scopes": list(self._options.scopes),
         }
 
-    def _issue_random(self) -> IssuedPair:
-        pair = self._issue(*(f"ROW_{secrets.token_urlsafe(32)}" for _ in range(2)))
-        if self._options.strict_refresh:
-            self._end_refresh_before(pair)
-        return pair
-
     def _issue(self, access_token: str, refresh_token: str) -> IssuedPair:
         now = self._options.clock()
         pair = IssuedPair(
-            self._issued,
+            next(self._numbers),
             access_token,
             int(now + self._options.token_life),
             refresh_token,
             int(now + self._options.refresh_life),
         )
-        self._issued += 1
         self._pairs.append(pair)
         return pair
 

@@ -5,6 +5,7 @@ A tree need not be valid: the publisher can be given duplicates, orphans and cyc
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -14,12 +15,7 @@ from publisher.sandbox.errors import BadOption
 
 ROOT: Final = "0"
 """A root's `parent_id` (TikTok Shop API, Get Categories)."""
-PERMISSION_STATUSES: Final = (
-    *["AVAILABLE"] * 17,
-    "INVITE_ONLY",
-    "INVITE_ONLY",
-    "NON_MAIN_CATEGORY",
-)
+PERMISSION_STATUSES: Final = (*["AVAILABLE"] * 17, *["INVITE_ONLY"] * 2, "NON_MAIN_CATEGORY")
 """`permission_statuses` of the rows, in turn. They belong to a shop, so nobody stores them
 (contract, 2)."""
 FIELD_TYPES: Final = {"id": str, "parent_id": str, "local_name": str, "is_leaf": bool}
@@ -46,10 +42,9 @@ class OrderedTree:
     @cached_property
     def data(self) -> bytes:
         """The JSON of the envelope's `data`."""
-        statuses = PERMISSION_STATUSES
         rows = [
-            {**row._asdict(), "permission_statuses": [statuses[number % len(statuses)]]}
-            for number, row in enumerate(self.rows)
+            {**row._asdict(), "permission_statuses": [status]}
+            for row, status in zip(self.rows, cycle(PERMISSION_STATUSES), strict=False)
         ]
         return orjson.dumps({"categories": rows})
 

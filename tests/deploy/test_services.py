@@ -110,11 +110,11 @@ def secrets_of(sandbox: Sandbox) -> dict[str, str]:
     """Return the variables that a user writes into .env."""
     shop = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"
     return {
-        f"{shop}APP_KEY": sandbox.app_key,
-        f"{shop}APP_SECRET": sandbox.app_secret,
-        f"{shop}ACCESS_TOKEN": sandbox.access_token,
-        f"{shop}REFRESH_TOKEN": sandbox.refresh_token,
-        "CATEGORY_PUBLISHER_CATALOGS__US__SHOP_CIPHER": sandbox.shop_cipher,
+        f"{shop}APP_KEY": sandbox.options.app_key,
+        f"{shop}APP_SECRET": sandbox.options.app_secret,
+        f"{shop}ACCESS_TOKEN": sandbox.options.access_token,
+        f"{shop}REFRESH_TOKEN": sandbox.options.refresh_token,
+        "CATEGORY_PUBLISHER_CATALOGS__US__SHOP_CIPHER": sandbox.options.shops[0].cipher,
         **{f"{user.upper()}_PASSWORD": password for user, password in PASSWORDS.items()},
     }
 

@@ -18,14 +18,14 @@ async def open_publisher(sandbox: Sandbox, valkey: Valkey, folder: Path) -> Asyn
     shop = TikTokShopSettings(
         api_url=sandbox.url,
         auth_url=sandbox.url,
-        app_key=sandbox.app_key,
-        app_secret=SecretStr(sandbox.app_secret),
-        access_token=SecretStr(sandbox.access_token),
-        refresh_token=SecretStr(sandbox.refresh_token),
+        app_key=sandbox.options.app_key,
+        app_secret=SecretStr(sandbox.options.app_secret),
+        access_token=SecretStr(sandbox.options.access_token),
+        refresh_token=SecretStr(sandbox.options.refresh_token),
         token_file=folder / "tokens.json",
     )
     catalog = CatalogSettings(
-        source="tiktok_shop", category_version="v2", shop_cipher=sandbox.shop_cipher
+        source="tiktok_shop", category_version="v2", shop_cipher=sandbox.options.shops[0].cipher
     )
     settings = Settings.model_construct(
         redis_url=SecretStr(valkey.url), catalogs={"us": catalog}, tiktok_shop=shop

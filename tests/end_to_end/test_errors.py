@@ -71,8 +71,8 @@ async def test_an_error_changes_the_status_only(
         assert await read_keys(real_client) == before
         status = (await read_statuses(app.client, ["us"]))["us"]
         assert (status["outcome"], status["error"]) == ("failed", str(caught.value))
-        assert sandbox.app_secret not in str(caught.value)
-        sandbox.faults = []
+        assert sandbox.options.app_secret not in str(caught.value)
+        sandbox.api.faults = []
         assert (await poll_and_record(catalog, app.server)).outcome == "changed"
         check_consistent(await read_keys(real_client))
 

@@ -67,7 +67,7 @@ async def test_each_version_of_a_real_history_is_published(
             before = found.rows
             await check_second_poll(app, real_client)
             check_copy(folder, found.rows)
-            sandbox.next()
+            sandbox.api.trees.advance()
     verified = call(CONSUMER, "verify", "us", "--to", f"sqlite:///{folder / COPY}", cwd=folder)
     assert verified.returncode == 0, verified.stderr
 

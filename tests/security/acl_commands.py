@@ -53,13 +53,13 @@ class CommandRunner:
             '[catalogs.odd]\nsource = "file"\nurl = "us.json"\n'
             '[catalogs.shop]\nsource = "tiktok_shop"\n'
             'category_version = "v2"\n'
-            f'shop_cipher = "{sandbox.shop_cipher}"\n'
+            f'shop_cipher = "{sandbox.options.shops[0].cipher}"\n'
             f'[tiktok_shop]\napi_url = "{sandbox.url}"\nauth_url = "{sandbox.url}"\n'
         )
         shop = "CATEGORY_PUBLISHER_TIKTOK_SHOP__"
         self.variables = {
-            f"{shop}APP_KEY": sandbox.app_key,
-            f"{shop}APP_SECRET": sandbox.app_secret,
+            f"{shop}APP_KEY": sandbox.options.app_key,
+            f"{shop}APP_SECRET": sandbox.options.app_secret,
             f"{shop}TOKEN_KEY": Fernet.generate_key().decode(),
             "CATEGORY_PUBLISHER_TO": f"sqlite:///{folder / 'copy.sqlite'}",
         }
@@ -135,9 +135,9 @@ def run_documented_commands(runner: CommandRunner) -> None:
 
 def run_token_commands(user: str, runner: CommandRunner, sandbox: Sandbox) -> None:
     """Authorize with the tokens in Redis, poll, and refresh them."""
-    assert runner.publish(user, "authorize", sandbox.auth_code)[0] == 0
+    assert runner.publish(user, "authorize", sandbox.options.auth_code)[0] == 0
     assert runner.publish(user, "sync", "shop")[0] == 0
-    sandbox.faults = [Fault.parse("code=105002@2")]
+    sandbox.api.faults = [Fault.parse("code=105002@2")]
     assert runner.publish(user, "sync", "shop")[0] == 0
 
 

@@ -27,11 +27,11 @@ auth_url = "{url}"
 async def test_authorize_and_sync(folder: Path) -> None:
     """The tokens are in the embedded server; with another key the error says so."""
     async with Sandbox(SandboxOptions(categories=20)) as sandbox:
-        text = CONFIG.format(url=sandbox.url, cipher=sandbox.shop_cipher)
+        text = CONFIG.format(url=sandbox.url, cipher=sandbox.options.shops[0].cipher)
         (folder / "publisher.toml").write_text(text)
         variables = {
-            "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KEY": sandbox.app_key,
-            "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET": sandbox.app_secret,
+            "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KEY": sandbox.options.app_key,
+            "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET": sandbox.options.app_secret,
         }
         key = "CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY"
 
@@ -43,10 +43,12 @@ async def test_authorize_and_sync(folder: Path) -> None:
             return done.returncode, done.stdout + done.stderr
 
         right, wrong = (Fernet.generate_key().decode() for _ in range(2))
-        code, output = await run("authorize", sandbox.auth_code, "--stand-in", "1", token_key=right)
+        code, output = await run(
+            "authorize", sandbox.options.auth_code, "--stand-in", "1", token_key=right
+        )
         assert (code, "--stand-in needs --catalog" in output) == (2, True)
-        code, output = await run("authorize", sandbox.auth_code, token_key=right)
-        assert (code, sandbox.shop_cipher in output) == (0, True)
+        code, output = await run("authorize", sandbox.options.auth_code, token_key=right)
+        assert (code, sandbox.options.shops[0].cipher in output) == (0, True)
         code, output = await run("sync", token_key=right)
         assert (code, "added" in output) == (0, True)
         code, output = await run("sync", token_key=wrong)

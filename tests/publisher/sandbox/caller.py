@@ -10,6 +10,7 @@ import orjson
 
 from publisher.sandbox import Fault, Sandbox, SandboxOptions
 from publisher.sandbox.signature import expected_signature
+from publisher.sandbox.tokens import IssuedPair
 
 CATEGORIES = "/product/202309/categories"
 SHOPS = "/authorization/202309/shops"
@@ -69,6 +70,11 @@ class Caller:
     timeout: float = 30.0
     """Seconds for one request."""
 
+    @property
+    def newest(self) -> IssuedPair:
+        """The tokens that the sandbox issued last."""
+        return self.sandbox.api.tokens.newest
+
     async def get(
         self,
         path: str,
@@ -97,18 +103,18 @@ class Caller:
     ) -> Reply:
         """Send a signed request; a None in `query` or `headers` removes that value."""
         parameters = {
-            "app_key": self.sandbox.app_key,
+            "app_key": self.sandbox.options.app_key,
             "timestamp": str(int(self.sandbox.options.clock())),
             "category_version": "v2",
-            "shop_cipher": self.sandbox.shop_cipher,
+            "shop_cipher": self.sandbox.options.shops[0].cipher,
         }
         if path == SHOPS:
             parameters = {key: parameters[key] for key in ("app_key", "timestamp")}
         sent = _without_none({**parameters, **(query or {})})
-        sign = expected_signature(secret or self.sandbox.app_secret, path, sent)
+        sign = expected_signature(secret or self.sandbox.options.app_secret, path, sent)
         head = {
             "content-type": "application/json",
-            "x-tts-access-token": self.sandbox.access_token,
+            "x-tts-access-token": self.newest.access_token,
         }
         return await self.get(
             path, {"sign": sign, **sent}, _without_none({**head, **(headers or {})})
@@ -116,11 +122,14 @@ class Caller:
 
     async def tokens(self, kind: str, **query: str) -> Reply:
         """Request tokens: `kind` is get or refresh; `query` replaces parameters."""
-        right = {"app_key": self.sandbox.app_key, "app_secret": self.sandbox.app_secret}
+        right = {
+            "app_key": self.sandbox.options.app_key,
+            "app_secret": self.sandbox.options.app_secret,
+        }
         if kind == "get":
-            right |= {"auth_code": self.sandbox.auth_code, "grant_type": "authorized_code"}
+            right |= {"auth_code": self.sandbox.options.auth_code, "grant_type": "authorized_code"}
         else:
-            right |= {"refresh_token": self.sandbox.refresh_token, "grant_type": "refresh_token"}
+            right |= {"refresh_token": self.newest.refresh_token, "grant_type": "refresh_token"}
         return await self.get(f"/api/v2/token/{kind}", {**right, **query})
 
 

@@ -46,7 +46,7 @@ async def test_categories_are_sent_as_tiktok_sends_them() -> None:
             levels[id_] = levels[parent] + 1
             order.append((levels[id_], int(id_)))
         assert order == sorted(order)
-        assert reply.rows == caller.sandbox.served
+        assert reply.rows == caller.sandbox.api.served
 
 
 async def test_only_the_request_id_of_equal_answers_differs() -> None:
@@ -98,7 +98,7 @@ async def test_a_large_body_is_not_read() -> None:
     """A request's body is read up to a limit; the error is an envelope."""
     async with sandbox_caller(SMALL) as caller:
         query = {
-            "app_key": caller.sandbox.app_key,
+            "app_key": caller.sandbox.options.app_key,
             "timestamp": str(int(caller.sandbox.options.clock())),
             "sign": "x",
         }
@@ -125,7 +125,7 @@ async def test_the_sandbox_shows_its_state() -> None:
         look = (await caller.get("/sandbox/next", {}, method="POST")).json
         assert (look["index"], look["served"]) == (1, {"index": 0, "categories": 60})
         assert look["requests"] == {"other": 1, CATEGORIES: 1, "/sandbox": 1, "/sandbox/next": 1}
-        assert caller.sandbox.requests[CATEGORIES] == 1
+        assert caller.sandbox.api.requests[CATEGORIES] == 1
 
 
 async def test_concurrent_callers_skip_no_tree() -> None:
@@ -144,7 +144,7 @@ async def test_trees_come_in_order_and_the_last_one_stays() -> None:
     async with sandbox_caller(SandboxOptions(trees=TREES)) as caller:
         for tree in (FIRST, SECOND, THIRD, THIRD, THIRD):
             assert (await caller.signed()).rows == tree
-            assert caller.sandbox.served == tree
+            assert caller.sandbox.api.served == tree
         look = (await caller.get("/sandbox", {})).json
         assert look["served"] == {"index": 2, "categories": 1}
 
@@ -182,15 +182,15 @@ async def test_with_advance_command_only_commands_advance() -> None:
         assert (await caller.signed()).rows == FIRST
         await caller.get("/sandbox/next", {}, method="POST")
         assert (await caller.signed()).rows == SECOND
-        caller.sandbox.next()
-        caller.sandbox.next()
+        caller.sandbox.api.trees.advance()
+        caller.sandbox.api.trees.advance()
         assert (await caller.signed()).rows == THIRD
 
 
 async def test_a_command_skips_a_tree_between_polls() -> None:
     """`next` works with `advance="poll"` too."""
     async with sandbox_caller(SandboxOptions(trees=TREES)) as caller:
-        caller.sandbox.next()
+        caller.sandbox.api.trees.advance()
         assert (await caller.signed()).rows == SECOND
         assert (await caller.signed()).rows == THIRD
 

@@ -27,7 +27,7 @@ async def test_slow_and_drip_send_complete_answers_late() -> None:
         loop = asyncio.get_running_loop()
         for at_least in (0.2, 0.38):
             start = loop.time()
-            assert len((await caller.signed()).rows) == len(caller.sandbox.served)
+            assert len((await caller.signed()).rows) == len(caller.sandbox.api.served)
             assert loop.time() - start >= at_least
 
 
@@ -37,7 +37,7 @@ async def test_cut_closes_the_connection_in_the_middle(encoding: str) -> None:
     async with sandbox_caller(faulty("cut")) as caller:
         with pytest.raises(aiohttp.ClientPayloadError):
             await caller.signed(headers={"Accept-Encoding": encoding})
-        assert caller.sandbox.served == []
+        assert caller.sandbox.api.served == []
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
@@ -48,4 +48,4 @@ async def test_truncate_is_proper_http_with_half_of_the_json(encoding: str) -> N
         assert reply.status == 200
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(reply.body)
-        assert caller.sandbox.served == []
+        assert caller.sandbox.api.served == []

@@ -90,7 +90,7 @@ async def test_one_of_several_shops_is_inactive() -> None:
     async with sandbox_caller(faulty("inactive=2", shops=shops)) as caller:
         assert (await caller.signed(query={"shop_cipher": "one"})).code == 0
         assert (await caller.signed(query={"shop_cipher": "two"})).code == 36009043
-        caller.sandbox.faults = [Fault.parse("inactive=3")]
+        caller.sandbox.api.faults = [Fault.parse("inactive=3")]
         assert (await caller.signed(query={"shop_cipher": "two"})).code == 0
 
 
@@ -108,7 +108,7 @@ async def test_redirects_lead_elsewhere() -> None:
     """A client that follows one shows in the requests."""
     async with sandbox_caller(faulty("http=302")) as caller:
         assert (await caller.signed()).headers["Location"] == "/elsewhere"
-        assert caller.sandbox.requests["other"] == 0
+        assert caller.sandbox.api.requests["other"] == 0
 
 
 async def test_retry_after_is_seconds_or_a_date() -> None:

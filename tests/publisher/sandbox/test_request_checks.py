@@ -65,9 +65,13 @@ async def test_wrong_requests_are_rejected_with_their_code(
         assert says in reply.message
         assert reply.json["data"] is None
         assert reply.json["request_id"]
-        for secret in (caller.sandbox.app_secret, caller.sandbox.access_token, "TOKEN-OF"):
+        for secret in (
+            caller.sandbox.options.app_secret,
+            caller.newest.access_token,
+            "TOKEN-OF",
+        ):
             assert secret.encode() not in reply.body
-        assert caller.sandbox.served == []
+        assert caller.sandbox.api.served == []
 
 
 async def test_signatures_are_checked() -> None:
@@ -77,7 +81,7 @@ async def test_signatures_are_checked() -> None:
         assert (await caller.signed(SHOPS, secret="another")).code == 106001
         head = {"content-type": "application/json", "x-tts-access-token": "x"}
         query = {
-            "app_key": caller.sandbox.app_key,
+            "app_key": caller.sandbox.options.app_key,
             "timestamp": str(int(caller.sandbox.options.clock())),
         }
         unsigned = await caller.get(CATEGORIES, query, head)
@@ -113,7 +117,7 @@ async def test_scopes_are_required() -> None:
 async def test_shops_take_no_cipher() -> None:
     """The endpoint that lists the ciphers accepts none."""
     async with sandbox_caller(SMALL) as caller:
-        reply = await caller.signed(SHOPS, {"shop_cipher": caller.sandbox.shop_cipher})
+        reply = await caller.signed(SHOPS, {"shop_cipher": caller.sandbox.options.shops[0].cipher})
         assert (reply.code, "not required" in reply.message) == (36009004, True)
 
 

@@ -40,14 +40,14 @@ async def test_it_stops_at_once_while_an_answer_is_slow() -> None:
 
 
 async def _has_request(caller: Caller) -> bool:
-    return caller.sandbox.requests[CATEGORIES] > 0
+    return caller.sandbox.api.requests[CATEGORIES] > 0
 
 
 async def test_faults_can_be_replaced_while_it_runs() -> None:
     """A test can start an outage and end it."""
     async with sandbox_caller(faulty()) as caller:
         assert (await caller.signed()).code == 0
-        caller.sandbox.faults = [Fault.parse("code=36009003")]
+        caller.sandbox.api.faults = [Fault.parse("code=36009003")]
         assert (await caller.signed()).code == 36009003
-        caller.sandbox.faults.clear()
+        caller.sandbox.api.faults.clear()
         assert (await caller.signed()).code == 0

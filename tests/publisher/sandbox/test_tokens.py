@@ -18,8 +18,8 @@ async def test_a_code_works_once() -> None:
         reply = await caller.tokens("get")
         data = reply.json["data"]
         assert (reply.status, reply.code) == (200, 0)
-        assert data["access_token"] == caller.sandbox.access_token
-        assert data["refresh_token"] == caller.sandbox.refresh_token
+        assert data["access_token"] == caller.newest.access_token
+        assert data["refresh_token"] == caller.newest.refresh_token
         assert data["access_token_expire_in"] == NOW + 7 * DAY
         assert data["refresh_token_expire_in"] > 2**32
         assert (data["user_type"], data["seller_name"]) == (0, "Sandbox Seller")
@@ -70,7 +70,7 @@ async def test_access_tokens_expire(status: int) -> None:
 async def test_a_refresh_whose_answer_was_lost_can_be_repeated() -> None:
     """The old refresh token stays valid until the new pair has been used once."""
     async with sandbox_caller(small()) as caller:
-        old = caller.sandbox.refresh_token
+        old = caller.newest.refresh_token
         lost = (await caller.tokens("refresh")).json["data"]
         found = (await caller.tokens("refresh", refresh_token=old)).json["data"]
         assert lost["access_token"] != found["access_token"]
@@ -86,7 +86,7 @@ async def test_a_refresh_whose_answer_was_lost_can_be_repeated() -> None:
 async def test_refreshing_with_a_new_pair_uses_it() -> None:
     """The pair before it ends then, too."""
     async with sandbox_caller(small()) as caller:
-        old = caller.sandbox.refresh_token
+        old = caller.newest.refresh_token
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.tokens("refresh", refresh_token=old)).code == 36004001
@@ -95,7 +95,7 @@ async def test_refreshing_with_a_new_pair_uses_it() -> None:
 async def test_strict_refresh_ends_the_old_token_at_once() -> None:
     """TikTok may do this too (TikTok Shop API, Tokens: not documented)."""
     async with sandbox_caller(small(strict_refresh=True)) as caller:
-        old = caller.sandbox.refresh_token
+        old = caller.newest.refresh_token
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.tokens("refresh", refresh_token=old)).code == 36004001
 
@@ -103,7 +103,7 @@ async def test_strict_refresh_ends_the_old_token_at_once() -> None:
 async def test_an_old_access_token_is_valid_until_it_expires() -> None:
     """A refresh does not break requests under way."""
     async with sandbox_caller(small(strict_refresh=True)) as caller:
-        old = caller.sandbox.access_token
+        old = caller.newest.access_token
         assert (await caller.tokens("refresh")).code == 0
         assert (await caller.signed(headers={"x-tts-access-token": old})).code == 0
 

@@ -40,7 +40,7 @@ async def test_real_histories_are_served_completely(taxonomy: str, counts: list[
             rows = (await caller.signed()).rows
             assert sorted(rows) == sorted(tree)
             assert counts[0] <= len(rows) <= counts[1]
-        assert caller.sandbox.requests[CATEGORIES] == len(files)
+        assert caller.sandbox.api.requests[CATEGORIES] == len(files)
 
 
 def test_files_hold_an_envelope_or_a_bare_list(tmp_path: Path) -> None:

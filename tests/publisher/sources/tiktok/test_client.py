@@ -50,13 +50,18 @@ def sandbox_settings(
     sandbox: Sandbox, folder: Path, catalog: dict[str, Any] | None = None, **tiktok_shop: Any
 ) -> Settings:
     """Return settings whose catalog `us` is in the sandbox; the last arguments override them."""
+    newest = sandbox.api.tokens.newest
     first: dict[str, Any] = {
-        "app_key": sandbox.app_key,
-        "app_secret": sandbox.app_secret,
-        "access_token": sandbox.access_token,
-        "refresh_token": sandbox.refresh_token,
+        "app_key": sandbox.options.app_key,
+        "app_secret": sandbox.options.app_secret,
+        "access_token": newest.access_token,
+        "refresh_token": newest.refresh_token,
     }
-    us = {"category_version": "v2", "shop_cipher": sandbox.shop_cipher, "locale": "en-US"}
+    us = {
+        "category_version": "v2",
+        "shop_cipher": sandbox.options.shops[0].cipher,
+        "locale": "en-US",
+    }
     return settings_at(sandbox.url, folder, {**us, **(catalog or {})}, **{**first, **tiktok_shop})
 
 
@@ -79,7 +84,7 @@ async def test_each_snapshot_arrives_as_it_was_served(
     seen = set()
     for _ in range(3):
         found = rows(await source.fetch())
-        assert found == [tuple(row) for row in sandbox.served]
+        assert found == [tuple(row) for row in sandbox.api.served]
         seen.add(orjson.dumps(found))
     assert len(seen) == 3
 
@@ -92,8 +97,8 @@ async def test_tokens_are_refreshed_for_weeks(
     for _ in range(8 * 7):
         await source.fetch()
         clock.now += DAY
-    assert 8 <= sandbox.requests[REFRESH] <= 10
-    assert sandbox.requests[CATEGORIES] == 8 * 7 + 1  # one request had an expired token
+    assert 8 <= sandbox.api.requests[REFRESH] <= 10
+    assert sandbox.api.requests[CATEGORIES] == 8 * 7 + 1  # one request had an expired token
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ async def test_a_transient_error_is_bridged(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, fault: Fault
 ) -> None:
     """The same poll gets the snapshot."""
-    sandbox.faults = [fault]
+    sandbox.api.faults = [fault]
     assert len(rows(await fetch(sandbox_settings(sandbox, tmp_path), session, clock))) >= 200
 
 
@@ -123,10 +128,10 @@ async def test_an_error_to_fix_ends_the_poll(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, code: int
 ) -> None:
     """One request; the message quotes TikTok Shop's."""
-    sandbox.faults = [Fault.parse(f"code={code}")]
+    sandbox.api.faults = [Fault.parse(f"code={code}")]
     with pytest.raises(SourceError, match=f"code {code}, message '.*request_id"):
         await fetch(sandbox_settings(sandbox, tmp_path), session, clock)
-    assert sandbox.requests[CATEGORIES] == 1
+    assert sandbox.api.requests[CATEGORIES] == 1
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,7 @@ async def test_a_decompression_bomb_is_refused(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
     """The limit counts the bytes after decompression."""
-    sandbox.faults = [Fault.parse("bomb=200")]
+    sandbox.api.faults = [Fault.parse("bomb=200")]
     with pytest.raises(BadSnapshot, match="max_body_bytes"):
         await fetch(sandbox_settings(sandbox, tmp_path), session, clock)
 
@@ -179,7 +184,7 @@ async def test_an_answer_that_takes_too_long_is_refused(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path, kind: str
 ) -> None:
     """After `request_timeout`."""
-    sandbox.faults = [Fault.parse(f"{kind}=60")]
+    sandbox.api.faults = [Fault.parse(f"{kind}=60")]
     settings = sandbox_settings(sandbox, tmp_path, {"request_timeout": "200ms"})
     with stamina.set_testing(True, attempts=1), pytest.raises(SourceError, match="request_timeout"):
         await fetch(settings, session, clock)
@@ -192,7 +197,7 @@ async def test_the_rate_limit_is_respected(session: aiohttp.ClientSession, tmp_p
         with stamina.set_testing(False):
             for _ in range(6):
                 await source.fetch()
-        assert len(sandbox.served) > 0
+        assert len(sandbox.api.served) > 0
 
 
 async def test_authorize_and_fetch(
@@ -203,18 +208,18 @@ async def test_authorize_and_fetch(
     with pytest.raises(TokenError, match="run `category-publisher authorize`"):
         await fetch(settings, session, clock)
 
-    address = f"https://me.example/back?app_key=x&code={sandbox.auth_code}&locale=en"
+    address = f"https://me.example/back?app_key=x&code={sandbox.options.auth_code}&locale=en"
     clock.now = time.time()
     found = await authorize(
         address, settings.tiktok_shop, session, FileTokenStore(settings.tiktok_shop.token_file)
     )
     assert found.seller_name == sandbox.options.seller_name
-    assert [shop.cipher for shop in found.shops] == [sandbox.shop_cipher]
+    assert [shop.cipher for shop in found.shops] == [sandbox.options.shops[0].cipher]
     assert rows(await fetch(settings, session, clock))
 
     with pytest.raises(TokenError, match="code 36004004"):
         await authorize(
-            sandbox.auth_code,
+            sandbox.options.auth_code,
             settings.tiktok_shop,
             session,
             FileTokenStore(settings.tiktok_shop.token_file),
@@ -227,7 +232,7 @@ async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_p
         settings = sandbox_settings(sandbox, tmp_path)
         with pytest.raises(TokenError, match="user type 1"):
             await authorize(
-                sandbox.auth_code,
+                sandbox.options.auth_code,
                 settings.tiktok_shop,
                 session,
                 FileTokenStore(settings.tiktok_shop.token_file),

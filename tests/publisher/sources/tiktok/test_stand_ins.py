@@ -250,14 +250,15 @@ async def test_the_sandbox_has_an_inactive_shop(
             "shop_cipher": "one",
             "stand_ins": [{"shop_cipher": "two"}],
         }
-        app = {"app_key": sandbox.app_key, "app_secret": sandbox.app_secret}
-        tokens = {"access_token": sandbox.access_token, "refresh_token": sandbox.refresh_token}
+        app = {"app_key": sandbox.options.app_key, "app_secret": sandbox.options.app_secret}
+        newest = sandbox.api.tokens.newest
+        tokens = {"access_token": newest.access_token, "refresh_token": newest.refresh_token}
         settings = settings_at(sandbox.url, tmp_path, catalog, **app, **tokens)
         source = open_source(session, settings)
         for fault, index in ((None, 0), ("inactive=1", 1), (None, 0), ("inactive=2", 0)):
-            sandbox.faults = [Fault.parse(fault)] if fault else []
+            sandbox.api.faults = [Fault.parse(fault)] if fault else []
             await source.fetch()
             assert answering_shop(source) == index
-        sandbox.faults = [Fault.parse("code=36009044")]
+        sandbox.api.faults = [Fault.parse("code=36009044")]
         with pytest.raises(SourceError, match=r"fallback shop 1: .*36009044"):
             await source.fetch()
