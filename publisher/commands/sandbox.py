@@ -14,7 +14,6 @@ from publisher.sandbox.faults import KINDS
 app = new_app()
 
 PORT: Final = 8765
-STATUSES: Final[dict[str, Literal[200, 401]]] = {"200": 200, "401": 401}
 FAULT_HELP: Final = "\n\n".join(
     (
         "Respond wrongly on purpose; SPEC is KIND or KIND=VALUE.",
@@ -23,8 +22,6 @@ FAULT_HELP: Final = "\n\n".join(
         *(f"{name}{kind.help}" for name, kind in KINDS.items()),
     )
 )
-
-Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)]
 
 
 @app.command()
@@ -40,7 +37,7 @@ def sandbox(
             "the API's JSON, or a bare list. Default: a synthetic tree that changes each time.",
         ),
     ] = None,
-    more: Files = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="FILE", hidden=True)] = None,
     categories: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Size of the first synthetic tree.")
     ] = 2_700,
@@ -103,7 +100,7 @@ def sandbox(
         faults=tuple(Fault.parse(spec) for spec in fault or []),
         rate_limit=rate_limit,
         token_life=token_life,
-        expired_status=STATUSES[expired_status],
+        expired_status=200 if expired_status == "200" else 401,
         strict_refresh=strict_refresh,
         requires_v2=requires_v2,
     )

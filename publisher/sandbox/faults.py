@@ -77,7 +77,6 @@ KINDS: Final = {
     "bomb": FaultKind("send gzip that inflates to this many MiB", (1, 4096), "100"),
     "next-page": FaultKind("claim that there is a next page"),
 }
-SPEC: Final = re.compile(r"([^=@]*)(?:=([^@]*))?(?:@(.*))?", re.DOTALL)
 WHICH: Final = re.compile(r"(\d{1,9})(-(\d{1,9})?)?", re.ASCII)
 
 
@@ -96,13 +95,14 @@ class Fault:
     @classmethod
     def parse(cls, spec: str) -> Self:
         """Return the fault that `spec` describes. Raises BadOption if there is none."""
-        match = SPEC.fullmatch(spec)
-        kind = match[1] if match else spec
-        if not match or kind not in KINDS:
+        kind_and_value, at, which = spec.partition("@")
+        kind, equals, value = kind_and_value.partition("=")
+        if kind not in KINDS:
             near = difflib.get_close_matches(kind, KINDS, n=1)
             guess = f" (did you mean {near[0]}?)" if near else ""
             raise BadOption(f"fault {spec!r}: unknown kind{guess}; there are {', '.join(KINDS)}")
-        return cls(kind, _parse_value(spec, kind, match[2]), *_parse_range(spec, match[3]))
+        parsed = _parse_value(spec, kind, value if equals else None)
+        return cls(kind, parsed, *_parse_range(spec, which)) if at else cls(kind, parsed)
 
     @property
     def number(self) -> float:
@@ -133,9 +133,7 @@ def _parse_value(spec: str, name: str, value: str | None) -> str:
     return value
 
 
-def _parse_range(spec: str, which: str | None) -> tuple[int, int | None]:
-    if which is None:
-        return 1, None
+def _parse_range(spec: str, which: str) -> tuple[int, int | None]:
     match = WHICH.fullmatch(which)
     first = int(match[1]) if match else 0
     last = None if match and match[2] == "-" else int(match[3] or first) if match else 0
