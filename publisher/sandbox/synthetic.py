@@ -154,7 +154,10 @@ class _Forest:
 
     def tree(self) -> list[Row]:
         """Return the rows, with the leaf flags that fit."""
-        return [row._replace(is_leaf=self.is_leaf(row.id)) for row in self.rows.values()]
+        return [
+            row if row.is_leaf == self.is_leaf(row.id) else row._replace(is_leaf=not row.is_leaf)
+            for row in self.rows.values()
+        ]
 
     def is_leaf(self, id_: str) -> bool:
         return not self.children.get(id_)
