@@ -32,7 +32,7 @@ API: Final = re.compile(r"TikTok Shop API, ([A-Z][a-z]+(?: [A-Z][a-z]+)?)(?: and
 
 OURS: Final = r"(?<![\w./-])(?:publisher|consumers|plumbing|tests|bench|docs|deploy|schemas)"
 PATH: Final = re.compile(OURS + r"/[\w./{},@-]*[\w}/]")
-MODULE: Final = re.compile(OURS + r"(?:\.(?!toml|env|tar|json|db|txt)\w+)+")
+MODULE: Final = re.compile(OURS + r"(?:\.(?!py\b|toml|env|tar|json|db|txt)\w+)+")
 PYTHON_FILE: Final = re.compile(r"`(\w+\.(?:py|lua))`")
 
 
