@@ -1,7 +1,9 @@
 """The terms of the contract as small frozen types (contract, 1 to 3)."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
@@ -77,37 +79,17 @@ class Origin:
     category_version: str | None = None
     listing_platform: str | None = None
     include_prohibited_categories: bool | None = None
-    unknown: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of a stored origin that this version does not know: they make it another origin."""
-
-    @classmethod
-    def from_json(cls, value: bytes | str) -> Self | None:
-        """Return the origin in a JSON object; None if `value` holds none."""
-        try:
-            found = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return None
-        if not isinstance(found, dict):
-            return None
-        known = {each.name: found.pop(each.name, None) for each in fields(cls)[:-1]}
-        return cls(**known, unknown=found)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields in the contract's order."""
-        known = asdict(self)
-        del known["unknown"]
-        return {**known, **self.unknown}
 
     def to_json(self) -> str:
         """Return the origin as it is stored in meta."""
-        return orjson.dumps(self.to_dict()).decode()
+        return orjson.dumps(self).decode()
 
 
 @dataclass(frozen=True)
 class Hold:
     """A snapshot that is withheld until someone approves it (contract, 2 and 6).
 
-    A stored hold that cannot be read is a hold nevertheless, with empty fields.
+    A stored hold that cannot be read is a hold nevertheless: what is unreadable in it is empty.
     """
 
     digest: str = ""
@@ -123,23 +105,31 @@ class Hold:
 
     @classmethod
     def from_json(cls, value: bytes | str) -> Self:
-        """Return the hold that `value` holds; an empty one if it cannot be read."""
-        try:
-            return msgspec.json.decode(value, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return cls()
+        """Return the hold that `value` holds, with each field that can be read."""
+        found = parse_object(value) or {}
+        readable = {}
+        for field in fields(cls):
+            with suppress(KeyError, msgspec.ValidationError):
+                readable[field.name] = msgspec.convert(found[field.name], field.type)
+        return cls(**readable)
 
     def to_json(self) -> bytes:
         """Return the hold as it is stored in Redis."""
         return orjson.dumps(self)
 
 
+def parse_object(value: bytes | str | None) -> dict[str, Any] | None:
+    """Return the JSON object in `value`; None if it holds none."""
+    try:
+        found = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def count(changes: Iterable[Change]) -> Counts:
     """Count `changes` by type."""
-    tally = {"added": 0, "updated": 0, "removed": 0}
-    for change in changes:
-        tally[change.type] += 1
-    return Counts(**tally)
+    return Counts(**Counter[str](change.type for change in changes))
 
 
 def depths(tree: Tree) -> dict[str, int]:

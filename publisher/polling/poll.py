@@ -5,9 +5,9 @@ commit has written nothing to state, events and meta, and the next poll goes on 
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from plumbing import clock
 from publisher.core import digest as digests
@@ -153,18 +153,21 @@ async def approve(catalog: Catalog, digest: str) -> PollResult:
     )
 
 
-def _check_origin(catalog: Catalog, stored: Origin | None, *, accept: bool) -> bool:
+def _check_origin(catalog: Catalog, stored: dict[str, Any] | None, *, accept: bool) -> bool:
     """Return whether the origin is a new one that is accepted (contract, 5.11).
 
+    A missing or an unknown field makes another origin too: another version may have written it.
     Raises OriginChanged if it is a new one that is not accepted.
     """
-    if stored is None or stored == catalog.origin:
+    configured = asdict(catalog.origin)
+    if stored is None or stored == configured:
         return False
     if accept:
         return True
-    before, after = stored.to_dict(), catalog.origin.to_dict()
+    before = {name: repr(value) for name, value in stored.items()}
+    after = {name: repr(value) for name, value in configured.items()}
     different = "; ".join(
-        f"{name} was {before.get(name)!r}, is {after.get(name)!r}"
+        f"{name} was {before.get(name, 'missing')}, is {after.get(name, 'missing')}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     )

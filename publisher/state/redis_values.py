@@ -2,21 +2,10 @@
 
 import re
 from datetime import datetime
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 NUMBER: Final = re.compile(r"[0-9]{1,20}")
 OFFSET: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
-
-
-def parse_object(value: bytes | str | None) -> dict[str, Any] | None:
-    """Return the JSON object in `value`."""
-    try:
-        found = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def parse_number(text: str | None) -> int | None:

@@ -18,7 +18,7 @@ from plumbing.redis.replies import as_bytes, as_text, as_texts
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
 from publisher.core.event import Position
-from publisher.core.model import ROOT, Category, Hold, Origin, Tree
+from publisher.core.model import ROOT, Category, Hold, Tree, parse_object
 from publisher.errors import RaceLost, UnknownContract, WrongType
 from publisher.state import keys
 from publisher.state.commit import CONTRACT, Commit, CommitArguments, StoredPosition
@@ -36,6 +36,7 @@ META_FORMS: Final = {
 }
 """The form of each field of a valid meta (contract, 2); besides, `origin` is a JSON object."""
 
+POSITION_FIELDS: Final = [name.encode() for name in StoredPosition._fields]
 MANY_ARGUMENTS: Final = 10_000
 """From here on the script is loaded before it is called. Otherwise a server that does not know it
 yet would read all arguments in vain, 55 MB for a first import of 100,000 categories."""
@@ -60,8 +61,8 @@ class PollStart(NamedTuple):
     """What a poll reads before it asks the source (contract, 5.3)."""
 
     stored_position: StoredPosition
-    origin: Origin | None
-    """None if meta has no valid one."""
+    origin: dict[str, Any] | None
+    """As it is stored in meta; None if that is no JSON object."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Store:
                 f"{self.key('meta')} has contract {as_text(contract)!r}, but this publisher "
                 f"writes contract {CONTRACT}: update it"
             )
-        return PollStart(StoredPosition(epoch, sequence, digest), Origin.from_json(origin))
+        return PollStart(StoredPosition(epoch, sequence, digest), parse_object(origin))
 
     async def watch(self) -> KeyWatch | None:
         """Start to watch rows and meta; return None if the server does not support that."""
@@ -125,24 +126,18 @@ class Store:
 
     async def load(self) -> State:
         """Return all rows and meta, read at one moment. Raises WrongType."""
-        async with (
-            self._naming_wrong_types(),
-            self._client.pipeline(transaction=True) as pipe,
-        ):
+        async with self._naming_wrong_types(), self._client.pipeline(transaction=True) as pipe:
             pipe.hgetall(self.key("categories"))
             pipe.hgetall(self.key("meta"))
             rows, raw_meta = await pipe.execute()
-        stored = StoredPosition(
-            *(raw_meta.get(field.encode(), b"") for field in StoredPosition._fields)
-        )
+        stored = StoredPosition(*(raw_meta.get(name, b"") for name in POSITION_FIELDS))
         tree: dict[str, Category] = {}
         invalid_fields = []
         for field, value in rows.items():
-            category = _category(field, value)
-            if category is None:
-                invalid_fields.append(field)
-            else:
+            if category := _category(field, value):
                 tree[category.id] = category
+            else:
+                invalid_fields.append(field)
         meta = as_texts(raw_meta)
         position = None if invalid_fields else _position(meta, tree)
         return State(stored, tree, invalid_fields, meta, position)
@@ -234,7 +229,7 @@ def _position(meta: Mapping[str, str], tree: Tree) -> Position | None:
     """Return the position in `meta`; None unless it is valid and fits `tree`."""
     is_valid = (
         all(form.fullmatch(meta.get(field, "")) for field, form in META_FORMS.items())
-        and Origin.from_json(meta.get("origin", "")) is not None
+        and parse_object(meta.get("origin")) is not None
         and int(meta["count"]) == len(tree)
     )
     if not is_valid:

@@ -15,9 +15,9 @@ from plumbing.errors import RedisError
 from plumbing.redis.error_advice import advice_for, is_wrong_type
 from plumbing.redis.replies import as_text, as_texts, chunks
 from plumbing.redis.server import Client, Transaction
-from publisher.core.model import Hold
+from publisher.core.model import Hold, parse_object
 from publisher.state import keys
-from publisher.state.redis_values import parse_number, parse_object, parse_offset, parse_time
+from publisher.state.redis_values import parse_number, parse_offset, parse_time
 
 CATALOGS_PER_PIPELINE: Final = 500
 """Some 4,000 short replies."""

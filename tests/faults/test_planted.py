@@ -144,7 +144,7 @@ BUGS: Final = [
         "commit: an accepted origin is not written",
         "publisher/polling/poll.py",
         "origin=catalog.origin,",
-        "origin=Origin(**{**catalog.origin.to_dict(), 'locale': None}),",
+        "origin=Origin(**{**asdict(catalog.origin), 'locale': None}),",
         step=Scenario.origin_changed,
     ),
     Bug(

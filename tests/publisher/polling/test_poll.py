@@ -1,6 +1,7 @@
 """One poll against a store: what is written, and what is not (contract, 5 and 6)."""
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -40,7 +41,7 @@ async def test_a_first_import(
     assert await client.smembers("catalogs") == {b"us"}
     row = await client.hget(f"{KEYS}categories", "2")
     assert row == b'{"id":"2","parent_id":"1","local_name":"name 2","is_leaf":false}'
-    assert orjson.loads(found.meta["origin"]) == catalog.origin.to_dict()
+    assert orjson.loads(found.meta["origin"]) == asdict(catalog.origin)
 
 
 @pytest.mark.contract("5.1")
@@ -328,6 +329,37 @@ async def test_a_change_of_origin_must_be_accepted(
     check_consistent(found)
     assert len(found.rows) == 50
     assert orjson.loads(found.meta["origin"])["locale"] == "de-DE"
+
+
+@pytest.mark.contract("5.11")
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("tenant", "x", "(tenant was 'x', is missing)"),
+        ("locale", None, "(locale was missing, is None)"),
+    ],
+)
+async def test_an_unknown_field_makes_another_origin(
+    client: redis.asyncio.Redis,
+    catalog: Catalog,
+    source: ScriptedSource,
+    field: str,
+    value: str | None,
+    message: str,
+) -> None:
+    """So does a missing one: a publisher of another version may have written the origin."""
+    source.says(SMALL)
+    await poll_once(catalog)
+    origin = asdict(catalog.origin)
+    others = {name: origin[name] for name in origin.keys() - {field}}
+    stored = {**others, field: value} if value else others
+    await client.hset(f"{KEYS}meta", "origin", orjson.dumps(stored).decode())
+    before = await dump_keys(client)
+    with pytest.raises(OriginChanged, match=re.escape(message)):
+        await poll_once(catalog)
+    assert await dump_keys(client) == before
+    await poll_once(catalog, accept_origin=True)
+    assert orjson.loads((await read_keys(client)).meta["origin"]) == origin
 
 
 @pytest.mark.contract("5.11")

@@ -2,12 +2,11 @@
 
 import pytest
 
-from publisher.state.redis_values import parse_number, parse_object, parse_offset, parse_time
+from publisher.state.redis_values import parse_number, parse_offset, parse_time
 
 
 def test_what_the_publisher_writes_is_parsed() -> None:
     """Each form of the contract, 2."""
-    assert parse_object(b'{"a":1}') == {"a": 1}
     assert parse_number("105") == 105
     assert parse_offset("1764000000000-3") == (1764000000000, 3)
     time = parse_time("2026-11-23T09:40:03.569Z")
@@ -17,11 +16,10 @@ def test_what_the_publisher_writes_is_parsed() -> None:
 
 @pytest.mark.parametrize("text", [None, "", "x", "-1", "1.5", "\u0661", "9" * 21])
 def test_what_is_no_number(text: str | None) -> None:
-    """Nor is it an offset, a time or an object."""
+    """Nor is it an offset or a time."""
     assert parse_number(text) is None
     assert parse_offset(text) is None
     assert parse_time(text) is None
-    assert parse_object(text) is None
 
 
 @pytest.mark.parametrize("text", ["1-", "1-1 COUNT", "1-1-1", "\u0661-\u0661", f"{'9' * 21}-1"])
