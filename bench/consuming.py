@@ -16,7 +16,7 @@ import logging
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,7 +37,7 @@ from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.redis.server import Client, Server
 from publisher.core.event import Position
-from publisher.polling.cache import StateCache, open_cache
+from publisher.polling.cache import StateCache
 from publisher.polling.poll import poll_once
 from publisher.sources import Answer
 from publisher.state.commit import Commit
@@ -177,7 +177,7 @@ async def open_shop() -> AsyncIterator[Shop]:
         async with (
             server.running(folder) as url,
             client_of(Server(url)) as client,
-            open_cache() as cache,
+            aclosing(StateCache()) as cache,
         ):
             yield Shop(folder, url, client, cache)
 

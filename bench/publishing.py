@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ from bench.measure import Samples, measure_alternately, peak_bytes
 from bench.report import Result, table_lines
 from plumbing.redis import embedded
 from plumbing.redis.server import Server
-from publisher.polling.cache import StateCache, open_cache
+from publisher.polling.cache import StateCache
 from publisher.polling.poll import poll_once
 from publisher.sandbox.tree import Row
 from publisher.sources import Answer
@@ -108,7 +108,7 @@ async def open_publisher() -> AsyncIterator[Publisher]:
         async with (
             server.running(folder) as url,
             Server(url).client() as client,
-            open_cache() as cache,
+            aclosing(StateCache()) as cache,
         ):
             publisher = Publisher(url, folder / embedded.SOCKET, Store(client, "us"), cache)
             try:

@@ -1,7 +1,7 @@
 """The composition root: builds from the configuration all that a poll needs."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from plumbing.config.settings import Settings
@@ -11,7 +11,7 @@ from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.server import Client, Server, open_server
 from publisher.core.guard import Limits
 from publisher.core.model import Origin
-from publisher.polling.cache import StateCache, open_cache
+from publisher.polling.cache import StateCache
 from publisher.polling.poll import Catalog
 from publisher.sources.factory import SourceFactory, open_source_factory
 from publisher.state.store import Store
@@ -69,7 +69,7 @@ async def open_app(
     async with (
         open_server(settings, mode) as server,
         server.client() as client,
-        open_cache() as state_cache,
+        aclosing(StateCache()) as state_cache,
         open_source_factory(settings, client, server) as sources,
     ):
         cache = state_cache if mode is EmbeddedMode.KEEP_RUNNING else None

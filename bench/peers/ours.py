@@ -7,6 +7,7 @@ It runs in the main environment, where our packages are.
 
 import asyncio
 import sys
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from bench.peers.lists import NOTHING, check_equal, differences, parse
 from bench.peers.meter import Meter
 from bench.publishing import MemorySource
 from plumbing.redis.server import Client, Server
-from publisher.polling.cache import open_cache
+from publisher.polling.cache import StateCache
 from publisher.polling.poll import poll_once
 from publisher.state.store import Store
 from tests.support.catalogs import make_catalog
@@ -31,7 +32,7 @@ def main() -> None:
 async def _run_works(url: str, first: bytes, changed: bytes) -> None:
     meter = Meter("category-publisher", ("category-publisher",))
     source = MemorySource()
-    async with Server(url).client() as client, open_cache() as cache:
+    async with Server(url).client() as client, aclosing(StateCache()) as cache:
         store = Store(client, "us")
         catalog = make_catalog(store, source, state_cache=cache)
         for work, before, body in (

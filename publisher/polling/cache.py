@@ -6,8 +6,6 @@ wrong: without the server's confirmation the state is loaded and checked (contra
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -115,18 +113,8 @@ class StateCache:
             _, oldest = self._catalogs.popitem(last=False)
             await oldest.clear()
 
-    async def clear(self) -> None:
-        """Clear all catalogs, and close their connections."""
+    async def aclose(self) -> None:
+        """Clear all catalogs, and close their connections; for `contextlib.aclosing`."""
         while self._catalogs:
             _, each = self._catalogs.popitem()
             await each.clear()
-
-
-@asynccontextmanager
-async def open_cache() -> AsyncIterator[StateCache]:
-    """Give a cache that is cleared at the end of the context."""
-    cache = StateCache()
-    try:
-        yield cache
-    finally:
-        await cache.clear()

@@ -1,6 +1,7 @@
 """Fixtures for polls: a catalog on a store, its scripted source, and what is logged."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import redis.asyncio
 import structlog
 from structlog.testing import LogCapture
 
-from publisher.polling.cache import open_cache
+from publisher.polling.cache import StateCache
 from publisher.polling.poll import Catalog
 from publisher.state.store import Store
 from tests.support.catalogs import make_catalog
@@ -24,7 +25,7 @@ def source() -> ScriptedSource:
 @pytest.fixture
 async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncIterator[Catalog]:
     """Give catalog `us` with default settings and a cache, as the daemon has it."""
-    async with open_cache() as cache:
+    async with aclosing(StateCache()) as cache:
         yield make_catalog(Store(client, "us"), source, state_cache=cache)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from plumbing.redis.server import Client, Server
 from publisher.core import digest
 from publisher.errors import RaceLost
 from publisher.polling import cache as caches
-from publisher.polling.cache import CatalogCache, StateCache, open_cache
+from publisher.polling.cache import CatalogCache, StateCache
 from publisher.polling.poll import poll_once
 from publisher.state.store import State, Store
 from tests.support.catalogs import make_catalog
@@ -62,7 +63,7 @@ class Polling:
 @pytest.fixture
 async def polling(client: redis.asyncio.Redis) -> AsyncIterator[Polling]:
     """Give a catalog whose state is cached."""
-    async with open_cache() as cache:
+    async with aclosing(StateCache()) as cache:
         found = Polling(client, cache)
         await found.fill_cache()
         yield found
@@ -76,7 +77,7 @@ async def watched_keys(client: redis.asyncio.Redis) -> int:
 @pytest.mark.contract("5.3")
 async def test_a_state_is_loaded_once_after_a_commit(client: redis.asyncio.Redis) -> None:
     """Then no more, as long as nobody touches the keys."""
-    async with open_cache() as cache:
+    async with aclosing(StateCache()) as cache:
         polling = Polling(client, cache)
         assert [await polling.loads() for _ in range(4)] == [1, 1, 0, 0]
         polling.source.says(tree(("1", "0"), ("2", "1")))
@@ -185,7 +186,7 @@ async def test_the_old_state_is_dropped_before_a_new_one_is_loaded(polling: Poll
 async def test_a_server_that_was_restarted(folder: Path) -> None:
     """Its watch of before means nothing: the state is loaded."""
     with Valkey(folder) as server:
-        async with Server(server.url).client() as client, open_cache() as cache:
+        async with Server(server.url).client() as client, aclosing(StateCache()) as cache:
             polling = Polling(client, cache)
             await polling.fill_cache()
             server.kill()
@@ -204,7 +205,7 @@ async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> Non
         connection_class=real_client.connection_pool.connection_class,
     )
     try:
-        async with redis.asyncio.Redis.from_pool(pool) as blind, open_cache() as cache:
+        async with redis.asyncio.Redis.from_pool(pool) as blind, aclosing(StateCache()) as cache:
             polling = Polling(blind, cache)
             assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
     finally:
@@ -216,7 +217,7 @@ async def test_the_oldest_catalog_is_evicted(
 ) -> None:
     """The one that was polled the longest ago; its connection is closed."""
     monkeypatch.setattr(caches, "MOST_CATALOGS", 2)
-    async with open_cache() as cache:
+    async with aclosing(StateCache()) as cache:
         three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]
         for each in three:
             await each.fill_cache()
@@ -237,16 +238,16 @@ async def test_a_cache_that_is_cleared_during_a_load_stays_empty(
     real_client: redis.asyncio.Redis,
 ) -> None:
     """With thousands of catalogs each first poll may end so: its connection is closed."""
-    async with open_cache() as cache:
+    async with aclosing(StateCache()) as cache:
         polling = Polling(real_client, cache)
-        polling.store.meanwhile = cache.clear
+        polling.store.meanwhile = cache.aclose
         assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
         assert await watched_keys(real_client) == 0
 
 
 async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
     """Each gets its source's tree, and one connection watches for both."""
-    async with open_cache() as cache:
+    async with aclosing(StateCache()) as cache:
         polling = Polling(real_client, cache)
         await polling.fill_cache()
         one = polling.catalog.cache

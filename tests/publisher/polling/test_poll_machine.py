@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
             self.consume()
             assert self.mirrored == self.last.rows
         finally:
-            self.do(self.cache.clear())
+            self.do(self.cache.aclose())
             self.do(self.client.aclose())
             self.runner.close()
             self.folder.cleanup()
