@@ -28,4 +28,3 @@ class Source(Protocol):
         Raises SourceError or TokenError, RedisError if the tokens are in Redis and it fails, and
         BadSnapshot for a body over the limit. No message contains a secret.
         """
-        ...

@@ -7,7 +7,8 @@ for `file`; file locks and cryptography, 0.06 s more, only for `tiktok_shop`.
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from plumbing.cli.main import gc_paused
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from publisher.sources.tiktok.tokens.pair import TokenStore
 
 
+@dataclass(eq=False, repr=False)
 class SourceFactory:
     """Opens sources. One per process, because the catalogs of a shop share limits and tokens.
 
@@ -31,17 +33,10 @@ class SourceFactory:
     for all sources, even if newer settings have another `polls_at_once`.
     """
 
-    def __init__(
-        self,
-        open_session: "Callable[[], aiohttp.ClientSession]",
-        token_store_for: "TokenStoreFor",
-        limiter: RequestLimiter,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._session = cache(open_session)
-        self._token_store_for = token_store_for
-        self._limiter = limiter
-        self._clock = clock
+    open_session: "Callable[[], aiohttp.ClientSession]"
+    token_store_for: "TokenStoreFor"
+    limiter: RequestLimiter
+    clock: Callable[[], float] = time.time
 
     def open(self, name: str, settings: Settings) -> Source:
         """Return the source of catalog `name`; sends no request yet.
@@ -59,17 +54,20 @@ class SourceFactory:
                 with gc_paused():
                     from publisher.sources.http_source import HttpSource  # noqa: PLC0415
 
-                return HttpSource(catalog, self._session(), self._limiter)
+                return HttpSource(catalog, self._session, self.limiter)
             case "tiktok_shop":
                 return self._tiktok.open(name, settings)
+
+    @cached_property
+    def _session(self) -> "aiohttp.ClientSession":
+        return self.open_session()
 
     @cached_property
     def _tiktok(self) -> "TikTokSourceFactory":
         with gc_paused():
             from publisher.sources.tiktok.factory import TikTokSourceFactory  # noqa: PLC0415
 
-        session = self._session()
-        return TikTokSourceFactory(session, self._token_store_for, self._limiter, self._clock)
+        return TikTokSourceFactory(self._session, self.token_store_for, self.limiter, self.clock)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ during one request only: not while waiting between two attempts.
 """
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,15 +16,13 @@ class RequestLimiter:
     """Allows `at_once` requests for each pair of host and app, first come, first served."""
 
     def __init__(self, at_once: int) -> None:
-        self._at_once = at_once
-        self._slots: dict[tuple[URL, str], asyncio.Semaphore] = {}
+        self._slots: defaultdict[tuple[URL, str], asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(at_once)
+        )
 
     def slot(self, url: "URL", app: str = "") -> asyncio.Semaphore:
         """Return the semaphore to hold with `async with` during one request of `app` to `url`.
 
         Two URLs have the same host if scheme, host name and port are equal.
         """
-        key = (url.origin(), app)
-        if key not in self._slots:
-            self._slots[key] = asyncio.Semaphore(self._at_once)
-        return self._slots[key]
+        return self._slots[url.origin(), app]

@@ -34,14 +34,7 @@ async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
             return False
         return error.not_before or True
 
-    async for attempt in stamina.retry_context(
-        on=wait_after,
-        attempts=ATTEMPTS,
-        timeout=LAST_START,
-        wait_initial=1.0,
-        wait_max=15.0,
-        wait_jitter=1.0,
-    ):
-        with attempt:
-            return await call()
-    raise AssertionError("stamina ends with a result or an error")
+    retry = stamina.AsyncRetryingCaller(
+        attempts=ATTEMPTS, timeout=LAST_START, wait_initial=1.0, wait_max=15.0, wait_jitter=1.0
+    )
+    return await retry(wait_after, call)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class SingleFlight(Generic[T]):
         """
         run = self._running.get(key)
         if run is None:
-            run = self._running[key] = _Run(work)
+            run = self._running[key] = _Run(asyncio.create_task(work()))
             run.task.add_done_callback(lambda _: self._forget(key, run))
         run.waiters += 1
         try:
@@ -42,10 +43,10 @@ class SingleFlight(Generic[T]):
             del self._running[key]
 
 
+@dataclass(eq=False)
 class _Run(Generic[T]):
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self.task = asyncio.create_task(work())
-        self.waiters = 0
+    task: asyncio.Task[T]
+    waiters: int = 0
 
 
 async def run_to_completion(work: Awaitable[T]) -> T:

@@ -73,6 +73,16 @@ class Reply:
         """The server's clock when it answered (header `Date`), in Unix seconds."""
         return _unix_seconds(self.headers.get("Date", ""))
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the body is a JSON document without its closing bracket.
+
+        HTTP cannot tell: a body without a length, or a gzip stream, may end anywhere.
+        """
+        closing = CLOSING_OF.get(self.body[:CHUNK_BYTES].lstrip()[:1])
+        ending = self.body[-CHUNK_BYTES:].rstrip()
+        return closing is not None and bool(ending) and not ending.endswith(closing)
+
     def retry_after(self, now: float) -> float:
         """Return the seconds that `Retry-After` asks to wait, 0 without a usable header.
 
@@ -130,9 +140,10 @@ async def get(
         raise SourceError(
             f"{location}: this address, or the user name or password in it, is not valid"
         ) from None
-    if response.ok and _is_cut_off(body):
+    reply = Reply(location, response.status, response.headers, body)
+    if response.ok and reply.is_cut_off:
         raise Transient(f"{location}: the answer is cut off after {len(body)} bytes")
-    return Reply(location, response.status, response.headers, body)
+    return reply
 
 
 def location_of(url: URL) -> str:
@@ -171,16 +182,6 @@ async def _read_body(content: aiohttp.StreamReader, limit: int, location: str) -
                 "max_body_bytes"
             )
     return body.getvalue()
-
-
-def _is_cut_off(body: bytes) -> bool:
-    """Return whether a JSON document lacks its closing bracket.
-
-    HTTP cannot tell: a body without a length, or a gzip stream, may end anywhere.
-    """
-    closing = CLOSING_OF.get(body[:CHUNK_BYTES].lstrip()[:1])
-    ending = body[-CHUNK_BYTES:].rstrip()
-    return closing is not None and bool(ending) and not ending.endswith(closing)
 
 
 def _cause_of(error: aiohttp.ClientError) -> str:

@@ -65,10 +65,7 @@ async def authorize(
             return await run_to_completion(_exchange_and_store(parsed_code, client, store))
 
     data, pair = await retry_transient(exchange)
-    return Authorization(
-        seller_name=_text(data, "seller_name"),
-        shops=await _list_shops(client, pair, store),
-    )
+    return Authorization(_text(data, "seller_name"), await _list_shops(client, pair, store))
 
 
 def parse_code(text: str) -> str:

@@ -6,6 +6,7 @@ repeats it.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -27,6 +28,7 @@ TOKEN_LIMITS: Final = RequestLimits(seconds=60.0, body_bytes=64 * 1024 * 1024)
 """For requests about tokens, which no catalog's settings limit."""
 
 
+@dataclass(eq=False, repr=False)
 class TikTokClient:
     """TikTok Shop's API for one app.
 
@@ -35,31 +37,22 @@ class TikTokClient:
     missing.
     """
 
-    def __init__(
-        self,
-        settings: TikTokShopSettings,
-        session: aiohttp.ClientSession,
-        *,
-        section: str,
-        limiter: RequestLimiter,
-        authorize_command: str = AUTHORIZE_COMMAND,
-        limits: RequestLimits = TOKEN_LIMITS,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        prefix = f"{ENV_PREFIX}TIKTOK_SHOP__"
+    settings: TikTokShopSettings
+    session: aiohttp.ClientSession
+    _: KW_ONLY
+    section: str
+    limiter: RequestLimiter
+    authorize_command: str = AUTHORIZE_COMMAND
+    limits: RequestLimits = TOKEN_LIMITS
+    clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        settings, prefix = self.settings, f"{ENV_PREFIX}TIKTOK_SHOP__"
         if settings.app_key is None:
             raise ConfigError(f"{prefix}APP_KEY is not set: TikTok Shop asks for the app's key")
         if settings.app_secret is None or not settings.app_secret.get_secret_value():
             raise ConfigError(f"{prefix}APP_SECRET is not set: requests are signed with it")
         self._key, self._secret = settings.app_key, settings.app_secret.get_secret_value()
-        self._api_url = settings.api_url
-        self._auth_url = settings.auth_url
-        self._session = session
-        self._section = section
-        self._limiter = limiter
-        self.authorize_command = authorize_command
-        self._limits = limits
-        self.clock = clock
 
     async def get(self, path: str, query: Mapping[str, str], access_token: str) -> bytes:
         """Send a signed GET and return the body of a success; its content is not checked.
@@ -68,7 +61,7 @@ class TikTokClient:
         """
         signed = {**query, "app_key": self._key, "timestamp": str(int(self.clock()))}
         signature = sign(self._secret, path, signed)
-        url = URL(self._api_url + path).with_query({**signed, "sign": signature})
+        url = URL(self.settings.api_url + path).with_query({**signed, "sign": signature})
         headers = {"x-tts-access-token": access_token, "Content-Type": "application/json"}
         reply = await self._get(url, headers)
         self._raise_for_error(reply, access_token, query.get("shop_cipher", access_token))
@@ -77,7 +70,7 @@ class TikTokClient:
     async def get_data(self, path: str, query: Mapping[str, str], access_token: str) -> Any:
         """Send a signed GET and return the envelope's `data`; raises as `get` does."""
         body = await self.get(path, query, access_token)
-        return _data_of(body, self._api_url + path)
+        return _data_of(body, self.settings.api_url + path)
 
     async def exchange_code(self, code: str) -> Any:
         """Exchange an authorization code for tokens; return the answer's `data`."""
@@ -95,7 +88,7 @@ class TikTokClient:
         A retry after a lost answer does no harm: if the first request took effect, its tokens are
         lost anyway; if it did not, the second one gets them.
         """
-        url = URL(self._auth_url + path).with_query(
+        url = URL(self.settings.auth_url + path).with_query(
             {"app_key": self._key, "app_secret": self._secret, **query}
         )
         try:
@@ -111,18 +104,14 @@ class TikTokClient:
         return _data_of(reply.body, transport.location_of(url))
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> Reply:
-        async with self._limiter.slot(url, self._key):
+        async with self.limiter.slot(url, self._key):
             return await transport.get(
-                self._session, url, self._limits, headers=headers, follow=False
+                self.session, url, self.limits, headers=headers, follow=False
             )
 
     def _raise_for_error(self, reply: Reply, *secrets: str) -> None:
-        context = RequestContext(
-            section=self._section,
-            secrets=(self._secret, *secrets),
-            now=self.clock(),
-            authorize_command=self.authorize_command,
-        )
+        all_secrets = (self._secret, *secrets)
+        context = RequestContext(self.section, all_secrets, self.clock(), self.authorize_command)
         if error := error_from(reply, context):
             raise error
 

@@ -19,7 +19,7 @@ AUTHORIZE_COMMAND: Final = "category-publisher authorize"
 HOUR: Final = 3600
 
 
-class ErrorRule(NamedTuple):
+class Rule(NamedTuple):
     """The error to raise for one code of the API, what the code means, and the advice.
 
     The class of the error decides what happens next: Transient is retried, TokenExpired gets
@@ -42,55 +42,51 @@ CHECK_APP: Final = (
 SET_CLOCK: Final = "{clock}set this machine's clock right (NTP)"
 LIMIT: Final = "the app asks too often; a longer poll_every helps"
 
-ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
-    105002: ErrorRule(TokenExpired, "the access token has expired", AUTHORIZE_AGAIN),
-    36009002: ErrorRule(Transient, "too many requests", LIMIT),
-    36009003: ErrorRule(
-        Transient, "internal error", "it may be over soon; see TikTok Shop's status"
-    ),
-    36009007: ErrorRule(Transient, "time-out at TikTok Shop", "it may be over soon"),
-    36009037: ErrorRule(SourceError, "hourly limit of a development shop reached", LIMIT),
-    106001: ErrorRule(SourceError, "bad signature", CHECK_APP),
-    106013: ErrorRule(
-        SourceError, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"
-    ),
-    101000: ErrorRule(
+ERROR_RULES: Final[Mapping[int, Rule]] = {
+    105002: Rule(TokenExpired, "the access token has expired", AUTHORIZE_AGAIN),
+    36009002: Rule(Transient, "too many requests", LIMIT),
+    36009003: Rule(Transient, "internal error", "it may be over soon; see TikTok Shop's status"),
+    36009007: Rule(Transient, "time-out at TikTok Shop", "it may be over soon"),
+    36009037: Rule(SourceError, "hourly limit of a development shop reached", LIMIT),
+    106001: Rule(SourceError, "bad signature", CHECK_APP),
+    106013: Rule(SourceError, "shop cipher missing", f"set shop_cipher in {{section}}; {CIPHERS}"),
+    101000: Rule(
         ShopClosed,
         "the access token does not fit the shop",
         f"check shop_cipher in {{section}}; {CIPHERS}, and stores tokens that fit them",
     ),
-    105005: ErrorRule(
+    105005: Rule(
         SourceError,
         "scope missing",
         "enable the scope of this request for the app in TikTok Shop's Partner Center, then "
         f"let the seller authorize the app again and {AUTHORIZE_AGAIN}",
     ),
-    36009033: ErrorRule(
+    36009033: Rule(
         SourceError,
         "this machine's address is not allowed",
         "add its public IP address to the app's IP allow list in TikTok Shop's Partner Center",
     ),
-    36009043: ErrorRule(ShopClosed, "the shop is inactive", "reactivate it at TikTok Shop"),
-    36009044: ErrorRule(ShopClosed, "the seller is inactive", "reactivate them at TikTok Shop"),
-    12052217: ErrorRule(
+    36009043: Rule(ShopClosed, "the shop is inactive", "reactivate it at TikTok Shop"),
+    36009044: Rule(ShopClosed, "the seller is inactive", "reactivate them at TikTok Shop"),
+    12052217: Rule(
         SourceError,
         "this market must use category version v2",
         'set category_version = "v2" in {section} (a catalog published before also needs '
         "`category-publisher sync CATALOG --accept-origin`)",
     ),
-    36009014: ErrorRule(SourceError, "API version retired", "install a newer category-publisher"),
-    36004001: ErrorRule(
+    36009014: Rule(SourceError, "API version retired", "install a newer category-publisher"),
+    36004001: Rule(
         NotAuthorized,
         "the refresh token has expired, or is used up: by a refresh whose answer was lost, or by "
         "another system that has the same tokens",
         AUTHORIZE_AGAIN,
     ),
-    36004004: ErrorRule(
+    36004004: Rule(
         NotAuthorized,
         "the authorization code is wrong, too old or used up",
         "let the seller authorize the app again, and use the new code at once, and once",
     ),
-    36004005: ErrorRule(
+    36004005: Rule(
         NotAuthorized,
         "there is no such authorization: the seller may have withdrawn it",
         AUTHORIZE_AGAIN,
@@ -99,12 +95,12 @@ ERROR_RULES: Final[Mapping[int, ErrorRule]] = {
 TOO_MANY: Final = 36009002
 HOURLY_LIMIT: Final = 36009037
 AMBIGUOUS: Final = 36009004
-RULES_BY_MESSAGE: Final[Mapping[str, ErrorRule]] = {
-    r"(?i)access[-_ ]?token": ErrorRule(TokenExpired, "access token refused", AUTHORIZE_AGAIN),
-    r"(?i)time[-_ ]?stamp": ErrorRule(SourceError, "timestamp refused", SET_CLOCK),
-    r"(?i)\bsign": ErrorRule(SourceError, "signature refused", CHECK_APP),
-    r"(?i)app[-_ ]?(key|secret)": ErrorRule(SourceError, "app refused", CHECK_APP),
-    r"": ErrorRule(SourceError, "request refused", "the message says why"),
+RULES_BY_MESSAGE: Final[Mapping[str, Rule]] = {
+    r"(?i)access[-_ ]?token": Rule(TokenExpired, "access token refused", AUTHORIZE_AGAIN),
+    r"(?i)time[-_ ]?stamp": Rule(SourceError, "timestamp refused", SET_CLOCK),
+    r"(?i)\bsign": Rule(SourceError, "signature refused", CHECK_APP),
+    r"(?i)app[-_ ]?(key|secret)": Rule(SourceError, "app refused", CHECK_APP),
+    r"": Rule(SourceError, "request refused", "the message says why"),
 }
 """Patterns in the message of AMBIGUOUS. The first that fits counts: a message about the token or
 the timestamp may mention the signature too."""
@@ -155,7 +151,7 @@ def error_from(reply: Reply, context: RequestContext) -> Error | None:
     return rule.error(text)
 
 
-def _rule_for(envelope: Envelope, status: int) -> ErrorRule:
+def _rule_for(envelope: Envelope, status: int) -> Rule:
     if envelope.code == AMBIGUOUS:
         text = envelope.message
         return next(rule for regex, rule in RULES_BY_MESSAGE.items() if re.search(regex, text))
@@ -165,7 +161,7 @@ def _rule_for(envelope: Envelope, status: int) -> ErrorRule:
         return ERROR_RULES[TOO_MANY]
     error = Transient if status >= 500 else SourceError  # noqa: PLR2004  5xx
     advice = "look the code up at TikTok Shop, or ask its support with request_id"
-    return ErrorRule(error, f"HTTP {status}, an error that is not in our list", advice)
+    return Rule(error, f"HTTP {status}, an error that is not in our list", advice)
 
 
 def _clock_difference(reply: Reply, now: float) -> str:

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from weakref import WeakValueDictionary
 
 import aiohttp
 
-from plumbing.config.settings import CatalogSettings, Settings, TikTokShopSettings
+from plumbing.config.settings import Settings, TikTokShopSettings
 from plumbing.config.shops import tiktok_shop_of
 from publisher.sources import Source
 from publisher.sources.request_limit import RequestLimiter
@@ -24,48 +25,42 @@ TokenStoreFor = Callable[[TikTokShopSettings, str], TokenStore]
 """From a shop's settings and the command that authorizes it to the store of its tokens."""
 
 
+@dataclass(eq=False, repr=False)
 class TikTokSourceFactory:
     """Opens sources `tiktok_shop`. All catalogs of a shop share its limit and its tokens."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        token_store_for: TokenStoreFor,
-        limiter: RequestLimiter,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._token_store_for = token_store_for
-        self._client = partial(TikTokClient, session=session, limiter=limiter, clock=clock)
-        self._providers: WeakValueDictionary[TikTokShopSettings, TokenProvider] = (
-            WeakValueDictionary()
+    session: aiohttp.ClientSession
+    token_store_for: TokenStoreFor
+    limiter: RequestLimiter
+    clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        self._client = partial(
+            TikTokClient, session=self.session, limiter=self.limiter, clock=self.clock
         )
+        self._providers = WeakValueDictionary[TikTokShopSettings, TokenProvider]()
 
     def open(self, name: str, settings: Settings) -> Source:
         """Return the source of catalog `name`; raises ConfigError as `SourceFactory.open` does."""
-        catalog = settings.catalog(name)
-        first = self._shop(catalog, f"[catalogs.{name}]", *app_and_command(settings, name))
-        if not catalog.stand_ins:
-            return first
-        fallbacks = [
-            self._shop(
-                catalog.model_copy(update={"shop_cipher": stand_in.shop_cipher}),
-                f"entry {number} of stand_ins in [catalogs.{name}]",
-                *app_and_command(settings, name, number),
-            )
-            for number, stand_in in enumerate(catalog.stand_ins, 1)
-        ]
-        return StandInSource(name, [first, *fallbacks])
+        count = 1 + len(settings.catalog(name).stand_ins)
+        shops = [self._shop(name, settings, stand_in) for stand_in in range(count)]
+        return StandInSource(name, shops) if count > 1 else shops[0]
 
-    def _shop(
-        self, catalog: CatalogSettings, section: str, app: TikTokShopSettings, command: str
-    ) -> TikTokShopSource:
+    def _shop(self, name: str, settings: Settings, stand_in: int) -> TikTokShopSource:
+        """Return the source of the catalog's first shop, 0, or of a fallback shop, from 1."""
+        catalog, section = settings.catalog(name), f"[catalogs.{name}]"
+        if stand_in:
+            fallback = catalog.stand_ins[stand_in - 1]
+            catalog = catalog.model_copy(update={"shop_cipher": fallback.shop_cipher})
+            section = f"entry {stand_in} of stand_ins in {section}"
+        app, command = app_and_command(settings, name, stand_in)
         client = self._client(
             app, section=section, authorize_command=command, limits=RequestLimits.of(catalog)
         )
         tokens = self._providers.get(app)
         if tokens is None:
             token_client = self._client(app, section="[tiktok_shop]", authorize_command=command)
-            tokens = token_provider(app, token_client, self._token_store_for(app, command))
+            tokens = token_provider(app, token_client, self.token_store_for(app, command))
             self._providers[app] = tokens
         return TikTokShopSource(catalog, client, tokens)
 

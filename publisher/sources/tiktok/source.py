@@ -26,10 +26,9 @@ class TikTokShopSource:
     def __init__(
         self, settings: CatalogSettings, client: TikTokClient, tokens: TokenProvider
     ) -> None:
-        query = settings.model_dump(include=PARAMETERS, exclude_none=True)
         self._query = {
             name: str(value).lower() if isinstance(value, bool) else value
-            for name, value in query.items()
+            for name, value in settings.model_dump(include=PARAMETERS, exclude_none=True).items()
         }
         self._client = client
         self.tokens = tokens

@@ -10,11 +10,10 @@ import os
 import re
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from publisher.errors import NotAuthorized, TokenError
-from publisher.sources.read_file import Unreadable, read_file
+from publisher.sources.read_file import Unreadable
 from publisher.sources.single_flight import SingleFlight
 from publisher.sources.tiktok.tokens.file_store import MAX_FILE_BYTES
 
@@ -56,11 +55,6 @@ class ExternalTokens:
                 f"{self._location} returned no token: one word of printable ASCII is expected"
             )
         return token.decode("ascii")
-
-
-async def read_private(path: Path) -> bytes:
-    """Return the content of a file; raises Unreadable if others than its owner can use it."""
-    return await asyncio.to_thread(read_file, path, MAX_FILE_BYTES, private=True)
 
 
 async def run_command(command: Sequence[str], seconds: float = COMMAND_SECONDS) -> bytes:

@@ -70,33 +70,27 @@ class TokenStore(Protocol):
     @property
     def location(self) -> str:
         """The name of the file or key, for messages."""
-        ...
 
     async def load(self) -> TokenPair | None:
         """Return the pair, or None if there is none; raises TokenError if it cannot be used."""
-        ...
 
     async def store(self, pair: TokenPair) -> None:
         """Store `pair` instead of any other; it is safely stored when this returns."""
-        ...
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
         """Replace `old` with `new`; return False and change nothing if another pair is stored."""
-        ...
 
     async def check_writable(self) -> None:
         """Raise what `store` would raise, as far as that can be known before.
 
         Call it before a refresh: new tokens that cannot be stored are lost, maybe with the old.
         """
-        ...
 
     def locked(self, seconds: float = LOCK_SECONDS) -> AbstractAsyncContextManager[None]:
         """Lock the pair: only the holder requests and stores tokens.
 
         Raises RefreshUnderWay if somebody else holds the lock for `seconds`.
         """
-        ...
 
 
 def describe_errors(error: ValidationError) -> str:

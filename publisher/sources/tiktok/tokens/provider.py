@@ -1,29 +1,25 @@
 """Chooses where a catalog's access tokens come from: our own refreshed pair, or another system."""
 
+import asyncio
 import shlex
 from functools import partial
-from typing import Protocol
+from typing import TypeAlias
 
 from plumbing.config.settings import TikTokShopSettings
+from publisher.sources.read_file import read_file
 from publisher.sources.tiktok.client import TikTokClient
-from publisher.sources.tiktok.tokens.external import ExternalTokens, read_private, run_command
+from publisher.sources.tiktok.tokens.external import ExternalTokens, run_command
+from publisher.sources.tiktok.tokens.file_store import MAX_FILE_BYTES
 from publisher.sources.tiktok.tokens.pair import TokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 
+TokenProvider: TypeAlias = ExternalTokens | RefreshedTokens
+"""Provides the access token that several catalogs share.
 
-class TokenProvider(Protocol):
-    """Provides the access token that several catalogs share.
-
-    Raises TokenError if there is none; SourceError or RedisError if there is none at the moment.
-    """
-
-    async def current(self) -> str:
-        """Return the access token to try first."""
-        ...
-
-    async def renew(self, refused: str) -> str:
-        """Return another access token than `refused`, which TikTok Shop does not accept."""
-        ...
+`current` returns the access token to try first, and `renew` another one than that which TikTok Shop
+refused. Both raise TokenError if there is none; SourceError or RedisError if there is none at the
+moment.
+"""
 
 
 def token_provider(
@@ -33,9 +29,9 @@ def token_provider(
 
     `store` is for the tokens that the publisher refreshes itself.
     """
-    if settings.access_token_file is not None:
-        path = settings.access_token_file
-        return ExternalTokens(f"access_token_file {path}", partial(read_private, path))
+    if (path := settings.access_token_file) is not None:
+        read = partial(asyncio.to_thread, read_file, path, MAX_FILE_BYTES, private=True)
+        return ExternalTokens(f"access_token_file {path}", read)
     if settings.access_token_command is not None:
         command = shlex.split(settings.access_token_command)
         return ExternalTokens(f"access_token_command {command[0]}", partial(run_command, command))

@@ -6,6 +6,7 @@ saves refreshes, because its holder may be paused for longer than the lock lasts
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
@@ -31,6 +32,7 @@ LOCK_CHECK_INTERVAL: Final = 0.1
 """Seconds."""
 
 
+@dataclass(eq=False, repr=False)
 class RedisTokenStore:
     """A TokenStore in the Redis key `key`; raises RedisError if Redis fails.
 
@@ -38,23 +40,17 @@ class RedisTokenStore:
     where the pair may have been stored before there was a token_key.
     """
 
-    def __init__(
-        self,
-        key: str,
-        token_key: SecretStr,
-        file: FileTokenStore,
-        client: Client,
-        server: Server,
-        authorize_command: str = AUTHORIZE_COMMAND,
-    ) -> None:
-        self.key = key
-        self._authorize_command = authorize_command
-        keys = [Fernet(word.strip()) for word in token_key.get_secret_value().split(",")]
+    key: str
+    token_key: SecretStr
+    file: FileTokenStore
+    client: Client
+    server: Server
+    authorize_command: str = AUTHORIZE_COMMAND
+
+    def __post_init__(self) -> None:
+        keys = [Fernet(word.strip()) for word in self.token_key.get_secret_value().split(",")]
         self._newest_key, self._keys = keys[0], MultiFernet(keys)
-        self._file = file
-        self._client = client
-        self._server = server
-        self._swap_script = client.register_script(SWAP)
+        self._swap_script = self.client.register_script(SWAP)
 
     @property
     def location(self) -> str:
@@ -70,7 +66,14 @@ class RedisTokenStore:
         encrypted = await self._get()
         pair = self._decrypt(encrypted)
         if pair is None:
-            return await self._move_from_file()
+            pair = await self.file.load()
+            if pair is None:
+                return None
+            if not await self.replace(None, pair):
+                return await self.load()
+            log.info("tokens moved to Redis", out_of=self.file.location, into=self.location)
+            await self.file.set_aside()
+            return pair
         try:
             self._newest_key.decrypt(encrypted)
         except InvalidToken:
@@ -79,8 +82,8 @@ class RedisTokenStore:
 
     async def store(self, pair: TokenPair) -> None:
         """Store `pair` instead of any other."""
-        with self._server.explain_errors():
-            await self._client.set(self.key, self._encrypt(pair))
+        with self.server.explain_errors():
+            await self.client.set(self.key, self._encrypt(pair))
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
         """Replace `old` with `new`; return False and change nothing if another pair is stored."""
@@ -103,8 +106,8 @@ class RedisTokenStore:
         Raises RefreshUnderWay if somebody else holds the lock for `seconds`.
         """
         name = f"{self.key}:lock"
-        lock = Lock(self._client, name, LOCK_EXPIRY, sleep=LOCK_CHECK_INTERVAL, thread_local=False)
-        with self._server.explain_errors():
+        lock = Lock(self.client, name, LOCK_EXPIRY, sleep=LOCK_CHECK_INTERVAL, thread_local=False)
+        with self.server.explain_errors():
             is_ours = await lock.acquire(blocking_timeout=seconds)
         if not is_ours:
             raise RefreshUnderWay(
@@ -124,11 +127,11 @@ class RedisTokenStore:
                 )
 
     async def _get(self) -> bytes:
-        with self._server.explain_errors():
-            return as_bytes(await self._client.get(self.key))
+        with self.server.explain_errors():
+            return as_bytes(await self.client.get(self.key))
 
     async def _swap(self, expected: bytes, encrypted: bytes) -> bool:
-        with self._server.explain_errors():
+        with self.server.explain_errors():
             return bool(await self._swap_script(keys=[self.key], args=[expected, encrypted]))
 
     def _encrypt(self, pair: TokenPair) -> bytes:
@@ -143,21 +146,10 @@ class RedisTokenStore:
             raise TokenError(
                 f"{self.location}: token_key does not decrypt the tokens: set the key that "
                 "encrypted them (several keys with commas between; the first encrypts), or, if "
-                f"it is lost, delete this Redis key and run `{self._authorize_command}`"
+                f"it is lost, delete this Redis key and run `{self.authorize_command}`"
             ) from None
         except ValidationError as error:
             raise TokenError(
                 f"{self.location} contains no tokens ({describe_errors(error)}): delete it and "
-                f"run `{self._authorize_command}`"
+                f"run `{self.authorize_command}`"
             ) from None
-
-    async def _move_from_file(self) -> TokenPair | None:
-        """Move the pair from the file, once; return the pair that is in Redis then."""
-        pair = await self._file.load()
-        if pair is None:
-            return None
-        if not await self.replace(None, pair):
-            return await self.load()
-        log.info("tokens moved to Redis", out_of=self._file.location, into=self.location)
-        await self._file.set_aside()
-        return pair
