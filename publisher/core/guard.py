@@ -25,18 +25,16 @@ def hold_reasons(changes: Counts, count: int, limits: Limits) -> list[str]:
     `count` is the number of categories in the state. A first import only adds categories, so it is
     never withheld.
     """
-    reasons = []
-    if _exceeds(changes.removed, count, limits.max_removed_share, limits.max_removed):
-        reasons.append(
-            f"{changes.removed} of {count} categories removed: more than "
-            f"{limits.max_removed_share:.4g} of them and more than {limits.max_removed}"
-        )
-    if _exceeds(changes.updated, count, limits.max_updated_share, limits.max_updated):
-        reasons.append(
-            f"{changes.updated} of {count} categories updated: more than "
-            f"{limits.max_updated_share:.4g} of them and more than {limits.max_updated}"
-        )
-    return reasons
+    checks = (
+        ("removed", changes.removed, limits.max_removed_share, limits.max_removed),
+        ("updated", changes.updated, limits.max_updated_share, limits.max_updated),
+    )
+    return [
+        f"{number} of {count} categories {done}: more than {share:.4g} of them "
+        f"and more than {limit}"
+        for done, number, share, limit in checks
+        if _exceeds(number, count, share, limit)
+    ]
 
 
 def _exceeds(number: int, count: int, share: float, limit: int) -> bool:

@@ -68,8 +68,10 @@ class Decoder:
         """
         if self.last is not None and tree == self.last.tree:
             return replace(self.last, answer_warnings=tuple(answer_warnings))
-        parents = _parents(tree)
-        if parents is None:
+        parent_ids = {category.parent_id for category in tree.values()} - {ROOT}
+        parents = {id_: category for id_, category in tree.items() if id_ in parent_ids}
+        # In a forest every parent is in the list, and all parents are below a root.
+        if not len(parents) == len(parent_ids) == len(depths(parents)):
             raise _forest_error(tree)
         warnings = []
         leaves = [each.id for each in parents.values() if each.is_leaf]
@@ -79,16 +81,6 @@ class Decoder:
         if empty:
             warnings.append(f"containers without children: {examples(empty)}")
         return Snapshot(tree, tuple(answer_warnings), tuple(warnings))
-
-
-def _parents(tree: Tree) -> Tree | None:
-    """Return the categories that have children; None if `tree` is not a forest.
-
-    It is one if every parent is in the list and all parents are below a root.
-    """
-    parent_ids = {category.parent_id for category in tree.values()} - {ROOT}
-    parents = {id_: category for id_, category in tree.items() if id_ in parent_ids}
-    return parents if len(parents) == len(parent_ids) == len(depths(parents)) else None
 
 
 def _forest_error(tree: Tree) -> BadSnapshot:

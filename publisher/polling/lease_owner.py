@@ -16,6 +16,8 @@ from typing import Final
 
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 SPACE: Final = Path("/proc/self/ns/pid")
+_own_runs: Final[set[str]] = set()
+"""The runs that began in this process; there may be several."""
 
 
 @cache
@@ -28,16 +30,10 @@ def _pid_space() -> str:
     return sha256(name.encode()).hexdigest()[:8]
 
 
-@cache
-def _own_runs() -> set[str]:
-    """Return the runs that began in this process; there may be several."""
-    return set()
-
-
 def new_owner() -> str:
     """Return a name for this run of a publisher."""
     run = secrets.token_hex(4)
-    _own_runs().add(run)
+    _own_runs.add(run)
     return f"{socket.gethostname()}:{os.getpid()}:{_pid_space()}:{run}"
 
 
@@ -47,7 +43,7 @@ def is_alive(owner: str) -> bool:
     if space != _pid_space() or not pid.isdecimal():
         return bool(owner)
     if int(pid) == os.getpid():
-        return run in _own_runs()
+        return run in _own_runs
     try:
         os.kill(int(pid), 0)  # signal 0 only checks that the process exists
     except ProcessLookupError:

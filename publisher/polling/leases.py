@@ -15,7 +15,6 @@ the lease time, two rounds after the expiry, another publisher has it.
 
 import math
 import random
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from time import monotonic
@@ -56,34 +55,20 @@ def plan(owners: Mapping[str, str], me: str, waiting: Collection[str]) -> Plan:
 
     `waiting` are the leases that were free in the last round already: nobody else takes them.
     """
-    keep = [name for name, owner in owners.items() if owner == me]
-    free = [name for name, owner in owners.items() if owner in {FREE, DEAD}]
-    others: dict[str, list[str]] = {}
+    others: dict[str, list[str]] = {me: [], FREE: [], DEAD: []}
     for name, owner in owners.items():
-        if owner not in {FREE, DEAD, me}:
-            others.setdefault(owner, []).append(name)
+        others.setdefault(owner, []).append(name)
+    keep, free = others.pop(me), others.pop(FREE) + others.pop(DEAD)
     share = math.ceil(len(owners) / (len(others) + 1))
     random.shuffle(free)
     free.sort(key=lambda name: name not in waiting)
     take = free[: max(share - len(keep), sum(name in waiting for name in free))]
-    return Plan(keep, take, _surplus(others, len(keep) + len(take)))
-
-
-def _surplus(others: Mapping[str, list[str]], mine: int) -> list[str]:
-    """Return leases to take from the busiest of `others`, at random.
-
-    Afterwards no other has two more than `mine` and these together.
-    """
-    stolen: list[str] = []
-    left = Counter({owner: len(names) for owner, names in others.items()})
-    shuffled = {owner: random.sample(names, len(names)) for owner, names in others.items()}
-    while left:
-        busiest, count = left.most_common(1)[0]
-        if count - (mine + len(stolen)) <= 1:
-            break
-        stolen.append(shuffled[busiest].pop())
-        left[busiest] -= 1
-    return stolen
+    mine, steal = len(keep) + len(take), list[str]()
+    shuffled = [random.sample(names, len(names)) for names in others.values()]
+    # until no other has two more than we have then
+    while len(busiest := max(shuffled, key=len, default=[])) > mine + len(steal) + 1:
+        steal.append(busiest.pop())
+    return Plan(keep, take, steal)
 
 
 class Leases:
@@ -139,15 +124,11 @@ class Leases:
 
     async def _read_owners(self, names: Iterable[str]) -> tuple[dict[str, str], Replies]:
         """Return each lease's owner, FREE or DEAD, and the errors by name."""
-        owners: dict[str, str] = {}
-        errors: Replies = {}
-        for name, reply in (await self._send_each(names, lambda pipe, key: pipe.get(key))).items():
-            if isinstance(reply, Exception):
-                errors[name] = reply
-            else:
-                owner = as_text(reply)
-                owners[name] = owner if owner == FREE or is_alive(owner) else DEAD
-        return owners, errors
+        replies = await self._send_each(names, lambda pipe, key: pipe.get(key))
+        errors = {name: reply for name, reply in replies.items() if isinstance(reply, Exception)}
+        owners = {name: as_text(replies[name]) for name in replies if name not in errors}
+        dead = {name for name, owner in owners.items() if owner != FREE and not is_alive(owner)}
+        return owners | dict.fromkeys(dead, DEAD), errors
 
     async def _send_each(
         self, names: Iterable[str], command: Callable[[Any, str], object]

@@ -1,7 +1,7 @@
 """Logs changes in the polls' results and outages of Redis, each once."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, Final
 
 from plumbing import logs
@@ -83,15 +83,11 @@ class OutageLog:
 
     def recovered(self, user: str) -> None:
         """Note that Redis serves `user`."""
-        self._remove([user])
+        self.keep_only(self._advice.keys() - {user})
 
     def keep_only(self, users: Collection[str]) -> None:
         """Forget all but `users`: the others do not use Redis here any more."""
-        self._remove(self._advice.keys() - users)
-
-    def _remove(self, users: Iterable[str]) -> None:
         was_failing = bool(self._advice)
-        for user in users:
-            self._advice.pop(user, None)
+        self._advice = {user: self._advice[user] for user in self._advice if user in users}
         if was_failing and not self._advice:
             log.info("redis available again")

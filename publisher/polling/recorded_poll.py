@@ -23,7 +23,9 @@ NextDue = Callable[[datetime, Error | None], datetime]
 OnUnwritten = Callable[[RedisError], None]
 """Called with the reason if a poll's status could not be written."""
 
-ATTEMPTS: Final = 4
+REPEAT_AFTER_RACE: Final = stamina.AsyncRetryingCaller(
+    attempts=4, timeout=None, wait_max=1.0, wait_jitter=0.5
+)
 """A poll that loses a race is repeated, three times (contract, 7)."""
 
 
@@ -69,7 +71,7 @@ async def _record(
     error: Error | None = None
     try:
         with server.explain_errors():
-            result = await _repeat_after_race(poll)
+            result = await REPEAT_AFTER_RACE(RaceLost, poll)
     except (Held, NoHold):
         raise  # an approval that came too late writes only the hold (contract, 6)
     except Error as failure:
@@ -87,33 +89,15 @@ async def _record(
     }
     if outcome in {"changed", "unchanged"}:
         status["succeeded_at"] = status["polled_at"]
-    refusal = await _write_status(catalog, server, status)
-    if refusal and not isinstance(error, RedisError):  # else the caller reports that Redis fails
-        if on_unwritten:
-            on_unwritten(refusal)
-        else:
-            log.warning("status not written", catalog=catalog.name, error=str(refusal))
+    try:
+        await catalog.store.write_status(status)
+    except (redis.exceptions.RedisError, OSError) as refusal:
+        if not isinstance(error, RedisError):  # else the caller reports that Redis fails
+            reason = server.error(refusal)
+            if on_unwritten:
+                on_unwritten(reason)
+            else:
+                log.warning("status not written", catalog=catalog.name, error=str(reason))
     if error is not None:
         raise error
     return result
-
-
-async def _repeat_after_race(poll: Callable[[], Awaitable[PollResult]]) -> PollResult:
-    """Call `poll` again while it loses races. Raises RaceLost after the last time."""
-    async for attempt in stamina.retry_context(
-        on=RaceLost, attempts=ATTEMPTS, timeout=None, wait_max=1.0, wait_jitter=0.5
-    ):
-        with attempt:
-            result = await poll()
-    return result
-
-
-async def _write_status(
-    catalog: Catalog, server: Server, status: dict[str, str]
-) -> RedisError | None:
-    """Write the status; return the error if that fails."""
-    try:
-        await catalog.store.write_status(status)
-    except (redis.exceptions.RedisError, OSError) as error:
-        return server.error(error)
-    return None

@@ -59,10 +59,8 @@ class CommitArguments(LazyArguments):
         self.end = commit.start
         """The catalog's position after the commit; correct once all events were yielded."""
         changes = commit.changes
-        self._stored = [change.category for change in changes if change.type != "removed"]
-        self._deleted = [
-            change.category.id.encode() for change in changes if change.type == "removed"
-        ]
+        self._stored = [each.category for each in changes if each.type != "removed"]
+        self._deleted = [each.category.id.encode() for each in changes if each.type == "removed"]
         if commit.invalid_fields:
             replaced = {category.id.encode() for category in self._stored}
             self._deleted += [field for field in commit.invalid_fields if field not in replaced]

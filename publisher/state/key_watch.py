@@ -6,6 +6,7 @@ was read after WATCH is still there, and does not have to be read again.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Final, Self
 
 import redis.asyncio
@@ -49,21 +50,18 @@ class KeyWatch:
         if connection is None or not connection.is_connected:
             return False  # redis-py would connect again, and that connection watches nothing
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                self._pipeline.multi()  # type: ignore[no-untyped-call]
-                self._pipeline.exists(self._key)
-                await self._pipeline.execute()
-        except UNCERTAIN:
+            with suppress(*UNCERTAIN):
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    self._pipeline.multi()  # type: ignore[no-untyped-call]
+                    self._pipeline.exists(self._key)
+                    await self._pipeline.execute()
+                    return True
             return False
-        else:
-            return True
         finally:
             await self.close()
 
     async def close(self) -> None:
         """Return the connection to its pool."""
-        try:
+        with suppress(*UNCERTAIN):  # a lost connection watches nothing
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._pipeline.reset()  # type: ignore[no-untyped-call]
-        except UNCERTAIN:
-            pass  # a lost connection watches nothing

@@ -121,7 +121,7 @@ def test_the_same_tree_is_not_validated_again(monkeypatch: pytest.MonkeyPatch) -
     decoder = Decoder()
     first = decoder.decode(envelope(UNKNOWN, CHILD), bare_list=False)
     assert (len(first.answer_warnings), len(first.tree_warnings)) == (1, 1)
-    monkeypatch.setattr(snapshot, "_parents", _forbidden)
+    monkeypatch.setattr(snapshot, "depths", _forbidden)
     second = decoder.decode(envelope(CHILD, {**ROW, "size": 2}), bare_list=False)
     assert second.answer_warnings == ("unknown fields in a category: 'size'",)
     assert second.tree_warnings == first.tree_warnings == ("leaves with children: '1'",)
