@@ -43,8 +43,7 @@ def _configure_structlog(settings: CommonSettings) -> None:
     import structlog  # noqa: PLC0415  see above
 
     is_terminal = sys.stderr.isatty()
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal)
-    if as_json:
+    if settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal):
         renderers: list[Any] = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from plumbing import logs
@@ -29,6 +30,7 @@ def backoff_seconds(
     return wait * random.uniform(0.5, 1.0)  # noqa: S311  no cryptography here
 
 
+@dataclass(frozen=True)
 class OutageRetry:
     """Repeats a call that changes nothing until it succeeds; logs the edges of an outage.
 
@@ -36,14 +38,11 @@ class OutageRetry:
     errors are worth another attempt; with `once` there is only one attempt.
     """
 
-    def __init__(
-        self, service: str, address: str, is_transient: Callable[[Exception], bool], *, once: bool
-    ) -> None:
-        self._service = service
-        self._address = address
-        self._is_transient = is_transient
-        self._once = once
-        self._edge = EdgeLog(log)
+    service: str
+    address: str
+    is_transient: Callable[[Exception], bool]
+    once: bool = False
+    _edge: EdgeLog = field(init=False, default_factory=lambda: EdgeLog(log))
 
     async def call(self, request: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `request`. Raises its error if that is not transient."""
@@ -52,15 +51,12 @@ class OutageRetry:
             try:
                 result = await request()
             except Exception as error:
-                if self._once or not self._is_transient(error):
+                if self.once or not self.is_transient(error):
                     raise
-                self._edge.down(
-                    f"{self._service} unavailable, retrying",
-                    address=self._address,
-                    error=str(error),
-                )
+                message = f"{self.service} unavailable, retrying"
+                self._edge.down(message, address=self.address, error=str(error))
                 await asyncio.sleep(backoff_seconds(failures))
                 failures += 1
             else:
-                self._edge.up(f"{self._service} available again", address=self._address)
+                self._edge.up(f"{self.service} available again", address=self.address)
                 return result

@@ -128,11 +128,10 @@ def _check_options(query: dict[str, str], topology: Topology, protocol: str) -> 
     if topology is Topology.SENTINEL:
         known |= SENTINEL_OPTIONS
     for option in query:
-        if option in known:
-            continue
         if not OPTION_NAME.fullmatch(option):
             raise ValueError(CUT_SHORT)
-        raise ValueError(f"the option {option} cannot be used here")
+        if option not in known:
+            raise ValueError(f"the option {option} cannot be used here")
 
 
 def _parse_one_server(url: str) -> dict[str, Any]:
@@ -151,19 +150,14 @@ def _parse_one_server(url: str) -> dict[str, Any]:
         raise ValueError("unix:// needs the path of a socket: unix:///path")
     if parts.scheme == "rediss":
         options.setdefault("ssl_password", "")  # without it OpenSSL asks for it on the terminal
-        _check_tls(options)
+        tls = {name: options[name] for name in options.keys() & TLS_OPTIONS}
+        try:  # a wrong certificate, key or option is no outage, but a mistake
+            SSLConnection(**tls).ssl_context.get()
+        except (redis.exceptions.RedisError, OSError, ValueError, TypeError) as error:
+            names = ", ".join(sorted(tls.keys() - {"ssl_password"})) or "TLS"
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"{names} cannot be used: {reason}") from None
     return options
-
-
-def _check_tls(options: dict[str, Any]) -> None:
-    """Raise ValueError for a wrong certificate, key or option: it is no outage, but a mistake."""
-    tls = {name: value for name, value in options.items() if name in TLS_OPTIONS}
-    try:
-        SSLConnection(**tls).ssl_context.get()
-    except (redis.exceptions.RedisError, OSError, ValueError, TypeError) as error:
-        names = sorted(tls.keys() - {"ssl_password"})
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{', '.join(names) or 'TLS'} cannot be used: {reason}") from None
 
 
 def _parse_host(text: str, default_port: int) -> tuple[str, int]:
@@ -182,11 +176,8 @@ def _sentinel(
 ) -> Address:
     if not query.get("master"):
         raise ValueError("Sentinels need the name of their primary: …?master=mymaster")
-    sentinel_options = {
-        name: value
-        for name, value in options.items()
-        if name in {*TLS_OPTIONS, "connection_class", "client_name"}
-    }
+    alike = TLS_OPTIONS | {"connection_class", "client_name"}
+    sentinel_options = {name: options[name] for name in options.keys() & alike}
     for name in ("username", "password"):
         if value := query.get(f"sentinel_{name}"):
             sentinel_options[name] = value

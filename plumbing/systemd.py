@@ -20,7 +20,6 @@ log = logs.logger(__name__)
 
 SEND_SECONDS: Final = 1.0
 """How long a send waits for room in systemd's queue. The event loop is blocked meanwhile."""
-MICROSECONDS: Final = 1_000_000
 
 
 class SystemdNotifier:
@@ -35,7 +34,13 @@ class SystemdNotifier:
     @classmethod
     def from_environment(cls) -> Self:
         """Read NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Raises ConfigError."""
-        return cls(os.environ.get("NOTIFY_SOCKET") or None, _watchdog_seconds())
+        address = os.environ.get("NOTIFY_SOCKET") or None
+        usec, process = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")
+        if not usec or process not in {None, "", str(os.getpid())}:
+            return cls(address)  # the watchdog is not for this process (sd_watchdog_enabled(3))
+        if not (usec.isdecimal() and int(usec)):
+            raise ConfigError(f"environment: WATCHDOG_USEC {usec!r} is no number of microseconds")
+        return cls(address, int(usec) / 1_000_000)
 
     def ready(self) -> None:
         """Report that the start, or a reload, is done."""
@@ -65,29 +70,14 @@ class SystemdNotifier:
         if self._address is None:
             return
         try:
-            _send(self._address, message)
+            if self._address[0] not in "/@":
+                raise OSError(f"NOTIFY_SOCKET {self._address!r} is no Unix socket")  # noqa: TRY301
+            name = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.settimeout(SEND_SECONDS)
+                sender.connect(name)
+                sender.sendall(message.encode(errors="backslashreplace"))
         except OSError as error:
             self._edge.down("systemd cannot be notified, continuing", error=str(error))
         else:
             self._edge.up("systemd is notified again")
-
-
-def _send(address: str, message: str) -> None:
-    """Send one datagram. Raises OSError, also if `address` is no Unix socket's."""
-    if address[0] not in "/@":
-        raise OSError(f"NOTIFY_SOCKET {address!r} is no Unix socket")
-    name = f"\0{address[1:]}" if address[0] == "@" else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.settimeout(SEND_SECONDS)
-        sender.connect(name)
-        sender.sendall(message.encode(errors="backslashreplace"))
-
-
-def _watchdog_seconds() -> float | None:
-    """Return `WatchdogSec` if it is meant for this process (sd_watchdog_enabled(3))."""
-    interval, process = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")
-    if not interval or process not in {None, "", str(os.getpid())}:
-        return None
-    if not (interval.isdecimal() and int(interval)):
-        raise ConfigError(f"environment: WATCHDOG_USEC {interval!r} is no number of microseconds")
-    return int(interval) / MICROSECONDS

@@ -27,12 +27,11 @@ OUTPUT_ERRORS: Final = frozenset({errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EB
 
 def import_command(module: str) -> ModuleType:
     """Import and return a command's module; the garbage collector ignores its objects."""
-    if module in sys.modules:
-        return sys.modules[module]
-    with gc_paused():
-        command = import_module(module)
-        gc.freeze()
-    return command
+    if module not in sys.modules:
+        with gc_paused():
+            import_module(module)
+            gc.freeze()
+    return sys.modules[module]
 
 
 @contextmanager
@@ -49,7 +48,11 @@ def gc_paused() -> Iterator[None]:
 
 def run_app(app: Callable[[], None]) -> NoReturn:
     """Run `app` and exit: an Error becomes its message on stderr and its exit code."""
-    _prepare_output()
+    if sys.stdout is None:  # it was closed
+        _discard_output()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # so that every name can be printed
     try:
         app()
         code = 0
@@ -63,18 +66,8 @@ def run_app(app: Callable[[], None]) -> NoReturn:
         if error.filename is not None or error.errno not in OUTPUT_ERRORS:
             raise
         code = _print_error(f"standard output cannot be written: {error.strerror}", 1)
-    code = _flush_output(code)
     gc.freeze()  # the process ends: nothing needs to be freed any more
-    sys.exit(code)
-
-
-def _prepare_output() -> None:
-    """Make every name printable, and a closed standard output no crash."""
-    if sys.stdout is None:
-        _discard_output()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_flush_output(code))
 
 
 def _flush_output(code: int) -> int:
@@ -95,6 +88,5 @@ def _discard_output() -> None:
 
 def _print_error(message: str, code: int) -> int:
     """Print `message` to stderr and return `code`."""
-    for line in message.splitlines():
-        sys.stderr.write(f"error: {line}\n")
+    sys.stderr.writelines(f"error: {line}\n" for line in message.splitlines())
     return code

@@ -1,5 +1,6 @@
 """The options that commands share, and the settings that `--config` names."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,24 +10,17 @@ from plumbing import logs
 from plumbing.config.load import load, load_common
 from plumbing.config.settings import CommonSettings, Settings
 
+_config_option = partial(typer.Option, "--config", metavar="FILE", show_default=False)
+
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="Read this configuration file. Default: publisher.toml in this folder, if there.",
-        show_default=False,
+    _config_option(
+        help="Read this configuration file. Default: publisher.toml in this folder, if there."
     ),
 ]
 
 UnusedConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="Only checked: this command needs no configuration.",
-        show_default=False,
-    ),
+    Path | None, _config_option(help="Only checked: this command needs no configuration.")
 ]
 """For commands that need no configuration: each command accepts `--config` (contract, 7)."""
 

@@ -17,7 +17,8 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
 
     A stop signal cancels it, so that it cleans up; the exit code is the shell's for that signal.
     """
-    raise typer.Exit(asyncio.run(_await_or_stop(command, lambda number: 128 + number)))
+    code = asyncio.run(_await_or_stop(command, STOP_SIGNALS, lambda number: 128 + number))
+    raise typer.Exit(code)
 
 
 async def until_stopped(work: Awaitable[int], signals: Iterable[Signals] = STOP_SIGNALS) -> int:
@@ -25,7 +26,7 @@ async def until_stopped(work: Awaitable[int], signals: Iterable[Signals] = STOP_
 
     Returns the exit code of `work`, or 0 after a signal.
     """
-    return await _await_or_stop(work, lambda _number: 0, signals)
+    return await _await_or_stop(work, signals, lambda _number: 0)
 
 
 async def until_stopped_or_reloaded(work: Awaitable[int]) -> int:
@@ -46,9 +47,7 @@ def reloading(reload: Callable[[], None]) -> Iterator[None]:
 
 
 async def _await_or_stop(
-    work: Awaitable[int],
-    code_of: Callable[[Signals], int],
-    signals: Iterable[Signals] = STOP_SIGNALS,
+    work: Awaitable[int], signals: Iterable[Signals], code_of: Callable[[Signals], int]
 ) -> int:
     """Await `work`. Only the first signal cancels it: it may take its time to clean up."""
     task = asyncio.ensure_future(work)

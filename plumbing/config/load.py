@@ -25,6 +25,7 @@ from plumbing.config.settings import (
     GuardSettings,
     RetentionSettings,
     Settings,
+    ShopOverrides,
     StandInSettings,
     TikTokShopSettings,
 )
@@ -45,7 +46,7 @@ URL_KEYS: Final = frozenset({"redis_url", "url"})
 """Settings that may contain a user name and a password."""
 
 AnySettings = TypeVar("AnySettings", bound=CommonSettings)
-ShopSection = TypeVar("ShopSection", TikTokShopSettings, CatalogSettings, StandInSettings)
+ShopSection = TypeVar("ShopSection", bound=ShopOverrides)
 
 
 def load(file: Path | None = None) -> Settings:
@@ -55,7 +56,21 @@ def load(file: Path | None = None) -> Settings:
     mistake: its location, what is wrong, and what to do.
     """
     settings, folder = _load(Settings, file)
-    return _with_absolute_paths(settings, folder)
+
+    def resolve(section: ShopSection) -> ShopSection:
+        paths = section.model_dump(include={"token_file", "access_token_file"}, exclude_none=True)
+        folders = {"token_file": settings.data_dir, "access_token_file": folder}
+        return section.model_copy(update={name: folders[name] / paths[name] for name in paths})
+
+    def resolve_catalog(catalog: CatalogSettings) -> CatalogSettings:
+        own: dict[str, Any] = {"stand_ins": tuple(map(resolve, catalog.stand_ins))}
+        if catalog.source == "file":
+            own["url"] = str(folder / (catalog.url or "").removeprefix("file://"))
+        return resolve(catalog).model_copy(update=own)
+
+    catalogs = {name: resolve_catalog(each) for name, each in settings.catalogs.items()}
+    shop = resolve(settings.tiktok_shop)
+    return settings.model_copy(update={"tiktok_shop": shop, "catalogs": catalogs})
 
 
 def load_common(file: Path | None = None) -> CommonSettings:
@@ -63,12 +78,11 @@ def load_common(file: Path | None = None) -> CommonSettings:
 
     The contents of other sections, such as a shop's secrets, are neither parsed nor checked.
     """
-    settings, folder = _load(CommonSettings, file)
-    return settings.model_copy(update={"data_dir": folder / settings.data_dir})
+    return _load(CommonSettings, file)[0]
 
 
 def _load(model: type[AnySettings], file: Path | None) -> tuple[AnySettings, Path]:
-    """Return the settings, and the folder to which their paths are relative."""
+    """Return the settings, and the folder to which paths are relative; `data_dir` is absolute."""
     path = file if file is not None else DEFAULT_FILE
     table = _read_toml(path) if file is not None or path.exists() else None
     known = Settings.model_fields.keys()
@@ -82,13 +96,14 @@ def _load(model: type[AnySettings], file: Path | None) -> tuple[AnySettings, Pat
     try:
         settings = model(**own)
     except ValidationError as error:
-        where = path if table is not None else None
-        raise ConfigError("\n".join(describe_mistakes(error, where))) from None
+        mistakes = describe_mistakes(error, path if table is not None else None)
+        raise ConfigError("\n".join(mistakes)) from None
     except SettingsError as error:
         raise ConfigError(_describe_invalid_json() or f"environment: {error}") from None
     if table is not None:
         _check_secrets_are_private(path, table)
-    return settings, path.parent.absolute() if table else Path.cwd()
+    folder = path.parent.absolute() if table else Path.cwd()
+    return settings.model_copy(update={"data_dir": folder / settings.data_dir}), folder
 
 
 def describe_mistakes(
@@ -178,32 +193,7 @@ def _values(
         if isinstance(value, Mapping):
             yield from _values(value, (*above, key))
         elif isinstance(value, list):
-            for number, each in enumerate(value):
-                if isinstance(each, Mapping):
-                    yield from _values(each, (*above, key, str(number)))
+            numbered = {str(number): each for number, each in enumerate(value)}
+            yield from _values(numbered, (*above, key))
         else:
             yield (*above, key), value
-
-
-def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
-    data_dir = folder / settings.data_dir
-
-    def resolve(section: ShopSection) -> ShopSection:
-        folders = {"token_file": data_dir, "access_token_file": folder}
-        relative = {name: getattr(section, name) for name in folders}
-        own = {name: folders[name] / path for name, path in relative.items() if path is not None}
-        return section.model_copy(update=own)
-
-    def resolve_catalog(catalog: CatalogSettings) -> CatalogSettings:
-        own: dict[str, Any] = {"stand_ins": tuple(map(resolve, catalog.stand_ins))}
-        if catalog.source == "file":
-            own["url"] = str(folder / (catalog.url or "").removeprefix("file://"))
-        return resolve(catalog).model_copy(update=own)
-
-    return settings.model_copy(
-        update={
-            "data_dir": data_dir,
-            "tiktok_shop": resolve(settings.tiktok_shop),
-            "catalogs": {name: resolve_catalog(each) for name, each in settings.catalogs.items()},
-        }
-    )

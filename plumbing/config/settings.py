@@ -19,7 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from plumbing.errors import ConfigError
 from plumbing.redis_url import parse as parse_redis_url
@@ -28,6 +28,8 @@ ENV_PREFIX: Final = "CATEGORY_PUBLISHER_"
 CATALOG_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 LONGEST_DURATION: Final = timedelta(days=3650)
 HIGHEST_PORT: Final = 65535
+TOKEN_OWNERS: Final = ("access_token", "access_token_file", "access_token_command")
+"""The settings that say where access tokens come from, of which a shop has one at most."""
 KEY_BYTES: Final = 32
 """The size of a Fernet key, which is written in URL-safe base64."""
 
@@ -92,7 +94,7 @@ class RetentionSettings(_Section):
     max_events: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1_000_000
 
 
-class _ShopOverrides(_Section):
+class ShopOverrides(_Section):
     """The app and its tokens: set in [tiktok_shop], overridden by a catalog or a fallback shop."""
 
     app_key: Text | None = None
@@ -128,7 +130,7 @@ class _ShopOverrides(_Section):
         return value
 
 
-class TikTokShopSettings(_ShopOverrides):
+class TikTokShopSettings(ShopOverrides):
     """The app, its tokens and the API's addresses; a catalog may override each of them."""
 
     api_url: HttpUrl = "https://open-api.tiktokglobalshop.com"
@@ -138,17 +140,13 @@ class TikTokShopSettings(_ShopOverrides):
 
     @model_validator(mode="after")
     def _check_one_token_owner(self) -> Self:
-        owners = [
-            name
-            for name in ("access_token", "access_token_file", "access_token_command")
-            if getattr(self, name) is not None
-        ]
+        owners = [name for name in TOKEN_OWNERS if getattr(self, name) is not None]
         if len(owners) > 1:
             raise ValueError(f"{' and '.join(owners)} exclude each other: keep one")
         return self
 
 
-class StandInSettings(_ShopOverrides):
+class StandInSettings(ShopOverrides):
     """A fallback shop of the same market, used while the shops before it are closed.
 
     What is not set here is inherited from the catalog.
@@ -157,7 +155,7 @@ class StandInSettings(_ShopOverrides):
     shop_cipher: Text
 
 
-class CatalogSettings(_ShopOverrides):
+class CatalogSettings(ShopOverrides):
     """One category tree that is kept in sync."""
 
     source: Literal["tiktok_shop", "http", "file"]
@@ -218,16 +216,9 @@ class CommonSettings(BaseSettings):
         return value
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  the signature is pydantic-settings'
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+    def settings_customise_sources(cls, *_: Any, **sources: Any) -> tuple[Any, ...]:
         """Let the environment win over the file, whose values are the keyword arguments."""
-        return env_settings, init_settings
+        return sources["env_settings"], sources["init_settings"]
 
 
 class Settings(CommonSettings):

@@ -3,15 +3,8 @@
 from pydantic import ValidationError
 
 from plumbing.config.load import describe_mistakes
-from plumbing.config.settings import (
-    CatalogSettings,
-    Settings,
-    StandInSettings,
-    TikTokShopSettings,
-)
+from plumbing.config.settings import TOKEN_OWNERS, Settings, ShopOverrides, TikTokShopSettings
 from plumbing.errors import ConfigError
-
-TOKEN_OWNERS = frozenset({"access_token", "access_token_file", "access_token_command"})
 
 
 def tiktok_shops_of(settings: Settings, name: str) -> tuple[TikTokShopSettings, ...]:
@@ -42,29 +35,23 @@ def tiktok_shop_of(settings: Settings, name: str, stand_in: int = 0) -> TikTokSh
 
 
 def _with_overrides(
-    inherited: TikTokShopSettings,
-    section: CatalogSettings | StandInSettings,
-    location: tuple[str, ...],
+    inherited: TikTokShopSettings, section: ShopOverrides, location: tuple[str, ...]
 ) -> TikTokShopSettings:
     """Return `inherited` with what `section`, at `location` in the file, overrides.
 
     A token, or an app, of its own needs a token_file of its own: with the inherited one it would
     use and replace the tokens of others.
     """
-    own = {
-        field: value
-        for field in TikTokShopSettings.model_fields
-        if (value := getattr(section, field, None)) is not None
-    }
+    own = section.model_dump(include=set(TikTokShopSettings.model_fields), exclude_none=True)
     base = inherited.model_dump()
-    if TOKEN_OWNERS & own.keys():
-        base.update(dict.fromkeys(TOKEN_OWNERS | {"refresh_token"}))
+    if own.keys() & TOKEN_OWNERS:
+        base.update(dict.fromkeys([*TOKEN_OWNERS, "refresh_token"]))
     if "access_token" in own and "token_file" not in own:
         raise ConfigError(
             f"{'.'.join(location)}: access_token needs a token_file of its own here: the inherited "
             "one would win, and is for other tokens"
         )
     try:
-        return TikTokShopSettings(**{**base, **own})
+        return TikTokShopSettings(**base | own)
     except ValidationError as error:
         raise ConfigError("\n".join(describe_mistakes(error, None, location))) from None

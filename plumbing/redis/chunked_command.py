@@ -53,15 +53,10 @@ class ChunkedSending(AbstractConnection):
             await super().send_packed_command(command, check_health)
             return
         try:
-            await self._send(command, check_health=check_health)
+            for number, chunk in enumerate(command):
+                if number > 0 and not self.is_connected:  # redis-py would connect again
+                    raise redis.exceptions.ConnectionError("Connection lost while writing")  # noqa: TRY301
+                await super().send_packed_command(chunk, check_health and number == 0)
         except BaseException:
             await self.disconnect(nowait=True)
             raise
-
-    async def _send(self, chunks: CommandChunks, *, check_health: bool) -> None:
-        is_first = True
-        for chunk in chunks:
-            if not (is_first or self.is_connected):  # redis-py would continue on a new connection
-                raise redis.exceptions.ConnectionError("Connection lost while writing")
-            await super().send_packed_command(chunk, check_health and is_first)
-            is_first = False

@@ -29,23 +29,19 @@ from plumbing.redis.error_advice import chain_of
 from plumbing.redis_url import Address
 
 
-def client(address: Address, options: dict[str, Any]) -> "Cluster":
-    """Return a client of the Cluster at `address`; `options` are those of each connection."""
-    return Cluster(address, **options)
-
-
 class Cluster(RedisCluster):
-    """A client of all primaries of a Cluster; it never reads from replicas."""
+    """A client of all primaries of the Cluster at `address`; it never reads from replicas.
+
+    `options` are those of each connection.
+    """
 
     def __init__(self, address: Address, **options: Any) -> None:
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         super().__init__(startup_nodes=nodes, **connections.RESP2 | options)
         self.commands_parser = _KeyArguments()
-        kind = connections.cancellable_connection(
-            address.options.get("connection_class", Connection)
-        )
-        own = {**address.options, "connection_class": kind}
-        self.connection_kwargs.update(own)
+        kind = address.options.get("connection_class", Connection)
+        fixed = connections.cancellable_connection(kind)
+        self.connection_kwargs.update(address.options, connection_class=fixed)
         startup_nodes = [ClusterNode(*host, **self.connection_kwargs) for host in address.hosts]
         self.nodes_manager.startup_nodes = {node.name: node for node in startup_nodes}
 
@@ -64,7 +60,9 @@ class Cluster(RedisCluster):
         """Return a pipeline; with `transaction` all its keys must be in one slot."""
         if not transaction:
             return super().pipeline(None, shard_hint)
-        return _Transaction(self)  # type: ignore[abstract]
+        commands = ClusterPipeline(self)  # type: ignore[abstract]
+        commands._execution_strategy = _Transaction(commands, self)  # noqa: SLF001  redis-py's
+        return commands
 
     async def slot_of(self, *command: Any) -> int:
         """Return the slot of a command's keys."""
@@ -94,16 +92,8 @@ class _KeyArguments(AsyncCommandsParser):
         return args[1:2]
 
 
-class _Transaction(ClusterPipeline):
-    """A MULTI/EXEC transaction with keys of one slot."""
-
-    def __init__(self, client: Cluster) -> None:
-        super().__init__(client)
-        self._execution_strategy = _TransactionInCallersLoop(self, client)
-
-
-class _TransactionInCallersLoop(TransactionStrategy):
-    """Executes a transaction in the caller's event loop, without WATCH."""
+class _Transaction(TransactionStrategy):
+    """Executes MULTI/EXEC with keys of one slot in the caller's event loop, without WATCH."""
 
     def __init__(self, pipeline: ClusterPipeline, client: Cluster) -> None:
         super().__init__(pipeline)

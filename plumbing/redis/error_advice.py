@@ -9,6 +9,7 @@ No refusal leaves a partial write: a commit is one script that checks first and 
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import redis.exceptions
@@ -24,28 +25,19 @@ class ErrorAdvice:
     concerns_reads: bool = True
 
 
-def _transient(advice: str, *, concerns_reads: bool = True) -> ErrorAdvice:
-    return ErrorAdvice(advice, is_transient=True, concerns_reads=concerns_reads)
-
-
-def _permanent(advice: str) -> ErrorAdvice:
-    return ErrorAdvice(advice, is_transient=False)
-
+_permanent = partial(ErrorAdvice, is_transient=False)
+_transient = partial(ErrorAdvice, is_transient=True)
+_no_writes = partial(_transient, concerns_reads=False)  # reads are still answered
 
 LOGIN: Final = _permanent("check user name and password in CATEGORY_PUBLISHER_REDIS_URL")
 
 BY_CODE: Final = {
-    "READONLY": _transient(
-        "it is a replica: a failover may be under way; if not, name the primary in redis_url",
-        concerns_reads=False,
+    "READONLY": _no_writes(
+        "it is a replica: a failover may be under way; if not, name the primary in redis_url"
     ),
-    "OOM": _transient("its memory is full: raise maxmemory or make room", concerns_reads=False),
-    "MISCONF": _transient(
-        "it cannot write to its disk: make room there, and see its log", concerns_reads=False
-    ),
-    "NOREPLICAS": _transient(
-        "too few of its replicas are connected: see min-replicas-to-write", concerns_reads=False
-    ),
+    "OOM": _no_writes("its memory is full: raise maxmemory or make room"),
+    "MISCONF": _no_writes("it cannot write to its disk: make room there, and see its log"),
+    "NOREPLICAS": _no_writes("too few of its replicas are connected: see min-replicas-to-write"),
     "NOPERM": _permanent("let this user's ACL allow the command: see docs/security.md"),
     "NOAUTH": LOGIN,
     "WRONGPASS": LOGIN,

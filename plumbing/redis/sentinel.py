@@ -31,9 +31,8 @@ def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
     kind = SentinelManagedSSLConnection if address.has_tls else SentinelManagedConnection
     own = {"connection_class": connections.cancellable_connection(kind)}
     all_options = address.options | connections.RESP2 | options | own
-    return redis.asyncio.Redis.from_pool(
-        _Pool(address.master, _Sentinels(address), **all_options)  # type: ignore[no-untyped-call]
-    )
+    pool = _Pool(address.master, _Sentinels(address), **all_options)  # type: ignore[no-untyped-call]
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 class _Sentinels(Sentinel):

@@ -71,9 +71,9 @@ class Server:
         }
         match self._address.topology:
             case Topology.CLUSTER:
-                from plumbing.redis import cluster  # noqa: PLC0415  imported if used
+                from plumbing.redis.cluster import Cluster  # noqa: PLC0415  imported if used
 
-                return cluster.client(self._address, options)
+                return Cluster(self._address, **options)
             case Topology.SENTINEL:
                 from plumbing.redis import sentinel  # noqa: PLC0415  imported if used
 
@@ -117,11 +117,9 @@ async def open_server(settings: CommonSettings, mode: EmbeddedMode) -> AsyncIter
 
 async def wait_until_available(server: Server) -> None:
     """Return once `check_server` succeeds. Raises its RedisError if that is not transient."""
-
-    def is_transient(error: Exception) -> bool:
-        return isinstance(error, RedisError) and error.is_transient
-
-    retry = OutageRetry("redis", server.address, is_transient, once=False)
+    retry = OutageRetry(
+        "redis", server.address, lambda error: isinstance(error, RedisError) and error.is_transient
+    )
     await retry.call(partial(check_server, server))
 
 

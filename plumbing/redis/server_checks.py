@@ -4,8 +4,8 @@ Redis is where the events are. If a server evicts keys, or loses all when it res
 poll repairs the state (contract, 5.2 and 5.7), but under a new epoch, and consumers resync.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 import redis.exceptions
 
@@ -13,10 +13,6 @@ from plumbing.redis.error_advice import BY_CODE
 from plumbing.redis.server import Client, NodeCommand, Server, per_node
 
 FULL, REPLICA, DISK = (BY_CODE[code].advice for code in ("OOM", "READONLY", "MISCONF"))
-REFUSES: Final = "refuses writes"
-MAY_REFUSE: Final = (
-    "could not save its last snapshot; unless stop-writes-on-bgsave-error is no it refuses writes"
-)
 
 
 async def durability_warnings(server: Server) -> list[str]:
@@ -31,40 +27,32 @@ async def durability_warnings(server: Server) -> list[str]:
         return [
             f"Redis at {node or server.address} {warning}"
             for node, command in nodes.items()
-            for warning in (await _eviction_warning(command), await _persistence_warning(command))
-            if warning
+            async for warning in _node_warnings(command)
         ]
     finally:
         await client.aclose()
 
 
-async def _eviction_warning(command: NodeCommand) -> str | None:
-    info = await _read(command, "INFO", "memory")
-    policy = info.get("maxmemory_policy", "noeviction")
-    if not info.get("maxmemory") or policy == "noeviction":
-        return None
-    return (
-        f"may evict our keys once its memory is full (maxmemory-policy is {policy}): "
-        "set maxmemory-policy to noeviction"
-    )
-
-
-async def _persistence_warning(command: NodeCommand) -> str | None:
-    info = await _read(command, "INFO", "persistence")
-    if info.get("aof_enabled") != 0:
-        return None
+async def _node_warnings(command: NodeCommand) -> AsyncIterator[str]:
+    memory = await _read(command, "INFO", "memory")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if memory.get("maxmemory") and policy != "noeviction":
+        yield (
+            f"may evict our keys once its memory is full (maxmemory-policy is {policy}): "
+            "set maxmemory-policy to noeviction"
+        )
+    persistence = await _read(command, "INFO", "persistence")
+    if persistence.get("aof_enabled") != 0:
+        return
     save_points = (await _read(command, "CONFIG GET", "save")).get("save")
-    if save_points:
-        return None
-    snapshots = (
-        "saves no snapshots"
-        if save_points is not None
-        else "may save no snapshots (this user may not read its setting `save`)"
-    )
-    return (
-        f"has no append-only file and {snapshots}: a restart may lose what was published; "
-        "set appendonly to yes"
-    )
+    if not save_points:
+        snapshots = "saves no snapshots"
+        if save_points is None:
+            snapshots = "may save no snapshots (this user may not read its setting `save`)"
+        yield (
+            f"has no append-only file and {snapshots}: a restart may lose what was published; "
+            "set appendonly to yes"
+        )
 
 
 async def write_refusals(server: Server, client: Client) -> list[str]:
@@ -84,15 +72,18 @@ async def write_refusals(server: Server, client: Client) -> list[str]:
 def refusal_reasons(info: Mapping[str, Any]) -> Iterator[str]:
     """Yield why a server with this INFO refuses writes, and what to do."""
     if info.get("role") == "slave":
-        yield f"{REFUSES}: {REPLICA}"
+        yield f"refuses writes: {REPLICA}"
     limit, used = info.get("maxmemory", 0), info.get("used_memory", 0)
     is_full = limit and used - info.get("mem_not_counted_for_evict", 0) > limit
     if is_full and info.get("maxmemory_policy") == "noeviction":  # with others it may evict
-        yield f"{REFUSES}: {FULL}"
+        yield f"refuses writes: {FULL}"
     if info.get("aof_enabled") == 1 and info.get("aof_last_write_status") == "err":
-        yield f"{REFUSES}: {DISK}"
+        yield f"refuses writes: {DISK}"
     if info.get("rdb_last_bgsave_status") == "err":
-        yield f"{MAY_REFUSE}: {DISK}"
+        yield (
+            "could not save its last snapshot; unless stop-writes-on-bgsave-error is no it refuses "
+            f"writes: {DISK}"
+        )
 
 
 async def _read(command: NodeCommand, *arguments: str) -> dict[str, Any]:
