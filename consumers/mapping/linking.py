@@ -47,11 +47,10 @@ def link(
         raise MappingRejected("nothing was linked", problems)
     tree = Tree(snapshot.rows)
     made = []
-    for request in requests:
-        row, mapping = tree.rows[request.category_id], snapshot.mappings[request.key]
-        linked = LinkedCategory(row.id, row.local_name, row.parent_id, tree.path(row.id), now)
-        status = with_evaluation(mapping.status, VALID, now, None)
-        made.append(CategoryMapping(mapping.own, linked, status))
+    for key, id_, _ in requests:
+        row = tree.rows[id_]
+        linked = LinkedCategory(id_, row.local_name, row.parent_id, tree.path(id_), now)
+        made.append(_with_link(snapshot.mappings[key], linked, now))
     return made
 
 
@@ -61,17 +60,21 @@ def unlink(keys: Sequence[str], mappings: Mappings, now: str) -> list[CategoryMa
     Raises MappingRejected if a key is unknown.
     """
     check_known(keys, mappings, "nothing was unlinked")
-    chosen = [mappings[key] for key in dict.fromkeys(keys)]
-    return [
-        CategoryMapping(each.own, None, with_evaluation(each.status, UNLINKED, now, None))
-        for each in chosen
-    ]
+    return [_with_link(mappings[key], None, now) for key in dict.fromkeys(keys)]
 
 
 def check_known(keys: Sequence[str], mappings: Mappings, outcome: str) -> None:
     """Raise MappingRejected with `outcome` unless `mappings` has all of `keys`."""
     if problems := [_unknown_key(key) for key in keys if key not in mappings]:
         raise MappingRejected(outcome, problems)
+
+
+def _with_link(
+    mapping: CategoryMapping, linked: LinkedCategory | None, now: str
+) -> CategoryMapping:
+    """Return `mapping` after the user's decision: `linked`, or no link if None."""
+    status = with_evaluation(mapping.status, VALID if linked else UNLINKED, now, None)
+    return CategoryMapping(mapping.own, linked, status)
 
 
 def _invalid(

@@ -11,24 +11,22 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from consumers.mapping.csv_table import format_csv
-from consumers.mapping.model import Candidate, CategoryMapping, MappingSnapshot
+from consumers.mapping.model import Candidate, CategoryMapping, MappingSnapshot, OwnCategory, Status
 from consumers.mapping.service import ImportCounts
 from consumers.mapping.suggest import CandidateFinder
 from plumbing.text import escape_control_chars
 
 MAX_CANDIDATES: Final = 10
 """How many candidates of one mapping the text shows."""
-EXPORTED: Final = (
-    *("key", "name", "path", "category_id", "category_name", "category_path", "decided_at"),
-    *("current_path", "state", "reason", "since", "since_event", "candidates"),
-)
+LINK_FIELDS: Final = ("category_id", "category_name", "category_path", "decided_at", "current_path")
+EXPORTED: Final = (*OwnCategory._fields, *LINK_FIELDS, *Status._fields, "candidates")
 SUGGESTED: Final = ("key", "name", "path", "category_id", "category_path", "score")
 
 
 class Suggestions(NamedTuple):
-    """The leaves that a mapping's own category may be linked with, best first."""
+    """The leaves that an own category may be linked with, best first."""
 
-    mapping: CategoryMapping
+    own: OwnCategory
     candidates: Sequence[Candidate]
 
 
@@ -36,10 +34,8 @@ def format_import(catalog: str, source: str, counts: ImportCounts) -> str:
     """Return the result of an import from the file or table `source`."""
     text = f"{catalog}: {counts.new} new, {counts.changed} changed, {counts.same} unchanged\n"
     if counts.absent:
-        text += (
-            f"{counts.absent} imported before are not in {escape_control_chars(source)} and are "
-            "kept (`map remove` deletes them)\n"
-        )
+        text += f"{counts.absent} imported before are not in {escape_control_chars(source)} "
+        text += "and are kept (`map remove` deletes them)\n"
     return text
 
 
@@ -54,14 +50,14 @@ def format_links(catalog: str, mappings: Sequence[CategoryMapping]) -> str:
 
 def format_suggestions(found: Sequence[Suggestions]) -> str:
     """Return suggestions as text."""
-    return "".join(f"{_headline(it.mapping)}\n{_candidate_lines(it.candidates)}" for it in found)
+    return "".join(f"{_headline(it.own)}\n{_candidate_lines(it.candidates)}" for it in found)
 
 
 def suggestions_to_json(found: Sequence[Suggestions]) -> str:
     """Return suggestions as a list in JSON."""
     return _to_json(
-        it.mapping.own._asdict() | {"suggestions": [one._asdict() for one in it.candidates]}
-        for it in found
+        {**own._asdict(), "suggestions": [one._asdict() for one in candidates]}
+        for own, candidates in found
     )
 
 
@@ -70,14 +66,8 @@ def suggestions_to_csv(found: Sequence[Suggestions]) -> str:
 
     `map link --from` reads it once only one row of each key is left.
     """
-    return format_csv(
-        SUGGESTED,
-        (
-            [*it.mapping.own, one.id, one.path, f"{one.score:g}"]
-            for it in found
-            for one in it.candidates
-        ),
-    )
+    rows = [[*it.own, one.id, one.path, f"{one.score:g}"] for it in found for one in it.candidates]
+    return format_csv(SUGGESTED, rows)
 
 
 def to_review(snapshot: MappingSnapshot) -> list[CategoryMapping]:
@@ -114,26 +104,20 @@ def mappings_to_csv(mappings: Sequence[CategoryMapping], snapshot: MappingSnapsh
     finder = CandidateFinder(snapshot)
     rows = []
     for mapping in mappings:
-        found = finder.find(mapping)
-        candidates = " | ".join(f"{one.id} ({one.score:g}) {one.path}" for one in found)
-        fields = _fields(mapping, finder) | {"candidates": candidates}
-        rows.append([fields[name] or "" for name in EXPORTED])
+        found = (f"{one.id} ({one.score:g}) {one.path}" for one in finder.find(mapping))
+        cells = [value or "" for value in _fields(mapping, finder).values()]
+        rows.append([*cells, " | ".join(found)])
     return format_csv(EXPORTED, rows)
 
 
 def _fields(mapping: CategoryMapping, finder: CandidateFinder) -> dict[str, Any]:
     """Return the fields of EXPORTED without the candidates."""
     own, linked, status = mapping
-    exists = linked is not None and linked.id in finder.tree.rows
-    return {
-        **own._asdict(),
-        "category_id": linked and linked.id,
-        "category_name": linked and linked.local_name,
-        "category_path": linked and linked.path,
-        "decided_at": linked and linked.decided_at,
-        "current_path": finder.tree.path(linked.id) if linked and exists else None,
-        **status._asdict(),
-    }
+    link: Sequence[str | None] = [None] * len(LINK_FIELDS)
+    if linked is not None:
+        current_path = finder.tree.path(linked.id) if linked.id in finder.tree.rows else None
+        link = [linked.id, linked.local_name, linked.path, linked.decided_at, current_path]
+    return own._asdict() | dict(zip(LINK_FIELDS, link, strict=True)) | status._asdict()
 
 
 def _reviewed_mapping(mapping: CategoryMapping, finder: CandidateFinder) -> str:
@@ -141,21 +125,15 @@ def _reviewed_mapping(mapping: CategoryMapping, finder: CandidateFinder) -> str:
     id_, path, reason = (
         escape_control_chars(fields[name]) for name in ("category_id", "category_path", "reason")
     )
-    lines = [
-        _headline(mapping),
-        f"    {fields['state']} since {fields['since']}: {reason}",
-        f"    linked with {id_}  {path}",
-    ]
-    current_path = fields["current_path"]
-    if current_path not in {None, fields["category_path"]}:
-        lines.append(f"    which is now {escape_control_chars(current_path)}")
-    text = "".join(f"{line}\n" for line in lines)
-    is_broken = mapping.status.state == "broken"
-    return text + (_candidate_lines(finder.find(mapping)) if is_broken else "")
+    text = f"{_headline(mapping.own)}\n    {fields['state']} since {fields['since']}: {reason}\n"
+    text += f"    linked with {id_}  {path}\n"
+    if fields["current_path"] not in {None, fields["category_path"]}:
+        text += f"    which is now {escape_control_chars(fields['current_path'])}\n"
+    return text + (_candidate_lines(finder.find(mapping)) if fields["state"] == "broken" else "")
 
 
-def _headline(mapping: CategoryMapping) -> str:
-    return f"{escape_control_chars(mapping.own.key)}  {escape_control_chars(mapping.own.path)}"
+def _headline(own: OwnCategory) -> str:
+    return f"{escape_control_chars(own.key)}  {escape_control_chars(own.path)}"
 
 
 def _candidate_lines(found: Sequence[Candidate]) -> str:

@@ -128,8 +128,7 @@ class MappingService:
             raise self._no_copy()
 
     def _no_copy(self) -> MappingRejected:
-        catalog = self._catalog
         return MappingRejected(
-            f"{self.database.address}: there is no copy of catalog {catalog}",
-            [f"run `category-consumer map watch {catalog} --to … --once` first"],
+            f"{self.database.address}: there is no copy of catalog {self._catalog}",
+            [f"run `category-consumer map watch {self._catalog} --to … --once` first"],
         )

@@ -4,18 +4,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnClause,
-    Connection,
-    TableClause,
-    column,
-    false,
-    inspect,
-    literal_column,
-    select,
-)
+from sqlalchemy import ColumnClause, Connection, TableClause, column, false, inspect, select
 from sqlalchemy import table as clause
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import TextRow, TextTable
@@ -31,11 +21,17 @@ async def read_table(database: Database, name: str, wanted: Columns) -> TextTabl
     """
     async with database.reading() as connection:
         table = await connection.run_sync(_find_table, name)
-        everything: ColumnClause[Any] = literal_column("*")
-        no_rows = select(everything).select_from(table).where(false())
+        no_rows = select("*").select_from(table).where(false())
         header = list((await connection.execute(no_rows)).keys())
         names = [each for each in wanted.names if each in header]
-        rows = await _read_rows(connection, table, names)
+        rows = []
+        if names:
+            columns: list[ColumnClause[Any]] = [column(each) for each in names]
+            found = await connection.execute(select(*columns).select_from(table))
+            for number, row in enumerate(found, start=1):
+                where = f"row {number}"
+                texts = [_as_text(value, n, where) for n, value in zip(names, row, strict=True)]
+                rows.append(TextRow(where, dict(zip(names, texts, strict=True))))
     return TextTable(name, header, rows)
 
 
@@ -47,21 +43,6 @@ def _find_table(connection: Connection, name: str) -> TableClause:
     if schema and known.has_table(last, schema=schema):
         return clause(last, schema=schema)
     raise MappingRejected("nothing was imported", [f"this database has no table or view {name!r}"])
-
-
-async def _read_rows(
-    connection: AsyncConnection, table: TableClause, names: list[str]
-) -> list[TextRow]:
-    if not names:
-        return []
-    columns: list[ColumnClause[Any]] = [column(name) for name in names]
-    found = await connection.execute(select(*columns).select_from(table))
-    rows = []
-    for number, row in enumerate(found, start=1):
-        where = f"row {number}"
-        cells = {name: _as_text(value, name, where) for name, value in zip(names, row, strict=True)}
-        rows.append(TextRow(where, cells))
-    return rows
 
 
 def _as_text(value: Any, name: str, where: str) -> str:

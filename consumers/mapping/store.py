@@ -10,16 +10,11 @@ from consumers.mapping.model import CategoryMapping, LinkedCategory, Mappings, O
 from consumers.mapping.tables import mappings
 from consumers.sql.rows import in_ids
 
+FIELDS: Final = list(mappings.c)[1:]
 OWN: Final = ("own_name", "own_path")
-LINKED: Final = (
-    "category_id",
-    "category_name",
-    "category_parent_id",
-    "category_path",
-    "decided_at",
-)
-STATUS: Final = ("state", "reason", "since", "since_event")
-FIELDS: Final = [mappings.c[name] for name in ("own_key", *OWN, *LINKED, *STATUS)]
+STATUS: Final = Status._fields
+LINKED: Final = [column.name for column in FIELDS[3:8]]
+"""The columns of a LinkedCategory, in the order of its fields."""
 
 
 class MappingStore:
@@ -45,10 +40,7 @@ class MappingStore:
 
     async def add(self, connection: AsyncConnection, new: Iterable[CategoryMapping]) -> None:
         """Insert mappings without a link, whose keys are not stored yet."""
-        rows = [
-            {"catalog": self._catalog, "own_key": each.own.key, **_own(each), **_status(each)}
-            for each in new
-        ]
+        rows = [{"catalog": self._catalog, **_row(each)} for each in new]
         if rows:
             await connection.execute(insert(mappings), rows)
 
@@ -56,13 +48,13 @@ class MappingStore:
         self, connection: AsyncConnection, changed: Iterable[CategoryMapping]
     ) -> None:
         """Write names and paths of own categories."""
-        await self._update(connection, OWN, [_key(each) | _own(each) for each in changed])
+        await self._update(connection, OWN, changed)
 
     async def write_status(
         self, connection: AsyncConnection, changed: Iterable[CategoryMapping]
     ) -> None:
         """Write the status of mappings, and nothing that the user decided."""
-        await self._update(connection, STATUS, [_key(each) | _status(each) for each in changed])
+        await self._update(connection, STATUS, changed)
 
     async def write_links(
         self, connection: AsyncConnection, changed: Collection[CategoryMapping]
@@ -71,15 +63,9 @@ class MappingStore:
 
         All are unlinked first: else two that exchange their categories would break the unique key.
         """
-        unlinked = dict.fromkeys(LINKED)
-        await self._update(connection, LINKED, [_key(each) | unlinked for each in changed])
-        rows = [
-            _key(each)
-            | dict(zip(LINKED, each.linked or (None,) * len(LINKED), strict=True))
-            | _status(each)
-            for each in changed
-        ]
-        await self._update(connection, LINKED + STATUS, rows)
+        unlinked = [each._replace(linked=None) for each in changed]
+        await self._update(connection, LINKED, unlinked)
+        await self._update(connection, [*LINKED, *STATUS], changed)
 
     async def remove(self, connection: AsyncConnection, keys: list[str]) -> None:
         """Delete the mappings of `keys`."""
@@ -87,14 +73,16 @@ class MappingStore:
         await connection.execute(delete(mappings).where(self._is_ours, is_one))
 
     async def _update(
-        self, connection: AsyncConnection, names: Iterable[str], rows: list[dict[str, Any]]
+        self, connection: AsyncConnection, names: Iterable[str], changed: Iterable[CategoryMapping]
     ) -> None:
-        """Update the columns `names` of several mappings; `rows` also have `_key`."""
+        """Update the columns `names` of `changed`. The parameter of the key is no column's name."""
+        rows = [
+            {"k_own_key": row["own_key"], **{name: row[name] for name in names}}
+            for row in map(_row, changed)
+        ]
         if rows:
             is_it = mappings.c.own_key == bindparam("k_own_key")
-            values: dict[str, Any] = {name: bindparam(name) for name in names}
-            statement = update(mappings).where(self._is_ours, is_it).values(values)
-            await connection.execute(statement, rows)
+            await connection.execute(update(mappings).where(self._is_ours, is_it), rows)
 
 
 def _mapping(row: Any) -> CategoryMapping:
@@ -102,14 +90,8 @@ def _mapping(row: Any) -> CategoryMapping:
     return CategoryMapping(OwnCategory(*row[:3]), linked, Status(*row[8:]))
 
 
-def _key(mapping: CategoryMapping) -> dict[str, Any]:
-    """Return the parameter that finds `mapping`; its name must not be a column's."""
-    return {"k_own_key": mapping.own.key}
-
-
-def _own(mapping: CategoryMapping) -> dict[str, Any]:
-    return dict(zip(OWN, (mapping.own.name, mapping.own.path), strict=True))
-
-
-def _status(mapping: CategoryMapping) -> dict[str, Any]:
-    return dict(zip(STATUS, mapping.status, strict=True))
+def _row(mapping: CategoryMapping) -> dict[str, Any]:
+    """Return the values of FIELDS by name."""
+    own, linked, status = mapping
+    values = (*own, *(linked or [None] * len(LINKED)), *status)
+    return {column.name: value for column, value in zip(FIELDS, values, strict=True)}

@@ -86,23 +86,15 @@ class CandidateFinder:
         linked, own = mapping.linked, mapping.own
         if mapping.status.state != "broken" or linked is None:
             return []
-        below = [
-            Candidate(
-                leaf.id,
-                self.tree.path(leaf.id),
-                self.leaf_index.score(linked.local_name, linked.path, leaf.id),
-            )
-            for leaf in self.tree.leaves_below(linked.id)
-            if leaf.id not in self._linked
-        ]
-        return below or self._similar((linked.local_name, linked.path), (own.name, own.path))
-
-    def _similar(self, *names_and_paths: tuple[str, str]) -> list[Candidate]:
-        best: dict[str, Candidate] = {}
-        for name, path in names_and_paths:
-            for found in self.leaf_index.find_similar(name, path, MAX_SIMILAR):
-                best[found.id] = max(found, best.get(found.id, found), key=lambda it: it.score)
-        return sorted(best.values(), key=lambda it: (-it.score, it.id))[:MAX_SIMILAR]
+        index, names = self.leaf_index, (linked.local_name, linked.path)
+        below = [leaf.id for leaf in self.tree.leaves_below(linked.id)]
+        free = [id_ for id_ in below if id_ not in self._linked]
+        if free:
+            return [Candidate(id_, self.tree.path(id_), index.score(*names, id_)) for id_ in free]
+        found = index.find_similar(*names, MAX_SIMILAR)
+        found += index.find_similar(own.name, own.path, MAX_SIMILAR)
+        highest = {it.id: it for it in sorted(found, key=lambda it: it.score)}
+        return sorted(highest.values(), key=lambda it: (-it.score, it.id))[:MAX_SIMILAR]
 
 
 def _normalize(text: str) -> str:
