@@ -1,11 +1,9 @@
 """`category-consumer history`: records a history, or prints what was recorded."""
 
 import sys
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
-import typer
+from typer import Option
 
 from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
@@ -30,9 +28,6 @@ MOMENT_HELP = (
     "(105, of the newest epoch that has it) or an event's id (9f3c1a2b-105)."
 )
 
-Query: TypeAlias = Callable[[HistoryReader, HistoryOutput], Awaitable[str]]
-"""Prints a result, and returns a summary of it for standard error."""
-
 
 @app.command()
 def history(
@@ -40,30 +35,20 @@ def history(
     to: ToOption,
     as_of: Annotated[
         str | None,
-        typer.Option(
-            "--as-of",
-            metavar="MOMENT",
-            help="Print the tree as it was then, and exit. " + MOMENT_HELP,
-            show_default=False,
-        ),
+        Option(metavar="MOMENT", help="Print the tree as it was then, and exit. " + MOMENT_HELP),
     ] = None,
     between: Annotated[
         tuple[str, str] | None,
-        typer.Option(
-            "--between",
+        Option(
             metavar="FROM TO",
             help="Print what changed after the first MOMENT, up to the second one, and exit.",
-            show_default=False,
         ),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print categories or changes as JSON, one a line.")
+        bool, Option("--json", help="Print categories or changes as JSON, one a line.")
     ] = False,
     name: Annotated[
-        str | None,
-        typer.Option(
-            "--name", help=f"{NAME_HELP} Default: {HistoryProjection.kind}.", show_default=False
-        ),
+        str | None, Option(help=f"{NAME_HELP} Default: {HistoryProjection.kind}.")
     ] = None,
     once: OnceOption = False,
     config: ConfigOption = None,
@@ -74,8 +59,10 @@ def history(
     reads the database, needs no Redis, and exits: 0 printed, 1 not recorded.
     """
     check_catalog_name(catalog)
-    query = _query(as_of, between)
-    if query is None:
+    if as_of is not None and between is not None:
+        raise ConfigError("--as-of, --between: one query at a time: use one of the two")
+    points = [parse(moment) for moment in (as_of, *(between or ())) if moment is not None]
+    if not points:
         if json:
             raise ConfigError("--json: only with --as-of or --between")
         name = HistoryProjection.kind if name is None else name
@@ -83,29 +70,18 @@ def history(
     if once or name is not None:
         raise ConfigError("--once, --name: not with --as-of or --between, which follow nothing")
     validate_config_file(config)
+    output = JsonHistoryOutput() if json else TextHistoryOutput()
+
+    async def work() -> int:
+        show = show_tree if as_of is not None else show_changes
+        async with open_database(to, must_exist=True) as store:
+            summary = await show(await open_history(store, catalog), output, *points)
+        output.flush()
+        sys.stderr.write(f"{catalog}: {summary}\n")
+        return 0
+
     with ignore_closed_stdout():
-        output = JsonHistoryOutput() if json else TextHistoryOutput()
-        signals.run(_print(query, catalog, to, output))
-
-
-def _query(as_of: str | None, between: tuple[str, str] | None) -> Query | None:
-    """Return what the command line asks for; None if nothing."""
-    if as_of is not None and between is not None:
-        raise ConfigError("--as-of, --between: one query at a time: use one of the two")
-    if as_of is not None:
-        return partial(show_tree, point=parse(as_of))
-    if between is not None:
-        after, until = (parse(each) for each in between)
-        return partial(show_changes, after=after, until=until)
-    return None
-
-
-async def _print(query: Query, catalog: str, to: str, output: HistoryOutput) -> int:
-    async with open_database(to, must_exist=True) as store:
-        summary = await query(await open_history(store, catalog), output)
-    output.flush()
-    sys.stderr.write(f"{catalog}: {summary}\n")
-    return 0
+        signals.run(work())
 
 
 async def show_tree(reader: HistoryReader, output: HistoryOutput, point: HistoryPoint) -> str:

@@ -6,7 +6,7 @@ Written as UTF-8 bytes, and a changed category in the same form as by `tail` (`e
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import orjson
 from rich.text import Text
@@ -17,19 +17,6 @@ from consumers.event_output import TextLines, format_change
 from consumers.history.query import RecordedChange
 from consumers.history.store import Resync
 from plumbing.text import escape_control_chars
-
-
-class HistoryOutput(Protocol):
-    """Prints trees, changes and resyncs."""
-
-    def tree(self, rows: Rows) -> None:
-        """Print a tree."""
-
-    def recorded(self, item: Resync | RecordedChange) -> None:
-        """Print a change or a resync."""
-
-    def flush(self) -> None:
-        """Write everything that is buffered."""
 
 
 class JsonHistoryOutput:
@@ -48,14 +35,14 @@ class JsonHistoryOutput:
 
     def recorded(self, item: Resync | RecordedChange) -> None:
         """Print a change or a resync."""
-        position = item.start if isinstance(item, Resync) else item.position
+        if isinstance(item, Resync):
+            position, fields = item.start, {"type": "resync"}
+            for name in ("from_position", "to_position", "added", "updated", "removed"):
+                fields[name] = getattr(item, name)
+        else:
+            position, fields = item.position, _change_fields(item)
         at, event, resync, sequence = position
         common = {"time": at, "resync": resync, "sequence": sequence, "event": event}
-        if isinstance(item, Resync):
-            names = ("from_position", "to_position", "added", "updated", "removed")
-            fields = {"type": "resync", **{name: getattr(item, name) for name in names}}
-        else:
-            fields = _change_fields(item)
         self._write({**common, **fields})
 
     def flush(self) -> None:
@@ -74,12 +61,11 @@ class TextHistoryOutput(TextLines):
 
         Plain text without styles, since there may be many lines.
         """
-        width = max(len(escape_control_chars(id_)) for id_ in rows) if rows else 0
+        width = max((len(escape_control_chars(id_)) for id_ in rows), default=0)
         for row, path in _top_down(rows):
-            leaf = "leaf" if row.is_leaf else ""
-            sys.stdout.buffer.write(
-                f"{escape_control_chars(row.id):{width}}  {leaf:4}  {path}\n".encode()
-            )
+            leaf = "leaf" if row.is_leaf else "    "
+            line = f"{escape_control_chars(row.id):{width}}  {leaf}  {path}\n"
+            sys.stdout.buffer.write(line.encode())
 
     def recorded(self, item: Resync | RecordedChange) -> None:
         """Print a change or a resync."""
@@ -89,6 +75,9 @@ class TextHistoryOutput(TextLines):
             at, event, resync, _ = item.position
             where = event.rpartition("-")[0] if event else f"resync {resync}"
             self.write(format_change(at, where, item))
+
+
+HistoryOutput: TypeAlias = JsonHistoryOutput | TextHistoryOutput
 
 
 def _change_fields(change: RecordedChange) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reads the tree at a position of the history, and the changes between two."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final, NamedTuple, get_args
 
 from sqlalchemy import ColumnElement, and_, or_
@@ -29,7 +29,9 @@ async def read_tree(reader: HistoryReader, position: RecordPosition) -> Rows:
     """Return the categories as they were just after `position`."""
     # `END.at >= position.at` follows from the second condition, but lets the database use an index
     is_still_valid = or_(END.at.is_(None), and_(END.at >= position.at, ~_is_up_to(END, position)))
-    query = reader.select_versions(*CATEGORY).where(_is_up_to(BEGIN, position), is_still_valid)
+    query = reader.store.select_versions(*CATEGORY).where(
+        _is_up_to(BEGIN, position), is_still_valid
+    )
     return {row[0]: Category(*row) for row in await reader.read(query)}
 
 
@@ -41,10 +43,16 @@ async def read_changes(
     A resync is followed by the differences it found: added, updated, removed, each by id.
     """
     for resync in reader.resyncs:
-        if after.resync < resync.number <= until.resync:
+        number = resync.number
+        if not after.resync <= number <= until.resync:
+            continue
+        if number > after.resync:
             yield resync
-        for first, last in _sequence_ranges(resync, after, until):
-            for change in await _read_batch(reader, resync.number, first, last):
+        # the resync's own differences have its first sequence
+        first = after.sequence if number == after.resync else resync.first_sequence - 1
+        last = until.sequence if number == until.resync else resync.last_sequence
+        for start in range(first, last, BATCH):
+            for change in await _read_batch(reader, number, start, min(start + BATCH, last)):
                 yield change
 
 
@@ -52,23 +60,6 @@ def _is_up_to(columns: PositionColumns, position: RecordPosition) -> ColumnEleme
     """Return the condition that `columns` are not after `position`."""
     same_resync = and_(columns.resync == position.resync, columns.sequence <= position.sequence)
     return or_(columns.resync < position.resync, same_resync)
-
-
-def _sequence_ranges(
-    resync: Resync, after: RecordPosition, until: RecordPosition
-) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of sequences after `resync` to read.
-
-    The first number of each is excluded, the last included.
-    """
-    if not after.resync <= resync.number <= until.resync:
-        return
-    is_first, is_last = resync.number == after.resync, resync.number == until.resync
-    # the resync's own differences have its first sequence
-    first = after.sequence if is_first else resync.first_sequence - 1
-    last = until.sequence if is_last else resync.last_sequence
-    for start in range(first, last, BATCH):
-        yield start, min(start + BATCH, last)
 
 
 async def _read_batch(
@@ -96,7 +87,7 @@ async def _read_versions(
     reader: HistoryReader, columns: PositionColumns, resync: int, first: int, last: int
 ) -> dict[tuple[int, str], tuple[RecordPosition, Category]]:
     """Return by sequence and id the versions that begin or end (`columns`) in a range."""
-    query = reader.select_versions(*columns, *CATEGORY).where(
+    query = reader.store.select_versions(*columns, *CATEGORY).where(
         columns.resync == resync, columns.sequence > first, columns.sequence <= last
     )
     found = [(RecordPosition(*row[:4]), Category(*row[4:])) for row in await reader.read(query)]

@@ -29,12 +29,8 @@ class HistoryReader:
     """
 
     resyncs: Sequence[Resync]
-    _store: HistoryStore
+    store: HistoryStore
     _database: Database
-
-    def select_versions(self, *columns: Any) -> Select[Any]:
-        """Return a query for `columns` of all versions of the catalog."""
-        return self._store.select_versions(*columns)
 
     async def read(self, query: Select[Any]) -> list[tuple[Any, ...]]:
         """Return the rows of `query`. Raises StoreError if the database fails."""
@@ -50,15 +46,14 @@ class HistoryReader:
         """
         if isinstance(point, EventRef):
             return await self._find_event(point)
-        earlier = [each for each in self.resyncs if each.resynced_at <= point]
-        if not earlier:
-            raise NotRecorded(
-                f"{point} is before the recorded history of this catalog: {self._extent()}"
-            )
-        resync = earlier[-1]
-        if resync.last_at <= point:
-            return resync.end
-        return await self._last_position(resync, lambda columns: columns.at <= point)
+        for resync in reversed(self.resyncs):
+            if resync.last_at <= point:
+                return resync.end
+            if resync.resynced_at <= point:
+                return await self._last_position(resync, lambda columns: columns.at <= point)
+        raise NotRecorded(
+            f"{point} is before the recorded history of this catalog: {self._extent()}"
+        )
 
     def describe(self, position: RecordPosition) -> str:
         """Return for messages which event or resync is at `position`, and its time."""
@@ -71,9 +66,7 @@ class HistoryReader:
         for resync in reversed(self.resyncs):
             has_sequence = resync.first_sequence <= ref.sequence <= resync.last_sequence
             if has_sequence and ref.epoch in {None, resync.epoch}:
-                position = await self._last_position(
-                    resync, lambda columns: columns.sequence <= ref.sequence
-                )
+                position = await self._last_position(resync, lambda at: at.sequence <= ref.sequence)
                 event = position.event or resync.to_position
                 if ref.digest is None or event.endswith(ref.digest):
                     return position
@@ -85,10 +78,8 @@ class HistoryReader:
         """Return the last position after `resync` that `matches`, or its own position."""
         positions = [resync.start]
         for columns in (BEGIN, END):
-            query = self.select_versions(*columns).where(
-                columns.resync == resync.number, matches(columns)
-            )
-            newest_first = query.order_by(columns.sequence.desc())
+            query = self.store.select_versions(*columns).where(columns.resync == resync.number)
+            newest_first = query.where(matches(columns)).order_by(columns.sequence.desc())
             positions += [RecordPosition(*row) for row in await self.read(newest_first.limit(1))]
         return max(positions, key=lambda position: position.sequence)
 
@@ -96,11 +87,9 @@ class HistoryReader:
         """Return for messages which times and sequences are recorded."""
         ranges = [f"{r.epoch}-{r.first_sequence} to {r.last_sequence}" for r in self.resyncs]
         older = len(ranges) - MAX_RANGES
-        listed = ", ".join(ranges[-MAX_RANGES:]) + (
-            f" and {older} older ranges" if older > 0 else ""
-        )
-        first, last = self.resyncs[0].resynced_at, self.resyncs[-1].last_at
-        return f"it covers {first} to {last}, sequences {listed}"
+        more = f" and {older} older ranges" if older > 0 else ""
+        times = f"{self.resyncs[0].resynced_at} to {self.resyncs[-1].last_at}"
+        return f"it covers {times}, sequences {', '.join(ranges[-MAX_RANGES:])}{more}"
 
 
 async def open_history(database: Database, catalog: str) -> HistoryReader:

@@ -68,6 +68,10 @@ class Resync(NamedTuple):
         return RecordPosition(self.last_at, self.last_position, self.number, self.last_sequence)
 
 
+RESYNC: Final = tuple(history_resyncs.c[name] for name in Resync._fields)
+"""The columns of a Resync, in the order of its fields."""
+
+
 class HistoryStore:
     """The rows of `catalog` in the tables of the history."""
 
@@ -94,22 +98,19 @@ class HistoryStore:
     ) -> None:
         """Insert the new ones of `versions`, and write the ends of those that are stored."""
         if versions:
-            rows = [
-                (self._catalog, *each.category, *each.begin, *(each.end or NO_END))
-                for each in versions
-            ]
+            rows = [(self._catalog, *row, *begin, *(end or NO_END)) for row, begin, end in versions]
             await connection.exec_driver_sql(upsert(category_history, connection.dialect), rows)
 
     async def read_resyncs(self, connection: AsyncConnection) -> list[Resync]:
         """Return all resyncs, in order."""
-        query = self._select_resyncs().order_by(history_resyncs.c.number)
+        query = select(*RESYNC).where(self._is_ours).order_by(history_resyncs.c.number)
         return [Resync(*row) for row in await connection.execute(query)]
 
     async def read_last_resync(self, connection: AsyncConnection) -> Resync | None:
         """Return the last resync; None if there is none."""
-        query = self._select_resyncs().order_by(history_resyncs.c.number.desc()).limit(1)
-        row = (await connection.execute(query)).one_or_none()
-        return row if row is None else Resync(*row)
+        query = select(*RESYNC).where(self._is_ours).order_by(history_resyncs.c.number.desc())
+        row = (await connection.execute(query.limit(1))).one_or_none()
+        return Resync(*row) if row else None
 
     async def add_resync(self, connection: AsyncConnection, resync: Resync) -> None:
         """Insert `resync`; later events are recorded after it."""
@@ -119,8 +120,7 @@ class HistoryStore:
     async def advance(self, connection: AsyncConnection, number: int, last: RecordPosition) -> None:
         """Store `last` as the last position recorded after resync `number`."""
         values = {"last_sequence": last.sequence, "last_position": last.event, "last_at": last.at}
-        is_it = history_resyncs.c.number == number
-        query = update(history_resyncs).where(self._is_ours, is_it)
+        query = update(history_resyncs).where(self._is_ours, history_resyncs.c.number == number)
         await connection.execute(query.values(values))
 
     async def next_resync_number(self, connection: AsyncConnection) -> int:
@@ -135,7 +135,3 @@ class HistoryStore:
         ).subquery()
         highest = await connection.scalar(select(func.max(used.c.number)))
         return 1 + (highest or 0)
-
-    def _select_resyncs(self) -> Select[Any]:
-        columns = [history_resyncs.c[name] for name in Resync._fields]
-        return select(*columns).where(self._is_ours)
