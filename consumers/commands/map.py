@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import typer
+from typer import Argument, Option
 
 from consumers.commands.follow import follow
 from consumers.commands.options import NAME_HELP, OnceOption, ToOption
@@ -37,10 +37,8 @@ app = new_app("Link your own categories with a catalog's.")
 
 STDIN = "-"
 
-KeysArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="KEY…", help="Keys of your own categories.", show_default=False),
-]
+KeysArgument = Annotated[list[str], Argument(metavar="KEY…", help="Keys of your own categories.")]
+JsonOption = Annotated[bool, Option("--json", help="Print a list in JSON.")]
 
 
 @app.command("import")
@@ -49,34 +47,23 @@ def import_(
     to: ToOption,
     file: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             metavar="FILE",
             help="CSV in UTF-8 with the header key,name,path (name or path may be missing); "
             "- is standard input.",
-            show_default=False,
         ),
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(
-            "--table",
-            metavar="NAME",
-            help="Read this table or view of the same database, instead of a file.",
-            show_default=False,
+        Option(
+            metavar="NAME", help="Read this table or view of the same database, instead of a file."
         ),
     ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key-column", metavar="NAME", help="Default: key.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name-column", metavar="NAME", help="Default: name.")
-    ] = None,
-    path: Annotated[
-        str | None, typer.Option("--path-column", metavar="NAME", help="Default: path.")
-    ] = None,
+    key_column: Annotated[str | None, Option(metavar="NAME", help="Default: key.")] = None,
+    name_column: Annotated[str | None, Option(metavar="NAME", help="Default: name.")] = None,
+    path_column: Annotated[str | None, Option(metavar="NAME", help="Default: path.")] = None,
     separator: Annotated[
-        str,
-        typer.Option("--separator", metavar="TEXT", help="Separates the names in your paths."),
+        str, Option(metavar="TEXT", help="Separates the names in your paths.")
     ] = SEPARATOR,
     config: UnusedConfigOption = None,
 ) -> None:
@@ -89,7 +76,7 @@ def import_(
         raise ConfigError("map import: give a FILE (- is standard input) or a --table, not both")
     if not separator.strip():
         raise ConfigError("--separator: must not be empty")
-    columns = Columns(key, name, path)
+    columns = Columns(key_column, name_column, path_column)
     owns = read_own_categories(_read_csv(file), columns, separator) if file is not None else None
 
     async def work(service: MappingService) -> str:
@@ -108,20 +95,14 @@ def suggest(
     catalog: CatalogArgument,
     to: ToOption,
     keys: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY…]", help="Default: all that have no link."),
+        list[str] | None, Argument(metavar="[KEY…]", help="Default: all that have no link.")
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, help="Suggestions for each, at most.")
-    ] = 3,
+    limit: Annotated[int, Option(metavar="N", min=1, help="Suggestions for each, at most.")] = 3,
     min_score: Annotated[
-        float,
-        typer.Option("--min-score", metavar="N", min=0, max=100, help="Minimum similarity."),
+        float, Option(metavar="N", min=0, max=100, help="Minimum similarity.")
     ] = MIN_SCORE,
-    json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
-    csv: Annotated[
-        bool, typer.Option("--csv", help="Print CSV that `map link --from` reads.")
-    ] = False,
+    json: JsonOption = False,
+    csv: Annotated[bool, Option("--csv", help="Print CSV that `map link --from` reads.")] = False,
     config: UnusedConfigOption = None,
 ) -> None:
     """Suggest leaves for your own categories, best first.
@@ -141,10 +122,8 @@ def suggest(
         unlinked = [key for key, each in snapshot.mappings.items() if each.linked is None]
         found = []
         for key in dict.fromkeys(keys or unlinked):
-            mapping = snapshot.mappings[key]
-            own = mapping.own
-            similar = index.find_similar(own.name, own.path, limit, min_score)
-            found.append(Suggestions(mapping, similar))
+            own = snapshot.mappings[key].own
+            found.append(Suggestions(own, index.find_similar(own.name, own.path, limit, min_score)))
             await asyncio.sleep(0)  # lets a stop signal interrupt the loop
         return formatted(found)
 
@@ -155,25 +134,19 @@ def suggest(
 def link(
     catalog: CatalogArgument,
     to: ToOption,
-    key: Annotated[
-        str | None,
-        typer.Argument(metavar="KEY", help="Key of your own category.", show_default=False),
-    ] = None,
-    category_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Id of a leaf.", show_default=False)
-    ] = None,
+    key: Annotated[str | None, Argument(metavar="KEY", help="Key of your own category.")] = None,
+    category_id: Annotated[str | None, Argument(metavar="ID", help="Id of a leaf.")] = None,
     file: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--from",
             metavar="FILE",
             help="Link everything in this CSV with the columns key and category_id, or nothing "
             "if one row is wrong; - is standard input.",
-            show_default=False,
         ),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Replace links with another category, too.")
+        bool, Option("--replace", help="Replace links with another category, too.")
     ] = False,
     config: UnusedConfigOption = None,
 ) -> None:
@@ -182,16 +155,15 @@ def link(
     Linking it with the same leaf again accepts the leaf as it is now.
     """
     _check(catalog, config)
-    if (key is None) == (file is None) or (category_id is None) != (key is None):
-        raise ConfigError("map link: give KEY and ID, or --from FILE")
-    if file is None:
-        requests = [LinkRequest(key or "", category_id or "")]
-    else:
+    if key is not None and category_id is not None and file is None:
+        requests = [LinkRequest(key, category_id)]
+    elif key is None and category_id is None and file is not None:
         requests = read_link_requests(_read_csv(file))
+    else:
+        raise ConfigError("map link: give KEY and ID, or --from FILE")
 
     async def work(service: MappingService) -> str:
-        linked = await service.link(requests, replace=replace)
-        return output.format_links(catalog, linked)
+        return output.format_links(catalog, await service.link(requests, replace=replace))
 
     _run(work, to, catalog)
 
@@ -228,7 +200,7 @@ def remove(
 def review(
     catalog: CatalogArgument,
     to: ToOption,
-    json: Annotated[bool, typer.Option("--json", help="Print a list in JSON.")] = False,
+    json: JsonOption = False,
     config: UnusedConfigOption = None,
 ) -> None:
     """Show which links to review, why and since when.
@@ -251,7 +223,7 @@ def export_(
     catalog: CatalogArgument,
     to: ToOption,
     form: Annotated[
-        str, typer.Option("--format", metavar="json|csv", help="A list in JSON, or CSV.")
+        str, Option("--format", metavar="json|csv", help="A list in JSON, or CSV.")
     ] = "json",
     config: UnusedConfigOption = None,
 ) -> None:
@@ -272,7 +244,7 @@ def export_(
 def watch(
     catalog: CatalogArgument,
     to: ToOption,
-    name: Annotated[str, typer.Option("--name", help=NAME_HELP)] = MapProjection.kind,
+    name: Annotated[str, Option(help=NAME_HELP)] = MapProjection.kind,
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
