@@ -40,9 +40,9 @@ def export_(
             server.client() as client,
         ):
             with server.explain_errors():
-                chunks = await export_state(Store(client, name), form)
+                text = await export_state(Store(client, name), form)
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
-        sys.stdout.writelines(chunks)
+        sys.stdout.write(text)
         return 0
 
     signals.run(write_state())

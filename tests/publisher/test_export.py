@@ -16,10 +16,10 @@ async def test_top_down_then_by_id(catalog: Catalog, source: ScriptedSource) -> 
     """Parents come before children, whatever the source's order."""
     source.says(tree(("1", "3", "a, b", True), ("3", "0", "C", False), ("2", "0", "D", True)))
     await poll_once(catalog)
-    text = "".join(await export_state(catalog.store, "json"))
+    text = await export_state(catalog.store, "json")
     assert [row["id"] for row in json.loads(text)] == ["2", "3", "1"]
     assert text.startswith('[\n{"id":"2","parent_id":"0","local_name":"D","is_leaf":true},\n')
-    assert "".join(await export_state(catalog.store, "csv")).splitlines() == [
+    assert (await export_state(catalog.store, "csv")).splitlines() == [
         "id,parent_id,local_name,is_leaf",
         "2,0,D,true",
         "3,0,C,false",
