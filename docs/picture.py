@@ -13,7 +13,7 @@ from rich.console import Console
 
 from plumbing import logs
 from plumbing.config.settings import Settings
-from publisher.demo.scenario import DemoOptions, run_demo
+from publisher.demo.scenario import run_demo
 
 WIDTH = 100
 FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -25,7 +25,7 @@ def main() -> None:
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     console = Console(record=True, width=WIDTH, file=io.StringIO(), highlight=False)
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
-        asyncio.run(run_demo(DemoOptions(Path(folder), rounds=2, every=1.0, seed=1), console))
+        asyncio.run(run_demo(Path(folder), console, rounds=2, every=1.0, seed=1))
     picture = console.export_svg(title="make demo")
     (Path(__file__).parent / "demo.svg").write_text(FONT.sub("", picture), "utf-8")
 

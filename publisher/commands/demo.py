@@ -1,6 +1,5 @@
 """`category-publisher demo`."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import UnusedConfigOption, validate_config_file
 from plumbing.config.settings import Settings
-from publisher.demo.scenario import DemoOptions, run_demo
+from publisher.demo.scenario import run_demo
 
 app = new_app()
 
@@ -42,6 +41,6 @@ def demo(
     validate_config_file(config)
     logs.configure(Settings.model_construct(log_format="console", log_level="warning"))
     with tempfile.TemporaryDirectory(prefix="category-publisher-") as folder:
-        options = DemoOptions(Path(folder), rounds=rounds, every=every, seed=seed)
-        code = asyncio.run(signals.until_stopped(run_demo(options, Console(highlight=False))))
-    raise typer.Exit(code)
+        console = Console(highlight=False)
+        work = run_demo(Path(folder), console, rounds=rounds, every=every, seed=seed)
+        signals.run(signals.until_stopped(work))

@@ -2,15 +2,12 @@
 
 import asyncio
 import os
-import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final, Self
-
-import orjson
 
 from plumbing.config.settings import ENV_PREFIX
 from plumbing.redis.server import Client
@@ -19,6 +16,7 @@ from publisher.core.event import Position
 from publisher.core.model import Category
 from publisher.errors import CopyDiffers
 from publisher.state import keys
+from publisher.state.redis_values import parse_object
 
 CATCH_UP_SECONDS: Final = 20.0
 CHECK_SECONDS: Final = 0.01
@@ -45,7 +43,7 @@ class MirrorProcess:
             yield self
         finally:
             if process.returncode is None:
-                process.send_signal(signal.SIGTERM)
+                process.terminate()
                 try:
                     async with asyncio.timeout(STOP_SECONDS):
                         await process.wait()
@@ -58,9 +56,11 @@ class MirrorProcess:
 
         Raises CopyDiffers if it has ended, or takes longer than CATCH_UP_SECONDS.
         """
+        key = keys.key(self._catalog, "consumers")
+        wanted = {**position._asdict(), "digest": digests.text(position.digest)}.items()
         try:
             async with asyncio.timeout(CATCH_UP_SECONDS):
-                while not await self._is_at(client, position):
+                while not wanted <= (parse_object(await client.hget(key, CONSUMER)) or {}).items():
                     if self._process and self._process.returncode is not None:
                         output = self._log.read_text(errors="replace").strip()
                         raise CopyDiffers(
@@ -97,11 +97,4 @@ class MirrorProcess:
             stderr=output,
             env=environment,
             start_new_session=True,  # Ctrl-C reaches the demo only, which stops it in order
-        )
-
-    async def _is_at(self, client: Client, position: Position) -> bool:
-        value = await client.hget(keys.key(self._catalog, "consumers"), CONSUMER)
-        checkpoint = orjson.loads(value) if value else {}
-        return bool(checkpoint) and position == Position(
-            checkpoint["epoch"], int(checkpoint["sequence"]), int(checkpoint["digest"], 16)
         )

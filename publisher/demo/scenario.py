@@ -4,10 +4,13 @@ import asyncio
 import itertools
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import orjson
 from pydantic import SecretStr
 from rich.console import Console
@@ -18,7 +21,7 @@ from plumbing.redis.embedded import open_embedded_server
 from plumbing.redis.embedded_mode import EmbeddedMode
 from publisher.app import App, open_app
 from publisher.core import digest as digests
-from publisher.core.model import Category, Change
+from publisher.core.model import Change
 from publisher.demo.mirror_process import MirrorProcess
 from publisher.errors import CopyDiffers
 from publisher.polling.poll import PollResult
@@ -32,39 +35,32 @@ CATALOG: Final = "demo"
 MAX_CHANGES: Final = 24
 
 
-@dataclass(frozen=True)
-class DemoOptions:
-    """The demo's folder and options. `rounds` is None to run until stopped."""
+async def run_demo(
+    folder: Path, console: Console, *, rounds: int | None, every: float, seed: int
+) -> int:
+    """Run the demo on `console`, its files in `folder`; return the exit code.
 
-    folder: Path
-    rounds: int | None
-    every: float
-    """Seconds between rounds."""
-    seed: int
-
-
-async def run_demo(options: DemoOptions, console: Console) -> int:
-    """Run the demo on `console`; return the exit code. Raises CopyDiffers."""
-    data_dir = options.folder / "data"
+    `rounds` is None to run until stopped; `every` is in seconds. Raises CopyDiffers.
+    """
+    data_dir = folder / "data"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    (options.folder / "publisher.toml").write_text('data_dir = "data"\n', "utf-8")
+    (folder / "publisher.toml").write_text('data_dir = "data"\n', "utf-8")
     async with (
         open_embedded_server(data_dir, EmbeddedMode.KEEP_RUNNING, port=port),
-        Sandbox(SandboxOptions(seed=options.seed)) as sandbox,
+        Sandbox(SandboxOptions(seed=seed)) as sandbox,
         open_app(_settings(sandbox, data_dir), [CATALOG]) as app,
-        MirrorProcess(options.folder, CATALOG).running() as mirror,
+        MirrorProcess(folder, CATALOG).running() as mirror,
     ):
         console.print(f"[bold]Sandbox TikTok Shop API[/]  {sandbox.url}")
         console.print(f"[bold]Valkey (embedded)[/]        redis://127.0.0.1:{port}")
         console.print(f"[bold]SQLite copy[/]              {mirror.file}", soft_wrap=True)
-        console.print("Ctrl-C stops it.\n" if options.rounds is None else "", style="dim")
+        console.print("Ctrl-C stops it.\n" if rounds is None else "", style="dim")
         scenario = _Scenario(console, app, mirror)
         await scenario.import_tree()
-        numbers = itertools.count(1) if options.rounds is None else range(1, options.rounds + 1)
-        for number in numbers:
-            await asyncio.sleep(options.every)
+        for number in itertools.count(1) if rounds is None else range(1, rounds + 1):
+            await asyncio.sleep(every)
             await scenario.run_round(number)
         if not await mirror.is_verified():
             raise CopyDiffers(
@@ -109,12 +105,20 @@ class _Scenario:
         """Publish the first tree, with progress bars, and prove its copy."""
         columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=self._console) as progress:
-            steps = _Steps(progress, ["fetched", "published to Redis", "copied to SQLite"])
-            source = _ObservedSource(self._catalog.source, steps)
+            steps = ("fetched", "published to Redis", "copied to SQLite")
+            fetched, published, copied = (progress.add_task(step, total=None) for step in steps)
+
+            def complete(step: TaskID, count: int) -> None:
+                """Fill the bar of `step`, which is done for all `count` categories."""
+                for task in progress.task_ids:
+                    progress.update(task, total=count)
+                progress.update(step, completed=count)
+
+            source = _ObservedSource(self._catalog.source, partial(complete, fetched))
             polled = await poll_and_record(replace(self._catalog, source=source), self._app.server)
-            steps.complete("published to Redis", polled.counts.added)
+            complete(published, polled.counts.added)
             proof = await self._prove_copy(polled)
-            steps.complete("copied to SQLite", polled.counts.added)
+            complete(copied, polled.counts.added)
         self._console.print(f"{proof}\n")
 
     async def run_round(self, number: int) -> None:
@@ -153,39 +157,21 @@ class _Scenario:
         )
         events = [orjson.loads(fields[b"event"]) for _, fields in entries]
         return [
-            Change(
-                event["type"].removeprefix("category."),
-                Category(**event["data"]["category"]),
-                Category(**event["data"]["before"]) if "before" in event["data"] else None,
+            msgspec.convert(
+                {**event["data"], "type": event["type"].removeprefix("category.")}, Change
             )
             for event in events
         ]
 
 
-class _Steps:
-    """The progress bars of the first import."""
-
-    def __init__(self, progress: Progress, names: list[str]) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {
-            name: progress.add_task(name, total=None) for name in names
-        }
-
-    def complete(self, name: str, count: int) -> None:
-        """Fill the bar of step `name`, which is done for all `count` categories."""
-        for task in self._tasks.values():
-            self._progress.update(task, total=count)
-        self._progress.update(self._tasks[name], completed=count)
-
-
 @dataclass(frozen=True)
 class _ObservedSource:
-    """A source that completes the step `fetched` when it has its answer."""
+    """A source that calls `fetched` with the number of categories in its answer."""
 
     source: Source
-    steps: _Steps
+    fetched: Callable[[int], None]
 
     async def fetch(self) -> Answer:
         answer = await self.source.fetch()
-        self.steps.complete("fetched", answer.body.count(b'"local_name"'))
+        self.fetched(answer.body.count(b'"local_name"'))
         return answer
