@@ -1,7 +1,6 @@
 """`category-publisher approve`."""
 
 import re
-import sys
 from typing import Annotated
 
 import typer
@@ -9,9 +8,9 @@ import typer
 from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
-from plumbing.errors import ConfigError, Error
-from publisher.app import configured_names, open_app
-from publisher.commands.poll_output import describe, print_warnings, report
+from plumbing.errors import ConfigError
+from publisher.app import open_app
+from publisher.commands.poll_output import report, result_of
 from publisher.polling.recorded_poll import approve_and_record
 
 app = new_app()
@@ -35,16 +34,11 @@ def approve(
     settings = load_settings(config)
     if not DIGEST.fullmatch(digest):
         raise ConfigError(f"digest {digest!r} is not 16 lower-case hex digits, as `status` shows")
-    (name,) = configured_names(settings, [catalog])
 
     async def publish() -> int:
-        async with open_app(settings, [name]) as opened:
-            try:
-                polled = await approve_and_record(opened.catalogs[name], opened.server, digest)
-            except Error as error:
-                return report(name, error)
-        print_warnings(name, polled)
-        sys.stdout.write(f"{name}: approved: {describe(name, polled)}\n")
-        return 0
+        async with open_app(settings, [catalog]) as opened:
+            approval = approve_and_record(opened.catalogs[catalog], opened.server, digest)
+            result = await result_of(approval)
+        return report(catalog, result, "approved: ")
 
     signals.run(publish())

@@ -32,8 +32,7 @@ def authorize_(
     catalog: Annotated[
         str | None,
         typer.Option(
-            metavar="CATALOG",
-            help="Use this catalog's settings where they override [tiktok_shop].",
+            metavar="CATALOG", help="Use this catalog's settings where they override [tiktok_shop]."
         ),
     ] = None,
     stand_in: Annotated[

@@ -9,11 +9,11 @@ from rich.console import Console
 from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption, load_settings
-from publisher.app import configured_names, open_app
+from publisher.app import open_app
 from publisher.commands.options import AcceptOption, JsonOption
 from publisher.core import event
 from publisher.errors import Held
-from publisher.polling.poll import Comparison, compare
+from publisher.polling.poll import compare
 from publisher.status.phrases import format_counts
 from publisher.status.terminal import changes_table
 
@@ -34,26 +34,21 @@ def diff(
     Exit codes: 0 whether there are changes or not, 3 if it would be held, 1 failed.
     """
     settings = load_settings(config)
-    (name,) = configured_names(settings, [catalog])
 
     async def show_changes() -> int:
-        async with open_app(settings, [name]) as opened:
+        async with open_app(settings, [catalog]) as opened:
             with opened.server.explain_errors():
-                comparison = await compare(opened.catalogs[name], accept_origin=accept_origin)
-        _print_changes(name, comparison, as_json=json)
+                comparison = await compare(opened.catalogs[catalog], accept_origin=accept_origin)
+        if json:
+            for change in comparison.changes:
+                line = {"type": f"category.{change.type}", "data": event.data(change)}
+                sys.stdout.write(orjson.dumps(line).decode() + "\n")
+        else:
+            console = Console(highlight=False)
+            console.print(changes_table(comparison.changes, MAX_CHANGES), soft_wrap=True)
+            console.print(f"{catalog}: {format_counts(comparison.counts)}")
         for reason in comparison.hold_reasons:
-            sys.stderr.write(f"{name}: would be held: {reason}\n")
+            sys.stderr.write(f"{catalog}: would be held: {reason}\n")
         return Held.exit_code if comparison.hold_reasons else 0
 
     signals.run(show_changes())
-
-
-def _print_changes(name: str, comparison: Comparison, *, as_json: bool) -> None:
-    if as_json:
-        for change in comparison.changes:
-            line = {"type": f"category.{change.type}", "data": event.data(change)}
-            sys.stdout.write(orjson.dumps(line).decode() + "\n")
-        return
-    console = Console(highlight=False)
-    console.print(changes_table(comparison.changes, MAX_CHANGES), soft_wrap=True)
-    console.print(f"{name}: {format_counts(comparison.counts)}")

@@ -1,6 +1,7 @@
 """Prints the result of a poll, for `sync` and `approve`, and gives its exit code."""
 
 import sys
+from collections.abc import Awaitable
 
 from plumbing.errors import Error
 from publisher.errors import Held
@@ -8,15 +9,35 @@ from publisher.polling.poll import PollResult
 from publisher.status.phrases import format_counts
 
 
-def report(name: str, polled: PollResult | Error) -> int:
-    """Print the result of a poll of the catalog `name`; return its exit code."""
+async def result_of(poll: Awaitable[PollResult]) -> PollResult | Error:
+    """Await `poll`; return its result, or its error if it failed."""
+    try:
+        return await poll
+    except Error as error:
+        return error
+
+
+def report(name: str, polled: PollResult | Error, prefix: str = "") -> int:
+    """Print the result of a poll of the catalog `name`; return its exit code.
+
+    What is wrong although the poll did not fail goes to standard error, as an error does.
+    `prefix` comes before the result, but not before an error.
+    """
     if isinstance(polled, Error):
         text = str(polled)
         lead = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
         sys.stderr.write(f"error: {lead}{text}\n")
         return polled.exit_code
-    print_warnings(name, polled)
-    sys.stdout.write(f"{name}: {describe(name, polled)}\n")
+    warnings = []
+    if polled.repaired:
+        warnings.append("the state was damaged; a new epoch has started")
+    if polled.damaged:
+        warnings.append(
+            "the state is damaged, and its repair is held: consumers wait until it is approved"
+        )
+    for warning in [*warnings, *polled.warnings]:
+        sys.stderr.write(f"warning: {name}: {warning}\n")
+    sys.stdout.write(f"{name}: {prefix}{describe(name, polled)}\n")
     return Held.exit_code if polled.outcome == "held" else 0
 
 
@@ -30,16 +51,3 @@ def describe(name: str, polled: PollResult) -> str:
     position = f"sequence {polled.position.sequence}" if polled.position else "no state"
     result = "unchanged" if polled.outcome == "unchanged" else format_counts(polled.counts)
     return f"{result} ({position})"
-
-
-def print_warnings(name: str, polled: PollResult) -> None:
-    """Print to standard error what is wrong although the poll did not fail."""
-    warnings = []
-    if polled.repaired:
-        warnings.append("the state was damaged; a new epoch has started")
-    if polled.damaged:
-        warnings.append(
-            "the state is damaged, and its repair is held: consumers wait until it is approved"
-        )
-    for warning in [*warnings, *polled.warnings]:
-        sys.stderr.write(f"warning: {name}: {warning}\n")

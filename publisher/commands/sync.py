@@ -8,12 +8,10 @@ import typer
 from plumbing.cli import signals
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import ConfigOption, load_settings
-from plumbing.config.settings import Settings
-from plumbing.errors import ConfigError, Error
+from plumbing.errors import ConfigError
 from publisher.app import configured_names, open_app
 from publisher.commands.options import AcceptOption
-from publisher.commands.poll_output import report
-from publisher.polling.poll import PollResult
+from publisher.commands.poll_output import report, result_of
 from publisher.polling.recorded_poll import poll_and_record
 
 app = new_app()
@@ -22,8 +20,7 @@ app = new_app()
 @app.command()
 def sync(
     catalogs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="CATALOG", help="Catalogs to poll. Default: all."),
+        list[str] | None, typer.Argument(metavar="CATALOG", help="Catalogs to poll. Default: all.")
     ] = None,
     accept_origin: AcceptOption = False,
     config: ConfigOption = None,
@@ -36,19 +33,15 @@ def sync(
     if accept_origin and not catalogs:
         raise ConfigError("--accept-origin needs the name of the catalog whose change is accepted")
     names = configured_names(settings, catalogs or ())
-    signals.run(_poll_all(settings, names, accept_origin=accept_origin))
 
+    async def poll_all() -> int:
+        async with open_app(settings, names) as opened:
+            polls = (
+                poll_and_record(catalog, opened.server, accept_origin=accept_origin)
+                for catalog in opened.catalogs.values()
+            )
+            results = await asyncio.gather(*map(result_of, polls))
+        codes = [report(name, result) for name, result in zip(names, results, strict=True)]
+        return 1 if 1 in codes else max(codes)
 
-async def _poll_all(settings: Settings, names: list[str], *, accept_origin: bool) -> int:
-    async with open_app(settings, names) as opened:
-
-        async def poll(name: str) -> PollResult | Error:
-            catalog = opened.catalogs[name]
-            try:
-                return await poll_and_record(catalog, opened.server, accept_origin=accept_origin)
-            except Error as error:
-                return error
-
-        results = await asyncio.gather(*map(poll, names))
-    codes = [report(name, result) for name, result in zip(names, results, strict=True)]
-    return 1 if 1 in codes else max(codes)
+    signals.run(poll_all())
