@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from plumbing import clock
 from publisher.core import digest as digests
 from publisher.core.event import DATASCHEMAS, EVENT_TYPES, Position, encode, row
-from publisher.core.model import Category, Change, ChangeType
+from publisher.core.model import Category, Change, Origin
 from publisher.errors import SchemasDiffer
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-NO_NUL: Final = r"^[^\u0000]*$"
 
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\u0000]*$")]
 Epoch = Annotated[
     str, Field(pattern="^[0-9a-f]{8}$", description="Name of one unbroken history of sequences.")
 ]
@@ -49,14 +49,10 @@ class CategoryModel(_Extensible):
 
     model_config = ConfigDict(title="Category")
 
-    id: Annotated[str, Field(min_length=1, pattern=NO_NUL, description='Never "0".')]
-    parent_id: Annotated[
-        str, Field(min_length=1, pattern=NO_NUL, description="The parent's id; a root's is \"0\".")
-    ]
-    local_name: Annotated[
-        str, Field(min_length=1, pattern=NO_NUL, description="In the catalog's locale; no key.")
-    ]
-    is_leaf: Annotated[bool, Field(description="Whether products can be listed in it.")]
+    id: Text = Field(description='Never "0".')
+    parent_id: Text = Field(description="The parent's id; a root's is \"0\".")
+    local_name: Text = Field(description="In the catalog's locale; no key.")
+    is_leaf: bool = Field(description="Whether products can be listed in it.")
 
 
 class MetaModel(_Extensible):
@@ -64,77 +60,62 @@ class MetaModel(_Extensible):
 
     model_config = ConfigDict(title="Meta")
 
-    contract: Annotated[Literal["1"], Field(description="The contract's version.")]
-    origin: Annotated[
-        str,
-        Field(
-            description="JSON of source, locale, category_version, listing_platform and "
-            "include_prohibited_categories; null where unset.",
-            json_schema_extra={"contentMediaType": "application/json"},
-        ),
-    ]
+    contract: Literal["1"] = Field(description="The contract's version.")
+    origin: str = Field(
+        description="JSON of source, locale, category_version, listing_platform and "
+        "include_prohibited_categories; null where unset.",
+        json_schema_extra={"contentMediaType": "application/json"},
+    )
     epoch: Epoch
-    sequence: Annotated[Decimal, Field(description="That of the state's last event.")]
-    offset: Annotated[
-        str,
-        Field(pattern="^[0-9]+-[0-9]+$", description="Stream entry id to read on from; opaque."),
-    ]
+    sequence: Decimal = Field(description="That of the state's last event.")
+    offset: str = Field(
+        pattern="^[0-9]+-[0-9]+$", description="Stream entry id to read on from; opaque."
+    )
     digest: Digest
-    count: Annotated[Decimal, Field(description="Number of categories.")]
+    count: Decimal = Field(description="Number of categories.")
     committed_at: Time
-
-
-NOT_UPDATED: Final = ConfigDict(
-    json_schema_extra={"not": {"anyOf": [{"required": ["before"]}, {"required": ["changed"]}]}}
-)
 
 
 class _Data(_Extensible):
     category: CategoryModel
-    digest: Annotated[Digest, Field(description="The state's digest after this event.")]
+    digest: Digest = Field(description="The state's digest after this event.")
 
 
-class Added(_Data):
+class _WithoutBefore(_Data):
+    model_config = ConfigDict(
+        json_schema_extra={"not": {"anyOf": [{"required": ["before"]}, {"required": ["changed"]}]}}
+    )
+
+
+class Added(_WithoutBefore):
     """A new category."""
-
-    model_config = NOT_UPDATED
 
 
 class Updated(_Data):
     """A category with another parent, name or leaf flag than before."""
 
-    before: Annotated[CategoryModel, Field(description="The category before this event.")]
-    changed: Annotated[
-        list[Literal["parent_id", "local_name", "is_leaf"]],
-        Field(
-            min_length=1,
-            description="The fields that differ, in the order of the row.",
-            json_schema_extra={"uniqueItems": True},
-        ),
-    ]
+    before: CategoryModel = Field(description="The category before this event.")
+    changed: list[Literal["parent_id", "local_name", "is_leaf"]] = Field(
+        min_length=1,
+        description="The fields that differ, in the order of the row.",
+        json_schema_extra={"uniqueItems": True},
+    )
 
 
-class Removed(_Data):
+class Removed(_WithoutBefore):
     """A category that does not exist any more; `category` is its last known state."""
 
-    model_config = NOT_UPDATED
 
-
-DATA: Final[dict[ChangeType, type[_Data]]] = {
-    "added": Added,
-    "updated": Updated,
-    "removed": Removed,
-}
+DATA: Final[dict[str, type[_Data]]] = {"added": Added, "updated": Updated, "removed": Removed}
 
 
 def write(folder: Path) -> list[Path]:
     """Write all schemas and examples into `folder`; return the changed files."""
-    written = []
-    for path, content in _different_files(folder):
+    different = dict(_different_files(folder))
+    for path, content in different.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        written.append(path)
-    return written
+    return list(different)
 
 
 def check(folder: Path) -> None:
@@ -147,26 +128,25 @@ def check(folder: Path) -> None:
 
 def _different_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """Yield each file that is missing or differs, with its right content."""
-    schemas = {
-        "category": _identified("urn:category-publisher:category:1", CategoryModel),
-        "meta": _identified("urn:category-publisher:meta:1", MetaModel),
-        **{f"category.{change}": _event_schema(change) for change in DATA},
+    files = {
+        "category.schema": _schema_with_id("urn:category-publisher:category:1", CategoryModel),
+        "meta.schema": _schema_with_id("urn:category-publisher:meta:1", MetaModel),
+        **{f"category.{change}.schema": _event_schema(change) for change in DATA},
+        **{f"examples/{name}": example for name, example in _examples().items()},
     }
-    files = {f"{name}.schema.json": schema for name, schema in schemas.items()}
-    files |= {f"examples/{name}.json": example for name, example in _examples().items()}
     for name, value in files.items():
-        path = folder / name
+        path = folder / f"{name}.json"
         content = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         if not path.is_file() or path.read_bytes() != content:
             yield path, content
 
 
-def _identified(urn: str, model: type[BaseModel]) -> dict[str, Any]:
+def _schema_with_id(urn: str, model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(mode="serialization")
     return {"$schema": DIALECT, "$id": urn, **schema}
 
 
-def _event_schema(change: ChangeType) -> dict[str, Any]:
+def _event_schema(change: str) -> dict[str, Any]:
     event_type = EVENT_TYPES[change]
     fields = {
         "specversion": {"const": "1.0"},
@@ -187,7 +167,7 @@ def _event_schema(change: ChangeType) -> dict[str, Any]:
             "pattern": "^[0-9]{20}$",
             "description": "20 digits, +1 per event of the epoch; sorts as text.",
         },
-        "data": _identified(DATASCHEMAS[change], DATA[change]),
+        "data": _schema_with_id(DATASCHEMAS[change], DATA[change]),
     }
     return {
         "$schema": DIALECT,
@@ -208,18 +188,14 @@ def _examples() -> dict[str, Any]:
     home = Category("600001", "0", "Home", is_leaf=False)
     supplies = Category("600001", "0", "Home Supplies", is_leaf=False)
     towels = Category("600002", "600001", "Towels", is_leaf=True)
-    changes = [
-        Change("added", towels),
-        Change("updated", supplies, home),
-        Change("removed", towels),
-    ]
+    renaming = Change("updated", supplies, home)
+    changes = [Change("added", towels), renaming, Change("removed", towels)]
     start = Position("9f3c1a2b", 104, digests.of_category(home))
     time = clock.rfc3339(datetime(2026, 11, 23, 9, 40, 3, 569_000, tzinfo=UTC))
-    events = list(encode("us", start, time, changes))
+    events = [orjson.loads(event) for event in encode("us", start, time, changes)]
     meta = {
         "contract": "1",
-        "origin": '{"source":"tiktok_shop","locale":"en-US","category_version":"v2",'
-        '"listing_platform":null,"include_prohibited_categories":null}',
+        "origin": Origin("tiktok_shop", locale="en-US", category_version="v2").to_json(),
         "epoch": start.epoch,
         "sequence": str(start.sequence + len(events)),
         "offset": "1795426803569-2",
@@ -227,6 +203,5 @@ def _examples() -> dict[str, Any]:
         "count": "1",
         "committed_at": time,
     }
-    parsed = [orjson.loads(event) for event in events]
-    by_type = {event["type"]: event for event in parsed}
-    return {"category": orjson.loads(row(supplies)), "meta": meta, **by_type}
+    examples = {event["type"]: event for event in events}
+    return {"category": orjson.loads(row(supplies)), "meta": meta, **examples}
