@@ -4,8 +4,9 @@ Many catalogs are read in one pipeline, since ten thousand one after the other w
 So the parts of a catalog are not of exactly one moment: a consumer may be ahead of `meta` briefly.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final, NamedTuple, Self
 
 import redis.exceptions
@@ -116,12 +117,8 @@ async def read_catalog_names(client: Client) -> list[str]:
 async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return the `status` hash of each catalog of `names`; empty if there is none."""
     found = {}
-    for chunk in chunks(names, CATALOGS_PER_PIPELINE):
-        async with client.pipeline(transaction=False) as pipe:
-            for name in chunk:
-                pipe.hgetall(keys.key(name, "status"))
-            replies = await pipe.execute(raise_on_error=False)
-        for name, reply in zip(chunk, replies, strict=True):
+    async for chunk in _read_parts(client, names, ["status"]):
+        for name, (reply,) in chunk:
             if isinstance(reply, Exception) and not is_wrong_type(reply):
                 raise reply
             found[name] = {} if isinstance(reply, Exception) else as_texts(reply)
@@ -131,18 +128,23 @@ async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[
 async def read_overviews(client: Client, names: Sequence[str]) -> list[CatalogOverview]:
     """Return the overview of each catalog of `names`, in their order."""
     found = []
-    for chunk in chunks(names, CATALOGS_PER_PIPELINE):
-        async with client.pipeline(transaction=False) as pipe:
-            for name in chunk:
-                for part, read in READS.items():
-                    read(pipe, keys.key(name, part))
-            replies = iter(await pipe.execute(raise_on_error=False))
-        catalogs = [
-            CatalogOverview.from_replies(name, [next(replies) for _ in READS]) for name in chunk
-        ]
+    async for chunk in _read_parts(client, names, READS):
+        catalogs = [CatalogOverview.from_replies(name, replies) for name, replies in chunk]
         await _measure_lags(client, catalogs)
         found += catalogs
     return found
+
+
+async def _read_parts(
+    client: Client, names: Sequence[str], parts: Collection[str]
+) -> AsyncIterator[list[tuple[str, list[Any]]]]:
+    """Yield each catalog with the replies for its `parts`, one pipeline at a time."""
+    for chunk in chunks(names, CATALOGS_PER_PIPELINE):
+        async with client.pipeline(transaction=False) as pipe:
+            for name, part in product(chunk, parts):
+                READS[part](pipe, keys.key(name, part))
+            replies = iter(await pipe.execute(raise_on_error=False))
+        yield [(name, [next(replies) for _ in parts]) for name in chunk]
 
 
 def _describe_errors(name: str, errors: Mapping[str, Exception]) -> str:
@@ -181,8 +183,6 @@ async def _measure_lags(client: Client, catalogs: Sequence[CatalogOverview]) -> 
         for consumer, lag in catalog.lags.items()
         if lag.events != 0
     ]
-    if not late:
-        return
     async with client.pipeline(transaction=False) as pipe:
         for catalog, consumer in late:
             claimed = str((catalog.consumers[consumer] or {}).get("offset", ""))
