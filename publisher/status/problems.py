@@ -3,7 +3,7 @@
 `status` with its exit code and the page use the same rules.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple
@@ -52,7 +52,7 @@ def find_problems(
     return [
         *state_problems(catalog, is_configured=is_configured),
         *map(Problem, integrity_problems(catalog)),
-        *poll_problems(catalog, now, is_configured=is_configured),
+        *(poll_problems(catalog, now) if is_configured else ()),
         *lag_problems(catalog),
     ]
 
@@ -77,7 +77,10 @@ def integrity_problems(catalog: CatalogOverview) -> Iterator[str]:
         return  # there was a commit after `meta` was read, so its numbers are old
     if catalog.rows != count:
         yield f"Redis key {key('categories')} has {catalog.rows} of {count} rows: {REPAIRED}"
-    if found < last and sequence and _last_commit_wrote_events(meta, last[0]):
+    committed, limit = parse_time(meta.get("committed_at")), CLOCK_DIFFERENCE.total_seconds()
+    # a commit that only changes the origin writes no event, and may trim those of earlier commits
+    wrote_events = committed is not None and committed.timestamp() - last[0] / 1000 < limit
+    if found < last and sequence and wrote_events:
         yield (
             f"Redis key {key('events')} has lost its last event: a consumer that has not read it "
             "resyncs, and the next change goes on from there"
@@ -97,32 +100,17 @@ def state_problems(catalog: CatalogOverview, *, is_configured: bool) -> Iterator
     elif not catalog.meta and hold is None:
         yield Problem("its state is gone: the next poll writes it again")
     if hold is not None:
-        yield Problem(
-            f"a snapshot has been held since {hold.since or 'an unknown time'}", held=True
-        )
+        since = hold.since or "an unknown time"
+        yield Problem(f"a snapshot has been held since {since}", held=True)
 
 
-def _last_commit_wrote_events(meta: Mapping[str, str], last_event_ms: int) -> bool:
-    """Return whether the last event is of the last commit: so it is not trimmed.
-
-    A commit that only changes the origin writes no event, and may trim those of earlier commits.
-    """
-    committed = parse_time(meta.get("committed_at"))
-    if committed is None:
-        return False
-    return committed.timestamp() - last_event_ms / 1000 < CLOCK_DIFFERENCE.total_seconds()
-
-
-def poll_problems(
-    catalog: CatalogOverview, now: datetime, *, is_configured: bool
-) -> Iterator[Problem]:
+def poll_problems(catalog: CatalogOverview, now: datetime) -> Iterator[Problem]:
     """Yield a problem if the next poll is overdue."""
     due = parse_time(catalog.status.get("next_poll_at"))
-    if is_configured and due is not None and now - due > OVERDUE:
-        minutes = (now - due) // timedelta(minutes=1)
+    if due is not None and now - due > OVERDUE:
         yield Problem(
-            f"its poll is overdue by {minutes} minutes: is `category-publisher run` running, and "
-            "can it write to Redis?"
+            f"its poll is overdue by {(now - due) // timedelta(minutes=1)} minutes: is "
+            "`category-publisher run` running, and can it write to Redis?"
         )
 
 
@@ -130,8 +118,6 @@ def lag_problems(catalog: CatalogOverview) -> Iterator[Problem]:
     """Yield a problem for each consumer that has been behind for long."""
     for name, lag in sorted(catalog.lags.items()):
         if lag.events != 0 and lag.seconds > SLOW.total_seconds():
+            where = "in another epoch" if lag.events is None else f"{lag.events} events behind"
             minutes = int(lag.seconds // 60)
-            lag_text = "in another epoch" if lag.events is None else f"{lag.events} events behind"
-            yield Problem(
-                f"consumer {name} has been {lag_text} for {minutes} minutes: is it running?"
-            )
+            yield Problem(f"consumer {name} has been {where} for {minutes} minutes: is it running?")

@@ -72,9 +72,8 @@ async def print_status(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         _print_json(report.to_json())
     else:
-        _console().print(
-            terminal.status_table(report.catalogs, report.redis_problems), soft_wrap=True
-        )
+        table = terminal.status_table(report.catalogs, report.redis_problems)
+        _console().print(table, soft_wrap=True)
     return report.exit_code
 
 
@@ -87,7 +86,7 @@ async def watch_status(settings: Settings) -> int:
                 try:
                     report = await _check(settings, server, client)
                 except RedisError as error:
-                    show(terminal.error_line(str(error)))
+                    show(terminal.text(str(error), "red"))
                 else:
                     report.catalogs.sort(key=lambda each: not each.problems)
                     limit = max(1, console.height // 2)
@@ -119,29 +118,27 @@ def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
 
 
 async def _check(settings: Settings, server: Server, client: Client) -> StatusReport:
+    """Check Redis and all catalogs.
+
+    If the names of all catalogs cannot be read, the configured ones are shown all the same: in a
+    Cluster the set of names is in one slot, the catalogs in others.
+    """
+    known: list[str] = []
+    redis_problems: list[str] = []
     with server.explain_errors():
-        known, redis_problems = await _read_known_names(server, client)
+        try:
+            known = await read_catalog_names(client)
+        except RedisError as error:
+            redis_problems.append(str(error))
+        except redis.exceptions.RedisError as error:
+            if not isinstance(client, RedisCluster):
+                raise
+            redis_problems.append(str(server.error(error)))
         names = sorted({*settings.catalogs, *known})
         overviews = await read_overviews(client, names)
         redis_problems += await write_refusals(server, client)
     configured = set(settings.catalogs or names)
     return StatusReport(check_catalogs(overviews, configured, clock.now()), redis_problems)
-
-
-async def _read_known_names(server: Server, client: Client) -> tuple[list[str], list[str]]:
-    """Return all catalogs that were ever polled, or none and why they cannot be read.
-
-    Then the configured ones are shown all the same: in a Cluster the set of names is in one slot,
-    the catalogs in others.
-    """
-    try:
-        return await read_catalog_names(client), []
-    except RedisError as error:
-        return [], [str(error)]
-    except redis.exceptions.RedisError as error:
-        if not isinstance(client, RedisCluster):
-            raise
-        return [], [str(server.error(error))]
 
 
 def _print_json(value: dict[str, Any]) -> None:

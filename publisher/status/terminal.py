@@ -5,10 +5,11 @@ and wrapped in a Text, which rich never parses as markup.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from plumbing import clock
@@ -30,12 +31,9 @@ def change_line(change: Change) -> Text:
     line.append(f"{escape_control_chars(change.category.id):<10} ", style="bold")
     line.append(escape_control_chars(change.category.local_name))
     if change.before is not None:
-        before = {
-            name: str(value).lower() if isinstance(value, bool) else escape_control_chars(value)
-            for name, value in change.before.fields().items()
-        }
-        differences = (f"{name} was {before[name]}" for name in change.changed)
-        line.append(f"  {'; '.join(differences)}", style="dim")
+        before = change.before.fields() | {"is_leaf": str(change.before.is_leaf).lower()}
+        differing = [f"{name} was {escape_control_chars(before[name])}" for name in change.changed]
+        line.append(f"  {'; '.join(differing)}", style="dim")
     return line
 
 
@@ -53,40 +51,32 @@ def status_table(
 ) -> Group:
     """Return a line for each catalog, up to `limit`, then problems and verdict."""
     shown = catalogs[:limit]
-    table = Table(box=None, pad_edge=False)
-    for heading in COLUMNS:
-        table.add_column(heading, justify="left", overflow="fold")
+    columns = (Column(heading, overflow="fold") for heading in COLUMNS)
+    table = Table(*columns, box=None, pad_edge=False)
     for catalog, _ in shown:
         meta, status = catalog.meta, catalog.status
-        host_and_process = ":".join((catalog.lease or "-").split(":")[:2])
+        host_and_process = (catalog.lease or "-").split(":")[:2]
         table.add_row(
-            _text(catalog.catalog, "bold"),
-            _text(phrases.format_age(status.get("polled_at"), clock.now())),
-            _text(catalog.outcome, LEVEL_STYLES[phrases.outcome_level(catalog.outcome)]),
-            _text(meta.get("count", "-")),
-            _text(meta.get("sequence", "-")),
-            _text(phrases.format_signed_counts(status)),
-            _text(host_and_process),
+            text(catalog.catalog, "bold"),
+            text(phrases.format_age(status.get("polled_at"), clock.now())),
+            text(catalog.outcome, LEVEL_STYLES[phrases.outcome_level(catalog.outcome)]),
+            text(meta.get("count", "-")),
+            text(meta.get("sequence", "-")),
+            text(phrases.format_signed_counts(status)),
+            text(":".join(host_and_process)),
             Text("\n".join(map(escape_control_chars, phrases.format_lags(catalog))) or "-"),
         )
-    details = [error_line(problem) for problem in redis_problems]
+    details = [text(problem, "red") for problem in redis_problems]
     count = len(details) + sum(len(each.problems) for each in catalogs)
-    for each in shown:
-        details += _problem_lines(each)
-    verdict = (
-        Text(f"{count} problem{'s' if count > 1 else ''}", style="bold red")
-        if count
-        else Text("everything is fine", style="green")
-    )
+    details += chain.from_iterable(map(_problem_lines, shown))
+    verdict = Text("everything is fine", "green")
+    if count:
+        verdict = Text(f"{count} problem{'s' if count > 1 else ''}", "bold red")
     return Group(table, *_and_more(len(catalogs) - len(shown)), *details, verdict)
 
 
-def error_line(error: str) -> Text:
-    """Return an error as one red line."""
-    return _text(error, "red")
-
-
-def _text(value: str, style: str = "") -> Text:
+def text(value: str, style: str = "") -> Text:
+    """Return `value`, which may come from outside, escaped for the terminal."""
     return Text(escape_control_chars(value), style=style)
 
 
@@ -106,6 +96,6 @@ def _problem_lines(checked: CheckedCatalog) -> Iterator[Text]:
         yield Text(f"  {escape_control_chars(reason)}")
     for change in hold.first:
         style = CHANGE_STYLES.get(phrases.held_change_type(change), "")
-        yield Text("  ").append_text(_text(phrases.format_held_change(change), style))
+        yield Text("  ").append_text(text(phrases.format_held_change(change), style))
     digest = escape_control_chars(hold.digest)
     yield Text(f"  approve it with: category-publisher approve {name} {digest}")
