@@ -4,21 +4,22 @@ Ages are computed at each scrape, so they go on growing when nothing else happen
 read has no sample, so that no metric states anything that is not known.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeAlias
+from functools import partial
+from typing import Final, NamedTuple, TypeAlias
 
 from prometheus_client import Metric
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from publisher.state.redis_values import parse_time
+from publisher.state.redis_values import parse_number, parse_time
 from publisher.status.overview import CatalogOverview
 
 PREFIX: Final = "category_publisher"
 MAX_CONSUMERS: Final = 100
 """Consumers of a catalog that have samples: whoever can write one name can write a million."""
 
+Family: TypeAlias = type[GaugeMetricFamily | CounterMetricFamily]
 Sample: TypeAlias = tuple[Sequence[str], float | None]
 """The values of the labels, and the number; None if it is not known."""
 
@@ -31,45 +32,35 @@ class CatalogGauge(NamedTuple):
     value: Callable[[CatalogOverview, datetime], float | None]
 
 
-def gauge(name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]) -> Metric:
-    """Return the gauge `name` with those `samples` that have a number."""
-    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
+def metric(
+    kind: Family, name: str, text: str, labels: Sequence[str], samples: Iterable[Sample]
+) -> Metric:
+    """Return the metric `name` with those `samples` that have a number."""
+    family = kind(f"{PREFIX}_{name}", text, labels=labels)
     for values, number in samples:
         if number is not None:
             family.add_metric(values, number)
     return family
 
 
-def _finite(text: Any) -> float | None:
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+gauge: Final = partial(metric, GaugeMetricFamily)
+counter: Final = partial(metric, CounterMetricFamily)
 
 
-def _seconds_since(text: str | None, now: datetime) -> float | None:
-    then = parse_time(text)
-    return None if then is None else (now - then).total_seconds()
+def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end else None
 
 
 def _last_poll_failed(catalog: CatalogOverview, _now: datetime) -> float | None:
-    if catalog.error:
-        return 1.0
-    outcome = catalog.status.get("outcome")
+    outcome = "failed" if catalog.error else catalog.status.get("outcome")
     return None if outcome is None else float(outcome == "failed")
-
-
-def _seconds_until_due(catalog: CatalogOverview, now: datetime) -> float | None:
-    overdue = _seconds_since(catalog.status.get("next_poll_at"), now)
-    return None if overdue is None else -overdue
 
 
 CATALOG_GAUGES: Final = (
     CatalogGauge(
         "snapshot_age_seconds",
         "Time since the beginning of the last poll whose snapshot was accepted.",
-        lambda catalog, now: _seconds_since(catalog.status.get("succeeded_at"), now),
+        lambda catalog, now: _seconds_between(parse_time(catalog.status.get("succeeded_at")), now),
     ),
     CatalogGauge(
         "last_poll_failed",
@@ -79,17 +70,17 @@ CATALOG_GAUGES: Final = (
     CatalogGauge(
         "next_poll_seconds",
         "Time until the next poll is due; overdue if negative.",
-        _seconds_until_due,
+        lambda catalog, now: _seconds_between(now, parse_time(catalog.status.get("next_poll_at"))),
     ),
     CatalogGauge(
         "categories",
         "Categories in the state.",
-        lambda catalog, _now: _finite(catalog.meta.get("count")),
+        lambda catalog, _now: parse_number(catalog.meta.get("count")),
     ),
     CatalogGauge(
         "sequence",
         "Sequence of the state; it starts again with each epoch.",
-        lambda catalog, _now: _finite(catalog.meta.get("sequence")),
+        lambda catalog, _now: parse_number(catalog.meta.get("sequence")),
     ),
     CatalogGauge(
         "hold",

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from importlib.metadata import version
+from itertools import product
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
+from prometheus_client.core import InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
 
 from plumbing import clock
@@ -25,7 +26,7 @@ from publisher.sources import Source
 from publisher.sources.tiktok.stand_ins import answering_shop
 from publisher.sources.tiktok.tokens.refreshed import TokenExpiry
 from publisher.state.commit import CONTRACT
-from publisher.web.catalog_metrics import PREFIX, catalog_metrics, gauge
+from publisher.web.catalog_metrics import PREFIX, catalog_metrics, counter, gauge
 from publisher.web.overview_cache import OverviewResult
 
 OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
@@ -53,22 +54,12 @@ class Scrape(NamedTuple):
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics; the encoders of prometheus-client call it."""
         yield from self.of_process
-        changes = CounterMetricFamily(
-            f"{PREFIX}_changes", "Changes published from here.", labels=["catalog", "type"]
-        )
         # a catalog's counters start at 0 before its first change, so that rate() sees that one
-        zeros = dict.fromkeys(
-            ((name, kind) for name in self.intervals for kind in Counts._fields), 0
-        )
-        for labels, count in {**zeros, **self.changes}.items():
-            changes.add_metric(labels, count)
-        yield changes
-        yield gauge(
-            "lease_held",
-            "1 for each catalog whose lease is held here.",
-            ["catalog"],
-            (([name], 1) for name in self.intervals),
-        )
+        zeros = dict.fromkeys(product(self.intervals, Counts._fields), 0)
+        counts = {**zeros, **self.changes}.items()
+        yield counter("changes", "Changes published from here.", ["catalog", "type"], counts)
+        held = (([name], 1) for name in self.intervals)
+        yield gauge("lease_held", "1 for each catalog whose lease is held here.", ["catalog"], held)
         yield gauge(
             "poll_interval_seconds",
             "Interval of its polls (poll_every).",
@@ -122,17 +113,15 @@ class Metrics:
         """Return all metrics now; `overviews` are of the catalogs polled here."""
         catalogs = daemon.catalogs
         held = sorted(daemon.leases.held() & catalogs.keys())
-        errors = CounterMetricFamily(
-            f"{PREFIX}_redis_errors",
-            "Errors of Redis in polls and in rounds of the leases.",
-            labels=["kind"],
-        )
-        for kind, count in self._redis_errors.items():
-            errors.add_metric([kind], count)
         of_process = [
             *self._registry.collect(),
             *_daemon_metrics(daemon, len(held), redis_is_up=not overviews.error),
-            errors,
+            counter(
+                "redis_errors",
+                "Errors of Redis in polls and in rounds of the leases.",
+                ["kind"],
+                (([kind], count) for kind, count in self._redis_errors.items()),
+            ),
             self._token_expiries(catalogs[name].source for name in held),
             gauge(
                 "stand_in",
