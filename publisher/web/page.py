@@ -9,14 +9,13 @@ from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from plumbing import clock
 from plumbing.text import escape_control_chars
-from publisher.polling.daemon import Daemon
 from publisher.status import phrases
 from publisher.status.phrases import as_dict, as_list
 from publisher.status.problems import check_catalogs
@@ -28,10 +27,6 @@ POLICY: Final = (
     "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The Content-Security-Policy: this one style, and nothing else from anywhere."""
-MAX_CATALOGS: Final = 1000
-"""Catalogs on the page, those with problems first; `category-publisher status` shows all."""
-MAX_CONSUMERS: Final = 20
-REFRESH_SECONDS: Final = 30
 
 
 class PublisherInfo(NamedTuple):
@@ -41,12 +36,6 @@ class PublisherInfo(NamedTuple):
     redis: str
     leases: int
     configured: frozenset[str]
-
-    @classmethod
-    def of(cls, daemon: Daemon) -> Self:
-        """Return what `daemon` is and does now."""
-        address, leases = daemon.server.address, daemon.leases
-        return cls(leases.owner, address, len(leases.held()), frozenset(daemon.catalogs))
 
 
 def render_page(publisher: PublisherInfo, result: OverviewResult) -> str:
@@ -76,23 +65,18 @@ def _describe_held_change(change: Mapping[str, Any]) -> str:
     return f"{line} ({differences})" if differences else line
 
 
-def _escape_control_chars(value: Any) -> Any:
-    """Escape the control characters of a value; Jinja escapes its markup afterwards."""
-    return value if isinstance(value, Markup) else escape_control_chars(str(value))
-
-
 ENVIRONMENT: Final = Environment(
     loader=PackageLoader("publisher", "web"),
     autoescape=True,
-    finalize=_escape_control_chars,
+    finalize=lambda value: value if isinstance(value, Markup) else escape_control_chars(str(value)),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
 ENVIRONMENT.globals |= {
-    "refresh_seconds": REFRESH_SECONDS,
-    "max_catalogs": MAX_CATALOGS,
-    "max_consumers": MAX_CONSUMERS,
+    "refresh_seconds": 30,
+    "max_catalogs": 1000,  # those with problems first; `category-publisher status` shows all
+    "max_consumers": 20,
     "describe_held_change": _describe_held_change,
     "phrases": phrases,
 }

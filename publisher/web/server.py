@@ -111,8 +111,12 @@ class Routes:
 
     def app(self) -> web.Application:
         """Return an application that answers GET and HEAD."""
+
+        async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+            response.headers.update(HEADERS)
+
         app = web.Application()
-        app.on_response_prepare.append(_add_headers)
+        app.on_response_prepare.append(add_headers)
         app.router.add_get("/", self.page)
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.readyz)
@@ -125,7 +129,18 @@ class Routes:
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Respond with 200, or with 503 and a line for each reason."""
-        reasons = await unready_reasons(self._daemon)
+        daemon, reasons = self._daemon, []
+        if not daemon.ready.is_set():
+            reasons.append("the leases were not checked yet")
+        if daemon.lease_error:
+            reasons.append(f"the leases cannot be renewed: {daemon.lease_error}")
+        try:
+            await read_known_names(daemon)
+        except RedisError as error:
+            reasons.append(str(error))
+        if late := sorted(daemon.overdue()):
+            more = ", …" if len(late) > MAX_LATE_NAMES else ""
+            reasons.append(f"{len(late)} late polls: {', '.join(late[:MAX_LATE_NAMES])}{more}")
         text = "".join(f"{reason}\n" for reason in reasons or ["ready"])
         return web.Response(text=text, status=503 if reasons else 200)
 
@@ -141,28 +156,10 @@ class Routes:
     async def page(self, _request: web.Request) -> web.Response:
         """Respond with the status page; with 503 if Redis cannot be read."""
         result = await self._all.get()
-        text = await asyncio.to_thread(render_page, PublisherInfo.of(self._daemon), result)
-        return web.Response(
-            text=text, content_type="text/html", status=503 if result.error else 200
+        daemon, leases = self._daemon, self._daemon.leases
+        publisher = PublisherInfo(
+            leases.owner, daemon.server.address, len(leases.held()), frozenset(daemon.catalogs)
         )
-
-
-async def unready_reasons(daemon: Daemon) -> list[str]:
-    """Return a line for each reason why `daemon` cannot do its work now."""
-    reasons = []
-    if not daemon.ready.is_set():
-        reasons.append("the leases were not checked yet")
-    if daemon.lease_error:
-        reasons.append(f"the leases cannot be renewed: {daemon.lease_error}")
-    try:
-        await read_known_names(daemon)
-    except RedisError as error:
-        reasons.append(str(error))
-    if late := sorted(daemon.overdue()):
-        more = ", …" if len(late) > MAX_LATE_NAMES else ""
-        reasons.append(f"{len(late)} late polls: {', '.join(late[:MAX_LATE_NAMES])}{more}")
-    return reasons
-
-
-async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+        text = await asyncio.to_thread(render_page, publisher, result)
+        status = 503 if result.error else 200
+        return web.Response(text=text, content_type="text/html", status=status)
