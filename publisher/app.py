@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
 from plumbing.config.settings import Settings
 from plumbing.config.shops import tiktok_shops_of
@@ -15,6 +16,8 @@ from publisher.polling.cache import StateCache
 from publisher.polling.poll import Catalog
 from publisher.sources.factory import SourceFactory, open_source_factory
 from publisher.state.store import Store
+
+ORIGIN_FIELDS: Final = {field.name for field in fields(Origin)}
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,11 @@ class App:
             catalog = settings.catalog(name)
             catalogs[name] = Catalog(
                 name=name,
-                origin=Origin(
-                    source=catalog.source,
-                    locale=catalog.locale,
-                    category_version=catalog.category_version,
-                    listing_platform=catalog.listing_platform,
-                    include_prohibited_categories=catalog.include_prohibited_categories,
-                ),
+                origin=Origin(**catalog.model_dump(include=ORIGIN_FIELDS)),
                 source=self.sources.open(name, settings),
                 store=Store(self.client, name),
                 limits=Limits(**catalog.guard.model_dump()),
-                max_age=catalog.retention.max_age,
-                max_events=catalog.retention.max_events,
+                **catalog.retention.model_dump(),
                 poll_every=catalog.poll_every,
                 state_cache=self.cache,
             )
