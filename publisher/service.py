@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,13 +63,11 @@ async def systemd_notifications(notifier: SystemdNotifier, daemon: Daemon) -> As
         await daemon.ready.wait()
         notifier.ready()
 
-    tasks = [asyncio.create_task(notify_when_ready()), asyncio.create_task(notifier.watchdog())]
-    try:
+    with ExitStack() as at_the_end:
+        at_the_end.callback(notifier.stopping)
+        for work in (notify_when_ready(), notifier.watchdog()):
+            at_the_end.callback(asyncio.create_task(work).cancel)
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        notifier.stopping()
 
 
 @dataclass
@@ -99,15 +97,12 @@ class ConfigReload:
                 f"data_dir has changed from {old.data_dir} to {new.data_dir}: restart to apply "
                 "that, and all else that has changed"
             )
-        changed = self.app.build_catalogs(
-            new,
-            [
-                name
-                for name in configured_names(new)
-                if name not in old.catalogs
-                or _settings_of_catalog(new, name) != _settings_of_catalog(old, name)
-            ],
-        )
+        different = [
+            name
+            for name in configured_names(new)
+            if _settings_of_catalog(new, name) != _settings_of_catalog(old, name)
+        ]
+        changed = self.app.build_catalogs(new, different)
         removed = old.catalogs.keys() - new.catalogs.keys()
         self.daemon.replace(changed, removed)
         self.settings = new
@@ -118,6 +113,11 @@ class ConfigReload:
 
 
 def _settings_of_catalog(settings: Settings, name: str) -> object:
-    """Return all settings that a poll of the catalog depends on, to be compared."""
-    catalog = settings.catalog(name)
-    return catalog, tiktok_shops_of(settings, name) if catalog.source == "tiktok_shop" else None
+    """Return all settings that a poll of the catalog depends on, to be compared.
+
+    Returns None if the catalog is not configured.
+    """
+    catalog = settings.catalogs.get(name)
+    if catalog is None or catalog.source != "tiktok_shop":
+        return catalog
+    return catalog, tiktok_shops_of(settings, name)
