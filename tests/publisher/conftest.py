@@ -1,10 +1,11 @@
-"""Fixtures for polls: a catalog on a store, its scripted source, and what is logged."""
+"""Fixtures for polls: a catalog on a store, its source, the log, and the keys in Redis."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
+import redis
 import redis.asyncio
 import structlog
 from structlog.testing import LogCapture
@@ -14,6 +15,7 @@ from publisher.polling.poll import Catalog
 from publisher.state.store import Store
 from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
+from tests.support.valkey import Valkey
 
 
 @pytest.fixture
@@ -27,6 +29,14 @@ async def catalog(client: redis.asyncio.Redis, source: ScriptedSource) -> AsyncI
     """Give catalog `us` with default settings and a cache, as the daemon has it."""
     async with aclosing(StateCache()) as cache:
         yield make_catalog(Store(client, "us"), source, state_cache=cache)
+
+
+@pytest.fixture
+def keys(valkey: Valkey) -> Iterator[redis.Redis]:
+    """Give a client of the server, which is empty; it knows the contract alone."""
+    with redis.Redis.from_url(valkey.url, protocol=2, decode_responses=True) as client:
+        client.flushall()
+        yield client
 
 
 @pytest.fixture

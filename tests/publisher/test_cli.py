@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 import typer.main
 
 from publisher.cli import COMMANDS
@@ -18,7 +19,7 @@ from tests.support.waiting import eventually_now
 
 
 @pytest.fixture
-def workdir(folder: Path, valkey: Valkey) -> Path:
+def workdir(folder: Path, valkey: Valkey, keys: redis.Redis) -> Path:  # noqa: ARG001  empties it
     """Give a folder with a configuration of catalogs `us` and `uk` from a file."""
     (folder / "publisher.toml").write_text(
         f'redis_url = "{valkey.url}"\n'

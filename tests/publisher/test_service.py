@@ -3,7 +3,6 @@
 import signal
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from tests.support.processes import replace
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually_now
-
-
-@pytest.fixture
-def keys(valkey: Valkey) -> Iterator[redis.Redis]:
-    """Give a client of the empty server."""
-    with connect(valkey) as client:
-        client.flushall()
-        yield client
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A folder to run commands in, and the Redis that they use."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,14 +7,6 @@ import redis
 
 from tests.support.trees import body, tree
 from tests.support.valkey import Valkey
-
-
-@pytest.fixture
-def keys(valkey: Valkey) -> Iterator[redis.Redis]:
-    """Give a client of the server, which is empty; it knows the contract alone."""
-    with redis.Redis.from_url(valkey.url, protocol=2, decode_responses=True) as client:
-        client.flushall()
-        yield client
 
 
 @pytest.fixture
