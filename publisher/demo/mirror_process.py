@@ -13,10 +13,9 @@ from plumbing.config.settings import ENV_PREFIX
 from plumbing.redis.server import Client
 from publisher.core import digest as digests
 from publisher.core.event import Position
-from publisher.core.model import Category
+from publisher.core.model import Category, parse_object
 from publisher.errors import CopyDiffers
 from publisher.state import keys
-from publisher.state.redis_values import parse_object
 
 CATCH_UP_SECONDS: Final = 20.0
 CHECK_SECONDS: Final = 0.01
