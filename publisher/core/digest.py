@@ -5,7 +5,7 @@ Digests are 64-bit integers in this code, and 16 lower-case hex digits in Redis 
 their own, and the two must agree.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from hashlib import sha256
 from operator import xor
@@ -16,7 +16,7 @@ from publisher.core.model import Category, Change
 
 EMPTY: Final = 0
 """The digest of an empty state."""
-_first_8_bytes: Final = Struct(">Q24x").unpack
+_first_8_bytes: Final[Callable[[bytes], tuple[int]]] = Struct(">Q24x").unpack
 """Of 32 bytes, big-endian; 100,000 digests take 0.03 s less than with `int.from_bytes`."""
 
 
@@ -24,8 +24,7 @@ def of_category(category: Category) -> int:
     """Return the first 8 bytes, big-endian, of SHA-256 over the category's fields."""
     leaf = "1" if category.is_leaf else "0"
     fields = f"{category.id}\0{category.parent_id}\0{category.local_name}\0{leaf}"
-    value: int = _first_8_bytes(sha256(fields.encode()).digest())[0]
-    return value
+    return _first_8_bytes(sha256(fields.encode()).digest())[0]
 
 
 def of(categories: Iterable[Category]) -> int:

@@ -1,13 +1,12 @@
 """The guard: decides which snapshots are withheld as implausible (contract, 6)."""
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from publisher.core.model import Counts
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """The removals and updates that are still plausible.
 
     A snapshot is withheld if it exceeds a share of the state's categories *and* a number.

@@ -4,12 +4,10 @@ Sources check that an answer is complete and no error; `core` checks the categor
 Imports `publisher.errors` and the plumbing.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A complete JSON document from a source, not parsed yet.
 
     `bare_list`: the document may be a list of categories instead of the API's envelope.

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
@@ -12,8 +11,7 @@ PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 SUCCESS: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*0\s*,')
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """`{"code", "message", "request_id", "data"}`; a missing text is empty."""
 
     code: int

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -41,8 +41,7 @@ ERROR_TEXTS: Final[tuple[tuple[type[aiohttp.ClientError], type[SourceError], str
 """Exception of aiohttp, our exception, our text; the first row that fits is used."""
 
 
-@dataclass(frozen=True)
-class RequestLimits:
+class RequestLimits(NamedTuple):
     """The limits of one request: `seconds` in total, `body_bytes` after decompression."""
 
     seconds: float

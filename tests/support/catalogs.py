@@ -15,7 +15,7 @@ ORIGIN = Origin("file")
 
 def make_limits(**changes: Any) -> Limits:
     """Return the default limits with `changes`."""
-    return replace(Limits(**GuardSettings().model_dump()), **changes)
+    return Limits(**GuardSettings().model_dump())._replace(**changes)
 
 
 def make_catalog(store: Store, source: Source, **changes: Any) -> Catalog:

@@ -1,7 +1,6 @@
 """Exchanges an authorization code for stored tokens (TikTok Shop API, Tokens); lists the shops."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import aiohttp
@@ -20,8 +19,7 @@ SELLER: Final = 0
 """The `user_type` whose tokens give access to shops."""
 
 
-@dataclass(frozen=True)
-class AuthorizedShop:
+class AuthorizedShop(NamedTuple):
     """A shop that the tokens give access to; `cipher` is the value for `shop_cipher`."""
 
     id: str
@@ -32,8 +30,7 @@ class AuthorizedShop:
     code: str
 
 
-@dataclass(frozen=True)
-class Authorization:
+class Authorization(NamedTuple):
     """The seller who has authorized the app, and their shops. Contains no token."""
 
     seller_name: str
@@ -107,10 +104,8 @@ async def _list_shops(
             f"the tokens are stored in {store.location}, but the shops cannot be listed: {error}"
         ) from error
     rows = data.get("shops") if isinstance(data, dict) else None
-    fields = AuthorizedShop.__dataclass_fields__
-    return tuple(
-        AuthorizedShop(**{field: _text(row, field) for field in fields}) for row in rows or ()
-    )
+    fields = AuthorizedShop._fields
+    return tuple(AuthorizedShop(*(_text(row, field) for field in fields)) for row in rows or ())
 
 
 def _text(row: Any, field: str) -> str:
