@@ -99,10 +99,9 @@ class StateCache:
 
     def of(self, store: Store) -> CatalogCache:
         """Return the cache of the catalog of `store`; it is evicted last from now on."""
-        if store.catalog not in self._catalogs:
-            self._catalogs[store.catalog] = CatalogCache(store, keeps=True)
-        self._catalogs.move_to_end(store.catalog)
-        return self._catalogs[store.catalog]
+        cached = self._catalogs.pop(store.catalog, None) or CatalogCache(store, keeps=True)
+        self._catalogs[store.catalog] = cached
+        return cached
 
     async def evict(self) -> None:
         """Clear the catalogs that were used the longest ago until the limits are kept."""

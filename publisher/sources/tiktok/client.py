@@ -88,9 +88,8 @@ class TikTokClient:
         A retry after a lost answer does no harm: if the first request took effect, its tokens are
         lost anyway; if it did not, the second one gets them.
         """
-        url = URL(self.settings.auth_url + path).with_query(
-            {"app_key": self._key, "app_secret": self._secret, **query}
-        )
+        parameters = {"app_key": self._key, "app_secret": self._secret, **query}
+        url = URL(self.settings.auth_url + path).with_query(parameters)
         try:
             reply = await self._get(url, {})
         except Unreachable:
