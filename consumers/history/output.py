@@ -70,11 +70,18 @@ class TextHistoryOutput(TextLines):
     def recorded(self, item: Resync | RecordedChange) -> None:
         """Print a change or a resync."""
         if isinstance(item, Resync):
-            self.write(_resync_line(item))
+            counts = f"{item.added} added, {item.updated} updated, {item.removed} removed"
+            from_ = f" from {item.from_position}" if item.from_position else ""
+            line = Text.assemble(
+                (item.resynced_at, "dim"),
+                f"  resync {item.number}  ",
+                (f"{counts}{from_} to {item.to_position}", "bold"),
+            )
         else:
             at, event, resync, _ = item.position
             where = event.rpartition("-")[0] if event else f"resync {resync}"
-            self.write(format_change(at, where, item))
+            line = format_change(at, where, item)
+        self.write(line)
 
 
 HistoryOutput: TypeAlias = JsonHistoryOutput | TextHistoryOutput
@@ -87,16 +94,6 @@ def _change_fields(change: RecordedChange) -> dict[str, Any]:
         fields["before"] = change.before._asdict()
         fields["changed"] = [name for name, old, new in pairs if old != new]
     return fields
-
-
-def _resync_line(resync: Resync) -> Text:
-    counts = f"{resync.added} added, {resync.updated} updated, {resync.removed} removed"
-    from_ = f" from {resync.from_position}" if resync.from_position else ""
-    return Text.assemble(
-        (resync.resynced_at, "dim"),
-        f"  resync {resync.number}  ",
-        (f"{counts}{from_} to {resync.to_position}", "bold"),
-    )
 
 
 def _top_down(rows: Rows) -> Iterator[tuple[Category, str]]:

@@ -69,9 +69,14 @@ async def _read_batch(
 
     A version that only begins is an addition, one that only ends a removal, both an update.
     """
-    begun, ended = [
-        await _read_versions(reader, columns, resync, first, last) for columns in (BEGIN, END)
-    ]
+    found = []
+    for columns in (BEGIN, END):
+        is_in_batch = (columns.sequence > first, columns.sequence <= last)
+        versions = reader.store.select_versions(*columns, *CATEGORY)
+        rows = await reader.read(versions.where(columns.resync == resync, *is_in_batch))
+        pairs = [(RecordPosition(*row[:4]), Category(*row[4:])) for row in rows]
+        found.append({(position.sequence, row.id): (position, row) for position, row in pairs})
+    begun, ended = found
     added = [RecordedChange(*begun[key], "added", None) for key in begun.keys() - ended.keys()]
     updated = [
         RecordedChange(*begun[key], "updated", ended[key][1]) for key in begun.keys() & ended.keys()
@@ -81,14 +86,3 @@ async def _read_batch(
         [*added, *updated, *removed],
         key=lambda change: (change.position.sequence, TYPES.index(change.type), change.category.id),
     )
-
-
-async def _read_versions(
-    reader: HistoryReader, columns: PositionColumns, resync: int, first: int, last: int
-) -> dict[tuple[int, str], tuple[RecordPosition, Category]]:
-    """Return by sequence and id the versions that begin or end (`columns`) in a range."""
-    query = reader.store.select_versions(*columns, *CATEGORY).where(
-        columns.resync == resync, columns.sequence > first, columns.sequence <= last
-    )
-    found = [(RecordPosition(*row[:4]), Category(*row[4:])) for row in await reader.read(query)]
-    return {(position.sequence, category.id): (position, category) for position, category in found}

@@ -8,12 +8,17 @@ be edited and imported again. JSON needs no such escape.
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from consumers.errors import MappingRejected
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """First characters of a cell that a spreadsheet may run. Source: OWASP, CSV injection."""
+
+
+ESCAPED: Final = (*FORMULA, "'")
+"""First characters of a cell that is written with an apostrophe before it."""
 
 
 class TextRow(NamedTuple):
@@ -57,8 +62,8 @@ def parse_csv(content: bytes, name: str) -> TextTable:
     for line, cells in records:
         if len(cells) > len(header):
             problems.append(f"line {line} has {len(cells)} cells, the header {len(header)}")
-        texts = map(_unescape_formula, [*cells, *[""] * (len(header) - len(cells))])
-        rows.append(TextRow(f"line {line}", dict(zip(header, texts, strict=False))))
+        texts = [c[1:] if c.startswith("'") and c[1:].startswith(ESCAPED) else c for c in cells]
+        rows.append(TextRow(f"line {line}", dict(zip_longest(header, texts, fillvalue=""))))
     if problems:
         raise _nothing_read(name, problems)
     return TextTable(name, header, rows)
@@ -69,7 +74,7 @@ def format_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = io.StringIO()
     writer = csv.writer(lines)
     writer.writerow(header)
-    writer.writerows([_escape_formula(cell) for cell in row] for row in rows)
+    writer.writerows([f"'{c}" if c.startswith(ESCAPED) else c for c in row] for row in rows)
     return lines.getvalue()
 
 
@@ -88,11 +93,3 @@ def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _nothing_read(name: str, problems: Sequence[str]) -> MappingRejected:
     return MappingRejected(f"{name}: nothing was read", problems)
-
-
-def _escape_formula(cell: str) -> str:
-    return f"'{cell}" if cell.startswith((*FORMULA, "'")) else cell
-
-
-def _unescape_formula(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*FORMULA, "'")) else cell

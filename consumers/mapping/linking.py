@@ -83,9 +83,11 @@ def _invalid(
     """Yield the problems of each request by itself."""
     for key, id_, where in requests:
         mapping, row = snapshot.mappings.get(key), snapshot.rows.get(id_)
+        linked = mapping and mapping.linked
         if mapping is None:
             yield f"{where}{_unknown_key(key)}: import it first"
-        elif not replace and (link := _link_to_replace(mapping, id_)):
+        elif linked and linked.id != id_ and mapping.status.state != "broken" and not replace:
+            link = f"{linked.id!r} ({linked.local_name!r}, {mapping.status.state})"
             yield f"{where}key {key!r} is linked with {link}: use --replace to change that"
         if row is None:
             yield f"{where}there is no category {id_!r}"
@@ -105,14 +107,6 @@ def _conflicts(requests: Sequence[LinkRequest], snapshot: MappingSnapshot) -> It
             yield f"{where}category {id_!r} is linked with key {owners[id_]!r}: unlink that first"
         seen.add(key)
         owners.setdefault(id_, key)
-
-
-def _link_to_replace(mapping: CategoryMapping, id_: str) -> str | None:
-    """Describe the link that one with `id_` would replace; None if there is none."""
-    linked, state = mapping.linked, mapping.status.state
-    if linked is None or linked.id == id_ or state == "broken":
-        return None
-    return f"{linked.id!r} ({linked.local_name!r}, {state})"
 
 
 def _unknown_key(key: str) -> str:
