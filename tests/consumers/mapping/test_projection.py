@@ -13,7 +13,7 @@ from tests.consumers.mapping.mapping_catalog import (
     without,
 )
 from tests.consumers.pretend_publisher import TIME
-from tests.support.databases import execute, fetch
+from tests.support.databases import fetch
 
 
 async def stored_links(to: str) -> list[tuple[Any, ...]]:
@@ -72,20 +72,3 @@ async def test_a_resync(database_url: str) -> None:
             "c": "review: moved from parent '0' to '1'",
         }
         assert (await it.mapping("a")).status[2:] == (TIME, None)
-
-
-async def test_catalogs_side_by_side(database_url: str) -> None:
-    """The same keys and ids in another catalog are independent."""
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(a="A")
-        await it.link(a="2")
-    query = "SELECT DISTINCT catalog FROM mappings"
-    assert await fetch(database_url, query) == [("us",)]
-    for table in ("mappings", "map_categories", "checkpoints"):
-        await execute(database_url, f"UPDATE {table} SET catalog = 'uk'")  # noqa: S608
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(a="A")
-        await it.link(a="2")
-        await it.go_to(*without(MUGS))
-        await it.service.remove(["a"])
-    assert await fetch(database_url, "SELECT catalog, state FROM mappings") == [("uk", "valid")]

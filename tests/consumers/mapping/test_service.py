@@ -18,7 +18,7 @@ from tests.consumers.mapping.mapping_catalog import (
     without,
 )
 from tests.consumers.pretend_publisher import row
-from tests.support.databases import execute, fetch
+from tests.support.databases import fetch
 
 EVERYTHING = "SELECT * FROM mappings ORDER BY own_key"
 
@@ -81,15 +81,6 @@ async def test_replacing_links(database_url: str) -> None:
         await it.go_to(*without(CUPS))
         await it.link(a="4")
         assert await it.states() == {"a": "valid", "b": "valid"}
-
-
-async def test_one_to_one(database_url: str) -> None:
-    """The database itself rejects a second link with a category."""
-    async with open_mapping_catalog(database_url, *TREE) as it:
-        await it.import_own(a="A", b="B")
-        await it.link(a="2")
-    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
-        await execute(database_url, "UPDATE mappings SET category_id = '2' WHERE own_key = 'b'")
 
 
 async def test_importing_again(database_url: str) -> None:
