@@ -56,20 +56,18 @@ def decode_meta(raw: Mapping[bytes, bytes]) -> Meta:
 
 def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
     """Return the categories in the hash `rows`; BadEntry if they do not fit `meta`."""
-    decoded = {row.id: row for row in (_row(*item) for item in rows.items())}
+    decoded: dict[str, Category] = {}
+    for id_, row in rows.items():
+        try:
+            category = decode_category(row)
+        except MALFORMED as error:
+            raise BadEntry(f"the row of {id_!r} is no category: {error}") from error
+        if category.id.encode() != id_:
+            raise BadEntry(f"the row of {id_!r} is that of {category.id!r}")
+        decoded[category.id] = category
     if len(decoded) != meta.count:
         raise BadEntry(f"there are {len(decoded)} categories, but meta says {meta.count}")
     found = digest.of_state(decoded.values())
     if found != meta.digest:
         raise BadEntry(f"the rows have digest {found}, but meta says {meta.digest}")
     return decoded
-
-
-def _row(id_: bytes, row: bytes) -> Category:
-    try:
-        category = decode_category(row)
-    except MALFORMED as error:
-        raise BadEntry(f"the row of {id_!r} is no category: {error}") from error
-    if category.id.encode() != id_:
-        raise BadEntry(f"the row of {id_!r} is that of {category.id!r}")
-    return category

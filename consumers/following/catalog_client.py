@@ -6,9 +6,8 @@ to a client: a server that hangs should be noticed soon, but reading a whole sta
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -26,7 +25,7 @@ from plumbing.edge_log import EdgeLog
 from plumbing.outage_retry import OutageRetry
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
-from plumbing.redis.server import Client, Server, Transaction, open_server
+from plumbing.redis.server import Client, Server, open_server
 
 log = logs.logger(__name__)
 
@@ -66,10 +65,7 @@ async def open_catalog(
     If no embedded server runs, the client waits for it, or with `once` starts it (contract, 7).
     """
     mode = EmbeddedMode.START_IF_NEEDED if once else EmbeddedMode.WAIT
-    async with (
-        open_server(settings, mode) as server,
-        connect(server, catalog, once=once) as client,
-    ):
+    async with open_server(settings, mode) as server, connect(server, catalog, once=once) as client:
         yield client
 
 
@@ -81,13 +77,11 @@ async def connect(
 
     With `once` an outage or a missing state is an error; without it the client waits.
     """
-    bulk = server.client()
-    quick = server.client(timeout=timing.block + timing.reply)
-    try:
+    async with (
+        aclosing(server.client()) as bulk,
+        aclosing(server.client(timeout=timing.block + timing.reply)) as quick,
+    ):
         yield CatalogClient(catalog, server, bulk, quick, timing, once=once)
-    finally:
-        await bulk.aclose()
-        await quick.aclose()
 
 
 class CatalogClient:
@@ -123,18 +117,13 @@ class CatalogClient:
     async def read(self, offset: str, *, wait: bool) -> list[Entry]:
         """Return up to BATCH entries after `offset`; with `wait` wait for the first."""
         block_ms = round(self._timing.block * 1000) if wait else None
-
-        async def request() -> Any:
-            return await self._quick.xread({self._events: offset}, BATCH, block_ms)
-
-        return _entries_of_xread(await self._call(request))
+        reply = await self._call(lambda: self._quick.xread({self._events: offset}, BATCH, block_ms))
+        return _entries_of_xread(reply)
 
     async def read_with_meta(self, offset: str) -> tuple[list[Entry], Meta]:
         """Return up to BATCH entries after `offset`, and `meta`, both of the same moment."""
         read, meta = await self._transaction(
-            self._quick,
-            lambda pipeline: pipeline.xread({self._events: offset}, BATCH),
-            lambda pipeline: pipeline.hgetall(self._meta),
+            self._quick, lambda pipe: pipe.xread({self._events: offset}, BATCH).hgetall(self._meta)
         )
         return _entries_of_xread(read), self._decode_meta(meta)
 
@@ -144,8 +133,7 @@ class CatalogClient:
         async def request() -> tuple[list[Entry], Meta]:
             newest_first, meta = await self._transaction(
                 self._bulk,
-                lambda pipeline: pipeline.xrevrange(self._events, count=count),
-                lambda pipeline: pipeline.hgetall(self._meta),
+                lambda pipe: pipe.xrevrange(self._events, count=count).hgetall(self._meta),
             )
             return _entries(reversed(newest_first)), self._decode_meta(meta)
 
@@ -153,11 +141,10 @@ class CatalogClient:
 
     async def entries_before(self, offset: str, count: int) -> list[Entry]:
         """Return the last `count` (at least 1) entries before `offset`, oldest first."""
-
-        async def request() -> Any:
-            return await self._quick.xrevrange(self._events, max=f"({offset}", count=count)
-
-        return _entries(reversed(await self._call(request)))
+        newest_first: Any = await self._call(
+            lambda: self._quick.xrevrange(self._events, max=f"({offset}", count=count)
+        )
+        return _entries(reversed(newest_first))
 
     async def snapshot(self) -> tuple[Snapshot, Checkpoint]:
         """Return the whole state, checked against its digest, and its checkpoint.
@@ -165,24 +152,25 @@ class CatalogClient:
         The checkpoint's offset is the stream's last entry: whatever the stream holds at that moment
         is part of the snapshot, or is no event.
         """
-        return await self._wait_for_state(self._read_snapshot)
 
-    async def _read_snapshot(self) -> tuple[Snapshot, Checkpoint]:
-        self._decode_meta(await self._read_meta())  # if this fails, no rows need to be read
-        raw, hash_, newest = await self._transaction(
-            self._bulk,
-            lambda pipeline: pipeline.hgetall(self._meta),
-            lambda pipeline: pipeline.hgetall(self._categories),
-            lambda pipeline: pipeline.xrevrange(self._events, count=1),
-        )
-        meta = self._decode_meta(raw)
-        offset = newest[0][0].decode() if newest else meta.offset
-        checkpoint = Checkpoint(meta.epoch, meta.sequence, offset, meta.digest)
-        try:
-            rows = decode_rows(hash_, meta)
-        except BadEntry as error:
-            raise NoState(f"the state of catalog {self.catalog} is damaged: {error}", raw) from None
-        return Snapshot(rows, meta.committed_at), checkpoint
+        def whole(pipe: Any) -> Any:
+            meta_and_rows = pipe.hgetall(self._meta).hgetall(self._categories)
+            return meta_and_rows.xrevrange(self._events, count=1)
+
+        async def request() -> tuple[Snapshot, Checkpoint]:
+            self._decode_meta(await self._read_meta())  # if this fails, no rows need to be read
+            raw, hash_, newest = await self._transaction(self._bulk, whole)
+            meta = self._decode_meta(raw)
+            offset = newest[0][0].decode() if newest else meta.offset
+            checkpoint = Checkpoint(meta.epoch, meta.sequence, offset, meta.digest)
+            try:
+                rows = decode_rows(hash_, meta)
+            except BadEntry as error:
+                text = f"the state of catalog {self.catalog} is damaged: {error}"
+                raise NoState(text, raw) from None
+            return Snapshot(rows, meta.committed_at), checkpoint
+
+        return await self._wait_for_state(request)
 
     async def _wait_for_state(self, request: Callable[[], Awaitable[T]]) -> T:
         """Repeat `request` until it raises no NoState; with `once` call it only once."""
@@ -198,7 +186,7 @@ class CatalogClient:
 
     async def _wait_for_change(self, meta: Mapping[bytes, bytes] | None) -> None:
         """Wait until `meta` has changed, or until it is time to check the rows again."""
-        with contextlib.suppress(TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._timing.check_rows):
                 while await self._is_unchanged(meta):
                     await asyncio.sleep(self._timing.check_meta)
@@ -222,21 +210,18 @@ class CatalogClient:
         return True
 
     async def _read_meta(self) -> dict[bytes, bytes]:
-        (meta,) = await self._transaction(
-            self._quick, lambda pipeline: pipeline.hgetall(self._meta)
-        )
+        (meta,) = await self._transaction(self._quick, lambda pipe: pipe.hgetall(self._meta))
         return dict(meta)
 
-    async def _transaction(
-        self, client: Client, *commands: Callable[[Transaction], object]
-    ) -> list[Any]:
-        """Return the replies to `commands`, all of the same moment (MULTI/EXEC)."""
+    async def _transaction(self, client: Client, commands: Callable[[Any], Any]) -> Any:
+        """Return the replies to `commands`, all of the same moment (MULTI/EXEC).
 
-        async def request() -> list[Any]:
+        `commands` gets a pipeline, and queues commands in it.
+        """
+
+        async def request() -> Any:
             async with client.pipeline(transaction=True) as pipeline:
-                for command in commands:
-                    command(pipeline)
-                return await pipeline.execute()
+                return await commands(pipeline).execute()
 
         return await self._call(request)
 

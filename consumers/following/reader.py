@@ -56,10 +56,6 @@ class Apply(NamedTuple):
 Step: TypeAlias = Reset | Apply
 
 
-async def no_rows(_ids: Collection[str]) -> None:
-    """Return None: for consumers that keep no rows of their own."""
-
-
 class Reader:
     """Follows a catalog; publishes the checkpoint of consumer `name` each step."""
 
@@ -71,12 +67,13 @@ class Reader:
         self._log = log.bind(catalog=client.catalog, consumer=name)
 
     async def steps(
-        self, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
+        self, checkpoint: Checkpoint | None, rows: RowsOf | None = None
     ) -> AsyncGenerator[Step, None]:
         """Yield the steps after `checkpoint`; the next request confirms a step.
 
-        Ends only with `once`. It may be stopped anywhere; close it (`contextlib.aclosing`) if you
-        leave it early. Raises RedisError, and with `once` NoState.
+        `rows` returns the consumer's own rows, if it stores any. Ends only with `once`. It may be
+        stopped anywhere; close it (`contextlib.aclosing`) if you leave it early. Raises
+        RedisError, and with `once` NoState.
         """
         self._log.info("started", position=checkpoint and checkpoint.position)
         if checkpoint is not None:
@@ -93,7 +90,7 @@ class Reader:
             entries, reason = await self._read(checkpoint)
             if entries:
                 decoded, unreadable = decode_all(entries, self._client.catalog)
-                own = await rows({event.category.id for event in decoded})
+                own = await rows({event.category.id for event in decoded}) if rows else None
                 events, checkpoint, gap = check_continuity(checkpoint, decoded, own)
                 reason = gap or unreadable
                 if events:
@@ -109,8 +106,7 @@ class Reader:
     async def _read(self, checkpoint: Checkpoint) -> tuple[list[Entry], str | None]:
         """Return the entries after `checkpoint`; if none, the reason to resync, or None."""
         try:
-            entries = await self._client.read(checkpoint.offset, wait=not self.once)
-            if entries:
+            if entries := await self._client.read(checkpoint.offset, wait=not self.once):
                 return entries, None
             entries, meta = await self._client.read_with_meta(checkpoint.offset)
         except NoState as error:

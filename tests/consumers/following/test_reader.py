@@ -1,4 +1,4 @@
-"""A mirror becomes equal to the state whatever happens to the stream, or keeps its data.
+"""Whatever happens to the stream, a mirror equals the state or keeps its data.
 
 All tests run on fakeredis and on a real server.
 """
@@ -16,7 +16,7 @@ from consumers.contract.snapshot import Meta
 from consumers.errors import NoState
 from consumers.following.catalog_client import CatalogClient, connect
 from consumers.following.projection import Projection
-from consumers.following.reader import Apply, Reader, Reset, RowsOf, Step, no_rows
+from consumers.following.reader import Apply, Reader, Reset, RowsOf, Step
 from consumers.following.runner import run_projection
 from plumbing.redis.server import Server
 from tests.consumers.logged import logged
@@ -38,7 +38,7 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 
 async def test_it_follows(server: Server, publisher: PretendPublisher, to: str) -> None:
-    """Additions, updates, moves and removals are applied, batch after batch, with the checkpoint."""
+    """All kinds of changes are applied, batch after batch, with the checkpoint."""
     await publisher.commit(tree(HOME))
     async with running_mirror(server, to):
         await wait_until_equal(to, publisher)
@@ -54,7 +54,7 @@ async def test_it_follows(server: Server, publisher: PretendPublisher, to: str) 
 async def test_it_continues_from_its_checkpoint(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """What was published while no mirror ran is applied from the stream, without a resync."""
+    """Events published while no mirror ran are applied later, without a resync."""
     await publisher.commit(tree(HOME))
     await mirror_once(server, to)
     await publisher.commit(tree(HOME, GARDEN))
@@ -72,7 +72,7 @@ async def test_it_continues_from_its_checkpoint(
 async def test_it_becomes_equal_after_a_fault(
     server: Server, publisher: PretendPublisher, to: str, fault: StreamFault, mirror: str
 ) -> None:
-    """Whatever happens while it runs or is stopped, the copy becomes equal, and follows on."""
+    """Whatever happens while it runs or is stopped, the copy becomes equal again."""
     await publisher.commit(tree(HOME))
     await mirror_once(server, to)
     if mirror == "stopped":
@@ -89,7 +89,7 @@ async def test_it_becomes_equal_after_a_fault(
 async def test_a_batch_applies_as_far_as_it_connects(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """Events before a gap are applied; without a state to resync to, the copy stays there."""
+    """Events before a gap are applied; without a state the copy stays there."""
     await publisher.commit(tree(HOME))
     await mirror_once(server, to)
     await publisher.commit(tree(HOME, GARDEN))
@@ -153,7 +153,7 @@ async def test_a_failover_that_lost_commits_and_went_on(
 async def test_an_own_row_that_was_changed(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """Rows of the copy that somebody edited are noticed at the next event about one of them.
+    """Edited rows of the copy are noticed at the next event about one of them.
 
     Then the whole copy is rebuilt, with the rows that no event is about.
     """
@@ -207,7 +207,7 @@ async def test_a_projection_without_rows(server: Server, publisher: PretendPubli
 
 
 async def steps(
-    server: Server, checkpoint: Checkpoint | None, rows: RowsOf = no_rows
+    server: Server, checkpoint: Checkpoint | None, rows: RowsOf | None = None
 ) -> list[Step]:
     """Return all steps from `checkpoint` on."""
     async with connect(server, "us", once=True) as events:
