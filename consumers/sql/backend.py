@@ -23,7 +23,7 @@ class Backend:
     """Execution options of a transaction that reads one consistent moment."""
     writing: Mapping[str, Any]
     """Execution options of a transaction in which an UPDATE sees what others have committed."""
-    lock_creation: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
+    lock_creation: Callable[[AsyncConnection], AbstractAsyncContextManager[object]]
     """Lets only one process at a time create tables."""
     errors: tuple[type[Exception], ...]
     """Errors of opening a connection that are not SQLAlchemy's."""

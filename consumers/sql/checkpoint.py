@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import sqlalchemy.exc
-from sqlalchemy import Select, and_, insert, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consumers.contract.model import Checkpoint
@@ -18,12 +18,7 @@ from consumers.sql.database import Database
 from consumers.sql.tables import checkpoints
 from plumbing.clock import now, rfc3339
 
-STORED: Final = (
-    checkpoints.c.epoch,
-    checkpoints.c.sequence,
-    checkpoints.c.stream_offset,
-    checkpoints.c.digest,
-)
+STORED: Final = tuple(checkpoints.c["epoch", "sequence", "stream_offset", "digest"])
 """The columns of a Checkpoint, in the order of its fields."""
 
 
@@ -37,9 +32,6 @@ class CheckpointRow:
     def __init__(self, database: Database, projection: str, catalog: str) -> None:
         self._database = database
         self._key = {"projection": projection, "catalog": catalog}
-        self._is_ours = and_(
-            checkpoints.c.projection == projection, checkpoints.c.catalog == catalog
-        )
         self._stored: Checkpoint | None = None
 
     async def load(self, connection: AsyncConnection) -> Checkpoint | None:
@@ -52,7 +44,7 @@ class CheckpointRow:
         return await self._read(connection, select(*STORED).with_for_update())
 
     async def _read(self, connection: AsyncConnection, query: Select[Any]) -> Checkpoint | None:
-        row = (await connection.execute(query.where(self._is_ours))).one_or_none()
+        row = (await connection.execute(query.filter_by(**self._key))).one_or_none()
         return Checkpoint(*row) if row is not None else None
 
     @asynccontextmanager
@@ -76,11 +68,9 @@ class CheckpointRow:
         new: dict[str, Any] = dict(zip((column.name for column in STORED), checkpoint, strict=True))
         new["updated_at"] = rfc3339(now())
         if self._stored is not None:
-            is_the_same = (
-                column == value for column, value in zip(STORED, self._stored, strict=True)
-            )
+            old = {column.name: value for column, value in zip(STORED, self._stored, strict=True)}
             moved = await connection.execute(
-                update(checkpoints).where(self._is_ours, *is_the_same).values(new)
+                update(checkpoints).filter_by(**self._key, **old).values(new)
             )
             return moved.rowcount == 1
         try:

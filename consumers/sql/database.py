@@ -4,8 +4,8 @@ The URLs are those of SQLAlchemy, but the driver is chosen here, because it must
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import Final
 
@@ -43,16 +43,14 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that reads one consistent moment. Raises StoreError."""
-        with _store_errors(self._backend, self.address):
-            async with self._reader.begin() as connection:
-                yield connection
+        async with _store_errors(self._backend, self.address), self._reader.begin() as connection:
+            yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that writes; it is committed unless an error is raised in it."""
-        with _store_errors(self._backend, self.address):
-            async with self._writer.begin() as connection:
-                yield connection
+        async with _store_errors(self._backend, self.address), self._writer.begin() as connection:
+            yield connection
 
     async def create(self, *tables: Table) -> None:
         """Create those of `tables` (or views) that do not exist.
@@ -60,36 +58,27 @@ class Database:
         Raises StoreError, before anything is created, if another program has a table of that name.
         """
         async with self.writing() as connection, self._backend.lock_creation(connection):
-            if foreign := await connection.run_sync(_foreign_table, tables):
-                raise StoreError(
-                    f"{self.address}: there is a table {foreign}, and it is not this program's: "
-                    "name another database"
-                )
-            await connection.run_sync(_create, tables)
+            await connection.run_sync(self._create_missing, tables)
+
+    def _create_missing(self, connection: Connection, tables: Sequence[Table]) -> None:
+        there = inspect(connection)
+        for table in tables:
+            if there.has_table(name := table.name):
+                columns = {column["name"] for column in there.get_columns(name)}
+                if not columns >= set(table.columns.keys()):
+                    raise StoreError(
+                        f"{self.address}: there is a table {name}, and it is not this program's: "
+                        "name another database"
+                    )
+        tables[0].metadata.create_all(connection, tables=tables)
+        for table in tables:
+            for index in table.indexes:  # a kill may have left some out
+                index.create(connection, checkfirst=True)
 
     async def has(self, table: Table) -> bool:
         """Return whether `table` exists."""
         async with self.reading() as connection:
             return await connection.run_sync(lambda sync: inspect(sync).has_table(table.name))
-
-
-def _create(connection: Connection, tables: Sequence[Table]) -> None:
-    """Create missing `tables` and indexes: a kill may have left some out."""
-    tables[0].metadata.create_all(connection, tables=tables)
-    for table in tables:
-        for index in table.indexes:
-            index.create(connection, checkfirst=True)
-
-
-def _foreign_table(connection: Connection, tables: Sequence[Table]) -> str | None:
-    """Return the name of one of `tables` that exists, but without all of our columns."""
-    there = inspect(connection)
-    for table in tables:
-        if there.has_table(table.name):
-            columns = {column["name"] for column in there.get_columns(table.name)}
-            if not columns >= set(table.columns.keys()):
-                return table.name
-    return None
 
 
 @asynccontextmanager
@@ -101,7 +90,7 @@ async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator
     opened.
     """
     url, backend, address = _parse_url(text)
-    with _store_errors(backend, address):
+    async with _store_errors(backend, address):
         try:
             engine = await backend.create_engine(url, must_exist)
             engine.dialect.create_connect_args(engine.url)
@@ -113,8 +102,8 @@ async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator
         await engine.dispose()
 
 
-@contextmanager
-def _store_errors(backend: Backend, address: str) -> Iterator[None]:
+@asynccontextmanager
+async def _store_errors(backend: Backend, address: str) -> AsyncIterator[None]:
     """Turn errors of the database into StoreErrors without statement and values."""
     try:
         yield

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncmy.errors
-import sqlalchemy.event
 from sqlalchemy import URL, Connection, text
+from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from consumers.errors import StoreUnavailable
@@ -19,9 +19,7 @@ CREATING_SECONDS: Final = 60
 MODE: Final = "mysql_level"
 STRICT: Final = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
 """Set whatever the server's own mode is: without it a value that is too long is cut silently."""
-TRANSIENT: Final = frozenset(
-    {1040, 1053, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055}
-)
+TRANSIENT: Final = (1040, 1053, 1205, 1213, 1290, 1836, 1927, 2002, 2003, 2006, 2013, 2055)
 """Too many connections, stopping, locked, deadlock, read-only, killed, unreachable, lost.
 Source: MySQL error reference."""
 
@@ -33,18 +31,15 @@ async def create_engine(url: URL, _must_exist: bool) -> AsyncEngine:  # noqa: FB
         isolation_level="REPEATABLE READ",
         connect_args={"connect_timeout": CONNECT_SECONDS, "init_command": STRICT},
     )
-    sqlalchemy.event.listen(engine.sync_engine, "begin", _begin)
+
+    # The engine's own isolation level is set only once, when it connects. If SQLAlchemy sets the
+    # level of a transaction that writes, a cancellation leaks a connection.
+    @listens_for(engine.sync_engine, "begin")
+    def set_level(connection: Connection) -> None:
+        if level := connection.get_execution_options().get(MODE):
+            connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {level}")
+
     return engine
-
-
-def _begin(connection: Connection) -> None:
-    """Set the isolation level of a transaction that writes.
-
-    The engine's own level is set only once, when it connects. If SQLAlchemy sets the level of a
-    transaction, a cancellation leaks a connection.
-    """
-    if level := connection.get_execution_options().get(MODE):
-        connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {level}")
 
 
 @asynccontextmanager

@@ -47,8 +47,7 @@ BACKEND: Final = Backend(
     ),
     message_of=str,
     advice={
-        "authentication failed": "are user and password right?",
-        "^role .* does not exist": "are user and password right?",
+        "authentication failed|^role .* does not exist": "are user and password right?",
         "^database .* does not exist": "create it, or name another one",
         "^relation .* does not exist": "has a projection ever written to it?",
         "^permission denied for schema": "grant this user the right to create tables there",

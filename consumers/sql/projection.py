@@ -87,9 +87,8 @@ class VerifiableProjection(SqlProjection):
         """
         await self.prepare()
         checkpoint, rows = await self.read()
-        if checkpoint is None:
-            return None
-        if (found := digest.of_state(rows.values())) != checkpoint.digest:
+        found = digest.of_state(rows.values())
+        if checkpoint is not None and found != checkpoint.digest:
             log.warning(
                 "rows do not match the checkpoint, full resync",
                 projection=self.kind,

@@ -4,20 +4,7 @@ import functools
 from collections.abc import Collection, Sequence
 
 import orjson
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Delete,
-    Dialect,
-    Insert,
-    Table,
-    Text,
-    any_,
-    delete,
-    func,
-    literal,
-    select,
-)
+from sqlalchemy import Column, ColumnElement, Dialect, Table, Text, any_, func, literal, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +18,7 @@ class RowsTable:
         self._table = table
         self._catalog = catalog
         self._fields = [table.c[name] for name in Category._fields]
+        self._delete = table.delete().where(table.c.catalog == catalog)
 
     async def read(self, connection: AsyncConnection, ids: Collection[str] | None = None) -> Rows:
         """Return the rows of those `ids` that exist, or all rows of the catalog if None."""
@@ -54,20 +42,17 @@ class RowsTable:
         """Delete the rows of `ids`."""
         if ids:
             is_one = in_ids(self._table.c.id, ids, connection.dialect)
-            await connection.execute(self._delete().where(is_one))
+            await connection.execute(self._delete.where(is_one))
 
     async def clear(self, connection: AsyncConnection) -> None:
         """Delete all rows of the catalog."""
-        await connection.execute(self._delete())
+        await connection.execute(self._delete)
 
     async def apply_events(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
         """Write and delete the rows of `events`; of one category the last event counts."""
         last = {event.category.id: event for event in events}.values()
         await self.remove(connection, [e.category.id for e in last if e.type == "removed"])
         await self.write(connection, [e.category for e in last if e.type != "removed"])
-
-    def _delete(self) -> Delete:
-        return delete(self._table).where(self._table.c.catalog == self._catalog)
 
 
 @functools.lru_cache(maxsize=8)
@@ -77,15 +62,13 @@ def upsert(table: Table, dialect: Dialect) -> str:
     Its positional parameters are all columns of the table, in their order.
     """
     changing = [column.name for column in table.columns if not column.primary_key]
-    key = [column.name for column in table.primary_key]
-    statement: Insert
     if dialect.name == "mysql":
         new = mysql.insert(table)
         statement = new.on_duplicate_key_update({name: new.inserted[name] for name in changing})
     else:
         into = (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
         statement = into.on_conflict_do_update(
-            index_elements=key, set_={name: into.excluded[name] for name in changing}
+            index_elements=table.primary_key, set_={name: into.excluded[name] for name in changing}
         )
     return str(statement.compile(dialect=dialect, column_keys=table.columns.keys()))
 

@@ -7,15 +7,15 @@ driver's own transactions are switched off, and `BEGIN` is sent here, `BEGIN IMM
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import sqlalchemy.event
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection
+from sqlalchemy.event import listens_for
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from consumers.sql.backend import Backend
 
@@ -36,33 +36,35 @@ async def create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT
     """
     url = url.set(query={"timeout": str(LOCK_SECONDS), **url.query})
     if must_exist:
-        url = _existing_file(url)
+        path = Path(url.database or "")
+        if not await asyncio.to_thread(path.is_file):
+            raise FileNotFoundError("there is no such file")
+        url = url.set(database=f"file:{quote(str(path))}")
+        url = url.update_query_dict({"uri": "true", "mode": "rw"})  # "rwc" would create it
     engine = create_async_engine(url)
     arguments, options = engine.dialect.create_connect_args(url)
     await asyncio.to_thread(_open_once, arguments, options, read_only=must_exist)
-    sqlalchemy.event.listen(engine.sync_engine, "connect", _configure)
-    sqlalchemy.event.listen(
-        engine.sync_engine,
-        "begin",
-        lambda connection: connection.exec_driver_sql(
-            connection.get_execution_options().get(MODE, "BEGIN")
-        ),
-    )
+
+    @listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # no BEGIN but ours
+        with closing(connection.cursor()) as cursor:
+            # A power failure may undo the last transactions, but always data and checkpoint
+            # together, so the consumer simply applies those events again.
+            cursor.execute("PRAGMA synchronous = NORMAL")
+            cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # negative: in KiB
+
+    @listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(MODE, "BEGIN"))
+
     # Release the lock at once when a transaction is cancelled. Closing the connection is not
     # enough: SQLite holds the lock until nothing refers to the connection's statements.
-    sqlalchemy.event.listen(
-        engine.sync_engine, "invalidate", lambda connection, _record, _error: connection.rollback()
-    )
+    @listens_for(engine.sync_engine, "invalidate")
+    def release_lock(connection: Any, _record: Any, _error: Any) -> None:
+        connection.rollback()
+
     return engine
-
-
-def _existing_file(url: URL) -> URL:
-    """Return `url` so that SQLite does not create the file. Raises FileNotFoundError."""
-    path = Path(url.database or "")
-    if not path.is_file():
-        raise FileNotFoundError("there is no such file")
-    url = url.set(database=f"file:{quote(str(path))}")
-    return url.update_query_dict({"uri": "true", "mode": "rw"})  # "rwc" would create it
 
 
 def _open_once(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only: bool) -> None:
@@ -84,22 +86,6 @@ def _open_once(arguments: Sequence[Any], options: Mapping[str, Any], *, read_onl
                 return
 
 
-def _configure(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # no BEGIN but ours
-    cursor = connection.cursor()
-    # A power failure may undo the last transactions, but always data and checkpoint together, so
-    # the consumer simply applies those events again.
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # negative: in KiB
-    cursor.close()
-
-
-@asynccontextmanager
-async def _lock_creation(_connection: AsyncConnection) -> AsyncIterator[None]:
-    """Do nothing: BEGIN IMMEDIATE already keeps other writers out."""
-    yield
-
-
 def _is_transient(error: BaseException) -> bool:
     return "locked" in str(error)
 
@@ -110,7 +96,7 @@ BACKEND: Final = Backend(
     create_engine=create_engine,
     reading={},
     writing={MODE: "BEGIN IMMEDIATE"},
-    lock_creation=_lock_creation,
+    lock_creation=nullcontext,  # BEGIN IMMEDIATE already keeps other writers out
     errors=(OSError, sqlite3.Error),
     is_transient=_is_transient,
     message_of=str,
@@ -123,7 +109,6 @@ BACKEND: Final = Backend(
         "disk is full": "make room; nothing of the last transaction was written",
         "disk I/O error": "is there room on the disk, and is the disk healthy?",
         "no such table": "has a projection ever written to it?",
-        "no such column": "the tables are not this program's: name another database",
-        "has no column": "the tables are not this program's: name another database",
+        "no such column|has no column": "the tables are not this program's: name another database",
     },
 )

@@ -92,23 +92,17 @@ checkpoints: Final = Table(
 )
 
 
-def _paths() -> Select[tuple[str, str, int, str]]:
-    root, child = categories, categories.alias("child")
+def _paths() -> Select[Any]:
+    root, child = categories.c, categories.alias("child").c
     path = (
-        select(
-            root.c.catalog,
-            root.c.id,
-            literal(1).label("depth"),
-            root.c.local_name.label("path"),
-        )
-        .where(root.c.parent_id == "0")
+        select(root.catalog, root.id, literal(1).label("depth"), root.local_name.label("path"))
+        .where(root.parent_id == "0")
         .cte("paths", recursive=True)
     )
     below = select(
-        child.c.catalog, child.c.id, path.c.depth + 1, path.c.path + " > " + child.c.local_name
-    ).join(path, and_(child.c.catalog == path.c.catalog, child.c.parent_id == path.c.id))
-    path = path.union_all(below)
-    return select(path.c.catalog, path.c.id, path.c.depth, path.c.path)
+        child.catalog, child.id, path.c.depth + 1, path.c.path + " > " + child.local_name
+    ).join(path, and_(child.catalog == path.c.catalog, child.parent_id == path.c.id))
+    return select(path.union_all(below))
 
 
 category_paths: Final = CreateView(_paths(), "category_paths", metadata=metadata).table
@@ -117,31 +111,19 @@ category_paths: Final = CreateView(_paths(), "category_paths", metadata=metadata
 
 def _breadcrumbs() -> Select[Any]:
     """Return the query that joins each category with its ancestors, up to the root."""
-    own, parent, ancestor = categories, categories.alias("parent"), categories.alias("ancestor")
+    own, parent, ancestor = categories.c, categories.alias("parent"), categories.alias("ancestor")
     upwards = select(
-        own.c.catalog, own.c.id, own.c.id.label("ancestor_id"), own.c.parent_id.label("next_id")
+        own.catalog, own.id, own.id.label("ancestor_id"), own.parent_id.label("next_id")
     ).cte("upwards", recursive=True)
-    upwards = upwards.union_all(
-        select(upwards.c.catalog, upwards.c.id, parent.c.id, parent.c.parent_id).join(
-            parent,
-            and_(parent.c.catalog == upwards.c.catalog, parent.c.id == upwards.c.next_id),
-        )
-    )
-    path = category_paths
-    is_ancestor = and_(
-        ancestor.c.catalog == upwards.c.catalog, ancestor.c.id == upwards.c.ancestor_id
-    )
-    has_path = and_(path.c.catalog == upwards.c.catalog, path.c.id == upwards.c.ancestor_id)
+    is_parent = and_(parent.c.catalog == upwards.c.catalog, parent.c.id == upwards.c.next_id)
+    above = select(upwards.c.catalog, upwards.c.id, parent.c.id, parent.c.parent_id)
+    upwards = upwards.union_all(above.join(parent, is_parent))
+    path, (catalog, id_, ancestor_id, _) = category_paths, upwards.c
+    ancestor_name = ancestor.c.local_name.label("ancestor_name")
     return (
-        select(
-            upwards.c.catalog,
-            upwards.c.id,
-            path.c.depth,
-            upwards.c.ancestor_id,
-            ancestor.c.local_name.label("ancestor_name"),
-        )
-        .join(ancestor, is_ancestor)
-        .join(path, has_path)
+        select(catalog, id_, path.c.depth, ancestor_id, ancestor_name)
+        .join(ancestor, and_(ancestor.c.catalog == catalog, ancestor.c.id == ancestor_id))
+        .join(path, and_(path.c.catalog == catalog, path.c.id == ancestor_id))
     )
 
 
