@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Protocol
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
@@ -19,22 +19,6 @@ from consumers.contract.model import Category, Event, EventType
 from plumbing.text import escape_control_chars
 
 COLOURS: Final = {"added": "green", "updated": "yellow", "removed": "red"}
-
-
-class CategoryChange(Protocol):
-    """The fields of an Event that a line shows."""
-
-    @property
-    def type(self) -> EventType:
-        """Added, updated or removed."""
-
-    @property
-    def category(self) -> Category:
-        """The new row, or the last known one of a removed category."""
-
-    @property
-    def before(self) -> Category | None:
-        """The old row, if and only if `type` is `updated`."""
 
 
 class _Output:
@@ -65,22 +49,16 @@ class TextLines(_Output):
     """
 
     def __init__(self) -> None:
-        self._lines = io.StringIO()
         has_styles = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         self._console = Console(
-            file=self._lines, force_terminal=has_styles, soft_wrap=True, highlight=False
+            file=io.StringIO(), force_terminal=has_styles, soft_wrap=True, highlight=False
         )
 
     def write(self, line: Text) -> None:
         """Write a line."""
-        self._console.print(line)
-
-    def flush(self) -> None:
-        """Make everything visible that was written so far."""
-        sys.stdout.buffer.write(self._lines.getvalue().encode())
-        self._lines.seek(0)
-        self._lines.truncate()
-        super().flush()
+        with self._console.capture() as capture:
+            self._console.print(line)
+        sys.stdout.buffer.write(capture.get().encode())
 
 
 class TextOutput(TextLines):
@@ -88,27 +66,31 @@ class TextOutput(TextLines):
 
     def show(self, entry: Entry, event: Event) -> None:  # noqa: ARG002
         """Write an event."""
-        self.write(format_change(event.time, f"{event.epoch}-{event.sequence}", event))
+        position = f"{event.epoch}-{event.sequence}"
+        self.write(format_change(event.time, position, event.type, event.category, event.before))
 
 
-def format_change(time: str, position: str, change: CategoryChange) -> Text:
-    """Return the line for `change`: time, position in the history, category."""
+def format_change(
+    time: str, position: str, type_: EventType, category: Category, before: Category | None
+) -> Text:
+    """Return the line for a change: time, position in the history, category, what has changed.
+
+    `category` and `before` are those of an Event. Names are in `repr`, which escapes control
+    characters.
+    """
+    if before is not None:
+        fields = zip(Category._fields, before, category, strict=True)
+        what = ", ".join(f"{name} {old!r} → {new!r}" for name, old, new in fields if old != new)
+    elif type_ == "added":
+        what = f"{category.local_name!r} below {category.parent_id!r}"
+    else:
+        what = repr(category.local_name)
     return Text.assemble(
         (escape_control_chars(time), "dim"),
         f"  {position}  ",
-        (f"{change.type:7}", COLOURS[change.type]),
-        f"  {escape_control_chars(change.category.id)}  {_describe(change)}",
+        (f"{type_:7}", COLOURS[type_]),
+        f"  {escape_control_chars(category.id)}  {what}",
     )
-
-
-def _describe(change: CategoryChange) -> str:
-    """Return what has changed, with names in `repr`, which escapes control characters."""
-    if change.before is not None:
-        fields = zip(Category._fields, change.before, change.category, strict=True)
-        return ", ".join(f"{name} {old!r} → {new!r}" for name, old, new in fields if old != new)
-    if change.type == "added":
-        return f"{change.category.local_name!r} below {change.category.parent_id!r}"
-    return repr(change.category.local_name)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ class TextHistoryOutput(TextLines):
         else:
             at, event, resync, _ = item.position
             where = event.rpartition("-")[0] if event else f"resync {resync}"
-            line = format_change(at, where, item)
+            line = format_change(at, where, item.type, item.category, item.before)
         self.write(line)
 
 

@@ -42,37 +42,27 @@ async def start_since(
     _, meta = await client.last_entries(1)
     if isinstance(point, EventRef) and point.epoch is None:
         point = point._replace(epoch=meta.epoch)
-    search = _Search(point)
+    has_epoch_begun = False
     offset = START
     while entries := await client.read(offset, wait=False):
         for entry in entries:
             event = _event(entry, client.catalog)
-            if event is not None and search.finds(event):
-                _warn_about(event, point, warn, is_first=offset == START)
-                return offset
+            if event is not None:
+                if isinstance(point, str):
+                    is_found = event.time >= point
+                elif event.epoch == point.epoch:
+                    has_epoch_begun, is_found = True, event.sequence >= point.sequence
+                else:
+                    is_found = has_epoch_begun
+                if is_found:
+                    _warn_about(event, point, warn, is_first=offset == START)
+                    return offset
             offset = entry.offset
-    if isinstance(point, EventRef) and point.epoch != meta.epoch and not search.has_epoch_begun:
+    if isinstance(point, EventRef) and point.epoch != meta.epoch and not has_epoch_begun:
         warn(f"the stream has no event of epoch {point.epoch}: starting with its first event")
         return START
     warn(f"the stream has no event at or after {point}: the state is at {meta.position}")
     return offset
-
-
-class _Search:
-    """Finds the first event at or after `point` in a sequence of events."""
-
-    def __init__(self, point: HistoryPoint) -> None:
-        self.point = point
-        self.has_epoch_begun = False
-
-    def finds(self, event: Event) -> bool:
-        """Return whether `event`, the next one, is at or after the point."""
-        if isinstance(self.point, str):
-            return event.time >= self.point
-        if event.epoch != self.point.epoch:
-            return self.has_epoch_begun
-        self.has_epoch_begun = True
-        return event.sequence >= self.point.sequence
 
 
 def _warn_about(

@@ -6,6 +6,7 @@ events around the break are of types that are not printed.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 from consumers.contract.continuity import check_continuity
@@ -29,23 +30,17 @@ class EventOutput(Protocol):
         """Make everything visible that was written so far."""
 
 
+@dataclass(slots=True)
 class Tail:
     """Follows a catalog and writes its events of `types` to `output`."""
 
-    def __init__(
-        self,
-        client: CatalogClient,
-        output: EventOutput,
-        types: Collection[EventType],
-        *,
-        once: bool,
-    ) -> None:
-        self._client = client
-        self._output = output
-        self._types = types
-        self._once = once
-        self._checkpoint: Checkpoint | None = None
-        self._offset = START
+    client: CatalogClient
+    output: EventOutput
+    types: Collection[EventType]
+    _: KW_ONLY
+    once: bool
+    _checkpoint: Checkpoint | None = field(default=None, init=False)
+    _offset: str = field(default=START, init=False)
 
     async def run(self, offset: str) -> None:
         """Write the events after `offset`; with `once` end after the last one.
@@ -56,49 +51,47 @@ class Tail:
         while True:
             entries = await self._read()
             self._write(entries)
-            if self._once and not entries:
+            if self.once and not entries:
                 return
 
     async def _read(self) -> list[Entry]:
         """Return the next entries; an empty list if there are none yet, or after a break."""
         try:
-            entries = await self._client.read(self._offset, wait=not self._once)
-            if entries:
+            if entries := await self.client.read(self._offset, wait=not self.once):
                 return entries
-            entries, meta = await self._client.read_with_meta(self._offset)
+            entries, meta = await self.client.read_with_meta(self._offset)
             if entries:
                 return entries
             if self._checkpoint is None:
                 self._checkpoint = Checkpoint(meta.epoch, meta.sequence, self._offset, meta.digest)
             elif self._checkpoint.position != meta.position:  # no event leads to the state
-                self._go_to(*await self._client.last_entries(1))
+                self._go_to(*await self.client.last_entries(1))
         except NoState as error:
-            self._output.warn(str(error))
-            self._go_to(*await self._client.last_entries(1))
+            self.output.warn(str(error))
+            self._go_to(*await self.client.last_entries(1))
         return []
 
     def _write(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self._offset = entry.offset
             try:
-                event = decode(entry, self._client.catalog)
+                event = decode(entry, self.client.catalog)
             except BadEntry as error:
-                self._output.warn(str(error))
+                self.output.warn(str(error))
                 continue
-            if self._checkpoint is not None:
-                gap = check_continuity(self._checkpoint, [event], None).gap
-                if gap is not None:
-                    self._output.warn(f"the history breaks: {gap}")
-            if event.type in self._types:
-                self._output.show(entry, event)
+            own = self._checkpoint
+            if own is not None and (gap := check_continuity(own, [event], None).gap):
+                self.output.warn(f"the history breaks: {gap}")
+            if event.type in self.types:
+                self.output.show(entry, event)
             self._checkpoint = event.checkpoint
-        self._output.flush()
+        self.output.flush()
 
     def _go_to(self, entries: Sequence[Entry], meta: Meta) -> None:
         """Go to the position of the state, after the last entry of the stream."""
         own = self._checkpoint
         if own is not None and own.position != meta.position:
-            self._output.warn(
+            self.output.warn(
                 f"the history breaks: no event leads from {own.position} to {meta.position}"
             )
         self._offset = entries[-1].offset if entries else meta.offset
