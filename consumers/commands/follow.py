@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import NoReturn
 
-from consumers.commands.options import check_name
 from consumers.following import runner
 from consumers.sql.database import open_database
 from consumers.sql.projection import SqlProjection
 from plumbing.cli.options import load_common_settings
 from plumbing.cli.signals import run, until_stopped
 from plumbing.config.settings import check_catalog_name
+from plumbing.errors import ConfigError
 
 
 def follow(
@@ -21,7 +21,8 @@ def follow(
     `once`.
     """
     check_catalog_name(catalog)
-    check_name(name)
+    if not name or not name.isprintable():
+        raise ConfigError("--name: use at least one character, and only printable ones")
     settings = load_common_settings(config)
 
     async def work() -> int:

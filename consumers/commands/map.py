@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 from typer import Argument, Option
 
 from consumers.commands.follow import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption
+from consumers.commands.options import NameOption, OnceOption, ToOption
 from consumers.event_output import ignore_closed_stdout
 from consumers.mapping import output
 from consumers.mapping.csv_table import TextTable, parse_csv
@@ -244,7 +244,7 @@ def export_(
 def watch(
     catalog: CatalogArgument,
     to: ToOption,
-    name: Annotated[str, Option(help=NAME_HELP)] = MapProjection.kind,
+    name: NameOption = MapProjection.kind,
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:

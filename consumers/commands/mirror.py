@@ -1,11 +1,7 @@
 """`category-consumer mirror`: keeps a copy of a catalog in a database."""
 
-from typing import Annotated
-
-import typer
-
 from consumers.commands.follow import follow
-from consumers.commands.options import NAME_HELP, OnceOption, ToOption
+from consumers.commands.options import NameOption, OnceOption, ToOption
 from consumers.sql.mirror import Mirror
 from plumbing.cli.lazy_group import new_app
 from plumbing.cli.options import CatalogArgument, ConfigOption
@@ -17,7 +13,7 @@ app = new_app()
 def mirror(
     catalog: CatalogArgument,
     to: ToOption,
-    name: Annotated[str, typer.Option("--name", help=NAME_HELP)] = Mirror.kind,
+    name: NameOption = Mirror.kind,
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:

@@ -1,12 +1,10 @@
 """`category-consumer tail`: prints the events of a catalog."""
 
-from collections.abc import Collection
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import typer
 
 from consumers.commands.options import OnceOption
-from consumers.contract.event import TYPES
 from consumers.contract.history_point import parse
 from consumers.contract.model import EventType
 from consumers.event_output import JsonOutput, TextOutput, ignore_closed_stdout
@@ -22,6 +20,7 @@ from plumbing.errors import ConfigError
 app = new_app()
 
 LINES: Final = 10
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 @app.command()
@@ -36,7 +35,6 @@ def tail(
             "--type",
             metavar="added|updated|removed",
             help="Print only events of this type; may be repeated.",
-            show_default=False,
         ),
     ] = None,
     since: Annotated[
@@ -47,17 +45,12 @@ def tail(
             help="Start with the first event at or after a time (2026-11-23, "
             "2026-11-23T09:40:03Z; UTC if it has no offset), a sequence (105, of the current "
             "epoch) or an event's id (9f3c1a2b-105).",
-            show_default=False,
         ),
     ] = None,
     lines: Annotated[
         int | None,
         typer.Option(
-            "--lines",
-            metavar="N",
-            min=0,
-            help=f"Start with the last N events. Default: {LINES}.",
-            show_default=False,
+            "--lines", metavar="N", min=0, help=f"Start with the last N events. Default: {LINES}."
         ),
     ] = None,
     once: OnceOption = False,
@@ -74,7 +67,10 @@ def tail(
     if since is not None and lines is not None:
         raise ConfigError("--since, --lines: use only one of the two")
     start = (LINES if lines is None else lines) if since is None else parse(since)
-    chosen = _parse_types(types or [])
+    words = [word.removeprefix("category.") for word in types or []]
+    if unknown := [word for word in words if word not in EVENT_TYPES]:
+        raise ConfigError(f"--type: there is no type {unknown[0]!r}, but: {', '.join(EVENT_TYPES)}")
+    chosen = {type_ for type_ in EVENT_TYPES if not words or type_ in words}
     settings = load_common_settings(config)
     output = JsonOutput() if json else TextOutput()
 
@@ -89,12 +85,3 @@ def tail(
 
     with ignore_closed_stdout():
         run(work() if once else until_stopped(work()))
-
-
-def _parse_types(words: Collection[str]) -> Collection[EventType]:
-    """Return the event types that `words` name, in short or in full; else all."""
-    known = {name.removeprefix("category."): type_ for name, (type_, _) in TYPES.items()}
-    chosen = [word.removeprefix("category.") for word in words]
-    if unknown := [word for word in chosen if word not in known]:
-        raise ConfigError(f"--type: there is no type {unknown[0]!r}, but: {', '.join(known)}")
-    return {known[word] for word in chosen or known}

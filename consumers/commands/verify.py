@@ -49,8 +49,7 @@ class VerifyReport(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """Yield a line for the verdict, if there is one, and one for each difference."""
-        if self.verdict is not None:
-            verdict = self.verdict
+        if verdict := self.verdict:
             what = f"{verdict.outcome}: {verdict.categories} categories at {verdict.position}"
             yield f"{self.catalog}: {self.projection}: {what}"
             yield from verdict.differences
@@ -80,24 +79,14 @@ def verify(
             "--projection",
             metavar="|".join(KINDS),
             help="Compare this projection; may be repeated. Default: all in the database.",
-            show_default=False,
         ),
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option(
-            "--repair",
-            help="Reset from the state what is different, and compare again.",
-            show_default=False,
-        ),
+        typer.Option("--repair", help="Reset from the state what is different, and compare again."),
     ] = False,
     json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON object per projection, each on a line.",
-            show_default=False,
-        ),
+        bool, typer.Option("--json", help="Print one JSON object per projection, each on a line.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -147,9 +136,8 @@ def verify(
 async def _known_kinds(copy: Database, catalog: str) -> list[str]:
     """Return the kinds that `copy` has of `catalog`; CannotCompare if none."""
     stored = await stored_kinds(copy, catalog)
-    for kind in stored:
-        if kind not in KINDS:
-            log.info("projection unknown, not compared", catalog=catalog, projection=kind)
+    for kind in sorted(set(stored) - KINDS.keys()):
+        log.info("projection unknown, not compared", catalog=catalog, projection=kind)
     if known := [kind for kind in KINDS if kind in stored]:
         return known
     raise CannotCompare(
