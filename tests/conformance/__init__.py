@@ -1,4 +1,4 @@
-"""The conformance suite: every SQL projection passes it, on SQLite, PostgreSQL and MariaDB.
+"""The conformance suite: every SQL projection passes it, on each database.
 
 To test a new projection, add a class to `test_projections`.
 """

@@ -1,4 +1,4 @@
-"""Fixtures of the conformance suite: a publisher, and databases that can be stopped."""
+"""Fixtures: a publisher, and databases that can be stopped."""
 
 import sqlite3
 from abc import abstractmethod
@@ -105,7 +105,7 @@ def own_mariadb() -> Iterator[MariaDb]:
     ]
 )
 async def stoppable(request: pytest.FixtureRequest, folder: Path) -> StoppableDatabase:
-    """Return an empty database that can be stopped: SQLite, then PostgreSQL, then MariaDB."""
+    """Return an empty database of each kind in turn, which can be stopped."""
     if request.param == "sqlite":
         return LockedFile(folder)
     server: Postgres | MariaDb = request.getfixturevalue(request.param)

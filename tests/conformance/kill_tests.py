@@ -1,4 +1,4 @@
-"""Kills consumer processes with SIGKILL while they work: each event has its effect once."""
+"""Kills consumer processes while they work: each event has its effect once."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ class KillTests(ProjectionTests):
         valkey: Valkey,
         folder: Path,
     ) -> None:
-        """After every kill the copy is the tree at its checkpoint; each event has its effect once.
+        """After each kill the copy fits its checkpoint; each event has its effect once.
 
         Only the first start resyncs. A kill that interrupts no work does not count. The seed
         determines trees and delays, but not how far a machine gets in a delay.
@@ -221,7 +221,7 @@ def edited(old: Tree, chance: random.Random, size: int) -> Tree:
 
 @dataclass(frozen=True)
 class Summary:
-    """The number of kills, of those that interrupted work, and of those after some work."""
+    """How many kills there were, amid work (`interrupted`) and after some (`moved`)."""
 
     kills: int
     interrupted: int

@@ -62,7 +62,7 @@ class OutageTests(ProjectionTests):
     async def test_database_becomes_a_standby(
         self, postgres: Postgres, real_server: Server, publisher: PretendPublisher, logs: list[Any]
     ) -> None:
-        """The consumer also waits for a server that answers but rejects writes; logged once."""
+        """The consumer also waits for a server that rejects writes, and logs it once."""
         subject = ProjectionUnderTest(self, real_server, await postgres.new())
         await publisher.commit(tree(HOME))
         async with subject.following():
@@ -79,7 +79,7 @@ class OutageTests(ProjectionTests):
 
 
 async def set_read_only(postgres: Postgres, url: str, value: str) -> None:
-    """Make the database of `url` reject writes, or not, and close all connections to it."""
+    """Make the database of `url` reject writes, or not, and close its connections."""
     name, admin = url.rpartition("/")[2], postgres.url(postgres.admin_database)
     await execute(admin, f"ALTER DATABASE {name} SET default_transaction_read_only = {value}")
     await execute(

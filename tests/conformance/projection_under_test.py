@@ -1,4 +1,4 @@
-"""A projection of catalog `us` under test: run in this process, read without its own code."""
+"""A projection under test: run in this process, read without its own code."""
 
 # ruff: noqa: S608  statements of the tests' own
 
@@ -36,7 +36,7 @@ NOT_YET: Final = (
 
 
 class StoredCopy(NamedTuple):
-    """The content of a database at one moment: the checkpoint's position and the current rows."""
+    """The checkpoint's position and the current rows of a database at one moment."""
 
     position: str
     tree: Tree
@@ -64,11 +64,11 @@ class ProjectionTests:
         """Assert what must hold of the tables of this projection in the database of `url`."""
 
     async def check_events(self, url: str, events: Sequence[dict[str, Any]]) -> None:
-        """Assert that each of `events`, which are all, had its effect once, after one reset."""
+        """Assert that each of `events` (all of them) had its effect once, after one reset."""
 
 
 class ProjectionUnderTest:
-    """The projection of `subject` in the database of `url`, following `catalog` on `server`."""
+    """The projection of `subject` in a database, following `catalog` on `server`."""
 
     def __init__(
         self, subject: ProjectionTests, server: Server, url: str, catalog: str = CATALOG
@@ -125,7 +125,7 @@ class ProjectionUnderTest:
         return connect(self._server, self._catalog, once=True)
 
     async def read(self) -> StoredCopy | None:
-        """Return what the tables hold, read by one statement of the test's own; None if nothing."""
+        """Return the tables' content, read by a statement of the test; None if nothing."""
         query = (
             "SELECT c.epoch, c.sequence, c.digest, r.id, r.parent_id, r.local_name, r.is_leaf"
             f" FROM checkpoints c LEFT JOIN {self.table} r ON r.catalog = c.catalog"
@@ -151,7 +151,7 @@ class ProjectionUnderTest:
         )
 
     async def assert_equal(self, publisher: PretendPublisher) -> None:
-        """Wait until the copy equals the state; then assert the same with the projection's methods."""
+        """Wait until the copy equals the state; assert that its own methods agree."""
         await self.wait_until_equal(publisher)
         async with self.open() as projection:
             checkpoint, rows = await projection.read()
@@ -160,7 +160,7 @@ class ProjectionUnderTest:
         assert {id_: one._asdict() for id_, one in rows.items()} == publisher.tree
 
     async def wait_until_equal(self, publisher: PretendPublisher) -> None:
-        """Wait until position and rows in the database are those that `publisher` committed."""
+        """Wait until the database has the position and rows that `publisher` committed."""
         wanted = StoredCopy(publisher.position, publisher.tree)
 
         async def is_equal() -> bool:

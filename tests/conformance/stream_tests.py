@@ -1,4 +1,4 @@
-"""Whatever happens to the stream, a projection becomes equal to the state, or keeps its data."""
+"""Whatever happens to the stream, a projection equals the state or keeps its data."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ class StreamTests(ProjectionTests):
     async def test_it_follows(
         self, subject: ProjectionUnderTest, publisher: PretendPublisher
     ) -> None:
-        """Additions, updates, moves and removals are applied, and the checkpoint is stored."""
+        """All kinds of changes are applied, and the checkpoint is stored with them."""
         await publisher.commit(tree(HOME))
         async with subject.following():
             await subject.assert_equal(publisher)
@@ -64,7 +64,7 @@ class StreamTests(ProjectionTests):
     async def test_an_emptied_redis(
         self, subject: ProjectionUnderTest, publisher: PretendPublisher, logs: list[Any]
     ) -> None:
-        """A running and a starting projection keep their data until a new epoch is published."""
+        """Running and starting projections keep their data until a new epoch is published."""
         await publisher.commit(tree(HOME, GARDEN))
         await subject.catch_up()
         before = await subject.read()

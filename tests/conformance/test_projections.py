@@ -30,7 +30,7 @@ class TestHistory(Conformance):
     command = "history"
 
     async def check_events(self, url: str, events: Sequence[dict[str, Any]]) -> None:
-        """Each event starts a version, ends one, or both, exactly once; only the start is a resync."""
+        """Each event starts or ends versions exactly once; only the start is a resync."""
         ((resyncs, last),) = await fetch(
             url, "SELECT count(*), max(to_position) FROM history_resyncs"
         )

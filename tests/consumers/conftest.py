@@ -1,4 +1,4 @@
-"""Fixtures for consumers: a server (fakeredis, then a real one) and a publisher on it."""
+"""Fixtures for consumers: a server (fakeredis, then a real one) and a publisher."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field

@@ -33,7 +33,7 @@ FORESTS = forests()
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw the events, at least one, that lead from an empty state through some forests."""
+    """Draw the events, at least one, from an empty state through some forests."""
     history = History()
     documents: list[dict[str, Any]] = []
     for forest in draw(st.lists(FORESTS, min_size=1, max_size=4)):
@@ -51,7 +51,7 @@ def decoded(documents: list[dict[str, Any]]) -> list[Event]:
 
 
 def small_history() -> list[Event]:
-    """Return an addition, an update and a removal of category 1, after one of category 2."""
+    """Return three changes of category 1, after the addition of category 2."""
     history = History()
     other = row("2", "Other")
     trees = [[other], [other, row("1", "Home")], [other, row("1", "Home & Garden")], [other]]

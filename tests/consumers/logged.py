@@ -5,7 +5,7 @@ from typing import Any
 
 
 def logged(logs: list[Any], event: str, times: int = 1) -> Callable[[], Awaitable[bool]]:
-    """Return a check, for `eventually`, that `event` was logged at least `times` times."""
+    """Return a check for `eventually`: `event` was logged at least `times` times."""
 
     async def is_logged() -> bool:
         return [log["event"] for log in logs].count(event) >= times

@@ -1,4 +1,4 @@
-"""Runs mirrors in this process, and reads their SQLite files without the product's code."""
+"""Runs mirrors in this process, and reads their SQLite files independently."""
 
 import asyncio
 import contextlib
@@ -75,7 +75,7 @@ def stored_rows(to: str, catalog: str = "us") -> Tree:
 
 
 def stored_position(to: str, catalog: str = "us") -> str | None:
-    """Return the position of the checkpoint in the SQLite file; None if there is none yet."""
+    """Return the position of the SQLite file's checkpoint; None if there is none yet."""
     query = "SELECT epoch, sequence, digest FROM checkpoints WHERE catalog = ?"
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
         try:

@@ -129,7 +129,7 @@ class PretendPublisher(History):
             await pipeline.execute()
 
     async def begin_epoch(self, epoch: str, new: Tree) -> None:
-        """Repair (contract, 5.2): commit the changes from the rows to `new` in a new epoch."""
+        """Repair (contract, 5.2): commit the changes to `new` in a new epoch."""
         self.epoch, self.sequence = epoch, 0
         await self.commit(new)
 

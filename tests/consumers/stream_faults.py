@@ -16,7 +16,7 @@ EARLIER: Final = "2026-11-22T09:40:03.569Z"
 
 
 def another(publisher: PretendPublisher, count: int = 3) -> Tree:
-    """Return another tree than the current one: some rows changed, some removed, some added."""
+    """Return another tree: some rows are changed, some removed, some added."""
     number = publisher.commits + 1
     rows = [row(str(id_), f"Category {id_} of {number}") for id_ in range(number, number + count)]
     return tree(row("7000", f"Root of {number}"), *(one | {"parent_id": "7000"} for one in rows))

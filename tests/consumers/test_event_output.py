@@ -19,7 +19,7 @@ HOME = row("1", "Home")
 
 
 def events() -> list[Event]:
-    """Return an addition, an update and a removal of a category with control characters."""
+    """Return three changes of a category whose name has control characters."""
     history = History()
     evil = row("1", "[red]\x1b[31m<b>\n\u202e", "0")
     documents = [

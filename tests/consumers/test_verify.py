@@ -72,7 +72,7 @@ async def test_many_differences(server: Server, publisher: PretendPublisher, to:
 async def test_a_consistent_copy_that_differs(
     server: Server, publisher: PretendPublisher, to: str
 ) -> None:
-    """A copy of another history at the same position fits its checkpoint but not the state."""
+    """A copy of another history fits its checkpoint at that position, not the state."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     await publisher.client.flushall()

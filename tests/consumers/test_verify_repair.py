@@ -1,4 +1,4 @@
-"""`verify --repair`: a copy that differs becomes the state again, in each database."""
+"""`verify --repair`: a different copy becomes the state again, in each database."""
 
 import asyncio
 import contextlib

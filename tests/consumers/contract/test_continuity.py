@@ -27,7 +27,7 @@ def applied(events: Sequence[Event]) -> dict[str, Category]:
 @pytest.mark.contract("5.6")
 @given(HISTORIES, st.data())
 def test_a_history_connects_from_any_checkpoint(events: list[Event], data: st.DataObject) -> None:
-    """After any number of applied events the others connect, and lead to the rows' digest."""
+    """After any number of applied events the others connect, up to the rows' digest."""
     done = data.draw(st.integers(0, len(events)))
     checkpoint = events[done - 1].checkpoint if done else BEGIN
     for rows in (applied(events[:done]), None):
@@ -109,7 +109,7 @@ def test_a_missing_row() -> None:
     ids=lambda checkpoint: checkpoint.position,
 )
 def test_another_position(checkpoint: Checkpoint) -> None:
-    """With another epoch, sequence or digest no event connects; the checkpoint is returned."""
+    """With another epoch, sequence or digest no event connects."""
     continuity = check_continuity(checkpoint, small_history(), {})
     assert (continuity.events, continuity.checkpoint) == ([], checkpoint)
     assert continuity.gap

@@ -12,7 +12,7 @@ from tests.consumers.event_histories import FORESTS, Forest
 
 @pytest.mark.contract("4")
 def test_of_a_category() -> None:
-    """The first 8 bytes of SHA-256 over the fields, NUL between them, as an unsigned integer."""
+    """The first 8 bytes of SHA-256 over the fields, NUL between them, as an integer."""
     category = Category("600001", "0", "Küche & Home\xa0", is_leaf=False)
     text = "600001\x000\x00Küche & Home\xa0\x000".encode()
     expected = int(hashlib.sha256(text).hexdigest()[:16], 16)

@@ -228,7 +228,7 @@ VALUES = st.one_of(
 
 
 def sound_documents() -> list[dict[str, Any]]:
-    """Return events of all types, with odd names; one name has a backslash before `u0000`."""
+    """Return events of all types, with odd names such as a backslash before `u0000`."""
     history = History()
     trees = [row("1", "Home"), row("1", 'H\\u0000 "é" 😀', is_leaf=False), row("2", "\ud7ff\n")]
     return [each for one in trees for each in history.go_to({one["id"]: one})]
@@ -238,7 +238,7 @@ SOUND = sound_documents()
 
 
 def expected(document: Any) -> Event | None:
-    """Return the event that `document` is by the contract (3), written independently; or None."""
+    """Return the event in `document` by the contract (3), or None; independent code."""
     try:
         data = document["data"]
         id_ = document["id"]
@@ -266,7 +266,7 @@ def expected(document: Any) -> Event | None:
 
 
 def expected_category(fields: Any) -> Category:
-    """Return the category that `fields` are by the contract; AssertionError if they are none."""
+    """Return the category in `fields` by the contract; AssertionError if it is none."""
     category = Category(*(fields[name] for name in Category._fields))
     assert all(type(text) is str and text and "\0" not in text for text in category[:3])
     assert type(category.is_leaf) is bool

@@ -26,7 +26,7 @@ META = {
 
 @pytest.mark.contract("2")
 def test_meta_and_rows_that_fit() -> None:
-    """Both are decoded as they were written; fields of `meta` that are unknown are ignored."""
+    """Both are decoded as they were written; unknown fields of `meta` are ignored."""
     meta = decode_meta({**META, b"unknown": b"\xff"})
     assert meta.position == f"9f3c1a2b-105-{digest_of(TREE)}"
     assert (meta.count, meta.offset, meta.committed_at) == (2, "7-0", TIME)

@@ -1,4 +1,4 @@
-"""`CatalogClient`: it waits for a valid state, and publishes checkpoints as a best effort."""
+"""`CatalogClient` waits for a valid state, and tries to publish checkpoints."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Redis restarts, hangs, is busy or refuses: a mirror waits, logs that once, and goes on."""
+"""Redis restarts, hangs, is busy or refuses: a mirror logs it once, and waits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -58,7 +58,7 @@ async def test_a_restart(
 async def test_a_server_that_hangs(
     own_valkey: Valkey, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """A mirror also waits for a server that keeps connections open but does not answer."""
+    """A mirror also waits for a server that accepts connections but does not answer."""
     await publisher.commit(tree(HOME))
     async with running_mirror(Server(own_valkey.url), to):
         await wait_until_equal(to, publisher)

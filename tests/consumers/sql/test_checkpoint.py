@@ -83,7 +83,7 @@ async def test_two_first_checkpoints(to: str) -> None:
 async def test_two_mirrors_on_one_file(
     server: Server, publisher: PretendPublisher, to: str, logs: list[Any]
 ) -> None:
-    """One of the two ends with an error as soon as something is published; the copy is correct."""
+    """One of the two ends with an error at the next event; the copy is correct."""
     await publisher.commit(tree(HOME))
     await mirror_once(server, to)
     logs.clear()

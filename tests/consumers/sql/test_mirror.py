@@ -1,4 +1,4 @@
-"""A mirror in SQLite (contract, 5.8 and 8): batches are atomic, and there is one writer."""
+"""A mirror in SQLite (contract, 5.8 and 8): atomic batches, and one writer."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Mirrors in SQLite: locks, cancellation, a full disk, and files that are no database of ours."""
+"""Mirrors in SQLite: locks, cancellation, a full disk, and foreign files."""
 
 import asyncio
 import contextlib
@@ -49,7 +49,7 @@ def limited(opened: Database, pragma: str) -> Iterator[None]:
 
 @pytest.mark.contract("5.8")
 async def test_a_full_disk(to: str) -> None:
-    """A transaction that does not fit is not written at all; the error has no statement in it."""
+    """A transaction that does not fit is not written; the error shows no statement."""
     state = snapshot(HOME)
     async with open_mirror(to) as mirror:
         await mirror.load()
@@ -72,7 +72,7 @@ async def test_a_full_disk(to: str) -> None:
 
 
 async def test_a_locked_file(to: str) -> None:
-    """If another program keeps the file locked, that is an error, and nothing is written."""
+    """A file that another program keeps locked is an error; nothing is written."""
     state = snapshot(HOME)
     async with open_mirror(f"{to}?timeout=0.1") as mirror:
         await mirror.load()

@@ -55,7 +55,7 @@ async def test_tables_of_another_program(to: str) -> None:
 
 
 async def test_a_missing_index(to: str) -> None:
-    """It is created when a mirror starts: a kill may have come between table and index."""
+    """A mirror creates it at its start: a kill may have prevented it before."""
     async with open_mirror(to) as mirror:
         await mirror.load()
         execute(to, "DROP INDEX categories_by_name")

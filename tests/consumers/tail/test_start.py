@@ -87,7 +87,7 @@ async def days(publisher: PretendPublisher, *days: int) -> None:
     ],
 )
 async def test_since(server: Server, publisher: PretendPublisher, moment: str, first: int) -> None:
-    """It starts with the first event at or after the time, or with that of the sequence."""
+    """It starts with the first event at or after the time, or at the sequence."""
     await days(publisher, 1, 2, 3, 4)
     assert await tail_since(server, moment) == list(range(first, 5))
 
@@ -138,7 +138,7 @@ async def test_since_after_what_was_trimmed(
 
 
 async def test_since_an_event(server: Server, publisher: PretendPublisher) -> None:
-    """The digest of a whole event id shows whether the event at its sequence is the same."""
+    """The digest of a whole event id shows whether it is still the same event."""
     await days(publisher, 1, 2)
     assert await tail_since(server, publisher.position) == [2]
     lost = "9f3c1a2b-2-0123456789abcdef"
@@ -180,7 +180,7 @@ async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> No
 async def test_since_among_entries_that_are_no_events(
     server: Server, publisher: PretendPublisher
 ) -> None:
-    """Such an entry has neither time nor sequence; the warning comes when it is printed."""
+    """A bad entry has neither time nor sequence; the warning comes when it is printed."""
     await publisher.client.xadd(publisher.events, {"by": "hand"}, id="0-1")
     await days(publisher, 1, 2)
     await publisher.client.xadd(publisher.events, {"by": "hand"}, id="2-7")

@@ -18,7 +18,7 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 
 async def test_it_follows(server: Server, publisher: PretendPublisher) -> None:
-    """New events are printed as they are published; none is missed after the last ones."""
+    """New events are printed when they are published; none is missed."""
     await publisher.commit(tree(HOME))
     async with tailing(server) as output:
         await eventually(lambda: shown(output, 1))
