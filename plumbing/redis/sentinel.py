@@ -30,8 +30,8 @@ def client(address: Address, options: dict[str, Any]) -> redis.asyncio.Redis:
     """Return a client of the primary; `options` are those of each connection to it."""
     kind = SentinelManagedSSLConnection if address.has_tls else SentinelManagedConnection
     own = {"connection_class": connections.cancellable_connection(kind)}
-    all_options = address.options | connections.RESP2 | options | own
-    pool = _Pool(address.master, _Sentinels(address), **all_options)  # type: ignore[no-untyped-call]
+    merged = address.options | connections.RESP2 | options | own
+    pool = _Pool(address.master, _Sentinels(address), **merged)  # type: ignore[no-untyped-call]
     return redis.asyncio.Redis.from_pool(pool)
 
 
