@@ -87,7 +87,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Hold:
-    """A snapshot that is withheld until someone approves it (contract, 2 and 6).
+    """A snapshot that is held until an approval or a plausible one (contract, 2 and 6).
 
     A stored hold that cannot be read is a hold nevertheless: what is unreadable in it is empty.
     """

@@ -1,6 +1,6 @@
 """The names and types of a catalog's Redis keys (contract, 2).
 
-No other module of the publisher spells them. `store`, `leases` and `overview` use them.
+No other module of the publisher builds the full keys. Others use `key` and these names.
 """
 
 from typing import Final
