@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, get_args
 
-import typer
+from typer import Option
 
 from consumers.commands.options import OnceOption
 from consumers.contract.history_point import parse
@@ -26,12 +26,10 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 @app.command()
 def tail(
     catalog: CatalogArgument,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print each event's JSON, one a line.")
-    ] = False,
+    json: Annotated[bool, Option("--json", help="Print each event's JSON, one a line.")] = False,
     types: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--type",
             metavar="added|updated|removed",
             help="Print only events of this type; may be repeated.",
@@ -39,8 +37,7 @@ def tail(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(
-            "--since",
+        Option(
             metavar="MOMENT",
             help="Start with the first event at or after a time (2026-11-23, "
             "2026-11-23T09:40:03Z; UTC if it has no offset), a sequence (105, of the current "
@@ -49,9 +46,7 @@ def tail(
     ] = None,
     lines: Annotated[
         int | None,
-        typer.Option(
-            "--lines", metavar="N", min=0, help=f"Start with the last N events. Default: {LINES}."
-        ),
+        Option(metavar="N", min=0, help=f"Start with the last N events. Default: {LINES}."),
     ] = None,
     once: OnceOption = False,
     config: ConfigOption = None,

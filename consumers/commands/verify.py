@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 import orjson
-import typer
+from typer import Option
 
 from consumers.commands.options import ToOption
 from consumers.errors import CannotCompare, PositionMismatch
@@ -75,7 +75,7 @@ def verify(
     to: ToOption,
     projections: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             "--projection",
             metavar="|".join(KINDS),
             help="Compare this projection; may be repeated. Default: all in the database.",
@@ -83,10 +83,10 @@ def verify(
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Reset from the state what is different, and compare again."),
+        Option("--repair", help="Reset from the state what is different, and compare again."),
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per projection, each on a line.")
+        bool, Option("--json", help="Print one JSON object per projection, each on a line.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
