@@ -1,4 +1,4 @@
-"""Which tests show which rule of docs/contract.md, as their marker `contract("5.6")` says.
+"""Lists the tests of each rule of docs/contract.md, by their markers `contract("5.6")`.
 
 .venv/bin/python -m tests.docs.contract_rules    # writes the table at the end of docs/contract.md
 """

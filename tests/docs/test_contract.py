@@ -42,7 +42,7 @@ def test_keys() -> None:
     [("category-publisher", PUBLISHER_COMMANDS), ("category-consumer", CONSUMER_COMMANDS)],
 )
 def test_commands(program: str, commands: dict[str, str]) -> None:
-    """The page lists all commands; whatever else it lists is planned."""
+    """The page lists all commands; the others in its tables are planned."""
     assert done(first_cells(f"\n`{program}`:\n")) == set(commands)
 
 

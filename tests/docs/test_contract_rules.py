@@ -4,17 +4,17 @@ from tests.docs.contract_rules import PAGE, marked_tests, rules, table
 
 
 def test_every_rule_has_tests() -> None:
-    """Each chapter but the words', and each rule of chapter 5, is a marker of some test."""
+    """Some test is marked with each chapter from 2 on, and with each rule of chapter 5."""
     shown = {test.rule for test in marked_tests()}
     assert rules().keys() - shown == set()
 
 
 def test_every_marker_names_a_rule() -> None:
-    """A test cannot claim a rule that the page does not have."""
+    """No test is marked with a rule that the page does not have."""
     unknown = [test for test in marked_tests() if test.rule not in rules()]
     assert unknown == []
 
 
 def test_the_table_of_the_page() -> None:
-    """It is what `.venv/bin/python -m tests.docs.contract_rules` writes."""
+    """The table is the one that `.venv/bin/python -m tests.docs.contract_rules` writes."""
     assert PAGE.read_text("utf-8").endswith(f"\n\n{table()}")

@@ -13,7 +13,7 @@ from tests.support.paths import DOCS, ROOT
 
 PAGE = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = {"redis_url", "catalogs", "tiktok_shop"}
-"""Top-level keys whose values in the page are no defaults."""
+"""Top-level keys whose values in the page are not the defaults."""
 
 
 def configuration(page: str) -> str:

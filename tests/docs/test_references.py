@@ -37,7 +37,7 @@ PYTHON_FILE: Final = re.compile(r"`(\w+\.(?:py|lua))`")
 
 
 def files() -> list[Path]:
-    """Return the texts that may refer to something: code, tests and pages."""
+    """Return all files that may contain references: code, tests and pages."""
     below = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
     found = [path for path in [*ROOT.glob("*.md"), *below] if path.suffix in ENDINGS]
     return sorted(path for path in found if path != Path(__file__))
@@ -54,7 +54,7 @@ def headings(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what a link into the page may name, as GitHub makes it of headings."""
+    """Return the anchors of the page: those of headings as GitHub makes them, and its own."""
     slugs = (
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page)
     )
@@ -70,7 +70,7 @@ def chapters() -> set[str]:
 
 
 def references(pattern: re.Pattern[str]) -> Iterator[tuple[Path, str]]:
-    """Yield each chapter that some file names in the form of `pattern`, and the file.
+    """Yield each chapter cited in the form of `pattern`, with the file that cites it.
 
     A reference may go over a line's end, and over the mark of a comment.
     """
@@ -86,14 +86,14 @@ def test_the_contract_has_its_rules() -> None:
 
 
 def test_chapters_of_the_contract() -> None:
-    """Whoever cites the contract names a chapter that it has."""
+    """Each cited chapter of the contract exists."""
     cited = list(references(CONTRACT))
     assert len(cited) > 100
     assert [each for each in cited if each[1] not in chapters()] == []
 
 
 def test_chapters_of_the_api() -> None:
-    """Whoever cites the page of TikTok Shop's API names a chapter that it has."""
+    """Each cited chapter of the page about TikTok Shop's API exists."""
     known = headings(DOCS / "tiktok-shop-api.md")
     assert known[1:] == ["Get Categories", "Signature", "Tokens", "Errors"]
     cited = list(references(API))
@@ -110,7 +110,7 @@ def test_quoted_log_lines() -> None:
 
 
 def test_the_texts_are_in_the_checkout() -> None:
-    """No page sends its reader to a folder beside the checkout."""
+    """No page refers to a folder outside the checkout."""
     assert [page for page in pages() if "../shared" in page.read_text("utf-8")] == []
 
 

@@ -28,26 +28,26 @@ def code() -> list[Module]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_folders_of_a_package(package: str) -> None:
-    """They are those that CONTRIBUTING.md explains."""
+    """A package has the folders that CONTRIBUTING.md explains, and no others."""
     found = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
     assert found == set(FOLDERS[package].split())
 
 
 def test_functions_are_short(code: list[Module]) -> None:
-    """None is longer than a screen."""
+    """No function is longer than a screen."""
     found = [(m.path, f.name) for m in code for f in functions(m) if length(f) > LONGEST_FUNCTION]
     assert found == []
 
 
 def test_few_helpers_are_used_once(code: list[Module]) -> None:
-    """A helper earns its name by a second use, a rule of the contract or its length."""
+    """Few private functions are called once only."""
     defined = sum(len(list(functions(module))) for module in code)
     assert len(single_use_helpers(code)) / defined <= SINGLE_USE_SHARE
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_public_class_name_is_used_once(code: list[Module], package: str) -> None:
-    """One name means one thing within a package."""
+    """No two classes of a package have the same public name."""
     names = collections.Counter(
         node.name
         for module in code
@@ -59,6 +59,6 @@ def test_a_public_class_name_is_used_once(code: list[Module], package: str) -> N
 
 
 def test_functions_are_not_named_by_a_bare_participle(code: list[Module]) -> None:
-    """`_told` or `_kept` say neither what is done nor to what."""
+    """No function has a name such as `_told`, which says neither what it does nor to what."""
     names = [(m.path, f.name) for m in code for f in functions(m)]
     assert [each for each in names if PARTICIPLE.fullmatch(each[1])] == []

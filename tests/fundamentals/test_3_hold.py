@@ -1,4 +1,4 @@
-"""3. The guard withholds a snapshot that removes too much, until somebody approves it."""
+"""3. The guard withholds a snapshot that removes too much, until an approval or a plausible one."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ from tests.support.trees import tree
 async def test_repair(
     catalog: Catalog, source: ScriptedSource, real_client: Any, reading: CatalogClient
 ) -> None:
-    """Somebody deletes a row by hand: consumers wait, the next poll puts the row back."""
+    """A row is deleted by hand: consumers reject the state until a poll has repaired it."""
     source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)
     before = await read_keys(real_client)
