@@ -66,7 +66,7 @@ class HistoryReader:
         for resync in reversed(self.resyncs):
             has_sequence = resync.first_sequence <= ref.sequence <= resync.last_sequence
             if has_sequence and ref.epoch in {None, resync.epoch}:
-                position = await self._last_position(resync, lambda at: at.sequence <= ref.sequence)
+                position = await self._last_position(resync, lambda it: it.sequence <= ref.sequence)
                 event = position.event or resync.to_position
                 if ref.digest is None or event.endswith(ref.digest):
                     return position

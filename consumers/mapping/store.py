@@ -11,10 +11,10 @@ from consumers.mapping.tables import mappings
 from consumers.sql.rows import in_ids
 
 FIELDS: Final = list(mappings.c)[1:]
-OWN: Final = ("own_name", "own_path")
-STATUS: Final = Status._fields
-LINKED: Final = [column.name for column in FIELDS[3:8]]
-"""The columns of a LinkedCategory, in the order of its fields."""
+NAMES: Final = [column.name for column in FIELDS]
+OWN, LINKED, STATUS, LINKED_AND_STATUS = slice(1, 3), slice(3, 8), slice(8, 12), slice(3, 12)
+"""Where in FIELDS the columns of an OwnCategory without its key, a LinkedCategory, … are."""
+NO_LINK: Final = (None,) * len(LinkedCategory._fields)
 
 
 class MappingStore:
@@ -40,7 +40,9 @@ class MappingStore:
 
     async def add(self, connection: AsyncConnection, new: Iterable[CategoryMapping]) -> None:
         """Insert mappings without a link, whose keys are not stored yet."""
-        rows = [{"catalog": self._catalog, **_row(each)} for each in new]
+        names = ["catalog", "own_key", *NAMES[OWN], *NAMES[STATUS]]
+        values = [(self._catalog, *each.own, *each.status) for each in new]
+        rows = [dict(zip(names, row, strict=True)) for row in values]
         if rows:
             await connection.execute(insert(mappings), rows)
 
@@ -65,7 +67,7 @@ class MappingStore:
         """
         unlinked = [each._replace(linked=None) for each in changed]
         await self._update(connection, LINKED, unlinked)
-        await self._update(connection, [*LINKED, *STATUS], changed)
+        await self._update(connection, LINKED_AND_STATUS, changed)
 
     async def remove(self, connection: AsyncConnection, keys: list[str]) -> None:
         """Delete the mappings of `keys`."""
@@ -73,25 +75,21 @@ class MappingStore:
         await connection.execute(delete(mappings).where(self._is_ours, is_one))
 
     async def _update(
-        self, connection: AsyncConnection, names: Iterable[str], changed: Iterable[CategoryMapping]
+        self, connection: AsyncConnection, fields: slice, changed: Iterable[CategoryMapping]
     ) -> None:
-        """Update the columns `names` of `changed`. The parameter of the key is no column's name."""
-        rows = [
-            {"k_own_key": row["own_key"], **{name: row[name] for name in names}}
-            for row in map(_row, changed)
-        ]
+        """Update some of FIELDS of `changed`. The parameter of the key is no column's name."""
+        names = NAMES[fields]
+        rows = []
+        for own, linked, status in changed:
+            values = (*own, *(linked or NO_LINK), *status)
+            rows.append({"k_own_key": own.key, **dict(zip(names, values[fields], strict=True))})
         if rows:
             is_it = mappings.c.own_key == bindparam("k_own_key")
-            await connection.execute(update(mappings).where(self._is_ours, is_it), rows)
+            parameters: dict[str, Any] = {name: bindparam(name) for name in names}
+            statement = update(mappings).where(self._is_ours, is_it).values(parameters)
+            await connection.execute(statement, rows)
 
 
 def _mapping(row: Any) -> CategoryMapping:
-    linked = LinkedCategory(*row[3:8]) if row[3] is not None else None
-    return CategoryMapping(OwnCategory(*row[:3]), linked, Status(*row[8:]))
-
-
-def _row(mapping: CategoryMapping) -> dict[str, Any]:
-    """Return the values of FIELDS by name."""
-    own, linked, status = mapping
-    values = (*own, *(linked or [None] * len(LINKED)), *status)
-    return {column.name: value for column, value in zip(FIELDS, values, strict=True)}
+    linked = LinkedCategory(*row[LINKED]) if row[LINKED.start] is not None else None
+    return CategoryMapping(OwnCategory(*row[: OWN.stop]), linked, Status(*row[STATUS]))
