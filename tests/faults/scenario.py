@@ -18,7 +18,7 @@ from tests.support import kill_points
 from tests.support.contract import ORIGIN, digest_of
 from tests.support.paths import ROOT
 from tests.support.processes import CONSUMER, PUBLISHER, environment
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.waiting import eventually
 
 EVENTS: Final = "catalog:{us}:events"
@@ -93,8 +93,8 @@ class Scenario:
         await self._sync()
         await system.checker.check()
         system.checker.allow_break("an event is deleted", by_hand=True)
-        newest = asked(system.server, "XREVRANGE", EVENTS, "+", "-", "COUNT", "2")
-        asked(system.server, "XDEL", EVENTS, newest[-1][0])
+        newest = execute_on(system.server, "XREVRANGE", EVENTS, "+", "-", "COUNT", "2")
+        execute_on(system.server, "XDEL", EVENTS, newest[-1][0])
         await self._follow()
         system.checker.end_break()
 
@@ -125,7 +125,7 @@ class Scenario:
         """Delete a row by hand as well: a repair must not bypass the guard."""
         system = self.system
         system.checker.allow_break("a row is deleted", by_hand=True)
-        asked(system.server, "HDEL", "catalog:{us}:categories", "1")
+        execute_on(system.server, "HDEL", "catalog:{us}:categories", "1")
         await self.implausible()
         system.checker.end_break()
 
@@ -133,7 +133,7 @@ class Scenario:
         """Delete rows that have children by hand: a repair adds them first."""
         system = self.system
         system.checker.allow_break("rows are deleted", by_hand=True)
-        asked(system.server, "HDEL", "catalog:{us}:categories", "2", "3", "4", "5")
+        execute_on(system.server, "HDEL", "catalog:{us}:categories", "2", "3", "4", "5")
         await system.change(1)
         await self._poll_and_follow()
         system.checker.end_break()
@@ -150,7 +150,7 @@ class Scenario:
     async def emptied(self) -> None:
         """Empty Redis, and run a consumer before a publisher repairs it."""
         self.system.checker.allow_break("wiped")
-        asked(self.system.server, "FLUSHALL")
+        execute_on(self.system.server, "FLUSHALL")
         await self._follow()
         await self._poll_and_follow()
         self.system.checker.end_break()

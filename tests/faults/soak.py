@@ -20,7 +20,7 @@ from tests.faults import bad_answers, servers
 from tests.faults import test_people as by_hand
 from tests.faults.network import Network, open_network, random_schedule
 from tests.faults.system import LEASE_SECONDS, System, Verdict
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 
 ACTIONS_PER_ROUND: Final = 12
@@ -71,7 +71,7 @@ async def server_stopped(system: System) -> None:
 
 async def connections_closed(system: System) -> None:
     """Let the server close every connection, also the checker's."""
-    asked(system.server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    execute_on(system.server, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
 
 async def server_restarted(system: System) -> None:
@@ -93,7 +93,7 @@ async def server_wiped(system: System) -> None:
     """Empty the server."""
     system.checker.allow_break("wiped")
     async with servers.publishers_paused(system):
-        asked(system.server, "FLUSHALL")
+        execute_on(system.server, "FLUSHALL")
 
 
 async def backup_restored(system: System) -> None:
@@ -110,14 +110,14 @@ async def edited_by_hand(system: System) -> None:
     action = system.rng.choice(sorted(chain.from_iterable(by_hand.EDITS.values())))
     system.checker.allow_break(" ".join(action), by_hand=True)
     async with servers.publishers_paused(system):
-        asked(system.server, *action)
+        execute_on(system.server, *action)
 
 
 async def memory_full(system: System) -> None:
     """Let the server reject writes for a moment (noeviction)."""
-    asked(system.server, "CONFIG", "SET", "maxmemory", 1)
+    execute_on(system.server, "CONFIG", "SET", "maxmemory", 1)
     await system.change()
-    asked(system.server, "CONFIG", "SET", "maxmemory", 0)
+    execute_on(system.server, "CONFIG", "SET", "maxmemory", 0)
 
 
 async def bad_answers_given(system: System) -> None:

@@ -33,7 +33,7 @@ from tests.faults.results_table import ResultsRecorder
 from tests.faults.system import System, open_system
 from tests.support import kill_points
 from tests.support.databases import MariaDb, Postgres, fetch
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 
 KILLED: Final = -9
@@ -197,7 +197,7 @@ async def publish_backups(system: System) -> Backups:
     for damaged in (False, False, True):
         if damaged:
             system.checker.allow_break("meta is lost", by_hand=True)
-            asked(system.server, "DEL", "catalog:{us}:meta")
+            execute_on(system.server, "DEL", "catalog:{us}:meta")
         for _ in range(2):
             assert await system.publisher("sync").wait_async() == 0
             await system.checker.check()

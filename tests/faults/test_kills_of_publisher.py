@@ -21,7 +21,7 @@ from tests.faults.shop_tokens import open_shop
 from tests.faults.system import System, open_system
 from tests.support import kill_points
 from tests.support.contract import ORIGIN, digest_of
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 
 KILLED = -9
@@ -74,7 +74,7 @@ async def damaged(system: System) -> None:
     await changed(system)
     await system.checker.check()
     row = b'{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
-    asked(system.server, "HSET", "catalog:{us}:categories", "1", row)
+    execute_on(system.server, "HSET", "catalog:{us}:categories", "1", row)
 
 
 async def implausible(system: System) -> None:
@@ -215,8 +215,8 @@ async def test_every_point_of_a_refresh(
             tokens.reset()
             process = await start_work(system, work, keys, last=number)
             assert await process.wait_async() == KILLED, process.err
-            for lock in asked(server, "KEYS", "*:tokens:*:lock"):
-                asked(server, "DEL", lock)
+            for lock in execute_on(server, "KEYS", "*:tokens:*:lock"):
+                execute_on(server, "DEL", lock)
             await recover(system, work)
         verdict = await system.verdict()
         assert tokens.refused == 0

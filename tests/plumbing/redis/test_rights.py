@@ -11,7 +11,7 @@ from plumbing.redis.server import Server
 from tests.plumbing.redis.published_catalog import published_catalog
 from tests.plumbing.redis.test_cluster import finish_move, move_some_keys, start_move
 from tests.support.paths import ROOT
-from tests.support.redis_servers import Cluster, Sentinels, asked
+from tests.support.redis_servers import Cluster, Sentinels, execute_on
 from tests.support.valkey import Valkey
 
 CLUSTER_RIGHTS: Final = ("+cluster|slots", "+asking")
@@ -26,17 +26,17 @@ def users_with_rights(servers: Sequence[Valkey], *more: str) -> Iterator[None]:
     text = (ROOT / "deploy" / "users.acl").read_text()
     rules = {words[1]: words[2:] for words in map(str.split, text.splitlines())}
     for server in servers:
-        asked(server, "FLUSHALL")
-        asked(server, "ACL LOG", "RESET")
-        asked(server, "CONFIG RESETSTAT")
+        execute_on(server, "FLUSHALL")
+        execute_on(server, "ACL LOG", "RESET")
+        execute_on(server, "CONFIG RESETSTAT")
         for user in USERS:
-            asked(server, "ACL SETUSER", user, "reset", *rules[user], f">{user}", *more)
+            execute_on(server, "ACL SETUSER", user, "reset", *rules[user], f">{user}", *more)
     try:
         yield
-        assert [asked(server, "ACL LOG") for server in servers] == [[]] * len(servers)
+        assert [execute_on(server, "ACL LOG") for server in servers] == [[]] * len(servers)
     finally:
         for server in servers:
-            asked(server, "ACL DELUSER", *USERS)
+            execute_on(server, "ACL DELUSER", *USERS)
 
 
 def as_user(user: str, url: str) -> str:
@@ -72,7 +72,7 @@ async def test_the_rights_for_a_cluster(cluster: Cluster) -> None:
             start_move(other, owner)
             move_some_keys(other, owner, 100)
             finish_move(cluster, owner)
-        used = [asked(node, "INFO", "commandstats") for node in cluster.primaries]
+        used = [execute_on(node, "INFO", "commandstats") for node in cluster.primaries]
         for right in CLUSTER_RIGHTS:
             assert any(f"cmdstat_{right[1:]}" in each for each in used)
 

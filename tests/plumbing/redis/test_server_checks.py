@@ -8,7 +8,7 @@ import pytest
 
 from plumbing.redis.server import Server
 from plumbing.redis.server_checks import durability_warnings, refusal_reasons, write_refusals
-from tests.support.redis_servers import Cluster, asked
+from tests.support.redis_servers import Cluster, execute_on
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
 
@@ -21,7 +21,7 @@ async def refusals(url: str) -> list[str]:
 
 async def test_no_warning_of_a_durable_server(own_valkey: Valkey) -> None:
     """An append-only file and noeviction are as they should be."""
-    asked(own_valkey, "CONFIG SET", "maxmemory", "100mb")
+    execute_on(own_valkey, "CONFIG SET", "maxmemory", "100mb")
     assert await durability_warnings(Server(own_valkey.url)) == []
 
 
@@ -40,23 +40,23 @@ async def test_warns_of_a_setting_that_endangers_our_keys(
 ) -> None:
     """One line names the server and the remedy."""
     for name, value in settings.items():
-        asked(own_valkey, "CONFIG SET", name, value)
+        execute_on(own_valkey, "CONFIG SET", name, value)
     (warning,) = await durability_warnings(Server(own_valkey.url))
     assert all(part in warning for part in [own_valkey.url, "set ", *parts])
 
 
 async def test_snapshots_are_durable_enough(own_valkey: Valkey) -> None:
     """Save points replace an append-only file."""
-    asked(own_valkey, "CONFIG SET", "appendonly", "no")
-    asked(own_valkey, "CONFIG SET", "save", "900 1")
+    execute_on(own_valkey, "CONFIG SET", "appendonly", "no")
+    execute_on(own_valkey, "CONFIG SET", "save", "900 1")
     assert await durability_warnings(Server(own_valkey.url)) == []
 
 
 async def test_warns_of_what_a_user_may_read(own_valkey: Valkey) -> None:
     """Without CONFIG the warning rests on INFO; without INFO there is none, and no error."""
-    asked(own_valkey, "CONFIG SET", "appendonly", "no")
-    asked(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-config")
-    asked(own_valkey, "ACL SETUSER", "b", "on", "nopass", "~*", "+@all", "-info")
+    execute_on(own_valkey, "CONFIG SET", "appendonly", "no")
+    execute_on(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-config")
+    execute_on(own_valkey, "ACL SETUSER", "b", "on", "nopass", "~*", "+@all", "-info")
     url = f"{own_valkey.tcp_url.replace('redis://', 'redis://{}:x@')}"
     (warning,) = await durability_warnings(Server(url.format("a")))
     assert "may save no snapshots (this user may not read its setting `save`)" in warning
@@ -66,9 +66,9 @@ async def test_warns_of_what_a_user_may_read(own_valkey: Valkey) -> None:
 async def test_warns_of_each_node_of_a_cluster(cluster: Cluster) -> None:
     """The warning names the node whose setting differs."""
     node = cluster.primaries[1]
-    asked(node, "CONFIG SET", "appendonly", "no")
+    execute_on(node, "CONFIG SET", "appendonly", "no")
     (warning,) = await durability_warnings(Server(cluster.url))
-    asked(node, "CONFIG SET", "appendonly", "yes")
+    execute_on(node, "CONFIG SET", "appendonly", "yes")
     assert f"127.0.0.1:{node.port} has no append-only file" in warning
 
 
@@ -79,18 +79,18 @@ async def test_reports_each_reason_to_refuse_writes(own_valkey: Valkey) -> None:
         (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "it is a replica"),
     ):
         assert await refusals(own_valkey.tcp_url) == []
-        asked(own_valkey, *start)
+        execute_on(own_valkey, *start)
         (line,) = await refusals(own_valkey.tcp_url)
         assert line.startswith(f"Redis at {own_valkey.tcp_url} refuses writes: ")
         assert advice in line
-        asked(own_valkey, *end)
+        execute_on(own_valkey, *end)
     assert await refusals(own_valkey.tcp_url) == []
 
 
 async def test_a_server_that_evicts_refuses_nothing(own_valkey: Valkey) -> None:
     """Its memory is full, and it makes room by itself."""
-    asked(own_valkey, "CONFIG SET", "maxmemory-policy", "allkeys-lru")
-    asked(own_valkey, "CONFIG SET", "maxmemory", "1")
+    execute_on(own_valkey, "CONFIG SET", "maxmemory-policy", "allkeys-lru")
+    execute_on(own_valkey, "CONFIG SET", "maxmemory", "1")
     assert await refusals(own_valkey.tcp_url) == []
 
 
@@ -113,6 +113,6 @@ def test_reports_an_append_only_file_that_cannot_be_written(is_enabled: int) -> 
 
 async def test_reports_no_refusal_to_a_user_without_info(own_valkey: Valkey) -> None:
     """The right to INFO is what shows the reasons."""
-    asked(own_valkey, "CONFIG SET", "maxmemory", "1")
-    asked(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-info")
+    execute_on(own_valkey, "CONFIG SET", "maxmemory", "1")
+    execute_on(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-info")
     assert await refusals(own_valkey.tcp_url.replace("://", "://a:x@")) == []

@@ -12,7 +12,7 @@ import redis
 from redis.crc import key_slot
 
 from tests.support.processes import PUBLISHER, call, replace, start
-from tests.support.redis_servers import Cluster, asked
+from tests.support.redis_servers import Cluster, execute_on
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually_now
@@ -78,10 +78,10 @@ def test_the_set_of_catalogs_has_another_type(folder: Path, keys: redis.Redis) -
 def test_a_user_that_may_not_read_all(folder: Path, keys: redis.Redis, valkey: Valkey) -> None:
     """What may not be read is a problem of its catalog, and the others are shown."""
     rights = ("~catalogs", "~catalog:{a}:*", "~catalog:{b}:*", "+@all")
-    asked(valkey, "ACL SETUSER", "half", "on", "nopass", *rights)
+    execute_on(valkey, "ACL SETUSER", "half", "on", "nopass", *rights)
     url = valkey.tcp_url.replace("://", "://half:x@")
     done = call(PUBLISHER, "status", cwd=folder, CATEGORY_PUBLISHER_REDIS_URL=url)
-    asked(valkey, "ACL DELUSER", "half")
+    execute_on(valkey, "ACL DELUSER", "half")
     assert keys.exists("catalog:{c}:meta")
     assert done.returncode == 1
     assert "c: it cannot be read: Redis key catalog:{c}:meta: " in done.stdout
@@ -134,13 +134,13 @@ def test_redis_refuses_writes(folder: Path, own_valkey: Valkey) -> None:
     own_valkey.start()
     configure(folder, own_valkey.url, "a")
     call(PUBLISHER, "sync", cwd=folder)
-    asked(own_valkey, "CONFIG SET", "maxmemory", "1")
+    execute_on(own_valkey, "CONFIG SET", "maxmemory", "1")
     assert call(PUBLISHER, "sync", cwd=folder).returncode == 1
     done = call(PUBLISHER, "status", cwd=folder)
     assert done.returncode == 1
     problem = f"Redis at {own_valkey.url} refuses writes: its memory is full: "
     assert f"{problem}raise maxmemory or make room\n1 problem\n" in done.stdout
-    asked(own_valkey, "CONFIG SET", "maxmemory", "0")
+    execute_on(own_valkey, "CONFIG SET", "maxmemory", "0")
     assert call(PUBLISHER, "status", cwd=folder).returncode == 0
 
 
@@ -212,7 +212,7 @@ def test_a_cluster_without_one_primary(folder: Path) -> None:
     try:
         cluster.start()
         for node in cluster.nodes:
-            asked(node, "CONFIG SET", "cluster-require-full-coverage", "no")
+            execute_on(node, "CONFIG SET", "cluster-require-full-coverage", "no")
         lost = cluster.owner(key_slot(b"catalogs"))
         names = [each for each in "abcdefgh" if cluster.owner(key_slot(each.encode())) is not lost]
         configure(folder, cluster.url, *names)
@@ -234,5 +234,5 @@ def test_a_cluster_without_one_primary(folder: Path) -> None:
 
 def all_nodes_know_the_loss(cluster: Cluster) -> bool:
     """Return whether all running nodes agree that one has failed."""
-    nodes: Any = [asked(node, "CLUSTER NODES") for node in cluster.nodes if node.runs]
+    nodes: Any = [execute_on(node, "CLUSTER NODES") for node in cluster.nodes if node.runs]
     return all("fail" in str(about).replace("fail?", "") for about in nodes)
