@@ -65,8 +65,9 @@ class MappingStore:
 
         All are unlinked first: else two that exchange their categories would break the unique key.
         """
-        unlinked = [each._replace(linked=None) for each in changed]
-        await self._update(connection, LINKED, unlinked)
+        is_one = in_ids(mappings.c.own_key, [each.own.key for each in changed], connection.dialect)
+        unlink = update(mappings).where(self._is_ours, is_one)
+        await connection.execute(unlink.values(dict.fromkeys(NAMES[LINKED])))
         await self._update(connection, LINKED_AND_STATUS, changed)
 
     async def remove(self, connection: AsyncConnection, keys: list[str]) -> None:
