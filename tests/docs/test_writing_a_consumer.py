@@ -183,6 +183,6 @@ async def test_the_steps(cwd: Path) -> None:
 
     program = STEPS.format(textwrap.indent(block("python", "case Reset"), "    "))
     with running(program, cwd=cwd):
-        await eventually(lambda: prints("start again with 2 categories"))
+        await eventually(lambda: prints("reset to 2 categories"))
         replace(cwd / "tree.json", orjson.dumps(BIGGER))
         await eventually(lambda: prints("apply 2 events, up to"))
