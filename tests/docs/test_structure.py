@@ -13,11 +13,7 @@ SINGLE_USE_SHARE = 0.15
 PARTICIPLE = re.compile(
     r"_([a-z]+ed|built|found|given|held|kept|known|made|seen|sent|shown|taken|told|written)"
 )
-FOLDERS = {
-    "publisher": "commands core demo polling sandbox sources state status web",
-    "consumers": "commands contract following history mapping sql tail",
-    "plumbing": "cli config redis",
-}
+PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## The way of the data")[0]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +26,16 @@ def code() -> list[Module]:
 def test_the_folders_of_a_package(package: str) -> None:
     """A package has the folders that CONTRIBUTING.md explains, and no others."""
     found = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
-    assert found == set(FOLDERS[package].split())
+    (lines,) = re.findall(rf"^{package}/ .*\n((?:  .*\n)+)", PAGE, re.MULTILINE)
+    assert found == set(re.findall(r"^  (\w+)/", lines, re.MULTILINE))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_modules_beside_the_folders(package: str) -> None:
+    """CONTRIBUTING.md names each module of a package that is in none of its folders, and no other."""
+    found = {path.name for path in (ROOT / package).glob("*.py") if not path.name.startswith("__")}
+    (sentence,) = re.findall(rf"`{package}/` are ((?:[^.]|\.py\b)+)\.", PAGE)
+    assert found == set(re.findall(r"`(\w+\.py)`", sentence))
 
 
 def test_functions_are_short(code: list[Module]) -> None:
