@@ -19,10 +19,10 @@ test: $(READY) lint ## Lint, type-check and run all tests except the slow ones
 	$(BIN)/pytest -n 3 -m "not slow and not faults"
 
 test-slow: $(READY) ## Run the tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest --hypothesis-profile=full -m slow
 
 faults: $(READY) ## Run the fault suite on Valkey and Redis 7, and write docs/faults.md (SEED=n repeats a run, writes nothing)
-	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest -n 4 -m faults tests/faults
+	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest --hypothesis-profile=full -n 4 -m faults tests/faults
 
 soak: $(READY) ## Run random faults for HOURS (8) from round SEED (1) on, until a test fails
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)

@@ -16,10 +16,13 @@ from tests.support.databases import MariaDb, Postgres, empty_database, served
 from tests.support.paths import SHARED_DATA
 from tests.support.valkey import Valkey, fake_client
 
+# Hypothesis's profiles: `quick` in `make test`, `full` in CI and in `make test-slow` and `make faults`.
+# `make mutants` uses Hypothesis's own profile `ci`, with the same examples each time.
 settings.register_profile(
-    "project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "full", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
-settings.load_profile("project")
+settings.register_profile("quick", settings.get_profile("full"), max_examples=20)
+settings.load_profile("full" if os.environ.get("CI") else "quick")
 
 
 @pytest.fixture(autouse=True)

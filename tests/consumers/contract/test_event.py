@@ -284,7 +284,7 @@ def decoded(raw: bytes) -> Event | None:
 
 @pytest.mark.contract("3")
 @given(st.data(), st.sampled_from(SOUND))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
     """Fields that are missing, new, mistyped or another event's: as the contract says."""
     document = orjson.loads(orjson.dumps(sound))
@@ -307,7 +307,7 @@ def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
 
 @pytest.mark.contract("3")
 @given(st.data(), st.sampled_from(SOUND))
-@settings(max_examples=600)
+@settings(max_examples=6 * settings().max_examples)
 def test_bytes_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
     """Bytes that were cut out or put in anywhere: as the contract says.
 
