@@ -4,7 +4,10 @@ from typing import Any
 
 
 class EdgeLog:
-    """Reports one condition that is either up or down; up at first."""
+    """Logs the edges of an outage: its beginning and its end, not each failure in between.
+
+    It is about one condition that is either up or down; up at first.
+    """
 
     def __init__(self, log: Any) -> None:
         self._log = log

@@ -3,7 +3,7 @@
     Error                   what happened, where, and what to do; exit code 1
     ├── ConfigError         wrong command line or configuration; exit code 2
     ├── RedisError          Redis cannot be reached, or refused a command
-    └── EmbeddedServerError the embedded server did not start
+    └── EmbeddedServerError the embedded server cannot start, or cannot save its data
 
 `publisher.errors` and `consumers.errors` add their own branches to `Error`. The commands catch
 `Error` in one place (`plumbing.cli.main`), print its message and exit with its code; any other
@@ -39,4 +39,4 @@ class RedisError(Error):
 
 
 class EmbeddedServerError(Error):
-    """The embedded server could not be started."""
+    """The embedded server cannot start, or cannot save its data when it should stop."""

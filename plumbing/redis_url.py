@@ -151,7 +151,7 @@ def _parse_one_server(url: str) -> dict[str, Any]:
     if parts.scheme == "rediss":
         options.setdefault("ssl_password", "")  # without it OpenSSL asks for it on the terminal
         tls = {name: options[name] for name in options.keys() & TLS_OPTIONS}
-        try:  # a wrong certificate, key or option is no outage, but a mistake
+        try:  # a wrong certificate, key or option is a mistake, not an outage
             SSLConnection(**tls).ssl_context.get()
         except (redis.exceptions.RedisError, OSError, ValueError, TypeError) as error:
             names = ", ".join(sorted(tls.keys() - {"ssl_password"})) or "TLS"

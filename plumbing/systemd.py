@@ -39,7 +39,9 @@ class SystemdNotifier:
         if not usec or process not in {None, "", str(os.getpid())}:
             return cls(address)  # the watchdog is not for this process (sd_watchdog_enabled(3))
         if not (usec.isdecimal() and int(usec)):
-            raise ConfigError(f"environment: WATCHDOG_USEC {usec!r} is no number of microseconds")
+            raise ConfigError(
+                f"environment: WATCHDOG_USEC {usec!r} is not a number of microseconds"
+            )
         return cls(address, int(usec) / 1_000_000)
 
     def ready(self) -> None:
@@ -71,7 +73,7 @@ class SystemdNotifier:
             return
         try:
             if self._address[0] not in "/@":
-                raise OSError(f"NOTIFY_SOCKET {self._address!r} is no Unix socket")  # noqa: TRY301
+                raise OSError(f"NOTIFY_SOCKET {self._address!r} is not a Unix socket")  # noqa: TRY301
             name = f"\0{self._address[1:]}" if self._address[0] == "@" else self._address
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(SEND_SECONDS)

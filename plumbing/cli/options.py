@@ -20,7 +20,7 @@ ConfigOption = Annotated[
 ]
 
 UnusedConfigOption = Annotated[
-    Path | None, _config_option(help="Only checked: this command needs no configuration.")
+    Path | None, _config_option(help="Checked, but not used: this command needs no configuration.")
 ]
 """For commands that need no configuration: each command accepts `--config` (contract, 7)."""
 
@@ -44,6 +44,6 @@ def load_common_settings(file: Path | None) -> CommonSettings:
 
 
 def validate_config_file(file: Path | None) -> None:
-    """Raise ConfigError if `file` is no valid configuration, for a command that needs none."""
+    """Raise ConfigError if `file` is not valid, for a command that needs no configuration."""
     if file is not None:
         load(file)

@@ -33,7 +33,7 @@ from plumbing.errors import ConfigError
 
 DEFAULT_FILE: Final = Path("publisher.toml")
 ENV_TO: Final = "CATEGORY_PUBLISHER_TO"
-"""Replaces a consumer's `--to` (contract, 7). It is no setting, so it is ignored here."""
+"""Replaces a consumer's `--to` (contract, 7). It is not a setting, so it is ignored here."""
 SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "catalogs": CatalogSettings,
     "guard": GuardSettings,
@@ -143,14 +143,14 @@ def _our_variables() -> Iterator[str]:
 
 
 def _describe_invalid_json() -> str:
-    """Return a line for each variable that starts like a JSON list or table and is no JSON."""
+    """Return a line for each variable that starts like a JSON list or table but is not JSON."""
     lines = []
     for name in _our_variables():
         try:
             if os.environ[name].lstrip()[:1] in {"[", "{"}:
                 json.loads(os.environ[name])
         except ValueError:
-            lines.append(f"environment: {name}: is not JSON, as a list or a table has to be there")
+            lines.append(f"environment: {name}: must be JSON, because it is a list or a table")
     return "\n".join(lines)
 
 
@@ -179,8 +179,8 @@ def _check_secrets_are_private(path: Path, table: Mapping[str, Any]) -> None:
         url = urlsplit(str(value) if keys[-1] in URL_KEYS else "")
         if keys[-1] in SECRET_KEYS or url.password is not None or "password=" in url.query:
             raise ConfigError(
-                f"{path}: {'.'.join(keys)} is a secret, but others than the owner can read the "
-                f"file (mode {mode:04o}): run `chmod 600 {path}`, or put the secret into the "
+                f"{path}: {'.'.join(keys)} is a secret, but other users can read the file "
+                f"(mode {mode:04o}): run `chmod 600 {path}`, or put the secret into the "
                 f"environment variable {(ENV_PREFIX + '__'.join(keys)).upper()}"
             )
 

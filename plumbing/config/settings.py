@@ -79,7 +79,10 @@ class _Section(BaseModel):
 
 
 class GuardSettings(_Section):
-    """Limits of a plausible snapshot: beyond a share and a number it is held (contract, 6)."""
+    """Limits of a plausible snapshot (contract, 6).
+
+    A snapshot that exceeds both the share and the number, of removals or of updates, is held.
+    """
 
     max_removed_share: Share = 0.1
     max_removed: Annotated[int, Field(ge=0)] = 20
@@ -105,7 +108,10 @@ class ShopOverrides(_Section):
     access_token_file: Path | None = None
     access_token_command: str | None = None
     token_key: SecretStr | None = None
-    """If set, the token pair is in Redis, encrypted with this key, and not in a file."""
+    """If set, the token pair is in Redis, encrypted with this key, and not in a file.
+
+    Several keys are separated by commas: the first encrypts, and each of them can decrypt.
+    """
 
     @field_validator("access_token_command")
     @classmethod
@@ -124,8 +130,8 @@ class ShopOverrides(_Section):
                 size = 0
             if size != KEY_BYTES:
                 raise ValueError(
-                    "not a Fernet key, or several separated by commas: create one with "
-                    "`openssl rand -base64 32 | tr +/ -_`"
+                    "must be a Fernet key, or several Fernet keys separated by commas: create a "
+                    "key with `openssl rand -base64 32 | tr +/ -_`"
                 )
         return value
 
@@ -163,9 +169,12 @@ class CatalogSettings(ShopOverrides):
     """The address of an `http` source, or the path of a `file` source."""
     poll_every: Duration = timedelta(hours=1)
     request_timeout: Duration = timedelta(seconds=60)
-    """For one whole request, including its body."""
+    """The limit of time for one whole request, including its body."""
     max_body_bytes: Annotated[int, Field(ge=1)] = 64 * 1024 * 1024
-    """Of one answer, after decompression. 200,000 categories of 125 bytes make 25 MB."""
+    """The limit of size for one answer, after decompression.
+
+    200,000 categories of 125 bytes make 25 MB.
+    """
     locale: Text | None = None
     category_version: Annotated[str, Field(pattern=r"^v\d+$")] | None = None
     shop_cipher: Text | None = None

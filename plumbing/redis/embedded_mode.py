@@ -1,4 +1,7 @@
-"""How a command uses the embedded server; apart, for commands that do not import the server."""
+"""How a command uses the embedded server.
+
+It is in its own module, so that a command can name a mode without importing the server's code.
+"""
 
 import enum
 

@@ -18,7 +18,8 @@ FULL, REPLICA, DISK = (BY_CODE[code].advice for code in ("OOM", "READONLY", "MIS
 async def durability_warnings(server: Server) -> list[str]:
     """Return a line for each setting that endangers our keys, of each node of a Cluster.
 
-    What a user may not read (INFO, CONFIG GET) gives no line, nor does a node that does not answer.
+    There is no line about what the user may not read (INFO, CONFIG GET), and none about a node that
+    does not answer.
     """
     client = server.client()
     try:
@@ -81,8 +82,8 @@ def refusal_reasons(info: Mapping[str, Any]) -> Iterator[str]:
         yield f"refuses writes: {DISK}"
     if info.get("rdb_last_bgsave_status") == "err":
         yield (
-            "could not save its last snapshot; unless stop-writes-on-bgsave-error is no it refuses "
-            f"writes: {DISK}"
+            "could not save its last snapshot; it refuses writes, unless its setting "
+            f"stop-writes-on-bgsave-error is no: {DISK}"
         )
 
 

@@ -69,7 +69,7 @@ def test_a_signal_ends_a_command_with_the_code_of_the_shell(number: int) -> None
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_ends_a_command_that_runs_until_it_is_stopped(number: int) -> None:
-    """That is no failure."""
+    """That is not a failure."""
     work = Work(number)
     assert exit_code(until_stopped(work())) == 0
     assert work.is_cleaned_up

@@ -83,7 +83,7 @@ def test_the_environment_wins_over_the_file(file: Path, monkeypatch: pytest.Monk
 
 
 def test_ignores_the_target_of_a_consumer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CATEGORY_PUBLISHER_TO is no setting."""
+    """CATEGORY_PUBLISHER_TO is not a setting."""
     file.write_text(WHOLE)
     monkeypatch.setenv("CATEGORY_PUBLISHER_TO", "postgresql://u:p@h/d")
     assert load(file).catalogs.keys() == {"us", "shelf"}
@@ -207,7 +207,7 @@ def test_a_mistake_shows_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) 
     ("value", "line"),
     [
         ('[{"shop_cipher":"x","bad":1}]', "STAND_INS: 0.bad: unknown key"),
-        ("[{", "STAND_INS: is not JSON"),
+        ("[{", "STAND_INS: must be JSON"),
     ],
 )
 def test_a_mistake_in_json_names_the_variable(
@@ -233,7 +233,10 @@ def test_a_consumer_needs_no_other_section(file: Path, monkeypatch: pytest.Monke
         ("redis_ur = 1", "redis_ur: unknown key (did you mean redis_url?)"),
         ("[catalog.us]", "catalog: unknown key (did you mean catalogs?)"),
         ('redis_url = "http://x"', "redis_url: not a Redis address"),
-        ('[tiktok_shop]\napp_secret = "hush"', "tiktok_shop.app_secret is a secret, but others"),
+        (
+            '[tiktok_shop]\napp_secret = "hush"',
+            "tiktok_shop.app_secret is a secret, but other users",
+        ),
     ],
 )
 def test_a_consumer_checks_its_own_settings(file: Path, text: str, line: str) -> None:

@@ -66,7 +66,10 @@ def test_a_fallback_shop_inherits_from_its_catalog(tmp_path: Path) -> None:
             'stand_ins = [{ shop_ciphre = "x", shop_cipher = "y" }]',
             r"unknown key \(did you mean shop_cipher",
         ),
-        ('stand_ins = [{ shop_cipher = "x", app_secret = "hush" }]', "is a secret, but others"),
+        (
+            'stand_ins = [{ shop_cipher = "x", app_secret = "hush" }]',
+            "is a secret, but other users",
+        ),
     ],
 )
 def test_a_mistake_in_a_fallback_shop_names_its_location(
@@ -124,7 +127,9 @@ def test_accepts_one_token_key_or_several(key: str, monkeypatch: pytest.MonkeyPa
 def test_a_wrong_token_key_is_an_error(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the variable and says how to create a key; it does not show the value."""
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY", key)
-    with pytest.raises(ConfigError, match=r"TOKEN_KEY: not a Fernet key.*openssl rand") as caught:
+    with pytest.raises(
+        ConfigError, match=r"TOKEN_KEY: must be a Fernet key.*openssl rand"
+    ) as caught:
         load()
     assert not key or key not in str(caught.value)
 
@@ -133,7 +138,7 @@ def test_rejects_a_token_key_in_a_file_that_others_can_read(tmp_path: Path) -> N
     """It is a secret."""
     file = write_config(tmp_path, f'[tiktok_shop]\ntoken_key = "{KEY}"\n')
     file.chmod(0o644)
-    with pytest.raises(ConfigError, match="token_key is a secret, but others"):
+    with pytest.raises(ConfigError, match="token_key is a secret, but other users"):
         load(file)
     file.chmod(0o600)
     assert load(file).tiktok_shop.token_key

@@ -100,7 +100,8 @@ async def test_reports_a_failed_snapshot(own_valkey: Valkey, folder: Path) -> No
     async with Server(own_valkey.tcp_url).client() as client:
         await client.bgsave()
     (line,) = await eventually(lambda: refusals(own_valkey.tcp_url))
-    assert "could not save its last snapshot; unless stop-writes-on-bgsave-error is no" in line
+    assert "could not save its last snapshot; it refuses writes, unless its setting" in line
+    assert "stop-writes-on-bgsave-error is no: it cannot" in line
     assert line.endswith("it cannot write to its disk: make room there, and see its log")
 
 
