@@ -99,8 +99,8 @@ async def _kill(process: asyncio.subprocess.Process, pipe: asyncio.StreamReader)
     """Kill the command, if it still runs, and its children; read its pipe empty."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_SECONDS):
             while await pipe.read(MAX_FILE_BYTES):
                 pass
+    await process.wait()  # last: while the pipe is full, asyncio does not end the wait
