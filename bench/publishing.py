@@ -36,7 +36,7 @@ from bench.benchmarks import (
 from bench.json_loads import timed_loads
 from bench.measure import Samples, measure_alternately, peak_bytes
 from bench.report import Result, table_lines
-from plumbing.redis import embedded
+from plumbing.redis import embedded_process
 from plumbing.redis.server import Server
 from publisher.polling.cache import StateCache
 from publisher.polling.poll import poll_once
@@ -110,7 +110,7 @@ async def open_publisher() -> AsyncIterator[Publisher]:
             Server(url).client() as client,
             aclosing(StateCache()) as cache,
         ):
-            publisher = Publisher(url, folder / embedded.SOCKET, Store(client, "us"), cache)
+            publisher = Publisher(url, folder / embedded_process.SOCKET, Store(client, "us"), cache)
             try:
                 yield publisher
             finally:

@@ -13,9 +13,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from plumbing.errors import EmbeddedServerError
-from plumbing.redis import embedded
+from plumbing.redis import embedded, embedded_process
 from plumbing.redis.embedded import open_embedded_server
 from plumbing.redis.embedded_mode import EmbeddedMode
+from tests.plumbing.redis.embedded_servers import embedded_servers
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.contract("7")
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.contract("7")
 
 async def is_running(folder: Path) -> bool:
     client = redis.asyncio.Redis(
-        unix_socket_path=str(folder / embedded.SOCKET), protocol=2, retry=Retry(NoBackoff(), 0)
+        unix_socket_path=str(folder / embedded_process.SOCKET),
+        protocol=2,
+        retry=Retry(NoBackoff(), 0),
     )
     try:
         return bool(await client.ping())
@@ -35,11 +38,7 @@ async def is_running(folder: Path) -> bool:
 
 def server_of(folder: Path) -> psutil.Process:
     """Return the process of the server in `folder`."""
-    (found,) = [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and str(folder) in " ".join(child.cmdline())
-    ]
+    (found,) = embedded_servers(folder)
     return found
 
 
