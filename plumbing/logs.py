@@ -1,8 +1,8 @@
 """Writes logs to stderr: for people on a terminal, as JSON elsewhere.
 
 Nothing else in the project configures logging. Tracebacks contain no local variables, which could
-be secrets. structlog is imported for the first line only, since a `sync` that goes well logs none:
-with rich, which it imports, it takes a fifth of the time that all other imports take.
+be secrets. structlog is imported when the first line is written: a `sync` that goes well writes
+none, and structlog, which imports rich, takes a fifth of the time that all other imports take.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Groups of commands whose modules are imported only when they are called.
 
-`--help` of a group imports none: most of the time of a `sync` is importing, all commands together
-import twice what it needs, and `tail` should not wait for a database's libraries.
+A `sync` spends most of its time on imports, and all commands together import twice what it needs.
+So `--help` of a group imports no command, and `tail` does not wait for a database's libraries.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Encodes and sends a command of very many arguments in chunks.
 
 redis-py takes all arguments of a command at once, encodes them as a whole, and copies that into
-the connection's buffer: a commit of 100,000 categories takes 170 MB so, three times its 55 MB.
+the connection's buffer: a commit of 100,000 categories, of 55 MB, takes 170 MB that way.
 In chunks it takes less than 1 MB, and the server reads while later arguments are encoded.
 """
 

@@ -18,7 +18,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, ConnectionP
 from plumbing.redis.chunked_command import ChunkedSending
 
 RESP2: Final = {"protocol": 2, "driver_info": None}
-"""No push messages, and no commands at the start of a connection that were not asked for."""
+"""Without push messages, and without the commands that redis-py sends first on a connection."""
 
 
 def client(options: dict[str, Any], *, single: bool = False) -> redis.asyncio.Redis:

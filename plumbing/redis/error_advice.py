@@ -3,7 +3,7 @@
 docs/redis.md explains it to users. A server that is full, or has become a replica, refuses only
 writes: so the table also has whether an error concerns reads.
 
-No refusal leaves a partial write: a commit is one script that checks first and writes then.
+No refusal leaves a partial write: a commit is one script that first checks and then writes.
 """
 
 import ssl
