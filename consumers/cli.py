@@ -1,7 +1,7 @@
 """The command `category-consumer` (contract, 7).
 
 Exit codes: 0 done or stopped, 1 failed, 2 wrong command line or configuration; for `verify`: 0
-equal, 1 different, 2 not compared.
+equal, 1 different, 2 could not be compared.
 """
 
 from typing import Final, NoReturn
@@ -12,9 +12,9 @@ from plumbing.cli.main import run_app
 COMMANDS: Final = {
     "mirror": "Keep a copy of a catalog in a database.",
     "history": "Record the history of a catalog, or print what was recorded.",
-    "map": "Link your own categories with a catalog's.",
+    "map": "Link your own categories with the categories of a catalog.",
     "tail": "Print a catalog's last events, then each new one.",
-    "verify": "Compare what a database stores of a catalog with Redis.",
+    "verify": "Compare a catalog's rows in a database with its state in Redis.",
 }
 """The modules of `consumers.commands`, each with the first line of its help."""
 

@@ -3,9 +3,10 @@
 plumbing.errors.Error
 ├── NoState             no valid state to resync to: a consumer waits, or with --once fails
 ├── BadEntry            an entry or a row breaks the contract; causes a resync or a wait
-├── StoreError          the database refused; nothing of the batch was written
+├── StoreError          the database refused; unless it is StoreUnavailable, nothing was written
 │   ├── CheckpointConflict  another consumer writes to the same copy
-│   └── StoreUnavailable    the database is unavailable or busy: a consumer waits, --once fails
+│   └── StoreUnavailable    the database is unavailable or busy, and the last commit may be done
+│                           or not: a consumer waits, with --once fails
 ├── NotRecorded         the recorded history does not cover the point that was asked for
 ├── MappingRejected     a change of the user's mappings is not possible; nothing was written
 └── CannotCompare       verify found nothing to compare; exit code 2
@@ -34,11 +35,11 @@ class NoState(Error):
 
 
 class BadEntry(Error):
-    """JSON in Redis is no category or no event of the contract (contract, 2 and 3)."""
+    """JSON in Redis is not a category or an event of the contract (contract, 2 and 3)."""
 
 
 class StoreError(Error):
-    """The database refused, or cannot be reached; its transaction was rolled back."""
+    """The database refused: the transaction was rolled back, but see StoreUnavailable."""
 
 
 class CheckpointConflict(StoreError):
@@ -46,7 +47,10 @@ class CheckpointConflict(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The database is unavailable or too busy, which may be transient."""
+    """The database is unavailable or too busy, which may be transient.
+
+    If this happens during a commit, it is unknown whether the transaction was committed.
+    """
 
 
 class NotRecorded(Error):

@@ -60,31 +60,42 @@ async def verify_projection(
     """
     end = time.monotonic() + within
     while True:
-        checkpoint, copy = await projection.read()
-        if checkpoint is None:
-            raise CannotCompare(
-                "the database has no checkpoint of it: has a consumer ever written it?"
-            )
-        damage = _damage(copy, checkpoint)
         try:
-            snapshot, state = await client.snapshot()
-        except NoState:
-            if damage:
-                return Verdict(checkpoint.position, len(copy), damage)
-            raise
-        is_comparable = (checkpoint.epoch, checkpoint.sequence) == (state.epoch, state.sequence)
-        if is_comparable or damage:
-            rows = list(_differences(copy, snapshot.rows)) if is_comparable else []
-            more = len(rows) - MOST_ROWS
-            if more > 0:
-                rows[MOST_ROWS:] = [f"and {more} more rows"]
-            return Verdict(checkpoint.position, len(copy), damage + rows)
-        if time.monotonic() > end:
-            raise PositionMismatch(
-                f"the copy is at {checkpoint.position}, the state at {state.position}: "
-                "is its consumer running?"
-            )
+            return await _compare(client, projection)
+        except PositionMismatch:
+            if time.monotonic() > end:
+                raise
         await asyncio.sleep(CHECK_AGAIN_SECONDS)
+
+
+async def _compare(client: CatalogClient, projection: VerifiableProjection) -> Verdict:
+    """Compare copy and state as they are now."""
+    checkpoint, copy = await projection.read()
+    if checkpoint is None:
+        raise CannotCompare("the database has no checkpoint of it: has a consumer ever written it?")
+    differences = _damage(copy, checkpoint)
+    try:
+        differences += await _compare_with_state(client, checkpoint, copy)
+    except (NoState, PositionMismatch):
+        if not differences:  # a damaged copy is different, whatever the state is
+            raise
+    return Verdict(checkpoint.position, len(copy), differences)
+
+
+async def _compare_with_state(
+    client: CatalogClient, checkpoint: Checkpoint, copy: Rows
+) -> list[str]:
+    """Return a line for each difference. Raises PositionMismatch, NoState, RedisError."""
+    snapshot, state_checkpoint = await client.snapshot()
+    own, its = checkpoint[:2], state_checkpoint[:2]  # epoch and sequence
+    if own != its:
+        raise PositionMismatch(
+            f"the copy is at {checkpoint.position}, the state at {state_checkpoint.position}: "
+            "is its consumer running?"
+        )
+    lines = list(_differences(copy, snapshot.rows))
+    more = len(lines) - MOST_ROWS
+    return lines[:MOST_ROWS] + ([f"and {more} more rows"] if more > 0 else [])
 
 
 async def repair_projection(
@@ -119,11 +130,11 @@ async def _reset(client: CatalogClient, projection: VerifiableProjection, *, wit
     while True:
         async with projection.database.reading() as connection:
             own = await projection.checkpoint.load(connection)
-        snapshot, state = await client.snapshot()
-        if own is not None and own.position == state.position:
+        snapshot, state_checkpoint = await client.snapshot()
+        if own is not None and own.position == state_checkpoint.position:
             return await projection.reset(snapshot, own)
         if time.monotonic() > end:
-            return await projection.reset(snapshot, state)
+            return await projection.reset(snapshot, state_checkpoint)
         await asyncio.sleep(CHECK_AGAIN_SECONDS)
 
 
@@ -134,7 +145,7 @@ def _damage(copy: Rows, checkpoint: Checkpoint) -> list[str]:
         return []
     text = (
         f"the copy's rows have digest {found}, its checkpoint has {checkpoint.digest}: something "
-        "else wrote to it; its consumer rebuilds it at its next start, or use --repair"
+        "else wrote to it; its consumer resyncs it at its next start, or use --repair"
     )
     return [text]
 
@@ -150,5 +161,5 @@ def _differences(copy: Rows, state: Rows) -> Iterator[str]:
             yield f"unexpected: {name} {mine.local_name!r}"
         elif mine is not None and its is not None and mine != its:
             fields = zip(Category._fields, mine, its, strict=True)
-            unlike = ", ".join(f"{field} {a!r} is {b!r}" for field, a, b in fields if a != b)
-            yield f"different: {name}: {unlike} in the state"
+            unlike = (f"{field} is {a!r}, in the state {b!r}" for field, a, b in fields if a != b)
+            yield f"different: {name}: {'; '.join(unlike)}"

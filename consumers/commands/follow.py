@@ -26,8 +26,8 @@ def follow(
     settings = load_common_settings(config)
 
     async def work() -> int:
-        async with open_database(to) as store:
-            await runner.follow(kind(store, catalog), catalog, settings, name=name, once=once)
+        async with open_database(to) as database:
+            await runner.follow(kind(database, catalog), catalog, settings, name=name, once=once)
         return 0
 
     run(work() if once else until_stopped(work()))

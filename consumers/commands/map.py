@@ -33,7 +33,7 @@ from plumbing.cli.options import (
 from plumbing.config.settings import check_catalog_name
 from plumbing.errors import ConfigError
 
-app = new_app("Link your own categories with a catalog's.")
+app = new_app("Link your own categories with the categories of a catalog.")
 
 STDIN = "-"
 

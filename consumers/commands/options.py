@@ -14,7 +14,7 @@ ToOption = Annotated[
         envvar=ENV_TO,
         help="The database, such as sqlite:///categories.db (relative to this folder), "
         "postgresql://user@host/name or mysql://user@host/name. "
-        "Put a URL with a password into the environment variable, "
+        f"Put a URL with a password into {ENV_TO}, "
         "because other users can read a command line.",
     ),
 ]

@@ -64,7 +64,7 @@ def tail(
     start = (LINES if lines is None else lines) if since is None else parse(since)
     words = [word.removeprefix("category.") for word in types or []]
     if unknown := [word for word in words if word not in EVENT_TYPES]:
-        raise ConfigError(f"--type: there is no type {unknown[0]!r}, but: {', '.join(EVENT_TYPES)}")
+        raise ConfigError(f"--type: {unknown[0]!r} is unknown; known: {', '.join(EVENT_TYPES)}")
     chosen = {type_ for type_ in EVENT_TYPES if not words or type_ in words}
     settings = load_common_settings(config)
     output = JsonOutput() if json else TextOutput()

@@ -83,42 +83,42 @@ def verify(
     ] = None,
     repair: Annotated[
         bool,
-        Option("--repair", help="Reset from the state what is different, and compare again."),
+        Option("--repair", help="Rebuild different projections from the state, and compare again."),
     ] = False,
     json: Annotated[
         bool, Option("--json", help="Print one JSON object per projection, each on a line.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Compare what a database stores of a catalog with Redis.
+    """Compare a catalog's rows in a database with its state in Redis.
 
-    A projection that lags gets some seconds to catch up; then its rows are compared with the
+    A projection that lags gets 10 seconds to catch up; then its rows are compared with the
     state, one by one.
 
-    A consumer may run during --repair. If it is at the state's position, it simply continues;
-    else it ends (exit code 1) and must be started again, as a service manager does. In a history
-    a repair is recorded as a resync.
+    A consumer may run during --repair. If it is at the state's position, it is not disturbed. If
+    it is not, it ends with exit code 1 and must be started again, as a service manager does. In a
+    history a repair is recorded as a resync.
 
     The fields of --json: catalog, projection, outcome (equal, repaired, different, not compared),
     position and categories of the copy, differences (lines of text; after a repair those that
     were repaired), error (null, or why it could not be compared or repaired).
 
-    Exit codes: 0 all are equal, 1 one is different, 2 one could not be compared.
+    Exit codes: 0 all are equal, 1 one is different, 2 one could not be compared; 1 wins over 2.
     """
     check_catalog_name(catalog)
     kinds = dict.fromkeys(projections or [])
     if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise ConfigError(f"--projection: there is no {unknown[0]!r}, but: {', '.join(KINDS)}")
+        raise ConfigError(f"--projection: {unknown[0]!r} is unknown; known: {', '.join(KINDS)}")
     settings = load_common_settings(config)
 
     async def work() -> int:
         codes = set()
         async with (
-            open_database(to, must_exist=True) as copy,
+            open_database(to, must_exist=True) as database,
             open_catalog(settings, catalog, once=True) as client,
         ):
-            for kind in kinds or await _known_kinds(copy, catalog):
-                report = await _verify(client, KINDS[kind](copy, catalog), is_repairing=repair)
+            for kind in kinds or await _known_kinds(database, catalog):
+                report = await _verify(client, KINDS[kind](database, catalog), is_repairing=repair)
                 lines = report.json() if json else report.lines()
                 sys.stdout.writelines(f"{line}\n" for line in lines)
                 sys.stdout.flush()
@@ -133,15 +133,15 @@ def verify(
         raise CannotCompare(str(error)) from error
 
 
-async def _known_kinds(copy: Database, catalog: str) -> list[str]:
-    """Return the kinds that `copy` has of `catalog`; CannotCompare if none."""
-    stored = await stored_kinds(copy, catalog)
+async def _known_kinds(database: Database, catalog: str) -> list[str]:
+    """Return the kinds that `database` has of `catalog`; CannotCompare if none."""
+    stored = await stored_kinds(database, catalog)
     for kind in sorted(set(stored) - KINDS.keys()):
         log.info("projection unknown, not compared", catalog=catalog, projection=kind)
     if known := [kind for kind in KINDS if kind in stored]:
         return known
     raise CannotCompare(
-        f"{copy.address} has no projection of catalog {catalog}: has one ever been written there?"
+        f"{database.address} has no projection of catalog {catalog}: was one ever written there?"
     )
 
 

@@ -15,18 +15,18 @@ from consumers.contract.model import Category, Checkpoint, Event
 class Continuity(NamedTuple):
     """The events that connect, and the checkpoint to which they lead.
 
-    `gap` says why the next event does not connect; None if all events do.
+    `break_reason` says why the next event does not connect; None if all events do.
     """
 
     events: Sequence[Event]
     checkpoint: Checkpoint
-    gap: str | None
+    break_reason: str | None
 
 
 def check_continuity(
     checkpoint: Checkpoint, events: Sequence[Event], rows: Mapping[str, Category] | None
 ) -> Continuity:
-    """Return the events that connect to `checkpoint`, each one to the event before.
+    """Return the events that connect to `checkpoint`, each following the one before.
 
     `rows` are the consumer's own rows of the events' categories, as they are at `checkpoint`. None
     means that it stores no rows: then the old rows are taken from the events.
@@ -34,21 +34,23 @@ def check_continuity(
     own = None if rows is None else {row.id: digest.of_category(row) for row in rows.values()}
     epoch, sequence = checkpoint.epoch, checkpoint.sequence
     value = int(checkpoint.digest, 16)
-    gap = None
+    break_reason = None
     count = 0
     for event in events:
         if event.epoch != epoch or event.sequence != sequence + 1:
-            gap = f"event {event.epoch}-{event.sequence} does not follow {epoch}-{sequence}"
+            name = f"{event.epoch}-{event.sequence}"
+            break_reason = f"event {name} does not follow {epoch}-{sequence}"
             break
         value ^= _digest_change(event, own)
         if (found := digest.text(value)) != event.digest:
             name = f"{event.epoch}-{event.sequence}"
-            gap = f"event {name} leads to digest {event.digest}, here it is {found}"
+            break_reason = f"event {name} leads to digest {event.digest}, here it is {found}"
             break
         sequence = event.sequence
         count += 1
     connected = events[:count]
-    return Continuity(connected, connected[-1].checkpoint if connected else checkpoint, gap)
+    last = connected[-1].checkpoint if connected else checkpoint
+    return Continuity(connected, last, break_reason)
 
 
 def _digest_change(event: Event, own: dict[str, int] | None) -> int:

@@ -76,7 +76,7 @@ _decode_row: Final = Decoder(_Row).decode
 def decode(entry: Entry, catalog: str) -> Event:
     """Return the event in `entry` of the stream of `catalog`.
 
-    Raises BadEntry, which names the entry and the wrong field, if it is no event of the contract.
+    Raises BadEntry, with the entry and the wrong field, if it is not an event of the contract.
     """
     offset, raw = entry
     if raw is None:
@@ -89,7 +89,7 @@ def decode(entry: Entry, catalog: str) -> Event:
         category = _category(data.category)
         before = _category(data.before) if data.before else None
     except MALFORMED as error:
-        raise BadEntry(f"entry {offset} is no event of the contract: {error}") from error
+        raise BadEntry(f"entry {offset} is not an event of the contract: {error}") from error
     return Event(
         TYPES[document.type][0],
         category,
@@ -125,7 +125,7 @@ def decode_category(raw: bytes) -> Category:
 
 def _category(row: _Row) -> Category:
     if row.id == ROOT:
-        raise ValueError("id: 0 is the root, which is no category")
+        raise ValueError("id: 0 is the root, which is not a category")
     return Category(row.id, row.parent_id, row.local_name, row.is_leaf)
 
 

@@ -48,6 +48,6 @@ def parse(text: str) -> HistoryPoint:
             time = datetime.fromisoformat(text.upper())
             return rfc3339(time if time.tzinfo else time.replace(tzinfo=UTC))
     raise ConfigError(
-        f"{text!r} is no point in history: use a time such as 2026-11-23 or "
+        f"{text!r} is not a point in history: use a time such as 2026-11-23 or "
         "2026-11-23T09:40:03Z, a sequence such as 105, or an event's id such as 9f3c1a2b-105"
     )

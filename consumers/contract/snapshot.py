@@ -61,7 +61,7 @@ def decode_rows(rows: Mapping[bytes, bytes], meta: Meta) -> Rows:
         try:
             category = decode_category(row)
         except MALFORMED as error:
-            raise BadEntry(f"the row of {id_!r} is no category: {error}") from error
+            raise BadEntry(f"the row of {id_!r} is not a category: {error}") from error
         if category.id.encode() != id_:
             raise BadEntry(f"the row of {id_!r} is that of {category.id!r}")
         decoded[category.id] = category

@@ -10,8 +10,8 @@ class Projection(ABC):
     """Something built from a catalog.
 
     `reset` and `apply` change the data and store the checkpoint, both or neither (contract, 5.8).
-    They raise StoreUnavailable if waiting helps, and then the reader starts again from `load`; else
-    another StoreError. Cancelling them is safe at any moment.
+    They raise StoreUnavailable if waiting helps, and then the caller continues from what `load`
+    returns; else another StoreError. Cancelling them is safe at any moment.
     """
 
     address: str = "its own store"

@@ -5,7 +5,7 @@
 
 Events that connect are yielded in the batches in which they are read. If an event does not connect,
 the next step is a reset from the state; while there is no valid state, the reader waits and the
-projection keeps its data (contract, 5.7). With `once` it ends when nothing is left to do.
+projection keeps its data (contract, 5.7). With `once` the reader ends when it has caught up.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
@@ -69,11 +69,12 @@ class Reader:
     async def steps(
         self, checkpoint: Checkpoint | None, rows: RowsOf | None = None
     ) -> AsyncGenerator[Step, None]:
-        """Yield the steps after `checkpoint`; the next request confirms a step.
+        """Yield the steps after `checkpoint`.
 
-        `rows` returns the consumer's own rows, if it stores any. Ends only with `once`. It may be
-        stopped anywhere; close it (`contextlib.aclosing`) if you leave it early. Raises
-        RedisError, and with `once` NoState.
+        When the caller asks for the next step, the last one counts as applied, and its checkpoint
+        is published. `rows` returns the consumer's own rows, if it stores any. The steps end only
+        with `once`. You may stop at any step; then close the generator (`contextlib.aclosing`).
+        Raises RedisError, and with `once` NoState.
         """
         self._log.info("started", position=checkpoint and checkpoint.position)
         if checkpoint is not None:
@@ -91,8 +92,8 @@ class Reader:
             if entries:
                 decoded, unreadable = decode_all(entries, self._client.catalog)
                 own = await rows({event.category.id for event in decoded}) if rows else None
-                events, checkpoint, gap = check_continuity(checkpoint, decoded, own)
-                reason = gap or unreadable
+                events, checkpoint, break_reason = check_continuity(checkpoint, decoded, own)
+                reason = break_reason or unreadable
                 if events:
                     yield Apply(events, checkpoint)
                     await self._publish(checkpoint)

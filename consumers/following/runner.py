@@ -30,11 +30,12 @@ async def follow(
 async def run_projection(projection: Projection, reader: Reader) -> None:
     """Apply each step of `reader` to `projection`.
 
-    It ends when it is cancelled or, with `once`, when it has caught up. Without `once` it waits
+    Ends when it is cancelled or, with `once`, when it has caught up. Without `once` it waits
     while the database is unavailable. Whether the last transaction before an outage was committed
-    is unknown, so after each outage it starts again from `load`. `load` may succeed while writes
-    still fail, for example on a standby: then the waits become longer. Raises StoreError,
-    RedisError, and with `once` NoState.
+    is unknown, so after each outage the stored checkpoint is loaded again. Loading may succeed
+    while writes still fail, for example on a standby: then the waits become longer.
+
+    Raises StoreError, RedisError, and with `once` NoState.
     """
     loading = OutageRetry(
         "database",

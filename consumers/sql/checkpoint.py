@@ -52,12 +52,13 @@ class CheckpointRow:
         """Open the transaction that stores `checkpoint`, for changing the data in it too.
 
         Raises CheckpointConflict if the stored checkpoint is not that of the last `load` or
-        `transaction`, StoreError if the database refuses; in both cases nothing is changed.
+        `transaction`, StoreError if the database refuses: then nothing is changed. Only after
+        StoreUnavailable it is unknown whether the transaction was committed.
         """
         async with self._database.writing() as connection:
             if not await self._compare_and_set(connection, checkpoint):
                 raise CheckpointConflict(
-                    f"{self._database.address}: another consumer writes to this store's "
+                    f"{self._database.address}: another consumer writes to this database's "
                     f"{self._key['projection']} of catalog {self._key['catalog']}: "
                     "stop one of the two"
                 )

@@ -61,10 +61,10 @@ class Database:
             await connection.run_sync(self._create_missing, tables)
 
     def _create_missing(self, connection: Connection, tables: Sequence[Table]) -> None:
-        there = inspect(connection)
+        inspector = inspect(connection)
         for table in tables:
-            if there.has_table(name := table.name):
-                columns = {column["name"] for column in there.get_columns(name)}
+            if inspector.has_table(name := table.name):
+                columns = {column["name"] for column in inspector.get_columns(name)}
                 if not columns >= set(table.columns.keys()):
                     raise StoreError(
                         f"{self.address}: there is a table {name}, and it is not this program's: "
@@ -95,7 +95,7 @@ async def open_database(text: str, *, must_exist: bool = False) -> AsyncIterator
             engine = await backend.create_engine(url, must_exist)
             engine.dialect.create_connect_args(engine.url)
         except ValueError as error:
-            raise ConfigError(f"--to: {address}: an option has no such value: {error}") from error
+            raise ConfigError(f"--to: {address}: an option's value is invalid: {error}") from error
     try:
         yield Database(engine, backend, address)
     finally:
@@ -124,7 +124,7 @@ def _store_error(backend: Backend, address: str, error: BaseException, *, lost: 
 def _parse_url(text: str) -> tuple[URL, Backend, str]:
     """Return the URL with our driver, the backend, and the address for messages.
 
-    If `text` is no URL, the message does not repeat it: there may be a password anywhere in it.
+    If `text` is not a URL, the message does not repeat it: there may be a password anywhere in it.
     """
     try:
         text.encode()
@@ -155,7 +155,7 @@ def _check_url(url: URL, name: str, backend: Backend) -> None:
     if url.port is not None and not 0 < url.port < MOST_PORTS:
         raise ConfigError(f"--to: there is no port {url.port}")
     if not url.database:
-        raise ConfigError(f"--to: which database? {name}://user@host/database")
+        raise ConfigError(f"--to: the URL names no database: use {name}://user@host/name")
     if unknown := sorted(set(url.query) - backend.options):
         known = ", ".join(sorted(backend.options))
-        raise ConfigError(f"--to: {name} has no option {unknown[0]} here, but: {known}")
+        raise ConfigError(f"--to: option {unknown[0]!r} of {name} is unknown; known: {known}")

@@ -83,14 +83,14 @@ class VerifiableProjection(SqlProjection):
     async def load(self) -> Checkpoint | None:
         """Return the stored checkpoint; None if the stored rows do not have its digest.
 
-        So rows that something else has changed are rebuilt when a consumer starts.
+        So a consumer resyncs at its start if something else has changed the rows.
         """
         await self.prepare()
         checkpoint, rows = await self.read()
         found = digest.of_state(rows.values())
         if checkpoint is not None and found != checkpoint.digest:
             log.warning(
-                "rows do not match the checkpoint, full resync",
+                "rows do not match the checkpoint, resyncing",
                 projection=self.kind,
                 catalog=self.catalog,
                 digest=found,

@@ -41,8 +41,8 @@ class RowsTable:
     async def remove(self, connection: AsyncConnection, ids: Collection[str]) -> None:
         """Delete the rows of `ids`."""
         if ids:
-            is_one = in_ids(self._table.c.id, ids, connection.dialect)
-            await connection.execute(self._delete.where(is_one))
+            condition = in_ids(self._table.c.id, ids, connection.dialect)
+            await connection.execute(self._delete.where(condition))
 
     async def clear(self, connection: AsyncConnection) -> None:
         """Delete all rows of the catalog."""

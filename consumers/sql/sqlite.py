@@ -1,7 +1,8 @@
 """SQLite: explicit transactions, and readers beside a writer.
 
-Python's driver begins a transaction late, and a lock that is refused late means lost work. So the
-driver's own transactions are switched off, and `BEGIN` is sent here, `BEGIN IMMEDIATE` for writes.
+Python's driver begins a transaction only at its first write. If SQLite refuses the lock then, what
+the transaction has read and computed is lost. So the driver's own transactions are switched off,
+and `BEGIN` is sent here, `BEGIN IMMEDIATE` for writes.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ async def create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT
         url = url.update_query_dict({"uri": "true", "mode": "rw"})  # "rwc" would create it
     engine = create_async_engine(url)
     arguments, options = engine.dialect.create_connect_args(url)
+    # a file that must exist may be another program's: do not change its journal mode
     await asyncio.to_thread(_open_once, arguments, options, read_only=must_exist)
 
     @listens_for(engine.sync_engine, "connect")
@@ -50,7 +52,7 @@ async def create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT
         connection.isolation_level = None  # no BEGIN but ours
         with closing(connection.cursor()) as cursor:
             # A power failure may undo the last transactions, but always data and checkpoint
-            # together, so the consumer simply applies those events again.
+            # together, so the consumer applies those events again.
             cursor.execute("PRAGMA synchronous = NORMAL")
             cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")  # negative: in KiB
 
@@ -70,7 +72,7 @@ async def create_engine(url: URL, must_exist: bool) -> AsyncEngine:  # noqa: FBT
 def _open_once(arguments: Sequence[Any], options: Mapping[str, Any], *, read_only: bool) -> None:
     """Open the file once without aiosqlite, which leaks a thread on failure.
 
-    Switch the file to a write-ahead log, so that others can read while a consumer writes.
+    Unless `read_only`, switch it to a write-ahead log: others can read while a consumer writes.
     """
     end = time.monotonic() + options["timeout"]
     with closing(sqlite3.connect(*arguments, **options)) as connection:

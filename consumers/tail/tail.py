@@ -80,8 +80,8 @@ class Tail:
                 self.output.warn(str(error))
                 continue
             own = self._checkpoint
-            if own is not None and (gap := check_continuity(own, [event], None).gap):
-                self.output.warn(f"the history breaks: {gap}")
+            if own and (reason := check_continuity(own, [event], None).break_reason):
+                self.output.warn(f"the history breaks: {reason}")
             if event.type in self.types:
                 self.output.show(entry, event)
             self._checkpoint = event.checkpoint

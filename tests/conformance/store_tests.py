@@ -48,7 +48,7 @@ class StoreTests(ProjectionTests):
     async def test_a_row_that_was_changed(
         self, subject: ProjectionUnderTest, publisher: PretendPublisher
     ) -> None:
-        """The copy is rebuilt at the row's next event, or at the next start."""
+        """The consumer resyncs at the row's next event, or at its next start."""
         await publisher.commit(tree(HOME, TOYS))
         async with subject.following():
             await subject.assert_equal(publisher)

@@ -94,7 +94,7 @@ async def tampered_digest(publisher: PretendPublisher) -> None:
 
 
 async def unreadable(publisher: PretendPublisher) -> None:
-    """Publish entries whose event is no JSON."""
+    """Publish entries whose event is not JSON."""
     publisher.encode = lambda event: json.dumps(event)[:-1]
     await publisher.commit(another(publisher))
     publisher.encode = json.dumps
@@ -114,7 +114,7 @@ async def _commit_tampered(
 
 
 async def foreign_entry_before(publisher: PretendPublisher) -> None:
-    """Add an entry that is no event before the next event."""
+    """Add an entry that is not an event before the next event."""
     await publisher.client.xadd(
         publisher.events, {"hello": "world"}, id=f"{publisher.commits}-7777"
     )
@@ -122,7 +122,7 @@ async def foreign_entry_before(publisher: PretendPublisher) -> None:
 
 
 async def foreign_entry_after(publisher: PretendPublisher) -> None:
-    """Add an entry that is no event after the last event."""
+    """Add an entry that is not an event after the last event."""
     await publisher.commit(another(publisher))
     await publisher.client.xadd(publisher.events, {"event": "{"}, id=f"{publisher.commits}-7777")
 

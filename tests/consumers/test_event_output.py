@@ -60,6 +60,6 @@ def test_json_as_it_is(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
 
 def test_warnings_between_the_events(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """They are written to standard error, with control characters escaped."""
-    JsonOutput().warn("entry 1-1\x1b[2J is no event")
+    JsonOutput().warn("entry 1-1\x1b[2J is not an event")
     captured = capfdbinary.readouterr()
-    assert (captured.out, captured.err) == (b"", b"entry 1-1\\x1b[2J is no event\n")
+    assert (captured.out, captured.err) == (b"", b"entry 1-1\\x1b[2J is not an event\n")

@@ -43,7 +43,7 @@ async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> No
         ),
         (
             "UPDATE categories SET local_name = '[b]', is_leaf = 0 WHERE id = '1'",
-            "different: 1: local_name '[b]' is 'Home', is_leaf False is True in the state",
+            "different: 1: local_name is '[b]', in the state 'Home'; is_leaf is False, in the state True",
         ),
     ],
 )

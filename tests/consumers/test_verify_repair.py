@@ -167,7 +167,7 @@ async def test_a_damaged_copy_that_lags(
         verdict = await repaired(real_server, database_url)
         assert verdict == repaired_verdict(publisher)
         with pytest.raises(
-            CheckpointConflict, match="another consumer writes to this store's mirror"
+            CheckpointConflict, match="another consumer writes to this database's mirror"
         ):
             await other.apply([], known._replace(sequence=7))
 
@@ -209,7 +209,7 @@ class ChangesMeanwhile:
 async def test_a_consumer_that_changes_the_copy_meanwhile(
     real_server: Server, publisher: PretendPublisher, database_url: str
 ) -> None:
-    """Its work is not undone: the repair starts again from the new copy."""
+    """Its work is not undone: the repair is tried again with the new copy."""
     await publisher.commit(tree(HOME))
     await run_once(real_server, database_url)
     await publisher.commit(tree(HOME, GARDEN))

@@ -93,7 +93,7 @@ async def test_two_mirrors_of_one_copy(publisher: PretendPublisher, to: str, cwd
         ended = first if first.poll() is not None else second
         assert ended.returncode == 1
         assert ended.stderr is not None
-        assert "another consumer writes to this store's mirror" in ended.stderr.read()
+        assert "another consumer writes to this database's mirror" in ended.stderr.read()
 
 
 async def consumers(publisher: PretendPublisher, count: int) -> bool:

@@ -75,7 +75,7 @@ def test_no_such_file(folder: Path) -> None:
 
 
 async def test_closed_stdout(folder: Path) -> None:
-    """If the reader of standard output closes it, as `head` does, that is no failure."""
+    """If the reader of standard output closes it, as `head` does, that is not a failure."""
     async with open_projection(f"sqlite:///{folder / 'history.sqlite'}") as history:
         await record_example(history)
     assert call_unread("--between", "3", "12", cwd=folder) == (0, b"")
@@ -104,8 +104,8 @@ def call_unread(*words: str, cwd: Path) -> tuple[int, bytes]:
         (("--as-of", "5", "--once"), "--once, --name: not with --as-of"),
         (("--between", "1", "2", "--name", "mine"), "--once, --name: not with --as-of"),
         (("--json",), "--json: only with --as-of or --between"),
-        (("--as-of", "yesterday"), "'yesterday' is no point in history"),
-        (("--between", "1", "soon"), "'soon' is no point in history"),
+        (("--as-of", "yesterday"), "'yesterday' is not a point in history"),
+        (("--between", "1", "soon"), "'soon' is not a point in history"),
         (("--name", ""), "use at least one character"),
     ],
 )

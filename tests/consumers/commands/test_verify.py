@@ -53,7 +53,7 @@ async def test_verify_of_several_projections(
     done = call(CONSUMER, "verify", "us", "--to", to, "--json", *all_, cwd=cwd)
     assert done.returncode == 1
     mirror, history, map_ = (orjson.loads(line) for line in done.stdout.splitlines())
-    assert mirror.pop("differences")[1] == "different: 1: is_leaf False is True in the state"
+    assert mirror.pop("differences")[1] == "different: 1: is_leaf is False, in the state True"
     both: dict[str, object] = {"catalog": "us", "categories": 1, "position": at, "error": None}
     assert mirror == both | {"projection": "mirror", "outcome": "different"}
     assert history == both | {"projection": "history", "outcome": "equal", "differences": []}

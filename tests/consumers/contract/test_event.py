@@ -159,7 +159,7 @@ def test_the_reason_names_the_field(path: str, value: Any, field: str) -> None:
     with pytest.raises(BadEntry) as caught:
         decode(entry(changed(path, value)), "us")
     text = str(caught.value)
-    assert text.startswith("entry 7-0 is no event of the contract: ")
+    assert text.startswith("entry 7-0 is not an event of the contract: ")
     assert field in text
 
 
@@ -311,7 +311,7 @@ def test_fields_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
 def test_bytes_of_any_kind(data: st.DataObject, sound: dict[str, Any]) -> None:
     """Bytes that were cut out or put in anywhere: as the contract says.
 
-    What is no JSON is rejected. Only inside a field that is ignored (here `x`) is text skipped
+    Text that is not JSON is rejected. Only inside a field that is ignored (here `x`) is text skipped
     without a check of its bytes.
     """
     document = copy.deepcopy(sound)

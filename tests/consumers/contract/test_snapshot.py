@@ -67,7 +67,7 @@ def test_a_missing_field(field: bytes) -> None:
     [
         ({}, "there are 0 categories, but meta says 2"),
         ({**ROWS, b"1": json.dumps(row("1", "House")).encode()}, "the rows have digest"),
-        ({**ROWS, b"1": b"no json"}, "the row of b'1' is no category"),
+        ({**ROWS, b"1": b"no json"}, "the row of b'1' is not a category"),
         ({**ROWS, b"1": json.dumps(TOYS).encode()}, "the row of b'1' is that of '2'"),
         ({**ROWS, b"1": json.dumps(HOME | {"is_leaf": 1}).encode()}, "is_leaf"),
         ({**ROWS, b"1": json.dumps(HOME | {"local_name": "a\0"}).encode()}, "local_name"),
@@ -75,6 +75,6 @@ def test_a_missing_field(field: bytes) -> None:
     ],
 )
 def test_rows_that_do_not_fit(rows: dict[bytes, bytes], reason: str) -> None:
-    """Rows that are missing, changed or no categories are no state to resync to."""
+    """Rows that are missing, changed or not categories are not a state to resync to."""
     with pytest.raises(BadEntry, match=reason):
         decode_rows(rows, decode_meta(META))

@@ -155,7 +155,7 @@ async def test_an_own_row_that_was_changed(
 ) -> None:
     """Edited rows of the copy are noticed at the next event about one of them.
 
-    Then the whole copy is rebuilt, with the rows that no event is about.
+    Then the consumer resyncs, also the rows that no event is about.
     """
     await publisher.commit(tree(HOME, TOYS))
     async with running_mirror(server, to):

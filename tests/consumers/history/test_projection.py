@@ -115,7 +115,7 @@ async def test_two_consumers(database_url: str) -> None:
         events = publisher.events(THIRD, TIMES[20])
         await apply(one, events)
         with pytest.raises(
-            CheckpointConflict, match="another consumer writes to this store's history"
+            CheckpointConflict, match="another consumer writes to this database's history"
         ):
             await apply(other, events)
         assert len(await changes_between(one, "12", "2030-01-01")) == len(events)

@@ -58,7 +58,7 @@ async def test_a_changed_checkpoint(to: str, field: str) -> None:
         await mirror.reset(NOTHING, BEGIN)
         execute(to, f"UPDATE checkpoints SET {field} = '12345678'")  # noqa: S608  of the test's
         with pytest.raises(
-            CheckpointConflict, match="another consumer writes to this store's mirror"
+            CheckpointConflict, match="another consumer writes to this database's mirror"
         ):
             await mirror.apply(events, events[-1].checkpoint)
         with pytest.raises(CheckpointConflict):

@@ -68,7 +68,7 @@ async def test_names_of_every_kind(to: str) -> None:
 async def test_a_copy_that_was_changed(
     server: Server, publisher: PretendPublisher, to: str, statement: str
 ) -> None:
-    """A copy that something else changed is rebuilt when a mirror starts."""
+    """A mirror resyncs at its start if something else changed its copy."""
     await publisher.commit(tree(HOME, GARDEN))
     await mirror_once(server, to)
     if statement.startswith("DROP"):

@@ -191,7 +191,7 @@ async def test_since_among_entries_that_are_no_events(
 async def test_the_stream_may_start_with_any_event(
     server: Server, publisher: PretendPublisher
 ) -> None:
-    """After a trim the first event may have any sequence: that is no break."""
+    """After a trim the first event may have any sequence: that is not a break."""
     await publisher.commit(numbered(3))
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
     assert await tail_once(server) == [2, 3]
