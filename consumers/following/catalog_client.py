@@ -33,8 +33,8 @@ T = TypeVar("T")
 
 BATCH: Final = 5000
 """Entries of one read: about 2 MB, applied in one transaction. With fewer a consumer is slower;
-with more, Redis is busy for too long. Measured: five reads of 1,000 entries took twice as long as one of
-5,000; Redis is busy for 0.7 ms with 1,000 entries, 4 to 8 ms with 5,000, 20 ms with 10,000."""
+with more, Redis is busy for too long. Measured: five reads of 1,000 entries took twice as long as
+one of 5,000; Redis is busy for 0.7 ms with 1,000, 4 to 8 ms with 5,000, 20 ms with 10,000."""
 START: Final = "0-0"
 """The offset before the first entry of any stream."""
 
