@@ -22,7 +22,7 @@ ORIGIN_FIELDS: Final = {field.name for field in fields(Origin)}
 
 @dataclass(frozen=True)
 class App:
-    """The open connections of a command, and the catalogs that it works with."""
+    """The open connections of a command and the catalogs that it polls."""
 
     server: Server
     client: Client
@@ -31,9 +31,10 @@ class App:
     catalogs: Mapping[str, Catalog]
 
     def build_catalogs(self, settings: Settings, names: Iterable[str]) -> dict[str, Catalog]:
-        """Return the catalogs `names` of `settings`, which may be newer than this app.
+        """Return the catalogs `names` as `settings` configures them.
 
-        Raises ConfigError if a catalog is not configured, or wrongly.
+        After a reload, `settings` are newer than those that the app was opened with. Raises
+        ConfigError if a catalog is not configured, or wrongly.
         """
         catalogs = {}
         for name in names:
@@ -57,8 +58,8 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """Open the server, and the sources of the catalogs `names`.
 
-    Raises ConfigError before it opens anything. States are cached between polls only if the app is
-    to keep running.
+    Raises ConfigError before it opens anything. States are cached between polls only for `run`,
+    which passes KEEP_RUNNING.
     """
     for name in names:
         tiktok_shops_of(settings, name)

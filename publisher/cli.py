@@ -15,7 +15,7 @@ COMMANDS: Final = {
     "sync": "Poll once and exit, for cron.",
     "diff": "Show what a poll would publish; write nothing.",
     "status": "Show whether everything is fine: catalogs, polls, holds, leases, consumers.",
-    "approve": "Publish a snapshot that is held.",
+    "approve": "Publish a held snapshot: one whose changes look implausible.",
     "authorize": "Turn a seller's authorization code into tokens.",
     "export": "Write a catalog's categories to standard output.",
     "schemas": "Write the JSON Schemas of what is published.",

@@ -6,12 +6,12 @@ plumbing.errors.Error
 │   │   └── Unreachable there was no connection, so nothing was sent
 │   ├── TokenExpired    worth one refresh of the token and one retry
 │   ├── RefreshUnderWay another task, process or publisher is refreshing the tokens
-│   └── ShopClosed      this shop answers no more until someone acts; a fallback shop may
+│   └── ShopClosed      this shop does not answer until someone acts; a fallback shop may answer
 ├── TokenError          there is no usable token, and the publisher cannot get one
 │   └── NotAuthorized   the seller has to authorize again; a fallback shop may answer
 ├── BadSnapshot         the answer is rejected entirely (contract, 6)
 ├── OriginChanged       another origin under the same catalog name (contract, 5.11)
-├── Held                a snapshot is withheld (contract, 6); exit code 3
+├── Held                a snapshot is held until it is approved (contract, 6); exit code 3
 ├── RaceLost            another publisher has committed meanwhile (contract, 5.3)
 ├── NoHold              there is nothing to approve
 ├── NoState             the catalog has no state to export
@@ -69,7 +69,7 @@ class NotAuthorized(TokenError):
 
 
 class BadSnapshot(Error):
-    """The answer is no complete, consistent tree; it is rejected entirely."""
+    """The answer is not a complete and consistent tree; it is rejected entirely."""
 
 
 class OriginChanged(Error):

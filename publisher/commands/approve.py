@@ -1,4 +1,4 @@
-"""`category-publisher approve`."""
+"""`category-publisher approve`: publishes a held snapshot after a person has checked it."""
 
 import re
 from typing import Annotated
@@ -26,9 +26,9 @@ def approve(
     ],
     config: ConfigOption = None,
 ) -> None:
-    """Publish a snapshot that is held.
+    """Publish a held snapshot: one whose changes look implausible.
 
-    Asks the source again, and publishes only if it still returns the snapshot with DIGEST.
+    Fetches the tree again, and publishes it only if it is still the snapshot with DIGEST.
     Exit codes: 0 published, 1 nothing is held or failed, 3 the source returns another snapshot now.
     """
     settings = load_settings(config)

@@ -1,4 +1,4 @@
-"""`category-publisher authorize`."""
+"""`category-publisher authorize`: turns a seller's authorization code into tokens."""
 
 import sys
 from typing import Annotated
@@ -24,7 +24,7 @@ def authorize_(
     code: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CODE]",
+            metavar="CODE",
             help="The authorization code, or the whole URL that the seller was redirected to. "
             "Without it, the command asks for it: a command line can be seen by others.",
         ),

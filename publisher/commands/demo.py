@@ -1,4 +1,4 @@
-"""`category-publisher demo`."""
+"""`category-publisher demo`: shows the whole way from a shop to a SQLite copy."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`category-publisher diff`."""
+"""`category-publisher diff`: shows what a poll would publish."""
 
 import sys
 from typing import Final
@@ -31,7 +31,8 @@ def diff(
 ) -> None:
     """Show what a poll would publish; write nothing.
 
-    Exit codes: 0 whether there are changes or not, 3 if it would be held, 1 failed.
+    Exit codes: 0 compared, with or without changes, 1 failed, 3 the snapshot would be held until
+    it is approved.
     """
     settings = load_settings(config)
 

@@ -1,4 +1,4 @@
-"""`category-publisher export`."""
+"""`category-publisher export`: writes the state as JSON or CSV."""
 
 import sys
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Prints the result of a poll, for `sync` and `approve`, and gives its exit code."""
+"""Prints the result of a poll, for `sync` and `approve`, and returns its exit code."""
 
 import sys
 from collections.abc import Awaitable
@@ -17,16 +17,16 @@ async def result_of(poll: Awaitable[PollResult]) -> PollResult | Error:
         return error
 
 
-def report(name: str, polled: PollResult | Error, prefix: str = "") -> int:
+def report(name: str, polled: PollResult | Error, intro: str = "") -> int:
     """Print the result of a poll of the catalog `name`; return its exit code.
 
-    What is wrong although the poll did not fail goes to standard error, as an error does.
-    `prefix` comes before the result, but not before an error.
+    Warnings and errors go to standard error. `intro` is printed before a result, such as
+    `approved: `, but not before an error.
     """
     if isinstance(polled, Error):
         text = str(polled)
-        lead = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
-        sys.stderr.write(f"error: {lead}{text}\n")
+        prefix = "" if text.startswith(f"catalog {name}:") else f"catalog {name}: "
+        sys.stderr.write(f"error: {prefix}{text}\n")
         return polled.exit_code
     warnings = []
     if polled.repaired:
@@ -37,7 +37,7 @@ def report(name: str, polled: PollResult | Error, prefix: str = "") -> int:
         )
     for warning in [*warnings, *polled.warnings]:
         sys.stderr.write(f"warning: {name}: {warning}\n")
-    sys.stdout.write(f"{name}: {prefix}{describe(name, polled)}\n")
+    sys.stdout.write(f"{name}: {intro}{describe(name, polled)}\n")
     return Held.exit_code if polled.outcome == "held" else 0
 
 

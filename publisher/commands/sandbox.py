@@ -1,4 +1,4 @@
-"""`category-publisher sandbox`."""
+"""`category-publisher sandbox`: runs a TikTok Shop API for trials, on this machine."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal

@@ -1,4 +1,4 @@
-"""`category-publisher schemas`."""
+"""`category-publisher schemas`: writes the JSON Schemas, or checks them."""
 
 import sys
 from pathlib import Path

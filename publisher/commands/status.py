@@ -1,4 +1,4 @@
-"""`category-publisher status`."""
+"""`category-publisher status`: checks all catalogs and prints what is wrong."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ app = new_app()
 def status(
     json: JsonOption = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Show it again every two seconds, until stopped.")
+        bool, typer.Option("--watch", help="Repeat it every two seconds until stopped.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`category-publisher sync`."""
+"""`category-publisher sync`: polls catalogs once and exits."""
 
 import asyncio
 from typing import Annotated
