@@ -77,7 +77,7 @@ KINDS: Final = {
     "bomb": FaultKind("send gzip that inflates to this many MiB", (1, 4096), "100"),
     "next-page": FaultKind("claim that there is a next page"),
 }
-WHICH: Final = re.compile(r"(\d{1,9})(-(\d{1,9})?)?", re.ASCII)
+WHICH: Final = re.compile(r"(?P<first>\d{1,9})((?P<dash>-)(?P<last>\d{1,9})?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,17 @@ def _parse_value(spec: str, name: str, value: str | None) -> str:
 
 
 def _parse_range(spec: str, which: str) -> tuple[int, int | None]:
-    match = WHICH.fullmatch(which)
-    first = int(match[1]) if match else 0
-    last = None if match and match[2] == "-" else int(match[3] or first) if match else 0
-    if first < 1 or (last is not None and last < first):
-        raise BadOption(
-            f"fault {spec!r}: write the numbers of the requests after @, counted from 1: "
-            "@3, @2-4 or @5-"
-        )
-    return first, last
+    """Return the first and the last request of `which`; the last is None for no end."""
+    if match := WHICH.fullmatch(which):
+        first = int(match["first"])
+        last: int | None = first
+        if match["last"]:  # "2-4"
+            last = int(match["last"])
+        elif match["dash"]:  # "5-"
+            last = None
+        if first >= 1 and (last is None or last >= first):
+            return first, last
+    raise BadOption(
+        f"fault {spec!r}: write the numbers of the requests after @, counted from 1: "
+        "@3, @2-4 or @5-"
+    )
