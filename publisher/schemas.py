@@ -51,7 +51,7 @@ class CategoryModel(_Extensible):
 
     id: Text = Field(description='Never "0".')
     parent_id: Text = Field(description="The parent's id; a root's is \"0\".")
-    local_name: Text = Field(description="In the catalog's locale; no key.")
+    local_name: Text = Field(description="In the catalog's locale; not a key.")
     is_leaf: bool = Field(description="Whether products can be listed in it.")
 
 
