@@ -21,7 +21,7 @@ from publisher.state import keys
 from publisher.state.redis_values import parse_number, parse_offset, parse_time
 
 CATALOGS_PER_PIPELINE: Final = 500
-"""Some 4,000 short replies."""
+"""About 3,500 short replies, seven for each catalog."""
 SEQUENCE_LIMIT: Final = 2**63
 """A sequence, and each half of an offset that Redis takes, is less (contract, 2)."""
 READS: Final[Mapping[str, Callable[[Transaction, str], object]]] = {
@@ -43,30 +43,32 @@ class Lag(NamedTuple):
     events: int | None
     """None if unknown: another epoch, or a checkpoint that cannot be read."""
     seconds: float
-    """Since the first commit that it has not applied; a lower bound if that one was trimmed."""
+    """Time since the first commit that it has not applied; the real time is longer if its events
+    were trimmed."""
 
 
 @dataclass(frozen=True)
 class CatalogOverview:
-    """What Redis holds about one catalog. A part that could not be read looks absent."""
+    """What Redis holds about one catalog. A part that could not be read is shown as absent."""
 
     catalog: str
+    """The catalog's name."""
     error: str
     """Why some part could not be read; empty if all could."""
     meta: Mapping[str, str]
     status: Mapping[str, str]
-    """The last poll."""
+    """The result of the last poll."""
     hold: Hold | None
     lease: str | None
     """The lease's owner."""
     consumers: Mapping[str, Mapping[str, Any] | None]
-    """Name → published checkpoint, None if it is no JSON object."""
+    """Each consumer's name and published checkpoint; None if that is not a JSON object."""
     rows: int | None
-    """How many categories the state has."""
+    """The number of categories in the state."""
     last_event: str | None
     """The offset of the stream's last event."""
     lags: dict[str, Lag]
-    """Of each consumer, by name."""
+    """Each consumer's name and lag."""
 
     @classmethod
     def from_replies(cls, name: str, replies: Sequence[Any]) -> Self:
@@ -76,7 +78,8 @@ class CatalogOverview:
         parts |= dict.fromkeys(errors)
         meta = as_texts(parts["meta"] or {})
         checkpoints = {
-            as_text(who): parse_object(value) for who, value in (parts["consumers"] or {}).items()
+            as_text(consumer): parse_object(value)
+            for consumer, value in (parts["consumers"] or {}).items()
         }
         return cls(
             catalog=name,
@@ -88,7 +91,10 @@ class CatalogOverview:
             consumers=checkpoints,
             rows=parts["categories"],
             last_event=as_text(parts["events"][0][0]) if parts["events"] else None,
-            lags={who: Lag(_events_behind(meta, at), 0.0) for who, at in checkpoints.items()},
+            lags={
+                consumer: Lag(_events_behind(meta, checkpoint), 0.0)
+                for consumer, checkpoint in checkpoints.items()
+            },
         )
 
     @property
@@ -104,14 +110,14 @@ class CatalogOverview:
 async def read_catalog_names(client: Client) -> list[str]:
     """Return the sorted names of all catalogs that were ever polled.
 
-    Raises RedisError if the key is no set.
+    Raises RedisError if the key is not a set.
     """
     try:
         return sorted(as_text(name) for name in await client.smembers(keys.CATALOGS))
     except redis.exceptions.ResponseError as error:
         if not is_wrong_type(error):
             raise
-        raise RedisError(_describe_foreign_keys(f"{keys.CATALOGS} is no set")) from error
+        raise RedisError(_describe_foreign_keys(f"{keys.CATALOGS} is not a set")) from error
 
 
 async def read_statuses(client: Client, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -129,9 +135,9 @@ async def read_overviews(client: Client, names: Sequence[str]) -> list[CatalogOv
     """Return the overview of each catalog of `names`, in their order."""
     found = []
     async for chunk in _read_parts(client, names, READS):
-        catalogs = [CatalogOverview.from_replies(name, replies) for name, replies in chunk]
-        await _measure_lags(client, catalogs)
-        found += catalogs
+        overviews = [CatalogOverview.from_replies(name, replies) for name, replies in chunk]
+        await _measure_lags(client, overviews)
+        found += overviews
     return found
 
 
@@ -152,7 +158,7 @@ def _describe_errors(name: str, errors: Mapping[str, Exception]) -> str:
     for part, error in errors.items():
         if not is_wrong_type(error):
             return f"Redis key {keys.key(name, part)}: {error} ({advice_for(error).advice})"
-    wrong = [f"{keys.key(name, part)} is no {keys.TYPES[part]}" for part in errors]
+    wrong = [f"{keys.key(name, part)} is not a {keys.TYPES[part]}" for part in errors]
     return _describe_foreign_keys(*wrong) if wrong else ""
 
 
@@ -166,7 +172,7 @@ def _events_behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None
     A checkpoint is checked field by field, since a consumer may have written anything.
     """
     if not meta:
-        return 0  # there is nothing to be behind of
+        return 0  # nothing is published, so no consumer is behind
     sequence = (checkpoint or {}).get("sequence")
     same_epoch = checkpoint is not None and checkpoint.get("epoch") == meta.get("epoch")
     if not same_epoch or type(sequence) is not int or not 0 <= sequence < SEQUENCE_LIMIT:
@@ -175,27 +181,27 @@ def _events_behind(meta: Mapping[str, str], checkpoint: Mapping[str, Any] | None
     return None if published is None else max(0, published - sequence)
 
 
-async def _measure_lags(client: Client, catalogs: Sequence[CatalogOverview]) -> None:
-    """Set the seconds of all lags. Only consumers that are behind cost a read."""
+async def _measure_lags(client: Client, overviews: Sequence[CatalogOverview]) -> None:
+    """Set the seconds of all lags. Reads something only for consumers that are behind."""
     late = [
-        (catalog, consumer)
-        for catalog in catalogs
-        for consumer, lag in catalog.lags.items()
+        (overview, consumer)
+        for overview in overviews
+        for consumer, lag in overview.lags.items()
         if lag.events != 0
     ]
     async with client.pipeline(transaction=False) as pipe:
-        for catalog, consumer in late:
-            claimed = str((catalog.consumers[consumer] or {}).get("offset", ""))
-            at = parse_offset(claimed)
-            start = f"({claimed}" if at and max(at) < SEQUENCE_LIMIT else "-"
-            pipe.xrange(keys.key(catalog.catalog, "events"), min=start, count=1)
+        for overview, consumer in late:
+            claimed = str((overview.consumers[consumer] or {}).get("offset", ""))
+            offset = parse_offset(claimed)
+            start = f"({claimed}" if offset and max(offset) < SEQUENCE_LIMIT else "-"
+            pipe.xrange(keys.key(overview.catalog, "events"), min=start, count=1)
         replies = await pipe.execute(raise_on_error=False)
     now = clock.now().timestamp()
-    for (catalog, consumer), reply in zip(late, replies, strict=True):
+    for (overview, consumer), reply in zip(late, replies, strict=True):
         if isinstance(reply, Exception) or not reply:  # no event is left: the last commit counts
-            committed = parse_time(catalog.meta.get("committed_at"))
+            committed = parse_time(overview.meta.get("committed_at"))
             since = committed.timestamp() if committed else now
         else:  # an offset begins with Unix milliseconds
             since = int(reply[0][0].partition(b"-")[0]) / 1000
-        lag = catalog.lags[consumer]
-        catalog.lags[consumer] = lag._replace(seconds=max(0.0, now - since))
+        lag = overview.lags[consumer]
+        overview.lags[consumer] = lag._replace(seconds=max(0.0, now - since))

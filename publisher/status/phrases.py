@@ -1,6 +1,6 @@
 """Texts, signs and levels that the terminal and the page share.
 
-The texts may hold anything that somebody wrote into Redis: whoever prints them escapes them.
+The texts may contain anything that somebody wrote into Redis: the caller has to escape them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,18 +40,18 @@ def format_signed_counts(status: Mapping[str, str]) -> str:
 
 
 def format_age(text: str | None, now: datetime) -> str:
-    """Return how long ago the time in `text` was; `text` itself if it is no time."""
+    """Return how long ago the time in `text` was; `text` itself if it is not a time."""
     then = parse_time(text)
     return f"{format_duration(now - then)} ago" if then else text or "-"
 
 
-def format_lags(catalog: CatalogOverview) -> Iterator[str]:
-    """Yield a line for each consumer of `catalog`, by name: how far it is behind."""
-    for name, lag in sorted(catalog.lags.items()):
+def format_lags(overview: CatalogOverview) -> Iterator[str]:
+    """Yield a line for each consumer of a catalog, by name: how far it is behind."""
+    for name, lag in sorted(overview.lags.items()):
         if lag.events is None:
             yield f"{name}: in another epoch, or unreadable"
         elif lag.events:
-            yield f"{name}: {lag.events} behind, {lag.seconds:.0f} s"
+            yield f"{name}: {lag.events} events ({lag.seconds:.0f} s) behind"
         else:
             yield f"{name}: in sync"
 

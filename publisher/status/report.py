@@ -26,7 +26,7 @@ from publisher.status.problems import CheckedCatalog, Problem, check_catalogs
 
 WATCH_SECONDS: Final = 2.0
 WIDE: Final = 250
-"""Columns of an output that is no terminal."""
+"""Columns of an output that is not a terminal."""
 
 
 class StatusReport(NamedTuple):
@@ -44,7 +44,9 @@ class StatusReport(NamedTuple):
     @property
     def exit_code(self) -> int:
         """0 if all is fine; if not, 1 wins over 3, as with `sync`."""
-        codes = {Held.exit_code if problem.held else Error.exit_code for problem in self.problems}
+        codes = {
+            Held.exit_code if problem.is_hold else Error.exit_code for problem in self.problems
+        }
         return min(codes, default=0)
 
     def to_json(self) -> dict[str, Any]:

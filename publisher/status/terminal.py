@@ -19,7 +19,14 @@ from publisher.status import phrases
 from publisher.status.problems import CheckedCatalog
 
 COLUMNS: Final = (
-    *("catalog", "last poll", "", "categories", "sequence", "changes", "polled by", "consumers"),
+    "catalog",
+    "last poll",
+    "",
+    "categories",
+    "sequence",
+    "changes",
+    "polled by",
+    "consumers",
 )
 CHANGE_STYLES: Final = {"added": "green", "updated": "yellow", "removed": "red"}
 LEVEL_STYLES: Final = {"good": "green", "held": "bold yellow", "bad": "bold red", "neutral": "dim"}
@@ -53,18 +60,18 @@ def status_table(
     shown = catalogs[:limit]
     columns = (Column(heading, overflow="fold") for heading in COLUMNS)
     table = Table(*columns, box=None, pad_edge=False)
-    for catalog, _ in shown:
-        meta, status = catalog.meta, catalog.status
-        host_and_process = (catalog.lease or "-").split(":")[:2]
+    for overview, _ in shown:
+        meta, status = overview.meta, overview.status
+        host_and_process = (overview.lease or "-").split(":")[:2]
         table.add_row(
-            text(catalog.catalog, "bold"),
+            text(overview.catalog, "bold"),
             text(phrases.format_age(status.get("polled_at"), clock.now())),
-            text(catalog.outcome, LEVEL_STYLES[phrases.outcome_level(catalog.outcome)]),
+            text(overview.outcome, LEVEL_STYLES[phrases.outcome_level(overview.outcome)]),
             text(meta.get("count", "-")),
             text(meta.get("sequence", "-")),
             text(phrases.format_signed_counts(status)),
             text(":".join(host_and_process)),
-            Text("\n".join(map(escape_control_chars, phrases.format_lags(catalog))) or "-"),
+            Text("\n".join(map(escape_control_chars, phrases.format_lags(overview))) or "-"),
         )
     details = [text(problem, "red") for problem in redis_problems]
     count = len(details) + sum(len(each.problems) for each in catalogs)
@@ -88,7 +95,7 @@ def _problem_lines(checked: CheckedCatalog) -> Iterator[Text]:
     """Yield the problems of a catalog, and what its hold is about."""
     name, hold = escape_control_chars(checked.overview.catalog), checked.overview.hold
     for problem in checked.problems:
-        style = "bold yellow" if problem.held else "red"
+        style = "bold yellow" if problem.is_hold else "red"
         yield Text(f"{name}: {escape_control_chars(problem.text)}", style=style)
     if hold is None:
         return

@@ -47,12 +47,18 @@ gauge: Final = partial(metric, GaugeMetricFamily)
 counter: Final = partial(metric, CounterMetricFamily)
 
 
-def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
-    return (end - start).total_seconds() if start and end else None
+def _snapshot_age(overview: CatalogOverview, now: datetime) -> float | None:
+    then = parse_time(overview.status.get("succeeded_at"))
+    return (now - then).total_seconds() if then else None
 
 
-def _last_poll_failed(catalog: CatalogOverview, _now: datetime) -> float | None:
-    outcome = "failed" if catalog.error else catalog.status.get("outcome")
+def _seconds_to_next_poll(overview: CatalogOverview, now: datetime) -> float | None:
+    due = parse_time(overview.status.get("next_poll_at"))
+    return (due - now).total_seconds() if due else None
+
+
+def _last_poll_failed(overview: CatalogOverview, _now: datetime) -> float | None:
+    outcome = "failed" if overview.error else overview.status.get("outcome")
     return None if outcome is None else float(outcome == "failed")
 
 
@@ -60,7 +66,7 @@ CATALOG_GAUGES: Final = (
     CatalogGauge(
         "snapshot_age_seconds",
         "Time since the beginning of the last poll whose snapshot was accepted.",
-        lambda catalog, now: _seconds_between(parse_time(catalog.status.get("succeeded_at")), now),
+        _snapshot_age,
     ),
     CatalogGauge(
         "last_poll_failed",
@@ -70,35 +76,35 @@ CATALOG_GAUGES: Final = (
     CatalogGauge(
         "next_poll_seconds",
         "Time until the next poll is due; overdue if negative.",
-        lambda catalog, now: _seconds_between(now, parse_time(catalog.status.get("next_poll_at"))),
+        _seconds_to_next_poll,
     ),
     CatalogGauge(
         "categories",
         "Categories in the state.",
-        lambda catalog, _now: parse_number(catalog.meta.get("count")),
+        lambda overview, _now: parse_number(overview.meta.get("count")),
     ),
     CatalogGauge(
         "sequence",
         "Sequence of the state; it starts again with each epoch.",
-        lambda catalog, _now: parse_number(catalog.meta.get("sequence")),
+        lambda overview, _now: parse_number(overview.meta.get("sequence")),
     ),
     CatalogGauge(
         "hold",
-        "Whether a snapshot is withheld until it is approved: 1 or 0.",
-        lambda catalog, _now: None if catalog.error else float(catalog.hold is not None),
+        "Whether a snapshot is held until it is approved: 1 or 0.",
+        lambda overview, _now: None if overview.error else float(overview.hold is not None),
     ),
 )
 
 
-def catalog_metrics(catalogs: Sequence[CatalogOverview], now: datetime) -> Iterator[Metric]:
-    """Yield all gauges of `catalogs`, and the lags of their consumers."""
+def catalog_metrics(overviews: Sequence[CatalogOverview], now: datetime) -> Iterator[Metric]:
+    """Yield all gauges of `overviews`, and the lags of their consumers."""
     for each in CATALOG_GAUGES:
-        samples = (([catalog.catalog], each.value(catalog, now)) for catalog in catalogs)
+        samples = (([overview.catalog], each.value(overview, now)) for overview in overviews)
         yield gauge(each.name, each.help, ["catalog"], samples)
     lags = [
-        ([catalog.catalog, consumer], lag)
-        for catalog in catalogs
-        for consumer, lag in sorted(catalog.lags.items())[:MAX_CONSUMERS]
+        ([overview.catalog, consumer], lag)
+        for overview in overviews
+        for consumer, lag in sorted(overview.lags.items())[:MAX_CONSUMERS]
     ]
     yield gauge(
         "consumer_lag_events",

@@ -31,7 +31,7 @@ from publisher.web.overview_cache import OverviewResult
 
 OUTCOMES: Final = ("changed", "unchanged", "held", "failed")
 BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-"""Seconds. A poll of 2,700 categories takes some 0.2, and one with retries up to two minutes."""
+"""Seconds. A poll of 2,700 categories takes about 0.2, and one with retries up to two minutes."""
 REDIS_ERRORS: Final = {
     **{code.lower(): advice for code, advice in BY_CODE.items()},
     "unreachable": UNREACHABLE,
@@ -155,7 +155,7 @@ def encode_scrape(scrape: Scrape, accept: str) -> tuple[bytes, str]:
     """
     try:
         encoder, content_type = choose_encoder(accept)
-    except TypeError:  # the header's version is no number
+    except TypeError:  # the header's version is not a number
         encoder, content_type = choose_encoder("")
     return encoder(scrape), content_type
 

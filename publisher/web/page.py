@@ -1,7 +1,7 @@
 """The status page: what Redis holds about each catalog, without scripts.
 
 Names come from outside. So `page.html` is rendered with autoescape, and control characters are
-escaped besides: a mark that turns the direction of writing is no markup, but could make the page
+escaped besides: a mark that turns the direction of writing is not markup, but could make the page
 seem to say something else.
 """
 
@@ -44,7 +44,7 @@ def render_page(publisher: PublisherInfo, result: OverviewResult) -> str:
     catalogs = check_catalogs(result.catalogs, publisher.configured, now)
     # what is broken comes first, then what waits for an approval, then what is fine
     catalogs.sort(
-        key=lambda each: (not each.problems, all(problem.held for problem in each.problems))
+        key=lambda each: (not each.problems, all(problem.is_hold for problem in each.problems))
     )
     return TEMPLATE.render(
         style=Markup(STYLE),  # noqa: S704  our own file, and its hash is in POLICY

@@ -85,7 +85,7 @@ async def _start(runner: web.AppRunner, listen: str, *, required: bool) -> str:
     try:
         await web.TCPSite(runner, host.strip("[]"), int(port)).start()
     except (OSError, UnicodeError) as error:  # UnicodeError: not even the form of a host name
-        cause = error.strerror if isinstance(error, OSError) else "that is no host"
+        cause = error.strerror if isinstance(error, OSError) else "that is not a host"
         reason = f"http_listen {listen!r}: cannot listen there: {cause}"
         if required:
             raise ConfigError(

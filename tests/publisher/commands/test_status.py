@@ -68,7 +68,7 @@ def test_the_set_of_catalogs_has_another_type(folder: Path, keys: redis.Redis) -
     report = json.loads(done.stdout)
     assert (done.returncode, report["fine"], report["error"]) == (1, False, "")
     (problem,) = report["redis"]
-    assert problem.startswith("Redis key catalogs is no set: something else writes there; ")
+    assert problem.startswith("Redis key catalogs is not a set: something else writes there; ")
     assert [(each["rows"], each["problems"]) for each in report["catalogs"]] == [(3, [])] * 3
     shown = call(PUBLISHER, "status", cwd=folder)
     assert (shown.returncode, shown.stdout.splitlines()[-2:]) == (1, [problem, "1 problem"])
@@ -84,7 +84,7 @@ def test_a_user_that_may_not_read_all(folder: Path, keys: redis.Redis, valkey: V
     execute_on(valkey, "ACL DELUSER", "half")
     assert keys.exists("catalog:{c}:meta")
     assert done.returncode == 1
-    assert "c: it cannot be read: Redis key catalog:{c}:meta: " in done.stdout
+    assert "c: the catalog cannot be read: Redis key catalog:{c}:meta: " in done.stdout
     assert "(let this user's ACL allow the command: see docs/security.md)" in done.stdout
     assert "unreadable" in done.stdout
     assert done.stdout.count("changed") == 2
@@ -121,7 +121,7 @@ def test_watch_waits_for_redis(folder: Path, own_valkey: Valkey) -> None:
         assert process.stdout
         assert f"Redis at {own_valkey.url}: " in process.stdout.readline()
         own_valkey.start()
-        eventually_now(lambda: "it was never polled" in next(iter(process.stdout or [])))
+        eventually_now(lambda: "the catalog was never polled" in next(iter(process.stdout or [])))
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     finally:
@@ -149,7 +149,7 @@ def test_exit_codes(workdir: Path) -> None:
     """0 if all is fine, 3 if a snapshot is held, 1 if something else is wrong."""
     never = call(PUBLISHER, "status", cwd=workdir)
     assert never.returncode == 1
-    assert "us: it was never polled" in never.stdout
+    assert "us: the catalog was never polled" in never.stdout
     assert call(PUBLISHER, "sync", cwd=workdir).returncode == 0
     fine = call(PUBLISHER, "status", cwd=workdir)
     assert (fine.returncode, fine.stdout.splitlines()[-1]) == (0, FINE)
@@ -184,7 +184,7 @@ def test_consumers_that_are_behind(folder: Path, keys: redis.Redis) -> None:
     keys.hset("catalog:{a}:consumers", "search", json.dumps(checkpoint))
     keys.hset("catalog:{a}:consumers", "\x1b[2J", "no JSON")
     shown = call(PUBLISHER, "status", cwd=folder).stdout
-    assert "search: 2 behind, " in shown
+    assert "search: 2 events (" in shown
     assert "\\x1b[2J: in another epoch, or unreadable" in shown
     keys.delete("catalog:{a}:events")
     keys.xadd("catalog:{a}:events", {"event": "{}"}, id="1000-1")
@@ -194,7 +194,7 @@ def test_consumers_that_are_behind(folder: Path, keys: redis.Redis) -> None:
 
 
 def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:
-    """Also where its output is no terminal; SIGTERM stops it with exit code 0."""
+    """Also where its output is not a terminal; SIGTERM stops it with exit code 0."""
     assert keys.exists("catalogs")
     process = start(PUBLISHER, "status", "--watch", cwd=folder)
     assert process.stdout is not None

@@ -90,8 +90,8 @@ async def test_keys_of_another_type(
     us, other = await read_overviews(client, ["us", "other"])
     (problem,) = find_problems(us, clock.now())
     assert problem.text == (
-        "it cannot be read: Redis key catalog:{us}:meta is no hash, catalog:{us}:events is no "
-        "stream: something else writes there; rename or delete that key"
+        "the catalog cannot be read: Redis key catalog:{us}:meta is not a hash, "
+        "catalog:{us}:events is not a stream: something else writes there; rename or delete that key"
     )
     assert us.rows == 3
     assert other.error == ""
@@ -100,5 +100,5 @@ async def test_keys_of_another_type(
 async def test_the_set_of_catalogs_has_another_type(client: redis.asyncio.Redis) -> None:
     """The error names the key."""
     await client.set("catalogs", "x")
-    with pytest.raises(RedisError, match="Redis key catalogs is no set: something else writes"):
+    with pytest.raises(RedisError, match="Redis key catalogs is not a set: something else writes"):
         await read_catalog_names(client)

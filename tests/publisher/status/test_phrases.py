@@ -47,7 +47,7 @@ def test_lags() -> None:
     lags = {"c": Lag(None, 9.0), "a": Lag(0, 0.0), "b": Lag(3, 4.4)}
     assert list(format_lags(overview(lags=lags))) == [
         "a: in sync",
-        "b: 3 behind, 4 s",
+        "b: 3 events (4 s) behind",
         "c: in another epoch, or unreadable",
     ]
 

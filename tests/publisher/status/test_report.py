@@ -9,7 +9,7 @@ from publisher.status.problems import CheckedCatalog, Problem
 from publisher.status.report import StatusReport
 from tests.publisher.status.overviews import overview
 
-HELD = Problem("a snapshot is held", held=True)
+HELD = Problem("a snapshot is held", is_hold=True)
 BROKEN = Problem("the last poll failed")
 
 

@@ -62,7 +62,7 @@ def test_a_table_with_problems() -> None:
         {},
     )
     hold = Hold("0123456789abcdef", reasons=(HOSTILE,), first=first)
-    held = CheckedCatalog(overview("us", hold=hold), [Problem("it is held", held=True)])
+    held = CheckedCatalog(overview("us", hold=hold), [Problem("it is held", is_hold=True)])
     broken = CheckedCatalog(overview("uk", error=HOSTILE, status={}), [Problem(HOSTILE)])
     lines = printed(status_table([held, broken], ["redis is full"], limit=1)).splitlines()
     assert lines[2:] == [
