@@ -1,7 +1,7 @@
 """A TikTok Shop API on loopback, for tests, the demo and trying things out.
 
 It checks the publisher's client independently: signatures, tokens and parameters are verified by
-code of its own, and it answers as the real API is known to (TikTok Shop API). It may import
+code of its own, and it answers as the real API does (docs/tiktok-shop-api.md). It may import
 nothing of the publisher, least of all publisher.sources; it shares only plumbing.errors.
 """
 

@@ -147,7 +147,7 @@ class Api:
             wait = faults["retry-after"].value
             date = formatdate(self._options.clock() + DATE_AHEAD, usegmt=True)
             headers = {"Retry-After": date if wait == "date" else wait}
-            raise ErrorResponse(responses.TOO_MANY, headers=headers)
+            raise ErrorResponse(responses.TOO_MANY_REQUESTS, headers=headers)
 
     async def get_shops(self, request: web.Request) -> web.Response:
         """Answer Get Authorized Shops."""

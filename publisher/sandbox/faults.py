@@ -25,7 +25,7 @@ class FaultKind:
     default: str | None = None
     is_integer: bool = True
     keyword: str | None = None
-    """A value that is allowed besides the numbers."""
+    """A word that is allowed instead of a number."""
 
     @property
     def value_help(self) -> str:

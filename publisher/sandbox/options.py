@@ -37,9 +37,9 @@ class SandboxOptions:
     """
 
     port: int = 0
-    """On 127.0.0.1; 0 means any free port."""
+    """The port on 127.0.0.1; 0 means any free port."""
     trees: tuple[Tree, ...] = field(default=(), repr=False)
-    """Served in this order; none means a synthetic tree that changes."""
+    """The trees to serve, in this order; if empty, a synthetic tree that changes."""
     categories: int = 2_700
     """The size of a synthetic tree at the start."""
     seed: int = 1
@@ -51,7 +51,8 @@ class SandboxOptions:
     token_life: float = 7 * DAY
     """Seconds that an access token is valid (TikTok Shop API, Tokens: 7 days)."""
     refresh_life: float = 100 * 365 * DAY
-    """Seconds; the end exceeds 32 bits, as real ones may (TikTok Shop API, Tokens)."""
+    """Seconds that a refresh token is valid; its end exceeds 32 bits, as real ones may (TikTok
+    Shop API, Tokens)."""
     expired_status: Literal[200, 401] = 401
     """The HTTP status of 105002; TikTok uses both (TikTok Shop API, Errors)."""
     strict_refresh: bool = False

@@ -105,7 +105,8 @@ class RequestChecks:
 
     async def _check_caller(self, request: web.Request, scope: str) -> None:
         if self._bucket and (wait := self._bucket.take()):
-            raise ErrorResponse(responses.TOO_MANY, headers={"Retry-After": str(math.ceil(wait))})
+            headers = {"Retry-After": str(math.ceil(wait))}
+            raise ErrorResponse(responses.TOO_MANY_REQUESTS, headers=headers)
         _check_query_form(request)
         if not is_same_secret(request.query.get("app_key", ""), self._options.app_key):
             raise _invalid_parameter("Invalid credentials. Invalid `app_key`")

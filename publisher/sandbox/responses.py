@@ -26,7 +26,7 @@ def _define(code: int, message: str, status: int = 200) -> int:
 BAD_CODE: Final = _define(36004004, "Invalid auth code.")
 REFRESH_EXPIRED: Final = _define(36004001, "rt has expired")
 _define(36004005, "can not find related auth record")
-TOO_MANY: Final = _define(
+TOO_MANY_REQUESTS: Final = _define(
     36009002, "Too many requests. You've made too many requests in a short period of time.", 429
 )
 _define(36009003, "Internal error. Please try again later.", 500)

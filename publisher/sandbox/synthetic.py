@@ -83,8 +83,8 @@ def generate(size: int, seed: int = 1) -> list[Row]:
 def mutate(tree: Tree, round_: int, seed: int = 1) -> list[Row]:
     """Return `tree` after a round of renamed, moved, removed and added categories.
 
-    A round adds a branch, turns leaves into containers and containers into leaves, and now and
-    then lets a parent and a child swap places. An id that was removed never comes back.
+    A round adds a branch, turns leaves into containers and containers into leaves, and sometimes
+    lets a parent and a child swap places. An id that was removed never comes back.
     """
     forest = _Forest(tree, Random(f"live {seed} {round_}"))  # noqa: S311  no cryptography here
     for _ in range(3):
