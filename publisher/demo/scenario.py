@@ -138,7 +138,7 @@ class _Scenario:
         )
 
     async def _prove_copy(self, polled: PollResult) -> str:
-        """Wait until the copy has the state's position and digest; return that text.
+        """Wait until the copy has the state's position and digest; return a line about it.
 
         Raises CopyDiffers.
         """

@@ -13,7 +13,7 @@ from publisher.state.redis_values import parse_time
 from publisher.status.overview import CatalogOverview
 
 SIGNS: Final = {"added": "+", "updated": "~", "removed": "-"}
-"""By type of change."""
+"""The sign of each type of change."""
 OUTCOME_LEVELS: Final = {
     "changed": "good",
     "unchanged": "good",

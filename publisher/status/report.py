@@ -80,7 +80,7 @@ async def print_status(settings: Settings, *, as_json: bool) -> int:
 
 
 async def watch_status(settings: Settings) -> int:
-    """Print it every two seconds until cancelled, catalogs with problems first."""
+    """Print the status every two seconds until cancelled, catalogs with problems first."""
     console = _console()
     async with _open_server(settings) as (server, client):
         with _screen(console) as show:
@@ -111,7 +111,7 @@ def _console() -> Console:
 
 @contextmanager
 def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
-    """Give a function that shows something; on a terminal it replaces the last."""
+    """Give a function that prints its argument; on a terminal it replaces the last one."""
     if not console.is_terminal:
         yield console.print
         return
@@ -122,8 +122,8 @@ def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
 async def _check(settings: Settings, server: Server, client: Client) -> StatusReport:
     """Check Redis and all catalogs.
 
-    If the names of all catalogs cannot be read, the configured ones are shown all the same: in a
-    Cluster the set of names is in one slot, the catalogs in others.
+    If the names of all catalogs cannot be read, the configured ones are still shown: in a Cluster
+    the set of names is in one slot, the catalogs are in others.
     """
     known: list[str] = []
     redis_problems: list[str] = []

@@ -1,8 +1,8 @@
 """The metrics of one publisher: its counters, and those of its catalogs.
 
 Only catalogs whose leases are held here are included, so that a sum over all publishers counts each
-once. The own counters are served during an outage of Redis too. Durations have no label for the
-catalog: ten thousand catalogs would make more than a hundred thousand series.
+once. The counters of the publisher itself are served during an outage of Redis too. Durations have
+no label for the catalog: ten thousand catalogs would make more than a hundred thousand series.
 """
 
 from collections import Counter
@@ -47,7 +47,7 @@ class Scrape(NamedTuple):
     intervals: dict[str, timedelta]
     """The poll interval of each catalog whose lease is held here."""
     changes: Counter[tuple[str, str]]
-    """By catalog and type."""
+    """The number of changes of each catalog and type."""
     overviews: OverviewResult
     now: datetime
 

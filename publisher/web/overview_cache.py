@@ -1,7 +1,7 @@
 """Reads catalogs for HTTP requests, within a time limit and not too often.
 
-Ten thousand catalogs take seconds of this process' time. So requests that come during a read share
-its result, and a result is used again for a while that grows with the time it took.
+Ten thousand catalogs take seconds of this process' time. So requests that arrive during a read
+share its result, and a result stays valid for a time in proportion to the time that it took.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from publisher.status.overview import (
 )
 
 ANSWER_SECONDS: Final = 2.0
-"""For one pipeline's answer; after that Redis counts as unreachable. A whole read may take longer
-than Prometheus waits (10 s): then the next scrape gets its result."""
+"""How long Redis may take to answer one pipeline; after that it counts as unreachable. A whole read
+may take longer than Prometheus waits (10 s): then the next scrape gets its result."""
 VALID_FACTOR: Final = 9
 """A result is valid for this many times the time it took: reading takes a tenth of all time."""
 

@@ -25,9 +25,9 @@ log = logs.logger(__name__)
 
 OFF: Final = "off"
 IDLE_SECONDS: Final = 30.0
-"""For a connection's next request, its first included, to arrive completely."""
+"""How long a connection may take to send its first or next request completely."""
 GRACE_SECONDS: Final = 1.0
-"""For responses that are being sent when the server stops."""
+"""How long responses may still be sent when the server stops."""
 MAX_LATE_NAMES: Final = 5
 """Late catalogs that `/readyz` names; the others are counted."""
 HEADERS: Final = {
