@@ -73,7 +73,7 @@ class TextOutput(TextLines):
 def format_change(
     time: str, position: str, type_: EventType, category: Category, before: Category | None
 ) -> Text:
-    """Return the line for a change: time, position in the history, category, what has changed.
+    """Return the line for a change: time, position, category, what has changed.
 
     `category` and `before` are those of an Event. Names are in `repr`, which escapes control
     characters.

@@ -1,4 +1,4 @@
-"""Times as the contract writes them (contract, 2): RFC 3339, UTC, milliseconds, `Z`."""
+"""Times as in the contract, 2: RFC 3339, UTC, milliseconds, `Z`."""
 
 from datetime import UTC, datetime
 

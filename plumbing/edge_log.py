@@ -1,10 +1,10 @@
-"""Logs an outage once when it starts and once when it ends, however often it is reported."""
+"""Logs an outage once when it starts and once when it ends."""
 
 from typing import Any
 
 
 class EdgeLog:
-    """Logs the edges of an outage: its beginning and its end, not each failure in between.
+    """Logs the beginning and the end of an outage, not each failure in between.
 
     It is about one condition that is either up or down; up at first.
     """

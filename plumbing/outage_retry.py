@@ -21,7 +21,7 @@ LONGEST_WAIT: Final = 5.0
 def backoff_seconds(
     failures: int, first: float = FIRST_WAIT, longest: float = LONGEST_WAIT
 ) -> float:
-    """Return how long to wait after `failures` failed attempts in a row, counted from 0.
+    """Return the wait after `failures` failed attempts in a row, from 0.
 
     The wait doubles from `first` to `longest`. Up to half of it is left out at random, so that
     clients of one server do not return all at once.
@@ -32,10 +32,11 @@ def backoff_seconds(
 
 @dataclass(frozen=True)
 class OutageRetry:
-    """Repeats a call that changes nothing until it succeeds; logs the edges of an outage.
+    """Repeats a call that changes nothing until it succeeds; logs each outage.
 
-    `service` and `address` name in the log what is unavailable. `is_transient` decides which
-    errors are worth another attempt; with `once` there is only one attempt.
+    It logs when an outage starts and when it ends. `service` and `address` name in the log what is
+    unavailable. `is_transient` decides which errors are worth another attempt; with `once` there is
+    only one attempt.
     """
 
     service: str

@@ -1,4 +1,4 @@
-"""Notifies systemd that the daemon has started, is alive, reloads or stops (sd_notify(3)).
+"""Notifies systemd of start, life, reload and stop of the daemon (sd_notify(3)).
 
 Each message is one datagram to the Unix socket that `NOTIFY_SOCKET` names; without that variable
 nothing is sent. The protocol is a line of text, and its one library, `sdnotify`, has had no release
@@ -58,9 +58,10 @@ class SystemdNotifier:
         self._notify("STOPPING=1")
 
     async def watchdog(self) -> None:
-        """Send a ping twice per watchdog interval, until cancelled; return if there is none.
+        """Send a ping twice per watchdog interval, until cancelled.
 
-        The event loop sends it, so that systemd finds out if the loop is blocked.
+        Return if there is no interval. The event loop sends it, so that systemd finds out if the
+        loop is blocked.
         """
         if self._address is None or self._watchdog_seconds is None:
             return

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 
 def escape_control_chars(text: str) -> str:
-    r"""Return `text` with escapes for what could control a terminal or would not be visible.
+    r"""Return `text` with invisible or terminal-controlling parts escaped.
 
     Line ends, no-break spaces, control characters and marks that change the direction of writing
     are escaped (`\n`, `\xa0`, `\x1b`, `\u202e`), and so are spaces at either end (`\x20`).

@@ -1,1 +1,4 @@
-"""The commands of `category-consumer` (contract, 7): options, output and exit codes, no more."""
+"""The commands of `category-consumer` (contract, 7).
+
+They hold options, output and exit codes, no more.
+"""

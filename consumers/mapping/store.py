@@ -78,7 +78,10 @@ class MappingStore:
     async def _update(
         self, connection: AsyncConnection, fields: slice, changed: Iterable[CategoryMapping]
     ) -> None:
-        """Update some of FIELDS of `changed`. The parameter of the key is no column's name."""
+        """Update some of FIELDS of `changed`.
+
+        The parameter of the key is no column's name.
+        """
         names = NAMES[fields]
         rows = []
         for own, linked, status in changed:

@@ -44,6 +44,9 @@ def load_common_settings(file: Path | None) -> CommonSettings:
 
 
 def validate_config_file(file: Path | None) -> None:
-    """Raise ConfigError if `file` is not valid, for a command that needs no configuration."""
+    """Raise ConfigError if `file` is not valid.
+
+    For a command that needs no configuration.
+    """
     if file is not None:
         load(file)

@@ -22,15 +22,18 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
 
 
 async def until_stopped(work: Awaitable[int], signals: Iterable[Signals] = STOP_SIGNALS) -> int:
-    """Await `work`, which runs until one of `signals` stops it; that counts as success.
+    """Await `work` until it ends or one of `signals` stops it.
 
-    Returns the exit code of `work`, or 0 after a signal.
+    A stop by a signal counts as success. Returns the exit code of `work`, or 0 after a signal.
     """
     return await _await_or_stop(work, signals, lambda _number: 0)
 
 
 async def until_stopped_or_reloaded(work: Awaitable[int]) -> int:
-    """Await `work` as `until_stopped` does; SIGHUP does nothing except inside `reloading`."""
+    """Await `work` as `until_stopped` does, with SIGHUP for `reloading`.
+
+    Outside `reloading`, SIGHUP does nothing.
+    """
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     return await until_stopped(work, set(STOP_SIGNALS) - {signal.SIGHUP})
 
@@ -49,7 +52,10 @@ def reloading(reload: Callable[[], None]) -> Iterator[None]:
 async def _await_or_stop(
     work: Awaitable[int], signals: Iterable[Signals], code_of: Callable[[Signals], int]
 ) -> int:
-    """Await `work`. Only the first signal cancels it: it may take its time to clean up."""
+    """Await `work`, and cancel it at the first signal.
+
+    Later signals do nothing: `work` may take its time to clean up.
+    """
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     received: list[Signals] = []

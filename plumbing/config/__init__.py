@@ -1,4 +1,4 @@
-"""The configuration: models with all defaults, how they are read, and a shop's own settings.
+"""The configuration: models with all defaults, loading, and a shop's settings.
 
 Imports: `plumbing.errors` and `plumbing.redis_url`.
 """

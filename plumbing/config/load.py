@@ -1,8 +1,9 @@
-"""Reads the configuration: `publisher.toml` and the variables `CATEGORY_PUBLISHER_…`.
+"""Reads the configuration: `publisher.toml` and environment variables.
 
-The environment wins (nested with `__`: `CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY=5m`).
-Paths are relative to the file's folder. A secret in the file is accepted only if nobody but its
-owner can read the file (contract, 7). Each mistake becomes one line that names its location.
+The variables are called `CATEGORY_PUBLISHER_…`. The environment wins (nested with `__`:
+`CATEGORY_PUBLISHER_CATALOGS__US__POLL_EVERY=5m`). Paths are relative to the file's folder. A secret
+in the file is accepted only if nobody but its owner can read the file (contract, 7). Each mistake
+becomes one line that names its location.
 """
 
 import difflib
@@ -82,7 +83,10 @@ def load_common(file: Path | None = None) -> CommonSettings:
 
 
 def _load(model: type[AnySettings], file: Path | None) -> tuple[AnySettings, Path]:
-    """Return the settings, and the folder to which paths are relative; `data_dir` is absolute."""
+    """Return the settings, and the folder to which paths are relative.
+
+    `data_dir` is absolute.
+    """
     path = file if file is not None else DEFAULT_FILE
     table = _read_toml(path) if file is not None or path.exists() else None
     known = Settings.model_fields.keys()
@@ -143,7 +147,10 @@ def _our_variables() -> Iterator[str]:
 
 
 def _describe_invalid_json() -> str:
-    """Return a line for each variable that starts like a JSON list or table but is not JSON."""
+    """Describe in a line each variable that looks like JSON but is not.
+
+    Such a variable starts like a JSON list or table.
+    """
     lines = []
     for name in _our_variables():
         try:

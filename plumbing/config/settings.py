@@ -98,7 +98,10 @@ class RetentionSettings(_Section):
 
 
 class ShopOverrides(_Section):
-    """The app and its tokens: set in [tiktok_shop], overridden by a catalog or a fallback shop."""
+    """The app and its tokens, each of which a shop may override.
+
+    They are set in [tiktok_shop], and overridden by a catalog or a fallback shop.
+    """
 
     app_key: Text | None = None
     app_secret: SecretStr | None = None
@@ -137,7 +140,10 @@ class ShopOverrides(_Section):
 
 
 class TikTokShopSettings(ShopOverrides):
-    """The app, its tokens and the API's addresses; a catalog may override each of them."""
+    """The app, its tokens and the API's addresses.
+
+    A catalog may override each of them.
+    """
 
     api_url: HttpUrl = "https://open-api.tiktokglobalshop.com"
     auth_url: HttpUrl = "https://auth.tiktok-shops.com"
@@ -251,7 +257,10 @@ class Settings(CommonSettings):
         return value
 
     def catalog(self, name: str) -> CatalogSettings:
-        """Return the settings of catalog `name`. Raises ConfigError if it is not configured."""
+        """Return the settings of catalog `name`.
+
+        Raises ConfigError if it is not configured.
+        """
         if name not in self.catalogs:
             known = ", ".join(sorted(self.catalogs)) or "none"
             raise ConfigError(

@@ -1,4 +1,7 @@
-"""The settings of one shop: [tiktok_shop] with the overrides of a catalog and a fallback shop."""
+"""The settings of one shop.
+
+They are [tiktok_shop] with the overrides of a catalog and a fallback shop.
+"""
 
 from pydantic import ValidationError
 
@@ -17,9 +20,10 @@ def tiktok_shops_of(settings: Settings, name: str) -> tuple[TikTokShopSettings, 
 
 
 def tiktok_shop_of(settings: Settings, name: str, stand_in: int = 0) -> TikTokShopSettings:
-    """Return the settings of one shop of catalog `name`: its own, or fallback shop `stand_in`.
+    """Return the settings of one shop of catalog `name`.
 
-    Fallback shops are counted from 1. Raises ConfigError as `tiktok_shops_of` does.
+    It is the catalog's own shop, or its fallback shop `stand_in`. Fallback shops are counted from
+    1. Raises ConfigError as `tiktok_shops_of` does.
     """
     catalog = settings.catalog(name)
     shop = _with_overrides(settings.tiktok_shop, catalog, ("catalogs", name))

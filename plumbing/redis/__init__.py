@@ -1,4 +1,4 @@
-"""Connections to Redis (one server, Sentinel, Cluster, embedded), and what its errors mean.
+"""Connections to Redis, and what its errors mean.
 
-Imports: the rest of plumbing.
+Redis is one server, Sentinel, Cluster, or embedded. Imports: the rest of plumbing.
 """

@@ -22,14 +22,20 @@ Argument: TypeAlias = str | bytes | int | float
 
 
 class CommandChunks:
-    """A command in the form in which it is sent (RESP: an array of bulk strings), in chunks."""
+    """A command in chunks, in the form in which it is sent.
+
+    The form is RESP: an array of bulk strings.
+    """
 
     def __init__(self, first: Sequence[Argument], lazy: LazyArguments) -> None:
         self._first = first
         self._lazy = lazy
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the chunks. hiredis encodes each as a command; its header is replaced by ours."""
+        """Yield the chunks.
+
+        hiredis encodes each as a command; its header is replaced by ours.
+        """
         header = b"*%d\r\n" % (len(self._first) + len(self._lazy))
         arguments: Iterator[Argument] = chain(self._first, self._lazy)
         while chunk := tuple(islice(arguments, CHUNK_SIZE)):
@@ -39,7 +45,10 @@ class CommandChunks:
 
 
 class ChunkedSending(AbstractConnection):
-    """A connection that sends a command whose last argument is LazyArguments in chunks."""
+    """A connection that can send a command in chunks.
+
+    It does so if the command's last argument is LazyArguments.
+    """
 
     def pack_command(self, *args: Any) -> Any:
         """Encode as redis-py does, or into CommandChunks."""

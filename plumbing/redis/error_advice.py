@@ -1,4 +1,4 @@
-"""The table of Redis errors: whether each is transient, and what a person can do about it.
+"""The table of Redis errors: which are transient, and what to do about each.
 
 docs/redis.md explains it to users. A server that is full, or has become a replica, refuses only
 writes: so the table also has whether an error concerns reads.
@@ -101,7 +101,10 @@ def advice_for(error: Exception, *, with_tls: bool = False) -> ErrorAdvice:
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield `error`, its cause, and so on; each once, since such a chain can be circular."""
+    """Yield `error`, its cause, and so on.
+
+    Each error is yielded once, since such a chain can be circular.
+    """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         yield error
@@ -110,7 +113,7 @@ def chain_of(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def is_transient_for_reads(error: Exception) -> bool:
-    """Return whether a read that failed with `error` may succeed if it is tried again later."""
+    """Return whether a read that failed with `error` may succeed later."""
     if not isinstance(error, redis.exceptions.RedisError | OSError):
         return False
     advice = advice_for(error)

@@ -1,11 +1,11 @@
-"""The type of a command's arguments that are too many to be in memory together. Pure."""
+"""The type of a command's arguments too many to be in memory at once. Pure."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 
 class LazyArguments(ABC):
-    """Stands, as the last argument of a command, for many arguments that are created on demand.
+    """The last argument of a command, in place of many created on demand.
 
     `plumbing.redis.chunked_command` sends them. Each iteration yields the same arguments, since a
     command may have to be sent again.

@@ -1,4 +1,7 @@
-"""Replies of Redis as text or bytes, and names in chunks for pipelines of bounded size."""
+"""Replies of Redis as text or bytes, and names in chunks.
+
+The chunks keep the size of pipelines bounded.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar

@@ -52,9 +52,10 @@ class _Sentinels(Sentinel):
         ]
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Return host and port of the primary; the Sentinel that knew it is asked first next time.
+        """Return host and port of the primary.
 
-        redis-py's own method does not distinguish unreachable Sentinels from an unknown name.
+        The Sentinel that knew the primary is asked first next time. redis-py's own method does not
+        distinguish unreachable Sentinels from an unknown name.
         """
         errors: list[redis.exceptions.RedisError] = []
         for sentinel in tuple(self.sentinels):

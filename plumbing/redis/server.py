@@ -116,7 +116,10 @@ async def open_server(settings: CommonSettings, mode: EmbeddedMode) -> AsyncIter
 
 
 async def wait_until_available(server: Server) -> None:
-    """Return once `check_server` succeeds. Raises its RedisError if that is not transient."""
+    """Return once `check_server` succeeds.
+
+    Raises its RedisError if that is not transient.
+    """
     retry = OutageRetry(
         "redis", server.address, lambda error: isinstance(error, RedisError) and error.is_transient
     )
@@ -146,9 +149,10 @@ async def check_server(server: Server) -> None:
 
 
 async def per_node(client: Client, *, replicas: bool = False) -> dict[str, NodeCommand]:
-    """Return a function per primary of a Cluster that sends a command to it, by `host:port`.
+    """Return a function per primary that sends a command to it.
 
-    With `replicas` there is one per node. Of a single server the key is "".
+    The keys are `host:port`. With `replicas` there is one per node. Of a single server the key is
+    "".
     """
     if not isinstance(client, RedisCluster):
         return {"": client.execute_command}

@@ -16,10 +16,10 @@ FULL, REPLICA, DISK = (BY_CODE[code].advice for code in ("OOM", "READONLY", "MIS
 
 
 async def durability_warnings(server: Server) -> list[str]:
-    """Return a line for each setting that endangers our keys, of each node of a Cluster.
+    """Return a line for each setting that endangers our keys.
 
-    There is no line about what the user may not read (INFO, CONFIG GET), and none about a node that
-    does not answer.
+    Each node of a Cluster has its own lines. There is no line about what the user may not read
+    (INFO, CONFIG GET), and none about a node that does not answer.
     """
     client = server.client()
     try:
@@ -57,10 +57,11 @@ async def _node_warnings(command: NodeCommand) -> AsyncIterator[str]:
 
 
 async def write_refusals(server: Server, client: Client) -> list[str]:
-    """Return a line for each reason why a primary of `server` refuses writes, without writing.
+    """Return a line for each reason why a primary refuses writes.
 
-    INFO does not show a missing right to write, or too few replicas. A node that does not answer
-    gives no line: every other command to it fails anyway.
+    It checks all primaries of `server`, without writing. INFO does not show a missing right to
+    write, or too few replicas. A node that does not answer gives no line: every other command to it
+    fails anyway.
     """
     nodes = await per_node(client)
     return [
