@@ -1,4 +1,7 @@
-"""Fixtures of all tests: real servers on loopback, fakeredis beside them, and the real trees."""
+"""Fixtures of all tests: real servers, fakeredis, and the real trees.
+
+The servers listen on loopback.
+"""
 
 import os
 import shutil
@@ -91,7 +94,10 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
-    """Give a running MariaDB, from Debian's package, that all tests of this process share."""
+    """Give a running MariaDB that all tests of this process share.
+
+    It is Debian's package.
+    """
     with served(MariaDb) as server:
         yield server
 
@@ -105,7 +111,10 @@ async def database_url(request: pytest.FixtureRequest, folder: Path) -> AsyncIte
 
 @pytest.fixture(params=["fakeredis", "valkey", "oldest_redis"])
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[redis.asyncio.Redis]:
-    """Give a client of an empty store: fakeredis, then a real Valkey, then a real Redis."""
+    """Give a client of an empty store.
+
+    The store is fakeredis, then a real Valkey, then a real Redis.
+    """
     if request.param == "fakeredis":
         made = fake_client()
     else:

@@ -50,7 +50,10 @@ class EmbeddedProcess:
             )
 
     def is_listening(self) -> bool:
-        """Return whether a process listens on the socket. A server that does not answer listens."""
+        """Return whether a process listens on the socket.
+
+        A server that does not answer listens.
+        """
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(0)
             try:

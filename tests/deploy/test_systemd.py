@@ -12,7 +12,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.processes import PUBLISHER, start
 from tests.support.trees import body, tree
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import WAIT_SECONDS
 
 UNITS = ("category-publisher.service", "category-consumer@.service")
 INSTALLED = "/opt/category-publisher/bin"
@@ -83,7 +83,7 @@ def test_the_daemon_follows_the_protocol(folder: Path) -> None:
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(folder / "n"))
-        systemd.settimeout(PATIENCE)
+        systemd.settimeout(WAIT_SECONDS)
         daemon = start(
             PUBLISHER, "run", cwd=folder, NOTIFY_SOCKET=str(folder / "n"), WATCHDOG_USEC="200000"
         )
@@ -94,7 +94,7 @@ def test_the_daemon_follows_the_protocol(folder: Path) -> None:
             assert "RELOADING=1" in _read_until(systemd, "READY=1")
             daemon.send_signal(signal.SIGTERM)
             _read_until(systemd, "STOPPING=1")
-            assert daemon.wait(PATIENCE) == 0
+            assert daemon.wait(WAIT_SECONDS) == 0
         finally:
             daemon.kill()
             daemon.communicate()

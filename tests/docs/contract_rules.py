@@ -1,4 +1,6 @@
-"""Lists the tests of each rule of docs/contract.md, by their markers `contract("5.6")`.
+"""Lists the tests of each rule of docs/contract.md, by their markers.
+
+A marker is `contract("5.6")`.
 
 .venv/bin/python -m tests.docs.contract_rules    # writes the table at the end of docs/contract.md
 """

@@ -1,4 +1,7 @@
-"""Measures of the code's structure: `.venv/bin/python -m tests.docs.structure` prints them."""
+"""Measures of the code's structure.
+
+`.venv/bin/python -m tests.docs.structure` prints them.
+"""
 
 import ast
 import collections
@@ -48,7 +51,10 @@ def functions(module: Module) -> Iterator[Function]:
 
 
 def docstrings(module: Module) -> Iterator[ast.Expr]:
-    """Yield the strings that are statements: docstrings, and those below a constant or field."""
+    """Yield the strings that are statements.
+
+    They are docstrings, and the strings below a constant or field.
+    """
     for node in ast.walk(module.tree):
         if (
             isinstance(node, ast.Expr)
@@ -81,7 +87,10 @@ def length(function: Function) -> int:
 
 
 def single_use_helpers(of: list[Module]) -> list[tuple[Module, Function]]:
-    """Return the private functions that their module names once besides their definition."""
+    """Return the private functions that their module uses once.
+
+    That is, which it names once besides their definition.
+    """
     return [
         (module, function)
         for module in of

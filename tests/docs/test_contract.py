@@ -1,4 +1,7 @@
-"""docs/contract.md: its keys, commands and tables are those of the code; the rest is planned."""
+"""The keys, commands and tables in docs/contract.md are those of the code.
+
+All others that the page names are planned.
+"""
 
 import re
 
@@ -16,7 +19,10 @@ PLANNED = "*(planned)*"
 
 
 def first_cells(start: str) -> dict[str, bool]:
-    """Return the first name in each row of the table after `start`, and whether it is planned."""
+    """Return the first name in each row of a table, and whether it is planned.
+
+    The table is the first one after `start`.
+    """
     table = PAGE.partition(start)[2].partition("\n| --- ")[2].partition("\n\n")[0]
     cells = re.findall(r"^\| `([^` ]+)(.*?) \|", table, re.MULTILINE)
     return {name: PLANNED in rest for name, rest in cells}

@@ -4,7 +4,7 @@ from tests.docs.contract_rules import PAGE, marked_tests, rules, table
 
 
 def test_every_rule_has_tests() -> None:
-    """Some test is marked with each chapter from 2 on, and with each rule of chapter 5."""
+    """Each chapter from 2 on, and each rule of chapter 5, has a test's marker."""
     shown = {test.rule for test in marked_tests()}
     assert rules().keys() - shown == set()
 
@@ -16,5 +16,8 @@ def test_every_marker_names_a_rule() -> None:
 
 
 def test_the_table_of_the_page() -> None:
-    """The table is the one that `.venv/bin/python -m tests.docs.contract_rules` writes."""
+    """The page has the table that `tests.docs.contract_rules` writes.
+
+    `.venv/bin/python -m tests.docs.contract_rules` updates it.
+    """
     assert PAGE.read_text("utf-8").endswith(f"\n\n{table()}")

@@ -28,7 +28,10 @@ def queries() -> list[str]:
 
 
 def answers() -> list[list[Any]]:
-    """Return the result of each query on the history of `record_example`, in any order."""
+    """Return the result of each query on the history of `record_example`.
+
+    The rows are in any order.
+    """
     return [
         in_any_order(FOURTH.values()),
         in_any_order(SECOND.values()),

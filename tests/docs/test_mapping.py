@@ -12,7 +12,10 @@ DOC = (DOCS / "mapping.md").read_text("utf-8")
 
 
 def rows_of(heading: str) -> dict[str, str]:
-    """Return the table under `heading`: each name in its first column, with the second cell."""
+    """Return the table under `heading`.
+
+    It maps each name in the first column to the second cell.
+    """
     section = DOC.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section, re.MULTILINE)
     return {name: second for first, second in rows for name in re.findall(r"`(.*?)`", first)}

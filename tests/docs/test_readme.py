@@ -1,4 +1,7 @@
-"""README.md: it lists all commands, and its configuration loads and shows the defaults."""
+"""README.md lists all commands, and its configuration shows the defaults.
+
+The configuration loads.
+"""
 
 import re
 from pathlib import Path
@@ -25,7 +28,10 @@ def configuration(page: str) -> str:
 @pytest.mark.contract("7")
 @pytest.mark.parametrize("page", [PAGE, (DOCS / "contract.md").read_text("utf-8")])
 def test_the_configuration_loads(page: str, folder: Path) -> None:
-    """A publisher.toml as in README and contract is valid, and its values are the defaults."""
+    """A publisher.toml as in README and contract has the default values.
+
+    It is valid.
+    """
     file = folder / "publisher.toml"
     file.write_text(configuration(page), "utf-8")
     settings = load(file)

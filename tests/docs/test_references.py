@@ -54,7 +54,10 @@ def headings(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors of the page: those of headings as GitHub makes them, and its own."""
+    """Return the anchors of the page.
+
+    They are those of headings as GitHub makes them, and the page's own.
+    """
     slugs = (
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page)
     )

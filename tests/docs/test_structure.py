@@ -32,7 +32,10 @@ def test_the_folders_of_a_package(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_modules_beside_the_folders(package: str) -> None:
-    """CONTRIBUTING.md names each module of a package that is in none of its folders, and no other."""
+    """CONTRIBUTING.md names exactly the modules that are in no folder.
+
+    It does so for each package.
+    """
     found = {path.name for path in (ROOT / package).glob("*.py") if not path.name.startswith("__")}
     (sentence,) = re.findall(rf"`{package}/` are ((?:[^.]|\.py\b)+)\.", PAGE)
     assert found == set(re.findall(r"`(\w+\.py)`", sentence))
@@ -64,6 +67,9 @@ def test_a_public_class_name_is_used_once(code: list[Module], package: str) -> N
 
 
 def test_functions_are_not_named_by_a_bare_participle(code: list[Module]) -> None:
-    """No function has a name such as `_told`, which says neither what it does nor to what."""
+    """No function has a name such as `_told`.
+
+    Such a name says neither what the function does nor to what.
+    """
     names = [(m.path, f.name) for m in code for f in functions(m)]
     assert [each for each in names if PARTICIPLE.fullmatch(each[1])] == []

@@ -1,4 +1,7 @@
-"""docs/writing-a-consumer.md: all its code runs, and its examples agree with the schemas."""
+"""The code of docs/writing-a-consumer.md runs, and its examples are valid.
+
+Its examples agree with the schemas.
+"""
 
 import re
 import sqlite3
@@ -72,7 +75,10 @@ def consumer(folder: Path, valkey: Valkey) -> Iterator[Path]:
 
 @pytest.mark.contract("5.6")
 async def test_its_consumer_follows(consumer: Path, real_client: redis.asyncio.Redis) -> None:
-    """Its copy equals the state after an import, changes, a trimmed stream and a repair."""
+    """Its copy equals the state after changes, a trimmed stream and a repair.
+
+    The first change is the import.
+    """
     source = ScriptedSource()
     catalog = make_catalog(Store(real_client, "us"), source)
 
@@ -120,7 +126,10 @@ def cwd(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def running(program: str, *arguments: str, cwd: Path) -> Iterator[None]:
-    """Run `program` in `cwd`, its output in `cwd`/out; assert that SIGTERM ends it with 0."""
+    """Run `program` in `cwd`; assert that SIGTERM ends it with 0.
+
+    Its output is in `cwd`/out.
+    """
     (cwd / "program.py").write_text(program, "utf-8")
     with (cwd / "out").open("wb") as out:
         process = subprocess.Popen(

@@ -1,1 +1,4 @@
-"""A tour of the product in eight short tests, to be read in the order of their numbers."""
+"""A tour of the product in eight short tests.
+
+Read them in the order of their numbers.
+"""

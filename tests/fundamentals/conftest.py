@@ -1,4 +1,7 @@
-"""What the tour needs: a source that the tests control, a catalog, and a consumer's client."""
+"""What the tour needs: a source, a catalog, and a consumer's client.
+
+The tests control the source.
+"""
 
 from collections.abc import AsyncIterator
 
@@ -29,6 +32,9 @@ def catalog(real_client: redis.asyncio.Redis, source: ScriptedSource) -> Catalog
 
 @pytest.fixture
 async def reading(valkey: Valkey, catalog: Catalog) -> AsyncIterator[CatalogClient]:
-    """Give what a consumer reads the catalog with; as with --once, it waits for nothing."""
+    """Give what a consumer reads the catalog with.
+
+    As with --once, it waits for nothing.
+    """
     async with connect(Server(valkey.url), catalog.name, once=True) as client:
         yield client

@@ -17,7 +17,10 @@ HOME = tree(("1", "0", "Home", False), ("2", "1", "Garden", True))
 
 @pytest.mark.contract("5.1")
 async def test_poll(catalog: Catalog, source: ScriptedSource, real_client: Any) -> None:
-    """The first poll imports the tree; one commit writes state, events and meta together."""
+    """The first poll imports the tree.
+
+    One commit writes state, events and meta together.
+    """
     source.says(HOME)
     result = await poll_once(catalog)
     assert (result.outcome, result.counts.added) == ("changed", 2)

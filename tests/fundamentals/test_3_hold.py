@@ -1,4 +1,7 @@
-"""3. The guard withholds a snapshot that removes too much, until an approval or a plausible one."""
+"""3. The guard withholds a snapshot that removes too much.
+
+It is withheld until an approval or a plausible snapshot.
+"""
 
 from typing import Any
 
@@ -12,7 +15,10 @@ from tests.support.trees import wide
 
 @pytest.mark.contract("6")
 async def test_hold(catalog: Catalog, source: ScriptedSource, real_client: Any) -> None:
-    """Of 100 categories a snapshot has only 50 left: that looks like a mistake of the source."""
+    """A snapshot with only 50 of 100 categories left is withheld.
+
+    It looks like a mistake of the source.
+    """
     source.says(wide(100))
     await poll_once(catalog)
     source.says(wide(50))

@@ -1,4 +1,7 @@
-"""4. A consumer applies events that connect to its checkpoint; otherwise it reads the state."""
+"""4. A consumer applies events that connect; otherwise it reads the state.
+
+An event connects if it follows the consumer's checkpoint.
+"""
 
 from contextlib import aclosing
 from typing import Any
@@ -12,7 +15,10 @@ from tests.support.trees import tree
 
 
 async def steps_after(checkpoint: Checkpoint | None, reading: CatalogClient) -> list[Step]:
-    """Return the steps of a consumer that starts at `checkpoint`, until it has caught up."""
+    """Return the steps of a consumer that starts at `checkpoint`.
+
+    They end when it has caught up.
+    """
     async with aclosing(Reader(reading, "tour", once=True).steps(checkpoint)) as steps:
         return [step async for step in steps]
 
@@ -21,7 +27,10 @@ async def steps_after(checkpoint: Checkpoint | None, reading: CatalogClient) -> 
 async def test_resync(
     catalog: Catalog, source: ScriptedSource, reading: CatalogClient, real_client: Any
 ) -> None:
-    """A consumer without a checkpoint resets; then it applies events; after a gap it resets."""
+    """A consumer resets without a checkpoint, and after a gap.
+
+    In between it applies events.
+    """
     source.says(tree(("1", "0", "Home", True)))
     await poll_once(catalog)
     (reset,) = await steps_after(None, reading)

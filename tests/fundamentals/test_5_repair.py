@@ -16,7 +16,10 @@ from tests.support.trees import tree
 async def test_repair(
     catalog: Catalog, source: ScriptedSource, real_client: Any, reading: CatalogClient
 ) -> None:
-    """A row is deleted by hand: consumers reject the state until a poll has repaired it."""
+    """Consumers reject the state until a poll has repaired it.
+
+    A row is deleted by hand.
+    """
     source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)
     before = await read_keys(real_client)

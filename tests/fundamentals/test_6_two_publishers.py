@@ -1,7 +1,7 @@
-"""6. Two publishers poll one catalog at once: one commit succeeds, the other is refused.
+"""6. Two publishers poll one catalog at once: only one commit succeeds.
 
-There is no lock. A poll notes the position before it asks the source, and the commit expects
-that position (optimistic locking).
+The other commit is refused. There is no lock. A poll notes the position before it asks the source,
+and the commit expects that position (optimistic locking).
 """
 
 from typing import Any
@@ -19,7 +19,10 @@ from tests.support.trees import tree
 
 @pytest.mark.contract("5.3")
 async def test_two_publishers(catalog: Catalog, source: ScriptedSource, real_client: Any) -> None:
-    """While the slow publisher waits for its answer, the fast one commits a newer tree."""
+    """The fast publisher commits a newer tree while the slow one waits.
+
+    The slow one waits for its source's answer.
+    """
     fast_source = ScriptedSource()
     fast = make_catalog(Store(real_client, "us"), fast_source)
     fast_source.says(tree(("1", "0", "New name", True)))

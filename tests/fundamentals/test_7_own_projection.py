@@ -42,7 +42,10 @@ class Names(Projection):
 async def test_own_projection(
     catalog: Catalog, source: ScriptedSource, reading: CatalogClient
 ) -> None:
-    """The reader calls `reset` with the state, then `apply` with the events that connect."""
+    """The reader calls `reset` with the state, then `apply` with the events.
+
+    It applies only events that connect.
+    """
     names = Names()
     source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)

@@ -17,7 +17,10 @@ from tests.support.trees import tree
 async def test_verify(
     catalog: Catalog, source: ScriptedSource, reading: CatalogClient, folder: Path
 ) -> None:
-    """Somebody changes a row of the mirror by hand: `verify` names it, `--repair` repairs it."""
+    """`verify` names a wrong row of the mirror, and `--repair` repairs it.
+
+    Somebody has changed the row by hand.
+    """
     url = f"sqlite:///{folder / 'categories.db'}"
     source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)

@@ -1,4 +1,4 @@
-"""A call is repeated during an outage, which is logged when it starts and when it ends."""
+"""A call is repeated during an outage, whose start and end are logged."""
 
 from typing import Any
 
@@ -31,7 +31,10 @@ def retry(*, once: bool = False) -> OutageRetry:
 
 
 async def test_logs_the_edges_of_each_outage(logs: list[Any]) -> None:
-    """There is one line when it starts and one when it ends, however many calls fail between."""
+    """One line is logged when an outage starts, and one when it ends.
+
+    It does not matter how many calls fail between.
+    """
     outages = retry()
     calls = Calls(*[ConnectionError("loading")] * 3)
     for _ in range(2):
@@ -53,7 +56,10 @@ async def test_raises_what_is_not_retried(error: Exception, logs: list[Any], *, 
 
 
 def test_waits_double_up_to_a_limit() -> None:
-    """At most half of a wait is left out at random, and many failures cause no overflow."""
+    """At most half of a wait is left out at random.
+
+    Many failures cause no overflow.
+    """
     for failures, longest in ((0, FIRST_WAIT), (1, 2 * FIRST_WAIT), (99_999, LONGEST_WAIT)):
         waits = [backoff_seconds(failures) for _ in range(100)]
         assert longest / 2 <= min(waits) < max(waits) <= longest

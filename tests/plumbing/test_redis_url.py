@@ -6,7 +6,10 @@ from plumbing.redis_url import Topology, parse
 
 
 def test_parses_sentinels() -> None:
-    """Their hosts, the name of their primary, and their own user; no password is shown."""
+    """A URL has the Sentinels' hosts, their primary's name, and their own user.
+
+    No password is shown.
+    """
     address = parse(
         "redis-sentinel://app:hush@one:26380,two,[::1]:26381/2?master=shop"
         "&sentinel_username=watch&sentinel_password=secret&client_name=x"

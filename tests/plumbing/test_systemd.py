@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from plumbing.errors import ConfigError
 from plumbing.systemd import SystemdNotifier
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import WAIT_SECONDS
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -21,7 +21,7 @@ def systemd(request: pytest.FixtureRequest, folder: Path) -> Iterator[socket.soc
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         path = str(folder / "n")
         listening.bind(path if request.param == "path" else f"\0{path}")
-        listening.settimeout(PATIENCE)
+        listening.settimeout(WAIT_SECONDS)
         yield listening
 
 
@@ -75,7 +75,10 @@ async def test_pings_the_watchdog_until_cancelled(systemd: socket.socket) -> Non
 async def test_pings_only_if_systemd_expects_it_of_this_process(
     variables: dict[str, str], *, pings: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """WATCHDOG_USEC must be set, and WATCHDOG_PID be ours or missing; else the task ends."""
+    """A ping needs WATCHDOG_USEC, and a WATCHDOG_PID that is ours or missing.
+
+    Otherwise the task ends.
+    """
     for name, value in variables.items():
         monkeypatch.setenv(name, value.replace("own", str(os.getpid())))
     task = asyncio.create_task(SystemdNotifier.from_environment().watchdog())
@@ -119,7 +122,7 @@ def test_uses_a_socket_again_once_it_is_back(folder: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as later, capture_logs() as lines:
         notifier.ready()
         later.bind(str(path))
-        later.settimeout(PATIENCE)
+        later.settimeout(WAIT_SECONDS)
         notifier.ready()
         assert received(later) == {"READY": "1"}
         path.unlink()

@@ -1,4 +1,7 @@
-"""Fixtures for polls: a catalog on a store, its source, the log, and the keys in Redis."""
+"""Fixtures for polls: a catalog, its source, the log, and the keys in Redis.
+
+The catalog is on a store.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing

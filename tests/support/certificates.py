@@ -1,4 +1,7 @@
-"""Certificates for a test: an authority, a server of loopback and a client, in PEM files."""
+"""Certificates for a test, in PEM files.
+
+They are those of an authority, a server of loopback and a client.
+"""
 
 import datetime as dt
 import ipaddress

@@ -1,6 +1,7 @@
-"""An independent implementation of the contract, 3 to 5: digest, forest, order, events. Pure.
+"""An independent implementation of the contract, 3 to 5. Pure.
 
-It imports no code of the product, so that a mistake there cannot hide itself.
+It has the digest, the forest, the order and the events. It imports no code of the product, so that
+a mistake there cannot hide itself.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -67,7 +68,10 @@ class Before(NamedTuple):
 
     @classmethod
     def of(cls, tree: Tree, first: Event, *, is_cut: bool) -> Self:
-        """Return the state before the commit that begins with `first`; a repair's may be damaged."""
+        """Return the state before the commit that begins with `first`.
+
+        A repair's may be damaged.
+        """
         if int(first["sequence"]) > 1:
             return cls(dict(tree), frozenset(), is_cut)
         return cls(dict(tree), {id_ for id_ in tree if not_under_a_root(tree, id_) is not None})
@@ -124,7 +128,10 @@ def _differing(before: Row, row: Row) -> list[str]:
 
 
 def ends_of(event: Event) -> Ends:
-    """Return the row that `event` ends and the row that it begins, each None if there is none."""
+    """Return the rows that `event` ends and begins.
+
+    Each is None if there is none.
+    """
     row = event["data"]["category"]
     if event["type"] == "category.removed":
         return row, None

@@ -35,7 +35,10 @@ NOBODY = "nobody"
 
 
 class DatabaseServer(ABC):
-    """A server in `folder`, on a port of loopback, whose administrator needs no password."""
+    """A server in `folder`, on a port of loopback.
+
+    Its administrator needs no password.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -226,7 +229,10 @@ def served(kind: type[Server]) -> Iterator[Server]:
 
 @asynccontextmanager
 async def empty_database(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[str]:
-    """Yield the URL of an empty database: SQLite, or on the server fixture that the parameter names."""
+    """Yield the URL of an empty database.
+
+    It is SQLite, or on the server fixture that the parameter names.
+    """
     if request.param == "sqlite":
         yield f"sqlite:///{folder / 'copy.sqlite'}"
     else:

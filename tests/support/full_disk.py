@@ -1,4 +1,7 @@
-"""Simulate a full disk for one server, with a limit on its files' size (RLIMIT_FSIZE)."""
+"""Simulate a full disk for one server.
+
+A limit on the size of its files (RLIMIT_FSIZE) does it.
+"""
 
 import resource
 from pathlib import Path
@@ -10,7 +13,10 @@ from tests.support.valkey import Valkey
 
 
 def deaf(folder: Path, binary: str | None = None) -> Path:
-    """Return a script that runs the server and ignores SIGXFSZ, so that a write returns an error."""
+    """Return a script that runs the server and ignores SIGXFSZ.
+
+    So a write returns an error.
+    """
     script = folder / "server"
     script.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {binary or get_binary_path()} \"$@\"\n")
     script.chmod(0o700)

@@ -32,9 +32,10 @@ LONGEST_NAME: Final = 60
 
 
 class Countdown:
-    """Sends this process the signal `by` at point number `last` (from 1; 0 means never).
+    """Sends this process the signal `by` at point number `last`.
 
-    The names of the points passed are appended to a file in `folder`.
+    Points are counted from 1; 0 means never. The names of the points passed are appended to a file
+    in `folder`.
     """
 
     def __init__(self, folder: Path, last: int, by: signal.Signals) -> None:
@@ -66,7 +67,10 @@ def arm(
     sql: bool = True,
     by: signal.Signals = signal.SIGKILL,
 ) -> None:
-    """Send this process the signal `by` at point `last` of its Redis work, SQL work, or both."""
+    """Send this process the signal `by` at point `last`.
+
+    The points are those of its Redis work, SQL work, or both.
+    """
     countdown = Countdown(folder, last, by)
     if redis:
         _arm_redis(countdown)
@@ -141,9 +145,10 @@ class Killed(BaseException):
 
 
 def dying_client(client: Any, commands: int, *, after: bool) -> Any:
-    """Let `client` execute `commands` commands, then raise Killed; a transaction counts as one.
+    """Let `client` execute `commands` commands, then raise Killed.
 
-    With `after` the next command is still executed, but its reply is lost.
+    A transaction counts as one. With `after` the next command is still executed, but its reply is
+    lost.
     """
     left = commands
     execute, pipeline = client.execute_command, client.pipeline

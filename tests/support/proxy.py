@@ -1,7 +1,7 @@
-"""A TCP proxy on loopback that simulates a bad network: it drops, delays, cuts and repeats data.
+"""A TCP proxy on loopback that simulates a bad network.
 
-A fault affects all connections of one link while it is set; afterwards the link works again, but a
-broken connection stays broken.
+It drops, delays, cuts and repeats data. A fault affects all connections of one link while it is
+set; afterwards the link works again, but a broken connection stays broken.
 
 A fault most often hits the most frequent requests, such as the small commands of a poll. To hit a
 particular one, a strike affects only the next request that contains a certain word.

@@ -37,9 +37,10 @@ async def read_keys(client: Any, catalog: str = "us") -> CatalogKeys:
 
 
 def replay(rows: dict[str, dict[str, Any]], events: list[dict[str, Any]]) -> dict[str, Any]:
-    """Apply `events` to `rows`, check each as a strict consumer does, return the new rows.
+    """Apply `events` to `rows`, and return the new rows.
 
-    Every prefix must be a forest, unless `rows` (damaged by hand) are not one.
+    Each event is checked as a strict consumer does. Every prefix must be a forest, unless `rows`
+    (damaged by hand) are not one.
     """
     rows = dict(rows)
     forest = _is_forest(rows)
@@ -66,7 +67,10 @@ def _is_forest(rows: dict[str, dict[str, Any]]) -> bool:
 
 
 def check_consistent(found: CatalogKeys) -> None:
-    """Assert that state, meta and the last event agree, and are of the contract's form."""
+    """Assert that state, meta and the last event agree.
+
+    They are also of the contract's form.
+    """
     assert_valid_meta(found.meta)
     for id_, row in found.rows.items():
         assert_valid_category(row)

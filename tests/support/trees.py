@@ -16,7 +16,10 @@ IDS = st.sampled_from([*(str(number) for number in range(1, 13)), "é", "a-b", "
 
 @st.composite
 def forests(draw: st.DrawFn, *, min_size: int = 1) -> dict[str, Category]:
-    """Draw a valid tree: each category's parent is a root's "0" or one drawn before it."""
+    """Draw a valid tree.
+
+    Each category's parent is a root's "0" or a category drawn before it.
+    """
     ids = draw(st.lists(IDS, unique=True, min_size=min_size, max_size=12))
     tree: dict[str, Category] = {}
     for id_ in ids:
@@ -54,7 +57,10 @@ def body(categories: Mapping[str, Category] | Iterable[Category]) -> bytes:
 
 
 def is_forest(categories: Mapping[str, Category]) -> bool:
-    """Return whether every category is below a root. Walks up, while the publisher walks down."""
+    """Return whether every category is below a root.
+
+    It walks up, while the publisher walks down.
+    """
     return all(_reaches_root(categories, id_) for id_ in categories)
 
 

@@ -1,4 +1,7 @@
-"""A real Valkey or Redis server, which tests can kill, stop and start again on its data."""
+"""A real Valkey or Redis server that tests can kill and start again.
+
+They can also stop it; it keeps its data.
+"""
 
 import os
 import signal
@@ -21,9 +24,10 @@ START_SECONDS = 20.0
 
 
 class Valkey:
-    """A server on the Unix socket `folder`/s and on a free port, with an append-only file.
+    """A server on a Unix socket and on a free port, with an append-only file.
 
-    With `tls`, a folder of certificates, the port requires TLS and a client certificate.
+    The socket is `folder`/s. With `tls`, a folder of certificates, the port requires TLS and a
+    client certificate.
     """
 
     def __init__(

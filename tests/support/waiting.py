@@ -7,11 +7,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+WAIT_SECONDS = 20.0
 """Seconds; far more than any condition takes, even on a busy machine."""
 
 
-async def eventually(check: Callable[[], Awaitable[T]], *, within: float = PATIENCE) -> T:
+async def eventually(check: Callable[[], Awaitable[T]], *, within: float = WAIT_SECONDS) -> T:
     """Call `check` until its result is true, and return that. Raises TimeoutError."""
     async with asyncio.timeout(within):
         while not (found := await check()):
@@ -19,7 +19,7 @@ async def eventually(check: Callable[[], Awaitable[T]], *, within: float = PATIE
     return found
 
 
-def eventually_now(check: Callable[[], T], *, within: float = PATIENCE) -> T:
+def eventually_now(check: Callable[[], T], *, within: float = WAIT_SECONDS) -> T:
     """Do the same in a test that is not a coroutine."""
     end = time.monotonic() + within
     while not (found := check()):

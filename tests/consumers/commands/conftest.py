@@ -1,4 +1,7 @@
-"""Fixtures of commands: a publisher on a real server, and a folder with its configuration."""
+"""Fixtures of commands: a publisher, and a folder with its configuration.
+
+The publisher is on a real server.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -23,7 +23,10 @@ HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
 async def test_a_stop_signal_is_a_success(
     publisher: PretendPublisher, to: str, cwd: Path, number: signal.Signals
 ) -> None:
-    """A mirror follows until a stop signal ends it with exit code 0 and without output."""
+    """A mirror follows until a stop signal ends it.
+
+    It ends with exit code 0 and without output.
+    """
     await publisher.commit(tree(HOME))
     with started("mirror", "us", "--name", "mine", cwd=cwd, CATEGORY_PUBLISHER_TO=to) as process:
         await wait_until_equal(to, publisher)
@@ -77,7 +80,10 @@ async def test_a_missing_catalog(publisher: PretendPublisher, cwd: Path) -> None
 
 @pytest.mark.contract("5.8")
 async def test_two_mirrors_of_one_copy(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """One of two processes ends with exit code 1 and a reason; the other one follows on."""
+    """One of two processes ends with exit code 1; the other one follows on.
+
+    The one that ends prints a reason.
+    """
     await publisher.commit(tree(HOME))
     words = ("mirror", "us", "--to", to)
     assert call(CONSUMER, *words, "--once", "--name", "c", cwd=cwd).returncode == 0

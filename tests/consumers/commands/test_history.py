@@ -75,7 +75,7 @@ def test_no_such_file(folder: Path) -> None:
 
 
 async def test_closed_stdout(folder: Path) -> None:
-    """If the reader of standard output closes it, as `head` does, that is not a failure."""
+    """It is not a failure if the reader of standard output closes it, as `head` does."""
     async with open_projection(f"sqlite:///{folder / 'history.sqlite'}") as history:
         await record_example(history)
     assert call_unread("--between", "3", "12", cwd=folder) == (0, b"")

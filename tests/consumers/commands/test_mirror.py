@@ -45,7 +45,10 @@ async def test_mirror_once_and_verify(publisher: PretendPublisher, to: str, cwd:
 
 @pytest.mark.contract("5.8")
 async def test_a_disk_that_fills_up(publisher: PretendPublisher, to: str, cwd: Path) -> None:
-    """If the file cannot grow, a mirror ends with exit code 1 and one line; the data stay."""
+    """A mirror whose file cannot grow ends with exit code 1 and one line.
+
+    The data stay.
+    """
     await publisher.commit(tree(HOME))
     mirror = ["-m", CONSUMER, "mirror", "us", "--to", to, "--once"]
     assert call(CONSUMER, *mirror[2:], cwd=cwd).returncode == 0

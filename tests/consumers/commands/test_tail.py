@@ -19,7 +19,10 @@ HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
 @pytest.mark.contract("7")
 async def test_tail(publisher: PretendPublisher, cwd: Path) -> None:
-    """Lines for people, JSON for programs, new events at once; exit code 0 when stopped."""
+    """`tail` prints lines for people, JSON for programs, new events at once.
+
+    Its exit code is 0 when it is stopped.
+    """
     await publisher.commit(tree(HOME, GARDEN))
     done = call(CONSUMER, "tail", "us", "--once", "--lines", "1", cwd=cwd)
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
@@ -70,7 +73,10 @@ async def test_tail_on_a_terminal(
 
 
 def on_a_terminal(*words: str, cwd: Path, **variables: str) -> str:
-    """Run a command with a terminal as standard output, and return what it prints there."""
+    """Run a command on a terminal, and return what it prints there.
+
+    The terminal is the command's standard output.
+    """
     terminal, theirs = pty.openpty()
     try:
         subprocess.run(

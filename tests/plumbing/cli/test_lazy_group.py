@@ -46,7 +46,10 @@ finally:
 def test_no_command_imports_what_others_need(
     tmp_path: Path, valkey: Valkey, words: tuple[str, ...], forbidden: set[str]
 ) -> None:
-    """The server is a running one, and the source a file: no web, lock, table or log is needed."""
+    """No web, lock, table or log is imported for a command that needs none.
+
+    The server is a running one, and the source a file.
+    """
     (tmp_path / "us.json").write_bytes(body(wide(3)))
     (tmp_path / "publisher.toml").write_text('[catalogs.us]\nsource = "file"\nurl = "us.json"\n')
     done = subprocess.run(

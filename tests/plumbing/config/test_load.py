@@ -1,4 +1,7 @@
-"""The configuration is read from file and environment; each mistake is one clear line."""
+"""The configuration is read from file and environment.
+
+Each mistake is one clear line.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -219,7 +222,10 @@ def test_a_mistake_in_json_names_the_variable(
 
 
 def test_a_consumer_needs_no_other_section(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mistakes in the publisher's sections, in file or environment, are not its business."""
+    """A consumer ignores mistakes in the publisher's sections.
+
+    They may be in the file or in the environment.
+    """
     file.write_text('data_dir = "data"\nlease = 5\n[catalogs.us]\nsource = "ftp"\n')
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY", "hush")
     settings = load_common(file)

@@ -1,4 +1,7 @@
-"""The models of the configuration know their catalogs and which values exclude each other."""
+"""The models of the configuration know their catalogs.
+
+They also know which values exclude each other.
+"""
 
 from pathlib import Path
 

@@ -31,7 +31,10 @@ shop_cipher = "one"
 
 
 def test_a_catalog_overrides_the_shop(tmp_path: Path) -> None:
-    """It may override each key of [tiktok_shop]; its token owner replaces the shared one."""
+    """A catalog may override each key of [tiktok_shop].
+
+    Its token owner replaces the shared one.
+    """
     file = write_config(
         tmp_path,
         '[catalogs.us]\nsource = "tiktok_shop"\napi_url = "http://127.0.0.1:1"\n'
@@ -125,7 +128,10 @@ def test_accepts_one_token_key_or_several(key: str, monkeypatch: pytest.MonkeyPa
     "key", ["", "hush", f"{KEY},", f"{KEY};{KEY}", KEY[:-1], KEY[4:], "\u00fc" * 44, KEY * 2]
 )
 def test_a_wrong_token_key_is_an_error(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable and says how to create a key; it does not show the value."""
+    """The message names the variable and how to create a key.
+
+    It does not show the value.
+    """
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY", key)
     with pytest.raises(
         ConfigError, match=r"TOKEN_KEY: must be a Fernet key.*openssl rand"

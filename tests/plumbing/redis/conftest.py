@@ -99,7 +99,10 @@ def own_valkey(folder: Path) -> Iterator[Valkey]:
 
 @pytest.fixture
 def tls_url(folder: Path) -> Iterator[str]:
-    """Start a Redis 7.0 with TLS, client certificates, a user and four databases; give its URL."""
+    """Start a Redis 7.0 with TLS, and give its URL.
+
+    It has client certificates, a user and four databases.
+    """
     binary = debian_redis()
     certificates.write(folder)
     user = ("--user", "publisher", "on", ">hunter2", "~catalog*", "+@all", "--databases", "4")

@@ -6,7 +6,10 @@ import psutil
 
 
 def embedded_servers(folder: Path) -> list[psutil.Process]:
-    """Return the running servers of `folder` that this process, or one of its children, started."""
+    """Return the running servers of `folder` that this process started.
+
+    Servers that one of its children started are included.
+    """
     return [
         child
         for child in psutil.Process().children(recursive=True)

@@ -102,9 +102,10 @@ ALL: Final = [f"catalog:{{us}}:{name}" for name in ("categories", "meta", "event
 async def test_waits_while_a_slot_is_being_moved(
     cluster: Cluster, catalog: PublishedCatalog, other: Node, moved: list[str], codes: set[str]
 ) -> None:
-    """Some of its keys are at the other node: polls fail, a consumer waits; then both continue.
+    """While a slot is being moved polls fail, and a consumer waits.
 
-    If a transaction has keys at both nodes, Valkey answers TRYAGAIN and Redis 7.0 ASK.
+    Some of its keys are then at the other node. After the move both continue. If a transaction has
+    keys at both nodes, Valkey answers TRYAGAIN and Redis 7.0 ASK.
     """
     source = cluster.owner(SLOT)
     execute_on(source, "CONFIG RESETSTAT")

@@ -32,7 +32,10 @@ SLOTS_TO_MOVE: Final = 2000
 
 
 def tree(catalog: str, generation: int) -> list[Category]:
-    """Return a source's categories: each generation has another name and one category more."""
+    """Return a source's categories.
+
+    Each generation has another name and one category more.
+    """
     names = [f"{catalog} {generation}", *(f"leaf {n}" for n in range(generation))]
     return [Category(str(n), "0", name, False) for n, name in enumerate(names, start=1)]
 
@@ -116,7 +119,10 @@ def reshard(cluster: Cluster) -> None:
 @pytest.mark.contract("5.6")
 @pytest.mark.slow
 async def test_all_catalogs_survive_a_failover_and_a_reshard() -> None:
-    """Each catalog ends equal to its source, without a gap or a duplicate, and so do its mirrors."""
+    """Each catalog ends equal to its source, without a gap or a duplicate.
+
+    So do its mirrors.
+    """
     if shutil.which("redis-cli") is None:
         pytest.skip("redis-cli is not here: install the system package redis-tools")
     with short_folder() as folder, ExitStack() as stack:

@@ -12,7 +12,10 @@ from tests.support.valkey import Valkey
 
 @pytest.mark.parametrize("ticks", range(20))
 async def test_a_cancellation_is_not_lost(valkey: Valkey, ticks: int) -> None:
-    """It arrives after so many ticks of the event loop: while sending, reading or between."""
+    """A cancellation is not lost while sending, reading or between.
+
+    It arrives after so many ticks of the event loop.
+    """
     kind = cancellable_connection(Connection)
     connection = kind(host="127.0.0.1", port=valkey.port, protocol=2, driver_info=None)  # type: ignore[call-arg]
     await connection.connect()  # type: ignore[no-untyped-call]

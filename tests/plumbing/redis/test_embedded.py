@@ -1,4 +1,7 @@
-"""The embedded server starts, keeps running and stops with its users (contract, 7)."""
+"""The embedded server starts and stops with its users (contract, 7).
+
+It keeps running for as long as it has users.
+"""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -1,4 +1,7 @@
-"""Each error of a real server: its advice, no partial write, and how both sides continue."""
+"""Each error of a real server has its advice, and no partial write.
+
+Both sides continue after it.
+"""
 
 import asyncio
 import random
@@ -33,7 +36,10 @@ LOGIN: Final = "?username=ours&password=hunter2"
 
 
 class Case(NamedTuple):
-    """A server that refuses commands: how that starts and ends, and what a consumer does."""
+    """A server that refuses commands, and what a consumer does.
+
+    It also has how the refusal starts and ends.
+    """
 
     start: Act
     end: Act
@@ -175,9 +181,10 @@ async def until_settled(reading: asyncio.Future[Any], server: Valkey, case: Case
 
 @pytest.mark.contract("5.1")
 async def test_a_full_disk_loses_no_commit(folder: Path) -> None:
-    """The append-only file cannot grow (MISCONF): the commit is neither lost nor doubled.
+    """A full disk (MISCONF) neither loses nor duplicates a commit.
 
-    A limit on the size of the server's files (RLIMIT_FSIZE) replaces the disk.
+    The append-only file cannot grow. A limit on the size of the server's files (RLIMIT_FSIZE)
+    replaces the disk.
     """
     with Valkey(folder, binary=full_disk.deaf(folder)) as server:
         async with published_catalog(server.url) as catalog, open_consumer(server.url) as stream:
@@ -410,7 +417,10 @@ async def test_an_unreachable_server_is_a_transient_error() -> None:
     ],
 )
 def test_which_errors_are_transient_for_reads(error: Exception, is_transient: bool) -> None:  # noqa: FBT001
-    """Those of the server's health, but not refusals, and not those that concern writes only."""
+    """Errors of the server's health are transient for reads.
+
+    Refusals, and errors that concern writes only, are not.
+    """
     assert is_transient_for_reads(error) is is_transient
 
 

@@ -1,4 +1,7 @@
-"""The rights that docs/security.md adds for a Cluster and Sentinels are enough, and needed."""
+"""The rights that docs/security.md adds are enough, and needed.
+
+It adds them for a Cluster and Sentinels.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +25,10 @@ SLOT: Final = key_slot(b"us")
 
 @contextmanager
 def users_with_rights(servers: Sequence[Valkey], *more: str) -> Iterator[None]:
-    """Create our users on `servers`, with `more` rights; assert that none was refused a command."""
+    """Create our users on `servers`, and assert that no command is refused.
+
+    They have `more` rights, too.
+    """
     text = (ROOT / "deploy" / "users.acl").read_text()
     rules = {words[1]: words[2:] for words in map(str.split, text.splitlines())}
     for server in servers:
@@ -78,7 +84,10 @@ async def test_the_rights_for_a_cluster(cluster: Cluster) -> None:
 
 
 async def test_the_right_for_sentinels(sentinels: Sentinels) -> None:
-    """The user of the Sentinels needs a single right, those of the servers no further one."""
+    """The user of the Sentinels needs a single right.
+
+    The users of the servers need no further one.
+    """
     url = f"{sentinels.url}&sentinel_username=ours&sentinel_password=ours"
     with (
         sentinels.asking(sentinels.ports[0]) as sentinel,

@@ -20,12 +20,18 @@ async def test_continues_after_the_loss_of_the_primary(sentinels: Sentinels) -> 
 
 @pytest.mark.slow
 async def test_continues_after_the_loss_of_a_sentinel_too(three_sentinels: Sentinels) -> None:
-    """The other two agree on a new primary, and are asked after the first does not answer."""
+    """The other two Sentinels agree on a new primary.
+
+    They are asked after the first does not answer.
+    """
     await lose_primary(three_sentinels, three_sentinels.ports[0])
 
 
 async def lose_primary(sentinels: Sentinels, *lost: int) -> None:
-    """Kill the primary and the Sentinels at the ports `lost` after two events, then read four."""
+    """Kill the primary and the Sentinels at the ports `lost`.
+
+    It does so after two events, then reads four.
+    """
     async with (
         published_catalog(sentinels.url) as catalog,
         connect(Server(sentinels.url), "us", once=False) as stream,

@@ -53,7 +53,10 @@ async def test_snapshots_are_durable_enough(own_valkey: Valkey) -> None:
 
 
 async def test_warns_of_what_a_user_may_read(own_valkey: Valkey) -> None:
-    """Without CONFIG the warning rests on INFO; without INFO there is none, and no error."""
+    """The warning rests on INFO if CONFIG may not be read.
+
+    Without INFO there is none, and no error.
+    """
     execute_on(own_valkey, "CONFIG SET", "appendonly", "no")
     execute_on(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-config")
     execute_on(own_valkey, "ACL SETUSER", "b", "on", "nopass", "~*", "+@all", "-info")

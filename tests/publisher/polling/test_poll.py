@@ -347,7 +347,10 @@ async def test_an_unknown_field_makes_another_origin(
     value: str | None,
     message: str,
 ) -> None:
-    """So does a missing one: a publisher of another version may have written the origin."""
+    """An unknown or a missing field makes another origin.
+
+    A publisher of another version may have written the origin.
+    """
     source.says(SMALL)
     await poll_once(catalog)
     origin = asdict(catalog.origin)
