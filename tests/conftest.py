@@ -30,7 +30,7 @@ settings.load_profile("full" if os.environ.get("CI") else "quick")
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the environment of whoever runs it."""
+    """Hide from each test the environment of the person who runs it."""
     for name in [name for name in os.environ if name.startswith("CATEGORY_PUBLISHER_")]:
         monkeypatch.delenv(name)
 

@@ -10,7 +10,7 @@ from tests.support.processes import CONSUMER, call
 
 @pytest.mark.contract("7")
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["mirror", "US", "--to", "sqlite:///x"], "error: catalog 'US': a catalog's name"),
         (["tail", "-x"], "No such option"),
@@ -35,11 +35,11 @@ from tests.support.processes import CONSUMER, call
         (["dance"], "No such command"),
     ],
 )
-def test_a_wrong_command_line(words: list[str], told: str, folder: Path) -> None:
+def test_a_wrong_command_line(words: list[str], expected: str, folder: Path) -> None:
     """Exit code 2 and the reason; no password is repeated."""
     done = call(CONSUMER, *words, cwd=folder)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert expected in done.stderr
     assert "hunter2" not in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -34,7 +34,7 @@ async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "expected"),
     [
         ("DELETE FROM categories WHERE id = '2'", r"missing: 2 'Garden'"),
         (
@@ -48,7 +48,7 @@ async def test_equal(server: Server, publisher: PretendPublisher, to: str) -> No
     ],
 )
 async def test_different(
-    server: Server, publisher: PretendPublisher, to: str, statement: str, told: str
+    server: Server, publisher: PretendPublisher, to: str, statement: str, expected: str
 ) -> None:
     """A changed row is listed, and the copy does not have its checkpoint's digest."""
     await publisher.commit(tree(HOME, GARDEN))
@@ -56,7 +56,7 @@ async def test_different(
     execute(to, statement)
     damage, line = (await verified(server, to)).differences
     assert "something else wrote to it" in damage
-    assert line == told
+    assert line == expected
 
 
 async def test_many_differences(server: Server, publisher: PretendPublisher, to: str) -> None:

@@ -89,15 +89,15 @@ async def test_its_consumer_follows(consumer: Path, real_client: redis.asyncio.R
         found = {row[0]: dict(zip(FIELDS, [*row[:3], bool(row[3])], strict=True)) for row in rows}
         return digest_of(found) == (await real_client.hget(KEY, "digest") or b"").decode()  # type: ignore[union-attr]
 
-    source.says(FIRST)
+    source.set_tree(FIRST)
     await poll_once(catalog)
     await eventually(equals_state)
-    source.says(SECOND)
+    source.set_tree(SECOND)
     await poll_once(catalog)
     await eventually(equals_state)
     await real_client.xtrim("catalog:{us}:events", 0, approximate=False)
     await real_client.delete("catalog:{us}:meta")
-    source.says(FIRST)
+    source.set_tree(FIRST)
     await poll_once(catalog)
     await eventually(equals_state)
 

@@ -128,7 +128,10 @@ async def bad_answers_given(system: System) -> None:
 
 
 BREAKING: Final[tuple[Action, ...]] = (power_cut, server_wiped, backup_restored, edited_by_hand)
-"""Actions that the checker must be told: before and after each, everything is equal."""
+"""Actions that must be announced to the checker.
+
+Before and after each, everything is equal.
+"""
 ACTIONS: Final[tuple[Action, ...]] = (
     publisher_killed,
     consumer_killed,

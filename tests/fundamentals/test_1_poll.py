@@ -21,7 +21,7 @@ async def test_poll(catalog: Catalog, source: ScriptedSource, real_client: Any) 
 
     One commit writes state, events and meta together.
     """
-    source.says(HOME)
+    source.set_tree(HOME)
     result = await poll_once(catalog)
     assert (result.outcome, result.counts.added) == ("changed", 2)
 
@@ -36,7 +36,7 @@ async def test_poll(catalog: Catalog, source: ScriptedSource, real_client: Any) 
 @pytest.mark.contract("5.4")
 async def test_nothing_changed(catalog: Catalog, source: ScriptedSource, real_client: Any) -> None:
     """A poll that finds the same tree writes nothing to these keys."""
-    source.says(HOME)
+    source.set_tree(HOME)
     await poll_once(catalog)
     before = await read_keys(real_client)
     assert (await poll_once(catalog)).outcome == "unchanged"

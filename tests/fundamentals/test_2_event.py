@@ -14,9 +14,9 @@ from tests.support.trees import tree
 @pytest.mark.contract("3")
 async def test_event(catalog: Catalog, source: ScriptedSource, real_client: Any) -> None:
     """A renamed category is one event, which says what it was and what it is."""
-    source.says(tree(("1", "0", "Home", True)))
+    source.set_tree(tree(("1", "0", "Home", True)))
     await poll_once(catalog)
-    source.says(tree(("1", "0", "Home & Garden", True)))
+    source.set_tree(tree(("1", "0", "Home & Garden", True)))
     await poll_once(catalog)
 
     keys = await read_keys(real_client)

@@ -19,9 +19,9 @@ async def test_hold(catalog: Catalog, source: ScriptedSource, real_client: Any) 
 
     It looks like a mistake of the source.
     """
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     result = await poll_once(catalog)
 
     assert result.outcome == "held"
@@ -38,10 +38,10 @@ async def test_hold(catalog: Catalog, source: ScriptedSource, real_client: Any) 
 @pytest.mark.contract("6")
 async def test_hold_ends(catalog: Catalog, source: ScriptedSource) -> None:
     """If the source returns a plausible snapshot again, the hold ends by itself."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     await poll_once(catalog)
-    source.says(wide(99))
+    source.set_tree(wide(99))
     assert (await poll_once(catalog)).outcome == "changed"
     assert await catalog.store.read_hold() is None

@@ -31,19 +31,19 @@ async def test_resync(
 
     In between it applies events.
     """
-    source.says(tree(("1", "0", "Home", True)))
+    source.set_tree(tree(("1", "0", "Home", True)))
     await poll_once(catalog)
     (reset,) = await steps_after(None, reading)
     assert isinstance(reset, Reset)
     assert reset.snapshot.rows["1"].local_name == "Home"
 
-    source.says(tree(("1", "0", "Home & Garden", True)))
+    source.set_tree(tree(("1", "0", "Home & Garden", True)))
     await poll_once(catalog)
     (apply,) = await steps_after(reset.checkpoint, reading)
     assert isinstance(apply, Apply)
     assert [event.type for event in apply.events] == ["updated"]
 
-    source.says(tree(("1", "0", "House", True)))
+    source.set_tree(tree(("1", "0", "House", True)))
     await poll_once(catalog)
     await real_client.xtrim("catalog:{us}:events", 0, approximate=False)  # the event is gone
     (again,) = await steps_after(apply.checkpoint, reading)

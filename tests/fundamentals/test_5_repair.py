@@ -20,7 +20,7 @@ async def test_repair(
 
     A row is deleted by hand.
     """
-    source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
+    source.set_tree(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)
     before = await read_keys(real_client)
     await real_client.hdel("catalog:{us}:categories", "2")

@@ -25,8 +25,8 @@ async def test_two_publishers(catalog: Catalog, source: ScriptedSource, real_cli
     """
     fast_source = ScriptedSource()
     fast = make_catalog(Store(real_client, "us"), fast_source)
-    fast_source.says(tree(("1", "0", "New name", True)))
-    source.says(tree(("1", "0", "Old name", True)))
+    fast_source.set_tree(tree(("1", "0", "New name", True)))
+    source.set_tree(tree(("1", "0", "Old name", True)))
     source.meanwhile = lambda: poll_once(fast)
 
     with pytest.raises(RaceLost):

@@ -47,12 +47,12 @@ async def test_own_projection(
     It applies only events that connect.
     """
     names = Names()
-    source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
+    source.set_tree(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)
     await run_projection(names, Reader(reading, "names", once=True))
     assert names.names == {"1": "Home", "2": "Garden"}
 
-    source.says(tree(("1", "0", "House", True)))
+    source.set_tree(tree(("1", "0", "House", True)))
     await poll_once(catalog)
     await run_projection(names, Reader(reading, "names", once=True))
     assert names.names == {"1": "House"}

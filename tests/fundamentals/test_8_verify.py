@@ -22,7 +22,7 @@ async def test_verify(
     Somebody has changed the row by hand.
     """
     url = f"sqlite:///{folder / 'categories.db'}"
-    source.says(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
+    source.set_tree(tree(("1", "0", "Home", False), ("2", "1", "Garden", True)))
     await poll_once(catalog)
     async with open_database(url) as database:
         mirror = Mirror(database, "us")

@@ -14,7 +14,7 @@ from tests.support.trees import tree, wide
 
 async def test_top_down_then_by_id(catalog: Catalog, source: ScriptedSource) -> None:
     """Parents come before children, whatever the source's order."""
-    source.says(tree(("1", "3", "a, b", True), ("3", "0", "C", False), ("2", "0", "D", True)))
+    source.set_tree(tree(("1", "3", "a, b", True), ("3", "0", "C", False), ("2", "0", "D", True)))
     await poll_once(catalog)
     text = await export_state(catalog.store, "json")
     assert [row["id"] for row in json.loads(text)] == ["2", "3", "1"]
@@ -33,7 +33,7 @@ async def test_no_state(
     """Neither a missing nor a damaged state is exported; the error says which it is."""
     with pytest.raises(NoState, match=r"^catalog us: nothing to export: no state$"):
         await export_state(catalog.store, "json")
-    source.says(wide(3))
+    source.set_tree(wide(3))
     await poll_once(catalog)
     await client.hdel("catalog:{us}:categories", "1")
     with pytest.raises(NoState, match="damaged; the next poll repairs it"):

@@ -76,7 +76,7 @@ def handles_signal(pid: int, number: signal.Signals) -> bool:
     [b"[", b"lease = 3", b"", b'data_dir = "x"', b'[catalogs.us]\nsource = "tiktok_shop"\n'],
 )
 def test_a_wrong_configuration_is_rejected(workdir: Path, keys: redis.Redis, wrong: bytes) -> None:
-    """One line says so, and the old one stays: a typo does not stop `run`."""
+    """One line is logged, and the old one stays: a typo does not stop `run`."""
     with running_publisher(workdir) as process:
         eventually_now(lambda: all(lease_owners(keys)))
         replace(workdir / "publisher.toml", wrong)

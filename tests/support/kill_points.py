@@ -90,11 +90,13 @@ def points(folder: Path, *, among: Collection[str] = ()) -> list[str]:
 
 
 def _arm_redis(countdown: Countdown) -> None:
-    mended = connections.cancellable_connection
+    make_cancellable = connections.cancellable_connection
 
     def counting(kind: type[AbstractConnection]) -> type[AbstractConnection]:
         return type(
-            "CountingConnection", (_CountingConnection, mended(kind)), {"countdown": countdown}
+            "CountingConnection",
+            (_CountingConnection, make_cancellable(kind)),
+            {"countdown": countdown},
         )
 
     connections.cancellable_connection = counting

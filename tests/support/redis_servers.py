@@ -91,7 +91,7 @@ class Node(Valkey):
         """Its id in the Cluster."""
         return str(execute_on(self, "CLUSTER MYID").decode())
 
-    def says(self, field: str, value: object) -> bool:
+    def has_cluster_info(self, field: str, value: object) -> bool:
         """Return whether `field` of its CLUSTER INFO is `value`."""
         return bool(execute_on(self, "CLUSTER INFO").get(field) == str(value))
 
@@ -132,7 +132,7 @@ class Cluster:
             eventually_now(partial(replica.knows, primary))
             execute_on(replica, "CLUSTER REPLICATE", primary.name)
         for node in self.nodes:
-            eventually_now(partial(node.says, "cluster_known_nodes", len(self.nodes)))
+            eventually_now(partial(node.has_cluster_info, "cluster_known_nodes", len(self.nodes)))
         self.wait()
 
     def _share_out_slots(self) -> None:
@@ -145,7 +145,7 @@ class Cluster:
         """Wait until all running nodes take commands and all replicas are in sync."""
         for node in self.nodes:
             if node.runs:
-                eventually_now(partial(node.says, "cluster_state", "ok"))
+                eventually_now(partial(node.has_cluster_info, "cluster_state", "ok"))
         for node in self.replicas:
             if node.runs and not node.is_primary():
                 eventually_now(partial(is_up_to_date, node))

@@ -8,14 +8,14 @@ from tests.support.trees import body
 
 
 class ScriptedSource:
-    """Returns the tree of the last `says`; `meanwhile` runs before the answer, once."""
+    """Returns the tree of the last `set_tree`; `meanwhile` runs before the answer, once."""
 
     def __init__(self) -> None:
         self.body = b""
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
-    def says(self, categories: Mapping[str, Category] | Iterable[Category]) -> None:
-        """Return these categories from now on."""
+    def set_tree(self, categories: Mapping[str, Category] | Iterable[Category]) -> None:
+        """Set the tree that the source returns from now on."""
         self.body = body(categories)
 
     async def fetch(self) -> Answer:

@@ -33,9 +33,9 @@ async def test_a_stop_signal_is_a_success(
         await publisher.commit(tree(HOME, GARDEN))
         await wait_until_equal(to, publisher)
         process.send_signal(number)
-        _, told = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=20)
         assert process.returncode == 0
-    assert [orjson.loads(line)["event"] for line in told.splitlines()] == ["started", "resynced"]
+    assert [orjson.loads(line)["event"] for line in printed.splitlines()] == ["started", "resynced"]
     assert await publisher.client.hexists("catalog:{us}:consumers", "mine")
 
 

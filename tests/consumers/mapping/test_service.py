@@ -130,7 +130,7 @@ async def test_without_a_copy(database_url: str) -> None:
 
 
 async def test_a_database_without_tables(database_url: str) -> None:
-    """Reading it says what to run first."""
+    """Reading it is an error that names the command to run first."""
     async with open_database(database_url) as opened:
         with pytest.raises(MappingRejected, match="map watch us --to … --once` first"):
             await MappingService(opened, "us").read_all()

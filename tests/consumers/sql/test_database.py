@@ -25,7 +25,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     [
         ("categories.db", "not a database URL"),
         ("", "not a database URL"),
@@ -53,9 +53,9 @@ def names(folder: Path) -> list[str]:
         ("postgresql+psycopg2://me:hunter2@host/db", "no database of kind postgresql"),
     ],
 )
-async def test_a_wrong_url(url: str, told: str) -> None:
+async def test_a_wrong_url(url: str, expected: str) -> None:
     """A wrong URL is an error of the command line, and its password is not repeated."""
-    with pytest.raises(ConfigError, match=f"^--to: .*{told}") as caught:
+    with pytest.raises(ConfigError, match=f"^--to: .*{expected}") as caught:
         async with open_database(url):
             pass
     assert caught.value.exit_code == 2

@@ -122,8 +122,10 @@ async def test_since_before_what_was_trimmed(
     """There is one warning, and it starts with the first event that is left."""
     await days(publisher, 1, 2, 3, 4)
     await publisher.client.xtrim(publisher.events, maxlen=2, approximate=False)
-    told, *seen = await tail_since(server, moment)
-    assert str(told).startswith("the stream starts with event 9f3c1a2b-3 of 2026-11-03T12:00:00.0")
+    warning, *seen = await tail_since(server, moment)
+    assert str(warning).startswith(
+        "the stream starts with event 9f3c1a2b-3 of 2026-11-03T12:00:00.0"
+    )
     assert seen == [3, 4]
 
 
@@ -142,25 +144,25 @@ async def test_since_an_event(server: Server, publisher: PretendPublisher) -> No
     await days(publisher, 1, 2)
     assert await tail_since(server, publisher.position) == [2]
     lost = "9f3c1a2b-2-0123456789abcdef"
-    told = f"event {lost} was lost: in its place there is {publisher.position}"
-    assert await tail_since(server, lost) == [told, 2]
+    expected = f"event {lost} was lost: in its place there is {publisher.position}"
+    assert await tail_since(server, lost) == [expected, 2]
 
 
 @pytest.mark.parametrize("moment", ["5", "9f3c1a2b-5", "2026-11-05"])
 async def test_since_the_future(server: Server, publisher: PretendPublisher, moment: str) -> None:
     """There is a warning, and no event is printed."""
     await days(publisher, 1, 2, 3, 4)
-    (told,) = await tail_since(server, moment)
-    assert str(told).endswith(f": the state is at {publisher.position}")
-    assert str(told).startswith("the stream has no event at or after ")
+    (warning,) = await tail_since(server, moment)
+    assert str(warning).endswith(f": the state is at {publisher.position}")
+    assert str(warning).startswith("the stream has no event at or after ")
 
 
 async def test_since_with_nothing_left(server: Server, publisher: PretendPublisher) -> None:
     """There is a warning if all events are trimmed."""
     await days(publisher, 1, 2)
     await publisher.client.xtrim(publisher.events, maxlen=0, approximate=False)
-    (told,) = await tail_since(server, "1")
-    assert "no event at or after 9f3c1a2b-1: the state" in str(told)
+    (warning,) = await tail_since(server, "1")
+    assert "no event at or after 9f3c1a2b-1: the state" in str(warning)
 
 
 async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> None:
@@ -172,8 +174,8 @@ async def test_since_an_epoch(server: Server, publisher: PretendPublisher) -> No
     assert await tail_since(server, "9f3c1a2b-2") == [2, break_, 1, 2]
     assert await tail_since(server, "9f3c1a2b-7") == [1, 2]
     assert await tail_since(server, "2") == [2]
-    told, *seen = await tail_since(server, "ffffffff-1")
-    assert told == "the stream has no event of epoch ffffffff: starting with its first event"
+    warning, *seen = await tail_since(server, "ffffffff-1")
+    assert warning == "the stream has no event of epoch ffffffff: starting with its first event"
     assert seen == [1, 2, break_, 1, 2]
 
 

@@ -51,8 +51,8 @@ async def test_events_that_are_not_printed_are_checked(
     await publisher.commit(numbered(4))
     await publisher.client.xdel(publisher.events, "1-1")
     await publisher.commit(numbered(3))
-    told, *seen = await tail_once(server, 10, ["removed"])
-    assert told == "the history breaks: event 9f3c1a2b-3 does not follow 9f3c1a2b-1"
+    warning, *seen = await tail_once(server, 10, ["removed"])
+    assert warning == "the history breaks: event 9f3c1a2b-3 does not follow 9f3c1a2b-1"
     assert seen == [5]
 
 
@@ -118,8 +118,8 @@ async def test_a_server_set_back(server: Server, publisher: PretendPublisher) ->
         await eventually(lambda: shown(output, 1, 2))
         lost = publisher.position
         await publisher.restore(backup)
-        told = f"no event leads from {lost} to {publisher.position}"
-        await eventually(lambda: has_warned(output, told))
+        expected = f"no event leads from {lost} to {publisher.position}"
+        await eventually(lambda: has_warned(output, expected))
         await publisher.commit(tree(HOME, TOYS))
         await eventually(lambda: shown(output, 1, 2, 2))
     assert len(output.warnings) == 1

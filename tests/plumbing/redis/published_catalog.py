@@ -19,7 +19,7 @@ from tests.support.scripted_source import ScriptedSource
 
 
 class PublishedCatalog:
-    """A catalog on a server, whose source has as many categories as a poll says."""
+    """A catalog on a server, whose source has as many categories as a poll asks for."""
 
     def __init__(self, server: Server, client: Client, name: str = "us") -> None:
         self.server = server
@@ -29,7 +29,7 @@ class PublishedCatalog:
 
     async def poll(self, count: int) -> PollResult:
         """Poll a source that has `count` categories."""
-        self._source.says(Category(str(n), "0", f"Name {n}", True) for n in range(1, count + 1))
+        self._source.set_tree(Category(str(n), "0", f"Name {n}", True) for n in range(1, count + 1))
         return await poll_and_record(self._catalog, self.server)
 
     async def poll_error(self, count: int) -> RedisError:

@@ -151,7 +151,7 @@ async def test_waits_while_a_slot_has_no_node(cluster: Cluster, catalog: Publish
     """CLUSTERDOWN is transient, also for a consumer; the message says what to check."""
     owner = cluster.owner(SLOT)
     execute_on(owner, "CLUSTER DELSLOTS", SLOT)
-    eventually_now(partial(owner.says, "cluster_state", "fail"))
+    eventually_now(partial(owner.has_cluster_info, "cluster_state", "fail"))
     error = await catalog.poll_error(4)
     async with open_consumer(cluster.url) as stream:
         reading = asyncio.ensure_future(stream.read_with_meta("0-0"))

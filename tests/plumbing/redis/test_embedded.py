@@ -46,7 +46,10 @@ def server_of(folder: Path) -> psutil.Process:
 
 
 async def test_runs_as_long_as_it_is_used(folder: Path) -> None:
-    """Its first user starts it, and its last one stops it, whoever started it."""
+    """Its first user starts it, and its last one stops it.
+
+    The last one need not be the one that started it.
+    """
     async with AsyncExitStack() as first, AsyncExitStack() as second:
         await first.enter_async_context(open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED))
         await second.enter_async_context(open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED))

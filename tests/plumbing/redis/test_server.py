@@ -70,7 +70,7 @@ async def test_a_missing_client_certificate_is_named(tls_url: str) -> None:
 
 @pytest.mark.slow
 async def test_a_port_without_tls_is_an_error_soon(own_valkey: Valkey) -> None:
-    """Such a server answers nothing to a TLS client; the message says so."""
+    """The message asks about TLS: such a server answers nothing to a TLS client."""
     url = own_valkey.tcp_url.replace("redis://", "rediss://:hunter2@")
     async with asyncio.timeout(15):
         with pytest.raises(RedisError, match="does it speak TLS on this port") as raised:

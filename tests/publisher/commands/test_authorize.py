@@ -25,7 +25,7 @@ auth_url = "{url}"
 
 
 async def test_authorize_and_sync(folder: Path) -> None:
-    """The tokens are in the embedded server; with another key the error says so."""
+    """The tokens are in the embedded server; another key is an error."""
     async with Sandbox(SandboxOptions(categories=20)) as sandbox:
         text = CONFIG.format(url=sandbox.url, cipher=sandbox.options.shops[0].cipher)
         (folder / "publisher.toml").write_text(text)

@@ -92,7 +92,7 @@ def test_a_user_that_may_not_read_all(folder: Path, keys: redis.Redis, valkey: V
 
 
 def test_redis_is_unreachable(folder: Path, own_valkey: Valkey) -> None:
-    """One line on standard error says so, and JSON is printed besides."""
+    """One line on standard error has the cause; JSON is printed as well."""
     configure(folder, own_valkey.url, "a")
     done = call(PUBLISHER, "status", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")

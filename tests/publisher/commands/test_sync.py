@@ -108,7 +108,7 @@ def test_redis_does_not_answer(workdir: Path) -> None:
 
 
 def test_a_wrong_password(workdir: Path, valkey: Valkey) -> None:
-    """The error says so, without the password."""
+    """The error names the password as the cause, and does not show it."""
     url = f"redis://:hush@127.0.0.1:{valkey.port}/0"
     done = call(PUBLISHER, "sync", "us", cwd=workdir, CATEGORY_PUBLISHER_REDIS_URL=url)
     assert done.returncode == 1

@@ -175,7 +175,7 @@ def test_a_list_within_an_envelope_is_left(bare_list: bool) -> None:  # noqa: FB
 
 @pytest.mark.contract("6")
 def test_a_list_over_the_limit_is_left() -> None:
-    """The checked parser says how long it is."""
+    """The checked parser gets the list, and reports its length."""
     data = parse_fast.payload_of(documented(*[ROW] * (MAX_CATEGORIES + 1)), bare_list=False)
     assert data is not None
     assert parse_fast.parse(data) is None

@@ -45,7 +45,7 @@ class Polling:
     def __init__(self, client: Client, cache: StateCache | None, name: str = "us") -> None:
         self.store = CountingStore(client, name)
         self.source = ScriptedSource()
-        self.source.says(SMALL)
+        self.source.set_tree(SMALL)
         self.catalog = make_catalog(self.store, self.source, state_cache=cache)
 
     async def loads(self) -> int:
@@ -80,7 +80,7 @@ async def test_a_state_is_loaded_once_after_a_commit(client: redis.asyncio.Redis
     async with aclosing(StateCache()) as cache:
         polling = Polling(client, cache)
         assert [await polling.loads() for _ in range(4)] == [1, 1, 0, 0]
-        polling.source.says(tree(("1", "0"), ("2", "1")))
+        polling.source.set_tree(tree(("1", "0"), ("2", "1")))
         assert [await polling.loads() for _ in range(3)] == [0, 1, 0]
 
 
@@ -133,10 +133,10 @@ async def test_an_edit_that_was_undone(polling: Polling, client: redis.asyncio.R
 async def test_another_publisher_commits(polling: Polling, client: redis.asyncio.Redis) -> None:
     """Before a poll: its state is loaded. During a poll: the race is lost."""
     other = Polling(client, None)
-    other.source.says(tree(("1", "0"), ("2", "1")))
+    other.source.set_tree(tree(("1", "0"), ("2", "1")))
     await other.loads()
     assert await polling.loads() == 1
-    other.source.says(tree(("1", "0")))
+    other.source.set_tree(tree(("1", "0")))
     polling.source.meanwhile = other.loads
     with pytest.raises(RaceLost):
         await polling.loads()
@@ -156,7 +156,7 @@ async def test_a_position_of_another_history(polling: Polling) -> None:
 
 async def test_the_same_rows_in_another_order(polling: Polling) -> None:
     """The tree is the same, and the first one is kept."""
-    polling.source.says(reversed(SMALL.values()))
+    polling.source.set_tree(reversed(SMALL.values()))
     assert await polling.loads() == 0
     cache = polling.catalog.cache
     state = await cache.read_state(await polling.store.read_position())
@@ -254,7 +254,7 @@ async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
         first = one.decode(await polling.source.fetch())
         state = await one.read_state(await polling.store.read_position())
 
-        polling.source.says(tree(("1", "0"), ("2", "1")))
+        polling.source.set_tree(tree(("1", "0"), ("2", "1")))
         second = one.decode(await polling.source.fetch())
         one.share_tree(first, state)
         assert one.decode(await polling.source.fetch()) == second

@@ -36,7 +36,7 @@ def rounds_until_settled(names: list[str], publishers: list[str], owners: dict[s
 
 @given(catalogs=st.integers(0, 60), publishers=st.integers(1, 7), seed=st.integers(0, 9))
 def test_leases_settle_evenly(catalogs: int, publishers: int, seed: int) -> None:
-    """Whoever had the leases before: soon no publisher has two more than another."""
+    """From any distribution of leases, publishers soon differ by at most one."""
     random.seed(seed)
     names = [f"c{number}" for number in range(catalogs)]
     living = [f"p{number}" for number in range(publishers)]

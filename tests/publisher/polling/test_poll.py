@@ -31,7 +31,7 @@ async def test_a_first_import(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """All categories are added, from sequence 1, in one new epoch."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     polled = await poll_once(catalog)
     found = await read_keys(client)
     check_consistent(found)
@@ -49,10 +49,10 @@ async def test_the_next_commit_continues_the_epoch(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """The state before plus the commit's events is the state after."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     before = await read_keys(client)
-    source.says(tree(("3", "0"), ("1", "3", "moved", False), ("4", "1")))
+    source.set_tree(tree(("3", "0"), ("1", "3", "moved", False), ("4", "1")))
     await poll_once(catalog)
     after = await read_keys(client)
     check_consistent(after)
@@ -67,10 +67,10 @@ async def test_nothing_changed_nothing_written(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Rows in another order are no change."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     before = await dump_keys(client)
-    source.says(reversed(SMALL.values()))
+    source.set_tree(reversed(SMALL.values()))
     polled = await poll_once(catalog)
     assert polled.outcome == "unchanged"
     assert await dump_keys(client) == before
@@ -82,10 +82,10 @@ async def test_a_rejected_snapshot_writes_nothing(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """State, stream and meta stay as they are."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     before = await dump_keys(client)
-    source.says(tree(("2", "1"), ("3", "1")))
+    source.set_tree(tree(("2", "1"), ("3", "1")))
     with pytest.raises(BadSnapshot, match="branch is missing"):
         await poll_once(catalog)
     assert await dump_keys(client) == before
@@ -96,10 +96,10 @@ async def test_a_snapshot_is_discarded_if_another_publisher_committed_meanwhile(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """The position was read before the fetch, so an old answer cannot undo a new one."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     newer = ScriptedSource()
-    newer.says(tree(("1", "0", "renamed", False), ("2", "1"), ("3", "1")))
+    newer.set_tree(tree(("1", "0", "renamed", False), ("2", "1"), ("3", "1")))
     source.meanwhile = lambda: poll_once(replace(catalog, source=newer))
     with pytest.raises(RaceLost):
         await poll_once(catalog)
@@ -137,7 +137,7 @@ async def test_damage_is_repaired_under_a_new_epoch(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, damage: tuple[Any, ...]
 ) -> None:
     """After the next poll the state is the source's tree, complete."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     old = await read_keys(client)
     command, key, *arguments = damage
@@ -157,7 +157,7 @@ async def test_a_repair_without_changes_writes_only_meta(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Its sequence is 0, its offset the stream's last id."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     before = await read_keys(client)
     await client.delete(f"{KEYS}meta")
@@ -173,7 +173,7 @@ async def test_a_repair_without_a_stream_has_offset_0(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Consumers read the stream from its start."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     await client.delete(f"{KEYS}meta", f"{KEYS}events")
     await poll_once(catalog)
@@ -185,7 +185,7 @@ async def test_a_repair_publishes_changes_from_the_damaged_rows(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A row that was edited by hand becomes an update, from sequence 1."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     edited = '{"id":"2","parent_id":"1","local_name":"edited","is_leaf":false}'
     await client.hset(f"{KEYS}categories", "2", edited)
@@ -201,11 +201,11 @@ async def test_a_repair_is_guarded(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A damaged state does not bypass the guard."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
     await client.delete(f"{KEYS}meta")
     before = await dump_keys(client)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     assert (await poll_once(catalog)).outcome == "held"
     assert {**await dump_keys(client), b"hold": None} == before
 
@@ -216,10 +216,10 @@ async def test_a_hold_and_its_approval(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """An implausible snapshot is withheld entirely, and committed once it is approved."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
     before = await dump_keys(client)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     held = await poll_once(catalog)
     stored = (await dump_keys(client))[b"hold"]
     hold = orjson.loads(stored)
@@ -245,12 +245,12 @@ async def test_approval_when_the_source_gives_another_snapshot(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """The new hold is written, and nothing else."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     first = (await poll_once(catalog)).hold
     before = await dump_keys(client)
-    source.says(wide(40))
+    source.set_tree(wide(40))
     with pytest.raises(Held, match="now returns the snapshot"):
         await approve(catalog, first.digest if first else "")
     after = await dump_keys(client)
@@ -263,12 +263,12 @@ async def test_approval_when_the_source_is_plausible_again(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Nothing is committed that nobody approved; the hold is deleted."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     hold = (await poll_once(catalog)).hold
     before = await dump_keys(client)
-    source.says(wide(101))
+    source.set_tree(wide(101))
     with pytest.raises(Held, match="plausible"):
         await approve(catalog, hold.digest if hold else "")
     assert await dump_keys(client) == {**before, b"hold": None}
@@ -277,7 +277,7 @@ async def test_approval_when_the_source_is_plausible_again(
 @pytest.mark.contract("6")
 async def test_approval_without_a_hold(catalog: Catalog, source: ScriptedSource) -> None:
     """It is an error."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     with pytest.raises(NoHold):
         await approve(catalog, "0" * 16)
 
@@ -287,7 +287,7 @@ async def test_a_hold_that_cannot_be_read_is_deleted(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """By the next plausible poll, changed or not."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     await client.set(f"{KEYS}hold", "garbage")
     await poll_once(catalog)
@@ -300,11 +300,11 @@ async def test_a_plausible_poll_deletes_the_hold(
 ) -> None:
     """With changes or without."""
     for good in (wide(100), wide(101)):
-        source.says(wide(100))
+        source.set_tree(wide(100))
         await poll_once(catalog)
-        source.says(wide(50))
+        source.set_tree(wide(50))
         await poll_once(catalog)
-        source.says(good)
+        source.set_tree(good)
         await poll_once(catalog)
         assert await client.get(f"{KEYS}hold") is None
 
@@ -314,11 +314,11 @@ async def test_a_change_of_origin_must_be_accepted(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """The error names the field; accepted, it is written and exempt from the guard."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
     before = await dump_keys(client)
     other = replace(catalog, origin=replace(catalog.origin, locale="de-DE"))
-    source.says(wide(50))
+    source.set_tree(wide(50))
     with pytest.raises(OriginChanged, match="locale was None, is 'de-DE'"):
         await poll_once(other)
     with pytest.raises(OriginChanged):
@@ -351,7 +351,7 @@ async def test_an_unknown_field_makes_another_origin(
 
     A publisher of another version may have written the origin.
     """
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     origin = asdict(catalog.origin)
     others = {name: origin[name] for name in origin.keys() - {field}}
@@ -370,7 +370,7 @@ async def test_an_accepted_origin_is_written_without_changes(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Epoch and sequence stay, no event is published."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     before = await read_keys(client)
     other = replace(catalog, origin=replace(catalog.origin, locale="de-DE"))
@@ -388,9 +388,9 @@ async def test_accepting_the_same_origin_does_not_bypass_the_guard(
     catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Only a change of origin is exempt."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(catalog)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     assert (await poll_once(catalog, accept_origin=True)).outcome == "held"
 
 
@@ -399,7 +399,7 @@ async def test_a_comparison_writes_no_key(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A dry run leaves an empty Redis empty."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     found = await compare(catalog)
     assert found.counts == (3, 0, 0)
     assert await client.keys("*") == []

@@ -202,7 +202,7 @@ class Machine(RuleBasedStateMachine):
     ) -> Catalog:
         """Return a catalog whose source has `tree`, its rows in any order."""
         source = ScriptedSource()
-        source.says(random.sample(list(tree.values()), len(tree)))
+        source.set_tree(random.sample(list(tree.values()), len(tree)))
         return make_catalog(Store(client, "us"), source, state_cache=cache)
 
     def read_all(self) -> CatalogKeys:

@@ -29,7 +29,7 @@ class RacingSource(ScriptedSource):
 
     def __init__(self, catalog: Catalog, races: int) -> None:
         super().__init__()
-        self.says(SMALL)
+        self.set_tree(SMALL)
         self.fetches = 0
         self._races = races
         self._other = ScriptedSource()
@@ -39,7 +39,7 @@ class RacingSource(ScriptedSource):
         """Answer after the other publisher has committed."""
         self.fetches += 1
         if self.fetches <= self._races:
-            self._other.says(wide(2 + self.fetches))
+            self._other.set_tree(wide(2 + self.fetches))
             await poll_once(self._catalog)
         return await super().fetch()
 
@@ -61,7 +61,7 @@ async def test_a_lost_race_is_repeated(client: redis.asyncio.Redis, catalog: Cat
 
 @pytest.mark.contract("7")
 async def test_a_race_lost_four_times_fails(client: redis.asyncio.Redis, catalog: Catalog) -> None:
-    """The status says so."""
+    """The status names the other publisher as the cause."""
     source = RacingSource(catalog, races=9)
     with pytest.raises(RaceLost):
         await poll_and_record(replace(catalog, source=source), SERVER)
@@ -76,12 +76,12 @@ async def test_each_result_is_recorded(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A held or failed poll keeps the time of the last success."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_and_record(catalog, SERVER)
     first = await status_of(client)
     assert (first["outcome"], first["added"], first["error"]) == ("changed", "100", "")
     assert first["succeeded_at"] == first["polled_at"] < first["next_poll_at"]
-    source.says(wide(50))
+    source.set_tree(wide(50))
     await poll_and_record(catalog, SERVER)
     held = await status_of(client)
     assert (held["outcome"], held["removed"]) == ("held", "50")
@@ -111,13 +111,13 @@ async def test_an_approval_that_comes_too_late_writes_no_status(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """It writes only the hold."""
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_and_record(catalog, SERVER)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     hold = (await poll_and_record(catalog, SERVER)).hold
     assert hold is not None
     before = await status_of(client)
-    source.says(wide(40))
+    source.set_tree(wide(40))
     with pytest.raises(Held):
         await approve_and_record(catalog, SERVER, hold.digest)
     assert await status_of(client) == before
@@ -132,7 +132,7 @@ async def test_a_status_that_cannot_be_written_fails_no_poll(
         async def write_status(self, status: Mapping[str, str]) -> None:
             raise redis.exceptions.ConnectionError(status["outcome"])
 
-    source.says(SMALL)
+    source.set_tree(SMALL)
     errors: list[RedisError] = []
     broken = replace(catalog, store=WithoutStatus(client, "us"))
     result = await poll_and_record(broken, SERVER, on_unwritten=errors.append)

@@ -27,7 +27,7 @@ def test_specs_are_parsed(spec: str, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "says"),
+    ("spec", "expected"),
     [
         ("", "unknown kind"),
         ("cuts", "did you mean cut"),
@@ -54,11 +54,11 @@ def test_specs_are_parsed(spec: str, fault: Fault) -> None:
         ("cut@1,2", "after @"),
     ],
 )
-def test_wrong_specs_are_one_clear_line(spec: str, says: str) -> None:
+def test_wrong_specs_are_one_clear_line(spec: str, expected: str) -> None:
     """The message names the SPEC and its mistake."""
     with pytest.raises(BadOption, match=r"^fault ") as caught:
         Fault.parse(spec)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

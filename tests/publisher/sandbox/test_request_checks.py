@@ -17,7 +17,7 @@ async def test_timestamps_may_be_a_little_off(seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "headers", "status", "code", "says"),
+    ("query", "headers", "status", "code", "expected"),
     [
         ({"app_key": None}, {}, 400, 36009004, "app_key"),
         ({"app_key": "another"}, {}, 400, 36009004, "app_key"),
@@ -56,13 +56,13 @@ async def test_wrong_requests_are_rejected_with_their_code(
     headers: dict[str, str | None],
     status: int,
     code: int,
-    says: str,
+    expected: str,
 ) -> None:
     """Each documented error comes as an envelope with null data; no secret comes back."""
     async with sandbox_caller(SandboxOptions(clock=Clock(), categories=60)) as caller:
         reply = await caller.signed(query=query, headers=headers)
         assert (reply.status, reply.code) == (status, code)
-        assert says in reply.message
+        assert expected in reply.message
         assert reply.json["data"] is None
         assert reply.json["request_id"]
         for secret in (

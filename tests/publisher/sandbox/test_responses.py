@@ -6,7 +6,7 @@ from tests.publisher.sandbox.caller import faulty, sandbox_caller
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "says"),
+    ("code", "status", "expected"),
     [
         (36009003, 500, "Internal error"),
         (36009007, 504, "timeout"),
@@ -20,12 +20,14 @@ from tests.publisher.sandbox.caller import faulty, sandbox_caller
         (4711, 200, "sandbox"),
     ],
 )
-async def test_each_code_has_a_fitting_text_and_status(code: int, status: int, says: str) -> None:
+async def test_each_code_has_a_fitting_text_and_status(
+    code: int, status: int, expected: str
+) -> None:
     """Any envelope code can be requested; message and HTTP status fit it."""
     async with sandbox_caller(faulty(f"code={code}")) as caller:
         reply = await caller.signed()
         assert (reply.status, reply.code, reply.json["data"]) == (status, code, None)
-        assert says in reply.message
+        assert expected in reply.message
 
 
 async def test_the_status_of_an_expired_token_is_an_option() -> None:

@@ -65,7 +65,7 @@ def test_files_hold_an_envelope_or_a_bare_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "expected"),
     [
         (b"[", "is not JSON"),
         (b'"\xff"', "is not JSON"),
@@ -83,14 +83,14 @@ def test_files_hold_an_envelope_or_a_bare_list(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_files_are_one_clear_line(tmp_path: Path, content: bytes, says: str) -> None:
+def test_wrong_files_are_one_clear_line(tmp_path: Path, content: bytes, expected: str) -> None:
     """The message names the file, the category and the mistake."""
     file = tmp_path / "tree.json"
     file.write_bytes(content)
     with pytest.raises(BadOption) as caught:
         read_tree(file)
     assert str(caught.value).startswith(f"tree {file}: ")
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

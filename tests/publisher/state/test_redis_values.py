@@ -1,4 +1,4 @@
-"""Text that is stored in Redis, whoever wrote it there."""
+"""Text that is stored in Redis, by our code or by others."""
 
 import pytest
 

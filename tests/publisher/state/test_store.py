@@ -27,7 +27,7 @@ async def test_a_commit_expects_a_position(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A commit that expects no meta loses against an earlier one."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     late = await _commit_of(catalog)
     await poll_once(catalog)
     before = await dump_keys(client)
@@ -41,9 +41,9 @@ async def test_a_commit_expects_a_digest(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A restored server may reach the same epoch and sequence with another digest."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
-    source.says(wide(4))
+    source.set_tree(wide(4))
     late = await _commit_of(catalog)
     await client.hset(f"{KEYS}meta", "digest", "0123456789abcdef")
     before = await dump_keys(client)
@@ -57,7 +57,7 @@ async def test_a_commit_sent_twice_is_done_once(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A client that lost the reply sends it again; the script finds it in meta."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     commit = await _commit_of(catalog)
     await catalog.store.commit(commit)
     before = await dump_keys(client)
@@ -85,7 +85,7 @@ async def test_a_row_may_have_unknown_fields(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """The digest is computed from its four fields (contract, 4), so it is not damaged."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     more = await client.hget(f"{KEYS}categories", "2")
     assert more is not None
@@ -101,7 +101,7 @@ async def test_a_key_of_another_type_is_an_error(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, name: str
 ) -> None:
     """Before the first write; the message names the key and its type."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await client.lpush(f"{KEYS}{name}", "x")
     with pytest.raises(WrongType, match=rf"catalog:{{us}}:{name} holds a list"):
         await poll_once(catalog)
@@ -113,7 +113,7 @@ async def test_another_contract_is_not_overwritten(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A newer publisher wrote the catalog."""
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await client.hset(f"{KEYS}meta", "contract", "2")
     with pytest.raises(UnknownContract, match="update it"):
         await poll_once(catalog)
@@ -125,7 +125,7 @@ async def test_the_stream_is_trimmed_by_count(
 ) -> None:
     """Exactly; the state is complete all the same."""
     short = replace(catalog, max_events=2)
-    source.says(wide(100))
+    source.set_tree(wide(100))
     await poll_once(short)
     found = await read_keys(client)
     assert [int(event["sequence"]) for event in found.events] == [99, 100]
@@ -138,7 +138,7 @@ async def test_the_stream_is_trimmed_by_age(
 ) -> None:
     """Older entries go, by the server's clock."""
     await client.xadd(f"{KEYS}events", {"event": "{}"}, id="1000-0")
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     assert len((await read_keys(client)).events) == 3
 
@@ -149,7 +149,7 @@ async def test_many_arguments_are_sent_once(
     """The script is loaded before, so that the server certainly knows it."""
     await real_client.script_flush()
     await real_client.config_resetstat()
-    source.says(wide(4000))
+    source.set_tree(wide(4000))
     await poll_once(make_catalog(Store(real_client, "us"), source))
     stats: Any = await real_client.info("commandstats")
     assert (stats["cmdstat_evalsha"]["calls"], stats["cmdstat_evalsha"]["failed_calls"]) == (1, 0)
@@ -167,7 +167,7 @@ async def test_a_commit_that_is_not_permitted_writes_nothing(
     try:
         await real_client.auth("x", "narrow")
         catalog = make_catalog(Store(real_client, "us"), source)
-        source.says(SMALL)
+        source.set_tree(SMALL)
         with pytest.raises(redis.exceptions.ResponseError):
             await poll_once(catalog)
         assert await real_client.keys("catalog:*") == []
@@ -182,10 +182,10 @@ async def test_a_full_memory_writes_nothing(
 ) -> None:
     """The server rejects the commit entirely."""
     catalog = make_catalog(Store(real_client, "us"), source)
-    source.says(SMALL)
+    source.set_tree(SMALL)
     await poll_once(catalog)
     before = await dump_keys(real_client)
-    source.says(wide(50))
+    source.set_tree(wide(50))
     await real_client.config_set("maxmemory", "1")
     try:
         with pytest.raises(redis.exceptions.ResponseError, match="maxmemory"):

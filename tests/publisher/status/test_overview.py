@@ -36,7 +36,7 @@ async def test_a_hostile_checkpoint_hides_nothing_else(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, hostile: object
 ) -> None:
     """A consumer may write only its own checkpoint, so it can spoil only its own lag."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     position = (await poll_once(catalog)).position
     assert position is not None
     sane = {"epoch": position.epoch, "sequence": 1, "offset": "1-1", "digest": "0"}
@@ -54,7 +54,7 @@ async def test_a_consumer_in_sync(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A consumer at the state's sequence has no lag."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     position = (await poll_once(catalog)).position
     assert position is not None
     checkpoint = {"epoch": position.epoch, "sequence": 3, "offset": "1-1"}
@@ -67,7 +67,7 @@ async def test_a_consumer_in_another_epoch_without_any_event(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """After minutes it is a problem; without events the last commit's time counts."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     await poll_once(catalog)
     await client.delete("catalog:{us}:events")
     await client.hset("catalog:{us}:meta", "committed_at", "2026-01-01T00:00:00.000Z")
@@ -82,7 +82,7 @@ async def test_keys_of_another_type(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """One problem names all of them, and the other keys are read."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     await poll_once(catalog)
     for part in ("meta", "events"):
         await client.delete(f"catalog:{{us}}:{part}")

@@ -36,10 +36,10 @@ async def test_no_problem_after_normal_operation(
 ) -> None:
     """None after an import, changes, a short retention, a repair, a new origin."""
     for count in (3, 3, 5, 4):
-        source.says(wide(count))
+        source.set_tree(wide(count))
         await poll_once(catalog)
         assert await problem_texts(client) == []
-    source.says(wide(9))
+    source.set_tree(wide(9))
     await poll_once(replace(catalog, max_events=1))
     assert await problem_texts(client) == []
     await client.hdel(META, "digest")
@@ -65,7 +65,7 @@ async def test_what_the_next_poll_repairs(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, damage: Damage, text: str
 ) -> None:
     """The problem names the key until that poll, even if the source has not changed."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     before = (await poll_once(catalog)).position
     await client.hset("catalog:{us}:status", "outcome", "changed")
     await damage(client)
@@ -83,7 +83,7 @@ async def test_lost_events(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, how: str
 ) -> None:
     """The problem stays until the next change, since no poll writes old events again."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     before = (await poll_once(catalog)).position
     match how:
         case "deleted":
@@ -95,7 +95,7 @@ async def test_lost_events(
     await poll_once(catalog)
     (problem,) = await problem_texts(client)
     assert problem.startswith(f"Redis key {EVENTS} has lost its last event: ")
-    source.says(wide(4))
+    source.set_tree(wide(4))
     after = (await poll_once(catalog)).position
     assert before
     assert after
@@ -107,7 +107,7 @@ async def test_rows_and_events_are_both_lost(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """Each is a problem."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     await poll_once(catalog)
     await client.delete(ROWS, EVENTS)
     assert len(await problem_texts(client)) == 2
@@ -117,7 +117,7 @@ async def test_events_that_a_later_commit_trimmed(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A commit of a new origin writes no event and may trim others: none is lost."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     await poll_once(catalog)
     await client.xtrim(EVENTS, maxlen=0, approximate=False)
     later = clock.rfc3339(clock.now() + timedelta(hours=1))
@@ -129,10 +129,10 @@ async def test_a_commit_between_two_reads(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
     """A `meta` from before the commit and rows from after it are no problem."""
-    source.says(wide(3))
+    source.set_tree(wide(3))
     await poll_once(catalog)
     (before,) = await read_overviews(client, ["us"])
-    source.says(wide(4))
+    source.set_tree(wide(4))
     await poll_once(catalog)
     (after,) = await read_overviews(client, ["us"])
     for mixed in (

@@ -113,7 +113,7 @@ def sources_of(names: Iterable[str]) -> dict[str, ScriptedSource]:
     """Return a source with 30 categories for each of `names`."""
     made = {name: ScriptedSource() for name in names}
     for source in made.values():
-        source.says(wide(30))
+        source.set_tree(wide(30))
     return made
 
 

@@ -58,7 +58,10 @@ def test_a_catalog_that_cannot_be_read() -> None:
 
 
 def test_consumers_are_limited() -> None:
-    """Whoever can write one name can write a million."""
+    """The number of names is limited.
+
+    A client that can write one name can write a million.
+    """
     lags = {f"consumer {number:04}": Lag(1, 1.0) for number in range(1000)}
     names = {labels[1] for labels in samples(lags=lags) if len(labels) > 1}
     assert names == set(sorted(lags)[:MAX_CONSUMERS])

@@ -82,7 +82,7 @@ async def test_metrics_of_the_process(site: Site) -> None:
 
 async def test_a_hold_and_a_failure(site: Site, sources: dict[str, ScriptedSource]) -> None:
     """Each is in its gauge and in the count of polls."""
-    sources["us"].says(tree(("1", "0")))
+    sources["us"].set_tree(tree(("1", "0")))
     sources["uk"].body = b"no tree"
     site.daemon.replace(site.daemon.catalogs, [])
     await site.wait_for(
@@ -96,7 +96,7 @@ async def test_a_hold_and_a_failure(site: Site, sources: dict[str, ScriptedSourc
 
 async def test_an_error_of_redis_is_counted(site: Site, sources: dict[str, ScriptedSource]) -> None:
     """By the code of the server's error."""
-    sources["us"].says(wide(31))
+    sources["us"].set_tree(wide(31))
     await site.daemon.client.config_set("maxmemory", 1)
     try:
         site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])

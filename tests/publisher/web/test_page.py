@@ -53,7 +53,7 @@ async def test_markup_in_names_is_escaped(
 ) -> None:
     """Markup in a category, a consumer and an error is shown as text; so is the hold."""
     await site.daemon.client.hset("catalog:{us}:consumers", MARKUP, orjson.dumps({"epoch": MARKUP}))
-    sources["uk"].says(tree(("1", "0", MARKUP, True), ("2", "0", "Toys", True)))
+    sources["uk"].set_tree(tree(("1", "0", MARKUP, True), ("2", "0", "Toys", True)))
     site.daemon.replace({"uk": site.daemon.catalogs["uk"]}, [])
     await site.wait_for("/metrics", 'category_publisher_hold{catalog="uk"} 1.0')
     text = await open_in_browser(site, folder)
@@ -141,7 +141,7 @@ def test_many_catalogs_and_consumers() -> None:
 async def test_a_direction_mark_is_escaped(site: Site, sources: dict[str, ScriptedSource]) -> None:
     """A name cannot make the page seem to say something else."""
     rows = {**wide(1), **tree(("2", "0", "a\u202eb", True))}
-    sources["us"].says(rows)
+    sources["us"].set_tree(rows)
     site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
     await site.wait_for("/metrics", 'category_publisher_hold{catalog="us"} 1.0')
     assert "\u202e" not in await site.text("/")
