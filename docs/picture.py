@@ -1,4 +1,6 @@
-"""Draws docs/demo.svg, the picture in README.md: the output of two rounds of the demo.
+"""Draws docs/demo.svg, the picture in README.md.
+
+It shows the output of two rounds of the demo.
 
 .venv/bin/python docs/picture.py
 """

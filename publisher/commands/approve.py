@@ -1,4 +1,7 @@
-"""`category-publisher approve`: publishes a held snapshot after a person has checked it."""
+"""`category-publisher approve` publishes a held snapshot.
+
+A person has checked the snapshot before.
+"""
 
 import re
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""Prints the result of a poll, for `sync` and `approve`, and returns its exit code."""
+"""Prints the result of a poll, and returns its exit code.
+
+Its users are `sync` and `approve`.
+"""
 
 import sys
 from collections.abc import Awaitable

@@ -1,4 +1,7 @@
-"""`category-publisher sandbox`: runs a TikTok Shop API for trials, on this machine."""
+"""`category-publisher sandbox` runs a TikTok Shop API for trials.
+
+It runs on this machine.
+"""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal

@@ -87,9 +87,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Hold:
-    """A snapshot that is held until an approval or a plausible one (contract, 2 and 6).
+    """A snapshot that is held (contract, 2 and 6).
 
-    A stored hold that cannot be read is a hold nevertheless: what is unreadable in it is empty.
+    It is held until an approval or a plausible snapshot. A stored hold that cannot be read is a
+    hold nevertheless: what is unreadable in it is empty.
     """
 
     digest: str = ""

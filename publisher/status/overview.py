@@ -49,7 +49,10 @@ class Lag(NamedTuple):
 
 @dataclass(frozen=True)
 class CatalogOverview:
-    """What Redis holds about one catalog. A part that could not be read is shown as absent."""
+    """What Redis holds about one catalog.
+
+    A part that could not be read is shown as absent.
+    """
 
     catalog: str
     """The catalog's name."""

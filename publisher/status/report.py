@@ -80,7 +80,10 @@ async def print_status(settings: Settings, *, as_json: bool) -> int:
 
 
 async def watch_status(settings: Settings) -> int:
-    """Print the status every two seconds until cancelled, catalogs with problems first."""
+    """Print the status every two seconds until cancelled.
+
+    Catalogs with problems come first.
+    """
     console = _console()
     async with _open_server(settings) as (server, client):
         with _screen(console) as show:
@@ -111,7 +114,10 @@ def _console() -> Console:
 
 @contextmanager
 def _screen(console: Console) -> Iterator[Callable[[RenderableType], None]]:
-    """Give a function that prints its argument; on a terminal it replaces the last one."""
+    """Return a function that prints its argument.
+
+    On a terminal each text replaces the last one.
+    """
     if not console.is_terminal:
         yield console.print
         return

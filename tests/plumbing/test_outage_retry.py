@@ -48,7 +48,9 @@ async def test_logs_the_edges_of_each_outage(logs: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("once", "error"), [(True, ConnectionError("refused")), (False, ValueError("a bug"))]
 )
-async def test_raises_what_is_not_retried(error: Exception, logs: list[Any], *, once: bool) -> None:
+async def test_raises_errors_that_are_not_retried(
+    error: Exception, logs: list[Any], *, once: bool
+) -> None:
     """With `once` that is each error, else what is not transient. Nothing is logged."""
     with pytest.raises(type(error), match=str(error)):
         await retry(once=once).call(Calls(error))

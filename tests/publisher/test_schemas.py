@@ -17,7 +17,7 @@ def test_committed_files_are_as_generated() -> None:
     schemas.check(SCHEMAS)
 
 
-def test_check_names_what_differs(folder: Path) -> None:
+def test_check_names_the_differing_files(folder: Path) -> None:
     """The error names a missing file and a changed one."""
     schemas.write(folder)
     (folder / "meta.schema.json").unlink()

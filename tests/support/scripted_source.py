@@ -8,7 +8,10 @@ from tests.support.trees import body
 
 
 class ScriptedSource:
-    """Returns the tree of the last `set_tree`; `meanwhile` runs before the answer, once."""
+    """Returns the tree of the last `set_tree`.
+
+    `meanwhile` runs before the answer, once.
+    """
 
     def __init__(self) -> None:
         self.body = b""

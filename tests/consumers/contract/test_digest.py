@@ -36,7 +36,7 @@ def test_of_an_empty_state() -> None:
 
 @pytest.mark.contract("4")
 @given(FORESTS)
-def test_of_a_state_whatever_the_order(forest: Forest) -> None:
+def test_a_state_has_one_digest_in_any_order(forest: Forest) -> None:
     """XOR does not depend on the order, and the same row twice cancels out."""
     rows = list(forest.values())
     assert digest.of_state(rows) == digest.of_state(reversed(rows))

@@ -44,7 +44,7 @@ async def test_a_tree_at_each_moment(database_url: str) -> None:
 NOT_RECORDED = ("2", "8", "13", "00000000-4", "9f3c1a2b-4-" + "0" * 16)
 
 
-async def test_what_is_not_recorded(database_url: str) -> None:
+async def test_a_point_that_is_not_recorded(database_url: str) -> None:
     """A point that is not recorded is rejected; the message says what is."""
     async with open_projection(database_url) as history:
         await record_example(history)

@@ -36,7 +36,7 @@ def test_recorded_times_do_not_go_back() -> None:
     assert {version.begin.at for version in versions} == {START.at}
 
 
-def test_a_resync_changes_what_differs() -> None:
+def test_a_resync_changes_only_differences() -> None:
     """Versions of rows that are the same are neither ended nor begun."""
     position = RecordPosition(TIMES[9], None, 3, 12)
     rows = {**FIRST, "2": SECOND["2"], "4": SECOND["4"]}

@@ -35,7 +35,9 @@ NEW = Status("valid", "", "2026-01-01T00:00:00.000Z", None)
         ),
     ],
 )
-def test_what_a_change_means(category: Category | None, state: str, reason: str) -> None:
+def test_state_and_reason_after_a_change(
+    category: Category | None, state: str, reason: str
+) -> None:
     """Removed or no leaf: broken. Another name or parent: review. With all reasons."""
     assert evaluate(DECISION, category) == (state, reason)
     assert evaluate(None, category) == ("unlinked", "")

@@ -18,7 +18,7 @@ def read(text: str, columns: Columns = DEFAULT, separator: str = " > ") -> list[
 
 @pytest.mark.parametrize("begin", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_what_spreadsheets_write(begin: str, end: str) -> None:
+def test_files_of_spreadsheets(begin: str, end: str) -> None:
     """BOM or not, both line ends, quotes, empty lines, short lines, other columns."""
     lines = ["key,name,path,more", 'a,"Mugs, ""big""",Home >  Mugs,x', "", "b,Toys", " c ,,A > B,"]
     assert read(begin + end.join(lines) + end) == [

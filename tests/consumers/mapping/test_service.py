@@ -44,7 +44,7 @@ async def test_accepting_a_review(database_url: str) -> None:
         assert again.status == after.status
 
 
-async def test_what_cannot_be_linked(database_url: str) -> None:
+async def test_links_that_are_rejected(database_url: str) -> None:
     """Unknown, not a leaf, linked already: all are reported, nothing is written."""
     async with open_mapping_catalog(database_url, *TREE) as it:
         await it.import_own(a="A", b="B", c="C")

@@ -116,7 +116,7 @@ async def test_since_where_the_clock_was_set_back(
 
 
 @pytest.mark.parametrize("moment", ["2026-10-01", "2026-11-03", "0", "2", "9f3c1a2b-1"])
-async def test_since_before_what_was_trimmed(
+async def test_since_before_the_trimmed_events(
     server: Server, publisher: PretendPublisher, moment: str
 ) -> None:
     """There is one warning, and it starts with the first event that is left."""
@@ -130,7 +130,7 @@ async def test_since_before_what_was_trimmed(
 
 
 @pytest.mark.parametrize(("moment", "seen"), [("3", [3, 4]), ("4", [4]), ("2026-11-04", [4])])
-async def test_since_after_what_was_trimmed(
+async def test_since_after_the_trimmed_events(
     server: Server, publisher: PretendPublisher, moment: str, seen: list[int | str]
 ) -> None:
     """There is no warning about trimmed events if none of them was requested."""

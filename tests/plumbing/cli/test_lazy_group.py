@@ -43,7 +43,7 @@ finally:
         (("--help",), OTHERS_MODULES | LIBRARIES),
     ],
 )
-def test_no_command_imports_what_others_need(
+def test_commands_import_only_their_own_needs(
     tmp_path: Path, valkey: Valkey, words: tuple[str, ...], forbidden: set[str]
 ) -> None:
     """No web, lock, table or log is imported for a command that needs none.

@@ -52,7 +52,7 @@ async def test_snapshots_are_durable_enough(own_valkey: Valkey) -> None:
     assert await durability_warnings(Server(own_valkey.url)) == []
 
 
-async def test_warns_of_what_a_user_may_read(own_valkey: Valkey) -> None:
+async def test_warns_only_of_readable_settings(own_valkey: Valkey) -> None:
     """The warning rests on INFO if CONFIG may not be read.
 
     Without INFO there is none, and no error.

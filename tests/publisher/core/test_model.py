@@ -63,7 +63,7 @@ def test_a_root_has_depth_one() -> None:
     }
 
 
-def test_what_is_below_no_root_has_no_depth() -> None:
+def test_a_category_below_no_root_has_no_depth() -> None:
     """Orphans, cycles, and everything below them."""
     assert depths({}) == {}
     assert depths(tree(("4", "gone"), ("5", "4"))) == {}
@@ -128,7 +128,7 @@ def test_an_origin_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "x", "{", "null", "[]", "-1", "1.5", b"\xff"])
-def test_what_is_no_origin(value: bytes | str | None) -> None:
+def test_an_invalid_origin(value: bytes | str | None) -> None:
     """Then meta has no origin to compare with."""
     assert parse_object(value) is None
 

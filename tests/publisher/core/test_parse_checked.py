@@ -40,7 +40,7 @@ def refusal(raw: bytes, *, bare_list: bool = False) -> str:
         b'{"code":0,"data":{"categories":[{"id":"\\ud800"}]}}',
     ],
 )
-def test_what_is_not_json(raw: bytes) -> None:
+def test_invalid_json(raw: bytes) -> None:
     """Nor are bytes that are not UTF-8, and lone surrogates."""
     assert refusal(raw).startswith(f"the answer ({len(raw)} bytes) is not JSON: ")
 

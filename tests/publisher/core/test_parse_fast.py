@@ -92,7 +92,7 @@ LIKE_STATUSES = [
 
 @pytest.mark.contract("6")
 @given(bodies(), st.sampled_from(LIKE_STATUSES), st.data())
-def test_the_parsers_agree_on_what_resembles_statuses(
+def test_the_parsers_agree_on_text_that_resembles_statuses(
     body: bytes, put_in: bytes, data: st.DataObject
 ) -> None:
     """Wherever it is: within a text, between members, after the list."""
@@ -147,7 +147,7 @@ def test_the_documented_form_is_parsed(body: bytes) -> None:
         documented(ROW | {"permission_statuses": ["AVAILABLE"], "more": 1}),
     ],
 )
-def test_what_only_resembles_statuses_is_left(body: bytes) -> None:
+def test_text_that_only_resembles_statuses_is_left(body: bytes) -> None:
     """In another location, or not a list: it is not cut out and forgotten."""
     data = parse_fast.payload_of(body, bare_list=True)
     assert data is not None

@@ -44,7 +44,7 @@ def test_a_valid_answer_gives_its_tree(categories: dict[str, Category]) -> None:
         (envelope(*rows_of(tree(("1", "0"), ("2", "3"), ("3", "2")))), "category '2' is below no root: its ancestors form a cycle (and 1 more)"),
     ],
 )  # fmt: skip
-def test_what_is_no_forest_is_rejected(raw: bytes, message: str) -> None:
+def test_a_snapshot_that_is_no_forest_is_rejected(raw: bytes, message: str) -> None:
     """A parent is missing, or there is a cycle."""
     with pytest.raises(BadSnapshot) as caught:
         Decoder().decode(raw, bare_list=False)

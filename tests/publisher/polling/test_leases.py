@@ -48,7 +48,7 @@ def test_leases_settle_evenly(catalogs: int, publishers: int, seed: int) -> None
     assert max(loads) - min(loads) <= 1
 
 
-def test_what_others_do_not_want_is_taken_in_the_next_round() -> None:
+def test_catalogs_that_others_do_not_want_are_taken_next() -> None:
     """A publisher with only some of the catalogs configured leaves the others free."""
     owners = {name: FREE if name != "c0" else "other" for name in NAMES}
     first = plan(owners, "me", ())

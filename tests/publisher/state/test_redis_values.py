@@ -5,7 +5,7 @@ import pytest
 from publisher.state.redis_values import parse_number, parse_offset, parse_time
 
 
-def test_what_the_publisher_writes_is_parsed() -> None:
+def test_values_of_the_publisher_are_parsed() -> None:
     """Each form of the contract, 2."""
     assert parse_number("105") == 105
     assert parse_offset("1764000000000-3") == (1764000000000, 3)
@@ -15,7 +15,7 @@ def test_what_the_publisher_writes_is_parsed() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "-1", "1.5", "\u0661", "9" * 21])
-def test_what_is_no_number(text: str | None) -> None:
+def test_an_invalid_number(text: str | None) -> None:
     """Nor is it an offset or a time."""
     assert parse_number(text) is None
     assert parse_offset(text) is None
@@ -23,7 +23,7 @@ def test_what_is_no_number(text: str | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["1-", "1-1 COUNT", "1-1-1", "\u0661-\u0661", f"{'9' * 21}-1"])
-def test_what_is_no_offset(text: str) -> None:
+def test_an_invalid_offset(text: str) -> None:
     """It is not sent to the server."""
     assert parse_offset(text) is None
 

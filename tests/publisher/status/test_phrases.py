@@ -59,7 +59,7 @@ def test_an_outcome_that_is_not_known_is_neutral() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", b"x"])
-def test_what_is_no_list_or_dict_is_empty(value: Any) -> None:
+def test_a_value_of_another_type_is_empty(value: Any) -> None:
     assert as_list(value) == []
     assert as_dict(value) == {}
     assert as_list([value]) == [value]

@@ -61,7 +61,7 @@ async def test_no_problem_after_normal_operation(
         (lambda client: client.delete(ROWS, EVENTS, META), "its state is gone: "),
     ],
 )
-async def test_what_the_next_poll_repairs(
+async def test_problems_that_the_next_poll_repairs(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource, damage: Damage, text: str
 ) -> None:
     """The problem names the key until that poll, even if the source has not changed."""

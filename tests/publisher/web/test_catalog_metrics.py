@@ -46,7 +46,7 @@ def test_a_catalog_with_a_hold() -> None:
 
 
 @pytest.mark.parametrize("number", ["", "many", "nan", "inf", "9" * 5000])
-def test_what_is_unknown_has_no_sample(number: str) -> None:
+def test_an_unknown_number_has_no_sample(number: str) -> None:
     """A metric states nothing that is not known."""
     found = samples(meta={"count": number, "sequence": number}, status={"succeeded_at": "x"})
     assert found == {("hold",): 0.0}
