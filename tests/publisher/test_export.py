@@ -13,7 +13,7 @@ from tests.support.trees import tree, wide
 
 
 async def test_top_down_then_by_id(catalog: Catalog, source: ScriptedSource) -> None:
-    """Parents come before children, whatever the source's order."""
+    """Parents come before children, for any order in the source."""
     source.set_tree(tree(("1", "3", "a, b", True), ("3", "0", "C", False), ("2", "0", "D", True)))
     await poll_once(catalog)
     text = await export_state(catalog.store, "json")

@@ -117,7 +117,7 @@ def test_another_position(checkpoint: Checkpoint) -> None:
 
 @pytest.mark.contract("5.6")
 def test_the_offset_is_no_part_of_the_position() -> None:
-    """Events connect whatever the offset is."""
+    """Events connect, and their offset does not matter."""
     events = small_history()
     assert check_continuity(BEGIN._replace(offset="77-7"), events, {}).events == events
 

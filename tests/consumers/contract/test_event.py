@@ -180,7 +180,7 @@ def test_an_id_that_no_category_has(id_: str) -> None:
     ids=lambda json_: repr(json_[:8]),
 )
 def test_no_json_object(json_: bytes) -> None:
-    """Rejected in the same way, whatever it is."""
+    """Anything but a JSON object is rejected as a bad entry."""
     with pytest.raises(BadEntry, match="entry 7-0"):
         decode(Entry("7-0", json_), "us")
 

@@ -17,7 +17,7 @@ from tests.consumers.history.history_builder import (
 from tests.consumers.pretend_publisher import row
 
 
-async def test_what_changed(database_url: str) -> None:
+async def test_changes_between_two_points(database_url: str) -> None:
     """Events come in their order, and a resync before the differences it found."""
     async with open_projection(database_url) as history:
         await record_example(history)

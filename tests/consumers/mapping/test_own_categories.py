@@ -54,7 +54,7 @@ def test_columns_and_separators() -> None:
         (f"key,name\n{'a' * 256},A\n", "line 2: its key has more than 255 characters"),
     ],
 )
-def test_what_is_rejected(text: str, message: str) -> None:
+def test_a_file_with_wrong_lines_is_rejected(text: str, message: str) -> None:
     """The error names all wrong lines and what is wrong."""
     with pytest.raises(MappingRejected) as caught:
         read(text)

@@ -206,8 +206,8 @@ async def test_a_full_disk_loses_no_commit(folder: Path) -> None:
 
 
 @pytest.mark.contract("5.1")
-async def test_publishes_again_what_a_crash_on_a_full_disk_lost(folder: Path) -> None:
-    """It was in the server's memory only."""
+async def test_publishes_a_commit_again_that_a_crash_on_a_full_disk_lost(folder: Path) -> None:
+    """The lost commit was in the server's memory only."""
     with Valkey(folder, binary=full_disk.deaf(folder)) as server:
         async with published_catalog(server.url) as catalog:
             await catalog.poll(2)

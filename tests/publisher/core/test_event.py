@@ -78,7 +78,7 @@ def test_a_row_is_compact_utf8() -> None:
 def test_equal_trees_give_equal_events(
     state: dict[str, Category], snapshot: dict[str, Category], data: st.DataObject
 ) -> None:
-    """Byte for byte, whatever the order of the rows in the answer."""
+    """Events are equal byte for byte, for any order of the rows in the answer."""
     shuffled = dict(data.draw(st.permutations(list(snapshot.items()))))
     first, second = (diff(state, new) for new in (snapshot, shuffled))
     assert list(encode("us", START, TIME, first)) == list(encode("us", START, TIME, second))

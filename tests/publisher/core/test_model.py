@@ -82,10 +82,10 @@ def test_parents_come_before_children(categories: dict[str, Category]) -> None:
 
 
 @given(forests(), st.data())
-def test_depths_of_some_are_those_they_have_among_all(
+def test_depths_of_some_equal_their_depths_among_all(
     categories: dict[str, Category], data: st.DataObject
 ) -> None:
-    """In whatever order the categories are given."""
+    """The order of the given categories does not matter."""
     some = data.draw(st.lists(st.sampled_from(list(categories.values()))))
     found = depths_of(some, categories)
     assert found.pop("0", 0) == 0

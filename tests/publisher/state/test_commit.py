@@ -25,8 +25,8 @@ COMMIT = Commit(
 
 
 @pytest.mark.contract("5.1")
-def test_the_header_counts_what_follows() -> None:
-    """Events, rows, removed ids, meta, in the order of commit.lua."""
+def test_the_header_counts_the_other_arguments() -> None:
+    """It counts events, rows, removed ids and meta, in the order of commit.lua."""
     arguments = CommitArguments("us", COMMIT)
     *expected, max_age_ms, max_events, events, rows, removed, meta = arguments.header
     assert (*expected, max_age_ms, max_events) == (*COMMIT.expected, 1000, 10)

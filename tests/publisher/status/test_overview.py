@@ -1,4 +1,4 @@
-"""Reading catalogs from Redis, whatever somebody has written there."""
+"""Catalogs are read from Redis, also when somebody has written nonsense there."""
 
 import json
 
