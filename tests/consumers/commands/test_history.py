@@ -110,7 +110,7 @@ def call_unread(*words: str, cwd: Path) -> tuple[int, bytes]:
     ],
 )
 def test_a_wrong_command_line(to: str, words: tuple[str, ...], message: str) -> None:
-    """It is rejected before anything is opened."""
+    """A wrong command line is rejected before anything is opened."""
     with pytest.raises(ConfigError, match=message):
         app(["history", "us", "--to", to, *words], standalone_mode=False)
 

@@ -173,7 +173,7 @@ def test_a_wrong_command_line(words: list[str], message: str, folder: Path) -> N
     [["suggest"], ["review"], ["export"], ["link", "a", "1"], ["unlink", "a"], ["remove", "a"]],
 )
 def test_a_database_that_is_not_there(words: list[str], folder: Path) -> None:
-    """Only an import from a file and `watch` create one."""
+    """Only an import from a file and `watch` create a database."""
     to = f"sqlite:///{folder / 'm'}"
     assert call_map(words[0], "us", *words[1:], to=to, code=1) == f"{to}: there is no such file"
 

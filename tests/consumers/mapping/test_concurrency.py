@@ -137,7 +137,7 @@ async def check(it: MappingCatalog) -> None:
 
 
 async def test_two_imports_at_once(database_url: str) -> None:
-    """Both are done, one after the other."""
+    """Both imports are done, one after the other."""
     owns = [OwnCategory(str(key), "A", "A") for key in range(50)]
     async with open_mapping_catalog(database_url, *TREE), another_service(database_url) as service:
         done = await asyncio.gather(

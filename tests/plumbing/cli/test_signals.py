@@ -61,7 +61,7 @@ def test_exits_with_the_code_of_the_command() -> None:
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_ends_a_command_with_the_code_of_the_shell(number: int) -> None:
-    """It cleans up before."""
+    """The command cleans up before it ends."""
     work = Work(number)
     assert exit_code(work()) == 128 + number
     assert work.is_cleaned_up

@@ -170,7 +170,7 @@ def test_a_named_file_must_exist(folder: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_an_error_line(folder: Path) -> None:
-    """It is a folder, or no UTF-8."""
+    """A folder, or a file that is not UTF-8, cannot be read."""
     with pytest.raises(ConfigError, match="cannot be read"):
         load(folder)
     (folder / "x.toml").write_bytes(b"\xff")
@@ -200,7 +200,7 @@ def test_rejects_a_secret_in_a_file_that_others_can_read(file: Path, text: str, 
 
 
 def test_a_mistake_shows_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither one of the file nor one of the environment."""
+    """No secret of the file or the environment is in the message."""
     monkeypatch.setenv("CATEGORY_PUBLISHER_REDIS_URL", "hppt://user:hush@host")
     monkeypatch.setenv("CATEGORY_PUBLISHER_TIKTOK_SHOP", "hush")
     assert "hush" not in refusal(file, WHOLE)

@@ -87,7 +87,7 @@ def test_a_mistake_in_a_fallback_shop_names_its_location(
 
 
 def test_rejects_fallback_shops_of_other_sources() -> None:
-    """Only TikTok Shop has them."""
+    """Only the source `tiktok_shop` has fallback shops."""
     catalog = {"source": "file", "url": "x", "stand_ins": [{"shop_cipher": "x"}]}
     with pytest.raises(ValueError, match='stand_ins belong to the source "tiktok_shop"'):
         Settings.model_validate({"catalogs": {"us": catalog}})
@@ -141,7 +141,7 @@ def test_a_wrong_token_key_is_an_error(key: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_rejects_a_token_key_in_a_file_that_others_can_read(tmp_path: Path) -> None:
-    """It is a secret."""
+    """A token key is a secret."""
     file = write_config(tmp_path, f'[tiktok_shop]\ntoken_key = "{KEY}"\n')
     file.chmod(0o644)
     with pytest.raises(ConfigError, match="token_key is a secret, but other users"):

@@ -171,7 +171,7 @@ def test_exit_codes(workdir: Path) -> None:
 
 @pytest.mark.contract("7")
 def test_watch_and_json_exclude_each_other(workdir: Path) -> None:
-    """It exits with 2."""
+    """`status` exits with 2."""
     assert call(PUBLISHER, "status", "--watch", "--json", cwd=workdir).returncode == 2
 
 

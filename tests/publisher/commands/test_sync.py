@@ -83,7 +83,7 @@ def test_a_changed_origin(workdir: Path, keys: redis.Redis) -> None:
 
 
 def test_a_catalog_that_is_not_configured(workdir: Path) -> None:
-    """It exits with 2 and names those that are."""
+    """`sync` exits with 2 and names the catalogs that are configured."""
     done = call(PUBLISHER, "sync", "fr", cwd=workdir)
     assert done.returncode == 2
     assert "configured: uk-en, us" in done.stderr

@@ -45,7 +45,7 @@ def test_equal_trees_give_equal_changes(state: Tree, snapshot: Tree, data: st.Da
 @pytest.mark.contract("5.4")
 @given(forests())
 def test_equal_trees_have_no_changes(state: Tree) -> None:
-    """Whether or not their rows are the same objects."""
+    """It does not matter whether their rows are the same objects."""
     assert diff(state, state) == []
     assert (
         diff(state, {id_: Category(**category.fields()) for id_, category in state.items()}) == []

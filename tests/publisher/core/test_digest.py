@@ -21,7 +21,7 @@ def test_the_digest_of_a_category() -> None:
 
 @pytest.mark.contract("4")
 def test_the_digest_of_an_empty_state() -> None:
-    """It is sixteen zeros."""
+    """The digest of an empty state is sixteen zeros."""
     assert digest.text(digest.of([])) == "0000000000000000"
 
 

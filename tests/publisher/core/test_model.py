@@ -160,7 +160,7 @@ def test_a_hold_that_cannot_be_read_is_a_hold(value: bytes | str) -> None:
 
 @pytest.mark.parametrize("field", ["digest", "since", "reasons", "added", "first"])
 def test_the_readable_fields_of_a_hold_are_kept(field: str) -> None:
-    """Only the unreadable one is empty."""
+    """Only the unreadable field is empty."""
     hold = Hold("0123456789abcdef", "2026-11-23T09:40:03.569Z", ("too many",), 1, 2, 3, ({"a": 1},))
     stored = {**orjson.loads(hold.to_json()), field: None, "new": 1}
     assert Hold.from_json(orjson.dumps(stored)) == replace_fields(

@@ -104,7 +104,7 @@ def test_at_most_200_000_categories() -> None:
 
 @pytest.mark.contract("6")
 def test_the_limit_of_an_undocumented_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the same."""
+    """The limit is the same as that of the documented form."""
     monkeypatch.setattr("publisher.core.parse_checked.MAX_CATEGORIES", 2)
     unknown = [{**ROW, "id": str(number), "colour": 1} for number in range(1, 4)]
     assert len(Decoder().decode(envelope(unknown[:2]), bare_list=False).tree) == 2

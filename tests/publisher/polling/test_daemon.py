@@ -148,7 +148,7 @@ async def test_a_dead_publishers_catalogs_are_taken_over(valkey: Valkey, ours: C
 
 
 async def test_a_slow_catalog_delays_no_other(valkey: Valkey, ours: Client) -> None:
-    """Nor does it delay the daemon's stop."""
+    """A slow catalog does not delay the daemon's stop, either."""
     of = catalogs(ours, 3, timedelta(milliseconds=50))
     slow = of["c1"].source
     assert isinstance(slow, CountingSource)

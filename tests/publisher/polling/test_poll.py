@@ -276,7 +276,7 @@ async def test_approval_when_the_source_is_plausible_again(
 
 @pytest.mark.contract("6")
 async def test_approval_without_a_hold(catalog: Catalog, source: ScriptedSource) -> None:
-    """It is an error."""
+    """An approval is an error if no snapshot is held."""
     source.set_tree(SMALL)
     with pytest.raises(NoHold):
         await approve(catalog, "0" * 16)

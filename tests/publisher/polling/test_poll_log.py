@@ -39,7 +39,7 @@ def test_a_failure_is_logged_when_it_starts_and_when_it_ends(logged: Any) -> Non
 
 
 def test_another_failure_is_logged(logged: Any) -> None:
-    """It must be fixed in another way."""
+    """Another failure must be fixed in another way."""
     poll_log = PollLog("us")
     poll_log.poll_failed("bad signature")
     poll_log.poll_failed("scope missing")
@@ -48,7 +48,7 @@ def test_another_failure_is_logged(logged: Any) -> None:
 
 @pytest.mark.contract("6")
 def test_a_hold_is_logged_once(logged: Any) -> None:
-    """And its end."""
+    """The end of a hold is logged, too."""
     poll_log = PollLog("us")
     for _ in range(3):
         poll_log.poll_succeeded(HELD)

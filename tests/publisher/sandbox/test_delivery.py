@@ -42,7 +42,7 @@ async def test_cut_closes_the_connection_in_the_middle(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
 async def test_truncate_is_proper_http_with_half_of_the_json(encoding: str) -> None:
-    """Only a parser notices."""
+    """Only a parser notices that half of the JSON is missing."""
     async with sandbox_caller(faulty("truncate@1")) as caller:
         reply = await caller.signed(headers={"Accept-Encoding": encoding})
         assert reply.status == 200

@@ -32,8 +32,8 @@ def test_any_size_is_a_valid_tree(count: int) -> None:
     assert breadth_first(tree) == tree
 
 
-def test_it_is_shaped_like_a_real_one() -> None:
-    """It has seven levels and is mostly leaves."""
+def test_the_tree_is_shaped_like_a_real_one() -> None:
+    """The tree has seven levels, and most of its categories are leaves."""
     tree = generate(2_700)
     depths = check_forest(tree)
     assert max(depths.values()) == 7

@@ -109,7 +109,7 @@ async def test_an_old_access_token_is_valid_until_it_expires() -> None:
 
 
 async def test_unknown_and_expired_refresh_tokens_are_rejected() -> None:
-    """Both are 36004001."""
+    """Both have the code 36004001."""
     clock = Clock()
     async with sandbox_caller(small(clock=clock, refresh_life=DAY)) as caller:
         assert (await caller.tokens("refresh", refresh_token="unknown")).code == 36004001

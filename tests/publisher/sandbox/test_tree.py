@@ -95,7 +95,7 @@ def test_wrong_files_are_one_clear_line(tmp_path: Path, content: bytes, expected
 
 
 def test_missing_files_and_folders_are_one_clear_line(tmp_path: Path) -> None:
-    """Neither ends in a traceback."""
+    """No such path ends in a traceback."""
     with pytest.raises(BadOption, match="no such file"):
         read_tree(tmp_path / "none.json")
     with pytest.raises(BadOption, match="is not a file"):

@@ -8,6 +8,6 @@ from publisher.state.keys import TYPES, key
 
 @pytest.mark.contract("2")
 def test_all_keys_of_a_catalog_are_in_one_slot() -> None:
-    """So one script may write them in a cluster."""
+    """One script may write all keys of a catalog in a Cluster."""
     assert key("us", "meta") == "catalog:{us}:meta"
     assert len({key_slot(key("us", name).encode()) for name in TYPES}) == 1

@@ -16,7 +16,7 @@ def test_values_of_the_publisher_are_parsed() -> None:
 
 @pytest.mark.parametrize("text", [None, "", "x", "-1", "1.5", "\u0661", "9" * 21])
 def test_an_invalid_number(text: str | None) -> None:
-    """Nor is it an offset or a time."""
+    """A text that is no number is no offset and no time, either."""
     assert parse_number(text) is None
     assert parse_offset(text) is None
     assert parse_time(text) is None
@@ -24,10 +24,10 @@ def test_an_invalid_number(text: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["1-", "1-1 COUNT", "1-1-1", "\u0661-\u0661", f"{'9' * 21}-1"])
 def test_an_invalid_offset(text: str) -> None:
-    """It is not sent to the server."""
+    """An invalid offset is never sent to the server."""
     assert parse_offset(text) is None
 
 
 def test_a_time_needs_a_zone() -> None:
-    """It could not be compared otherwise."""
+    """A time without a zone cannot be compared."""
     assert parse_time("2026-11-23T09:40:03") is None

@@ -95,7 +95,7 @@ async def test_other_methods_and_paths(site: Site) -> None:
 
 
 async def test_a_huge_header_is_refused(site: Site) -> None:
-    """It does not fill the memory."""
+    """A huge header does not fill the memory."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
     writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
     async with asyncio.timeout(5):
