@@ -24,7 +24,7 @@ EVENING = "2026-11-23T20:00:00.000Z"
 
 
 async def test_the_last_lines(server: Server, publisher: PretendPublisher) -> None:
-    """As many as requested, oldest first, however many there are."""
+    """As many lines as requested are printed, oldest first."""
     await publisher.commit(numbered(3))
     await publisher.commit(numbered(BATCH + 500))
     every = list(range(1, BATCH + 501))

@@ -57,7 +57,7 @@ async def test_events_that_are_not_printed_are_checked(
 
 
 async def test_a_catalog_that_does_not_exist(server: Server) -> None:
-    """With --once it is an error."""
+    """A catalog that does not exist is an error with --once."""
     with pytest.raises(NoState, match="catalog us is not in Redis"):
         await tail_once(server)
 

@@ -69,14 +69,14 @@ def test_a_signal_ends_a_command_with_the_code_of_the_shell(number: int) -> None
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_signal_ends_a_command_that_runs_until_it_is_stopped(number: int) -> None:
-    """That is not a failure."""
+    """A stop by a signal is not a failure of such a command."""
     work = Work(number)
     assert exit_code(until_stopped(work())) == 0
     assert work.is_cleaned_up
 
 
 async def test_sighup_reloads_inside_reloading_only() -> None:
-    """Before and after it is ignored."""
+    """SIGHUP is ignored before and after."""
     inside, outside = Work(signal.SIGHUP), Work(signal.SIGHUP, signal.SIGTERM)
 
     async def command() -> int:
