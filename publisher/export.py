@@ -20,7 +20,9 @@ async def export_state(store: Store, form: str) -> str:
     """
     state = await store.load()
     if state.position is None:
-        reason = "its state is damaged; the next poll repairs it" if state.damaged else "no state"
+        reason = (
+            "its state is damaged; the next poll repairs it" if state.is_damaged else "no state"
+        )
         raise NoState(f"catalog {store.catalog}: nothing to export: {reason}")
     depth = depths(state.tree)
     rows = sorted(state.tree.values(), key=lambda each: (depth.get(each.id, 0), each.id))

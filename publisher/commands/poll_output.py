@@ -32,9 +32,9 @@ def report(name: str, polled: PollResult | Error, intro: str = "") -> int:
         sys.stderr.write(f"error: {prefix}{text}\n")
         return polled.exit_code
     warnings = []
-    if polled.repaired:
+    if polled.is_repaired:
         warnings.append("the state was damaged; a new epoch has started")
-    if polled.damaged:
+    if polled.is_damaged:
         warnings.append(
             "the state is damaged, and its repair is held: consumers wait until it is approved"
         )

@@ -17,7 +17,8 @@ from publisher.core.model import Category, Change
 EMPTY: Final = 0
 """The digest of an empty state."""
 _first_8_bytes: Final[Callable[[bytes], tuple[int]]] = Struct(">Q24x").unpack
-"""Of 32 bytes, big-endian; 100,000 digests take 0.03 s less than with `int.from_bytes`."""
+"""Reads the first 8 of 32 bytes, big-endian. For 100,000 digests it takes 0.03 s less than
+`int.from_bytes`."""
 
 
 def of_category(category: Category) -> int:

@@ -1,4 +1,4 @@
-"""The guard: decides which snapshots are withheld as implausible (contract, 6)."""
+"""The guard: decides which snapshots are implausible and held (contract, 6)."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from publisher.core.model import Counts
 class Limits(NamedTuple):
     """The removals and updates that are still plausible.
 
-    A snapshot is withheld if it exceeds a share of the state's categories *and* a number.
+    A snapshot is held if it exceeds a share of the state's categories *and* a number.
     """
 
     max_removed_share: float
@@ -22,7 +22,7 @@ def hold_reasons(changes: Counts, count: int, limits: Limits) -> list[str]:
     """Return why `changes` are implausible; an empty list if they are plausible.
 
     `count` is the number of categories in the state. A first import only adds categories, so it is
-    never withheld.
+    never held.
     """
     checks = (
         ("removed", changes.removed, limits.max_removed_share, limits.max_removed),

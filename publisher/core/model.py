@@ -89,14 +89,14 @@ class Origin:
 class Hold:
     """A snapshot that is held (contract, 2 and 6).
 
-    It is held until an approval or a plausible snapshot. A stored hold that cannot be read is a
-    hold nevertheless: what is unreadable in it is empty.
+    It is held until an approval or a plausible snapshot. A stored hold that cannot be read is
+    still a hold: its unreadable fields are empty.
     """
 
     digest: str = ""
-    """Of the withheld snapshot, 16 hex digits."""
+    """The digest of the held snapshot, 16 hex digits."""
     since: str = ""
-    """When it was withheld first, RFC 3339."""
+    """When this snapshot was held first, RFC 3339."""
     reasons: tuple[str, ...] = ()
     added: int = 0
     updated: int = 0

@@ -10,8 +10,8 @@ from typing import Final
 from zlib import crc32
 
 SHORTEST: Final = 0.1
-"""The least share of the interval between two polls: a first poll is at no due time of its catalog,
-and a timer can be a little early."""
+"""The least share of the interval between two polls: the first poll is not at a due time, and a
+timer can be a little early."""
 OVERDUE: Final = timedelta(minutes=2)
 """A poll takes less, retries included; a catalog that is due for longer is polled by nobody."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def next_due(name: str, every: timedelta, started_at: datetime) -> datetime:
     """Return when catalog `name` is due again after a poll that began at `started_at`.
 
-    That is its last due time within `every` from then; so after the first poll it is `every` later.
+    That is the catalog's next due time, or the one after if the next is too soon (SHORTEST).
     """
     offset = every * (crc32(name.encode()) / 2**32)
     due = started_at + every - (started_at - EPOCH - offset) % every

@@ -42,7 +42,7 @@ class Decoder:
     def __init__(self) -> None:
         self.last: Snapshot | None = None
         self._fingerprint: bytes | None = None
-        """Of the payload that gave `last`; None if its form was not the documented one."""
+        """The fingerprint of the payload that gave `last`; None if it had an undocumented form."""
 
     def decode(self, body: bytes, *, bare_list: bool) -> Snapshot:
         """Return the snapshot in `body`, an envelope; or also a list if `bare_list`.

@@ -15,8 +15,8 @@ from publisher.state.key_watch import KeyWatch
 from publisher.state.store import PollStart, State, Store
 
 MOST_CATEGORIES: Final = 200_000
-"""Of all catalogs together: one of the largest, or some 70 markets of today. The catalogs that were
-polled the longest ago are evicted first, and their next poll reads everything again."""
+"""The limit for all catalogs together: one very large tree, or about 70 of today's markets. The
+catalogs that were polled the longest ago are evicted first; their next poll reads all again."""
 MOST_CATALOGS: Final = 100
 """Each of them keeps a connection open."""
 
@@ -59,7 +59,7 @@ class CatalogCache:
             raise
         if watch is not None and self._keeps and self._watched is None:
             self._watched = _WatchedState(state, watch)
-        elif watch is not None:  # cleared meanwhile, or another poll has put its state here
+        elif watch is not None:  # closed meanwhile, or another poll has put its state here
             await watch.close()
         return state
 
@@ -83,8 +83,8 @@ class CatalogCache:
         if self._watched is not None and self._watched.state is state:
             self._watched = self._watched._replace(state=replace(state, tree=snapshot.tree))
 
-    async def clear(self) -> None:
-        """Drop everything, and keep nothing from now on."""
+    async def close(self) -> None:
+        """Drop everything, and cache nothing from now on."""
         self._keeps = False
         watched, self._watched, self._decoder = self._watched, None, Decoder()
         if watched is not None:
@@ -97,23 +97,23 @@ class StateCache:
     def __init__(self) -> None:
         self._catalogs: OrderedDict[str, CatalogCache] = OrderedDict()
 
-    def of(self, store: Store) -> CatalogCache:
-        """Return the cache of the catalog of `store`; it is evicted last from now on."""
+    def get_or_create(self, store: Store) -> CatalogCache:
+        """Return the cache of the catalog of `store`; it is now the last to be evicted."""
         cached = self._catalogs.pop(store.catalog, None) or CatalogCache(store, keeps=True)
         self._catalogs[store.catalog] = cached
         return cached
 
     async def evict(self) -> None:
-        """Clear the catalogs that were used the longest ago until the limits are kept."""
+        """Close the caches that were used the longest ago until the limits are kept."""
         while (
             len(self._catalogs) > MOST_CATALOGS
             or sum(each.size for each in self._catalogs.values()) > MOST_CATEGORIES
         ):
             _, oldest = self._catalogs.popitem(last=False)
-            await oldest.clear()
+            await oldest.close()
 
     async def aclose(self) -> None:
-        """Clear all catalogs, and close their connections; for `contextlib.aclosing`."""
+        """Close the caches of all catalogs; for `contextlib.aclosing`."""
         while self._catalogs:
             _, each = self._catalogs.popitem()
-            await each.clear()
+            await each.close()

@@ -25,16 +25,16 @@ from publisher.status.overview import read_statuses
 log = logs.logger(__name__)
 
 EARLY_POLLS_A_SECOND: Final = 10
-"""After a start catalogs are polled at this rate though they are not due, to show that it works;
-but a restart must not fetch ten thousand trees at once."""
+"""After a start catalogs are polled at this rate before they are due, to show the user that polling
+works; but a restart must not fetch ten thousand trees at once."""
 POLLS_A_SECOND: Final = 100
-"""The rate at which polls are started, however many are due. A poll takes some 10 ms of processor
+"""The rate at which polls are started, however many are due. A poll takes about 10 ms of processor
 time, so more would only fill the memory with polls that wait for each other."""
 FIRST_RETRY, LATEST_RETRY = 1.0, 60.0
 """Seconds after which a poll is repeated that failed because of a transient error of Redis."""
 STOP_SECONDS: Final = 20.0
-"""For polls to end once they are cancelled. A refresh of tokens takes the longest, since it is not
-interrupted."""
+"""How long polls may take to end after they are cancelled. A refresh of tokens takes the longest,
+since it is not interrupted."""
 RELEASE_SECONDS: Final = 5.0
 
 
@@ -150,16 +150,16 @@ class Daemon:
                 old.cancel()
         self._removed |= set(removed)
         self._scheduled |= _schedule(catalogs)
-        for rank, name in enumerate(catalogs.keys() & self.leases.held()):
-            self._start(name, clock.now(), rank)
+        for index, name in enumerate(catalogs.keys() & self.leases.held()):
+            self._start(name, clock.now(), earlier_starts=index)
         self._wake.set()
 
     async def run(self) -> NoReturn:
         """Poll until cancelled; then cancel running polls and release the leases."""
         try:
-            started = clock.now()
+            daemon_start = clock.now()
             while True:
-                await self._round(started)
+                await self._round(daemon_start)
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self.leases.round_every.total_seconds()):
@@ -167,7 +167,7 @@ class Daemon:
         finally:
             await self._stop()
 
-    async def _round(self, started: datetime) -> None:
+    async def _round(self, daemon_start: datetime) -> None:
         """Renew the leases, and start to poll the catalogs whose leases are new."""
         new: dict[str, dict[str, str]] = {}
         try:
@@ -187,7 +187,7 @@ class Daemon:
         self._outages.keep_only({LEASES, *held})
         for name in self._scheduled.keys() - held:
             self._scheduled[name].cancel()
-        self._start_all(new, started)
+        self._start_all(new, daemon_start)
         if not self.lease_error:
             self.ready.set()
 
@@ -196,8 +196,8 @@ class Daemon:
         held = self.leases.held()
         return [name for name, each in self._scheduled.items() if name in held and each.is_idle]
 
-    def _start_all(self, statuses: Mapping[str, Mapping[str, str]], started: datetime) -> None:
-        """Start to poll the catalogs in `statuses`, unless somebody did meanwhile.
+    def _start_all(self, statuses: Mapping[str, Mapping[str, str]], daemon_start: datetime) -> None:
+        """Start to poll the catalogs in `statuses`, unless `replace` has started them.
 
         The catalog that waits the longest comes first, since a lease may move to another publisher
         again and again before the catalog is polled.
@@ -208,16 +208,18 @@ class Daemon:
             for name in statuses.keys() & set(self._names_without_task())
         }
         order = sorted(dues, key=lambda name: (dues[name], statuses[name].get("polled_at", "")))
-        for rank, name in enumerate(order):
-            early = started + timedelta(seconds=rank / EARLY_POLLS_A_SECOND)
+        for index, name in enumerate(order):
+            early = daemon_start + timedelta(seconds=index / EARLY_POLLS_A_SECOND)
             due = dues[name] if self.ready.is_set() else min(dues[name], early)
-            self._start(name, due, rank)
+            self._start(name, due, earlier_starts=index)
 
-    def _start(self, name: str, due: datetime, rank: int) -> None:
-        """Start the task of `name`, the `rank`th of those that are started now."""
+    def _start(self, name: str, due: datetime, *, earlier_starts: int) -> None:
+        """Start the task of `name`, after `earlier_starts` others of the same round."""
         scheduled = self._scheduled[name]
         now = clock.now()
-        scheduled.wait_until(max(due, now + timedelta(seconds=rank / POLLS_A_SECOND)), now)
+        scheduled.wait_until(
+            max(due, now + timedelta(seconds=earlier_starts / POLLS_A_SECOND)), now
+        )
         scheduled.task = asyncio.create_task(self._keep_in_sync(scheduled), name=f"catalog {name}")
 
     async def _keep_in_sync(self, scheduled: _ScheduledCatalog) -> None:
@@ -229,7 +231,7 @@ class Daemon:
 
     async def _poll(self, scheduled: _ScheduledCatalog) -> None:
         """Poll once, and report the result or the error to the logs and to the observer."""
-        name, started = scheduled.catalog.name, time.monotonic()
+        name, monotonic_start = scheduled.catalog.name, time.monotonic()
         result: PollResult | None = None
         failure: Exception | None = None
         redis_errors: list[RedisError] = []
@@ -257,7 +259,7 @@ class Daemon:
             self._outages.failed(name, redis_error)
         if not redis_errors:
             self._outages.recovered(name)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - monotonic_start
         self._observer.poll_finished(FinishedPoll(name, seconds, result, failure))
 
     async def _stop(self) -> None:

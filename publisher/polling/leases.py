@@ -44,9 +44,9 @@ class Plan(NamedTuple):
     """What a publisher does in a round."""
 
     keep: list[str]
-    take: list[str]
-    """Free leases."""
-    steal: list[str]
+    take_free: list[str]
+    """Leases without an owner that is alive."""
+    take_from_others: list[str]
     """Leases of other publishers."""
 
 
@@ -62,13 +62,14 @@ def plan(owners: Mapping[str, str], me: str, waiting: Collection[str]) -> Plan:
     share = math.ceil(len(owners) / (len(others) + 1))
     random.shuffle(free)
     free.sort(key=lambda name: name not in waiting)
-    take = free[: max(share - len(keep), sum(name in waiting for name in free))]
-    mine, steal = len(keep) + len(take), list[str]()
+    # a fair share, but at least all that nobody took in the last round
+    take_free = free[: max(share - len(keep), sum(name in waiting for name in free))]
+    mine, take_from_others = len(keep) + len(take_free), list[str]()
     shuffled = [random.sample(names, len(names)) for names in others.values()]
-    # until no other has two more than we have then
-    while len(busiest := max(shuffled, key=len, default=[])) > mine + len(steal) + 1:
-        steal.append(busiest.pop())
-    return Plan(keep, take, steal)
+    # take until nobody else has two leases more than we
+    while len(busiest := max(shuffled, key=len, default=[])) > mine + len(take_from_others) + 1:
+        take_from_others.append(busiest.pop())
+    return Plan(keep, take_free, take_from_others)
 
 
 class Leases:
@@ -98,20 +99,23 @@ class Leases:
         until = monotonic() + self._expiry.total_seconds()
         owners, unread = await self._read_owners(names)
         planned = plan(owners, self.owner, self._waiting)
-        free = [name for name in planned.take if owners[name] == FREE]
-        others = [*planned.steal, *(name for name in planned.take if owners[name] == DEAD)]
+        free = [name for name in planned.take_free if owners[name] == FREE]
+        dead = [name for name in planned.take_free if owners[name] == DEAD]
+        others = [*planned.take_from_others, *dead]
         self._waiting = {name for name, owner in owners.items() if owner in {FREE, DEAD}}
         me, expiry = self.owner, self._expiry
+        # Renewed ones, free ones (unless somebody was faster), and those that have another owner.
         written = (
             await self._send_each(planned.keep, lambda pipe, key: pipe.pexpire(key, expiry)),
             await self._send_each(free, lambda pipe, key: pipe.set(key, me, px=expiry, nx=True)),
             await self._send_each(others, lambda pipe, key: pipe.set(key, me, px=expiry)),
         )
-        done = {name for replies in written for name, reply in replies.items() if reply is True}
+        # Leases that Redis confirmed are ours until `until`; unread ones stay as they were.
+        ours = {name for replies in written for name, reply in replies.items() if reply is True}
         # A key of another type can hold no lease: such catalogs are polled without one.
-        done |= {name for name, error in unread.items() if is_wrong_type(error)}
+        ours |= {name for name, error in unread.items() if is_wrong_type(error)}
         self._until = {name: self._until[name] for name in unread if name in self._until}
-        self._until |= dict.fromkeys(done, until)
+        self._until |= dict.fromkeys(ours, until)
         _raise_first(unread, *written)
 
     async def release(self, names: Iterable[str]) -> None:

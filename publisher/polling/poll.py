@@ -38,19 +38,19 @@ class Catalog:
     store: Store
     limits: Limits
     max_age: timedelta
-    """Of the events in the stream; older ones are trimmed."""
+    """How long events stay in the stream before they are trimmed."""
     max_events: int
-    """In the stream; what exceeds it is trimmed."""
+    """The most events in the stream; older ones are trimmed."""
     poll_every: timedelta
     state_cache: StateCache | None
-    """Used from poll to poll; None if there is only one poll."""
+    """The cache for many polls; None if there is only one poll."""
 
     @property
     def cache(self) -> CatalogCache:
         """The catalog's cache; one that keeps nothing if there is only one poll."""
         if self.state_cache is None:
             return CatalogCache(self.store, keeps=False)
-        return self.state_cache.of(self.store)
+        return self.state_cache.get_or_create(self.store)
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Comparison:
     snapshot: Snapshot
     changes: list[Change]
     hold_reasons: list[str]
-    """Why the snapshot must be withheld; empty if its changes are plausible."""
-    new_origin: bool
+    """Why the snapshot must be held; empty if its changes are plausible."""
+    has_new_origin: bool
     """Whether the origin differs from meta's and was accepted."""
 
     @property
@@ -77,12 +77,12 @@ class PollResult(NamedTuple):
     outcome: Outcome
     counts: Counts
     position: Position | None
-    """Of the state now; None if there is no state yet, or it is damaged and its repair is held."""
+    """The state's position; None without a state, or if a damaged state's repair is held."""
     warnings: tuple[str, ...]
-    repaired: bool = False
+    is_repaired: bool = False
     hold: Hold | None = None
     """Set if and only if the outcome is `held`."""
-    damaged: bool = False
+    is_damaged: bool = False
     """The state is damaged and stays so, since its repair is held."""
 
 
@@ -109,7 +109,7 @@ async def compare(catalog: Catalog, *, accept_origin: bool = False) -> Compariso
 
 
 async def poll_once(catalog: Catalog, *, accept_origin: bool = False) -> PollResult:
-    """Poll once: commit the changes, or withhold the snapshot.
+    """Poll once: commit the changes, or hold the snapshot.
 
     Raises as `compare` does, and RaceLost if another publisher commits first.
     """
@@ -122,8 +122,8 @@ async def poll_once(catalog: Catalog, *, accept_origin: bool = False) -> PollRes
         comparison.counts,
         comparison.state.position,
         comparison.snapshot.warnings,
-        hold=await _withhold(catalog, comparison),
-        damaged=comparison.state.damaged,
+        hold=await _ensure_hold(catalog, comparison),
+        is_damaged=comparison.state.is_damaged,
     )
 
 
@@ -131,7 +131,7 @@ async def approve(catalog: Catalog, digest: str) -> PollResult:
     """Fetch the snapshot again and commit it if it still has `digest` (contract, 6).
 
     Raises NoHold if nothing is held, and Held if the source returns another snapshot now; then
-    only the hold is written or deleted. Raises as `poll_once` does besides.
+    only the hold is written or deleted. Also raises what `poll_once` raises.
     """
     if await catalog.store.read_hold() is None:
         raise NoHold(f"catalog {catalog.name}: nothing is held, so there is nothing to approve")
@@ -145,7 +145,7 @@ async def approve(catalog: Catalog, digest: str) -> PollResult:
             f"catalog {catalog.name}: the source now returns another snapshot than {digest}, which "
             "is plausible: the hold was deleted, nothing was committed; the next poll commits it"
         )
-    hold = await _withhold(catalog, comparison)
+    hold = await _ensure_hold(catalog, comparison)
     raise Held(
         f"catalog {catalog.name}: the source now returns the snapshot {hold.digest}, not "
         f"{digest}: nothing was committed; check it with `category-publisher diff "
@@ -186,7 +186,7 @@ async def _accept(catalog: Catalog, comparison: Comparison) -> PollResult:
     """
     state, changes = comparison.state, comparison.changes
     position = state.position
-    if changes or position is None or comparison.new_origin:
+    if changes or position is None or comparison.has_new_origin:
         commit = Commit(
             expected=state.stored_position,
             start=position or Position(secrets.token_hex(4), 0, digests.of(state.tree.values())),
@@ -203,11 +203,11 @@ async def _accept(catalog: Catalog, comparison: Comparison) -> PollResult:
         await catalog.store.delete_hold()
     outcome: Outcome = "changed" if changes else "unchanged"
     warnings = comparison.snapshot.warnings
-    return PollResult(outcome, comparison.counts, position, warnings, repaired=state.damaged)
+    return PollResult(outcome, comparison.counts, position, warnings, is_repaired=state.is_damaged)
 
 
-async def _withhold(catalog: Catalog, comparison: Comparison) -> Hold:
-    """Return the hold of the snapshot, and write it unless it is stored already."""
+async def _ensure_hold(catalog: Catalog, comparison: Comparison) -> Hold:
+    """Return the hold of the snapshot; write it unless it is stored already."""
     digest = digests.text(comparison.snapshot.digest)
     stored = await catalog.store.read_hold()
     since = stored.since if stored and stored.digest == digest else ""

@@ -37,7 +37,7 @@ class PollLog:
     def poll_succeeded(self, result: PollResult) -> None:
         """Log what is new about a poll that did not fail."""
         self._failure.up("poll recovered")
-        if result.repaired:
+        if result.is_repaired:
             self._log.warning("state was damaged, new epoch started")
         new = [warning for warning in result.warnings if warning not in self._warnings]
         self._warnings = result.warnings
@@ -49,7 +49,7 @@ class PollLog:
                 cause=result.hold.digest,
                 digest=result.hold.digest,
                 reasons=list(result.hold.reasons),
-                state="damaged, consumers wait" if result.damaged else "valid",
+                state="damaged, consumers wait" if result.is_damaged else "valid",
             )
         else:
             self._hold.up("hold ended")
@@ -67,17 +67,18 @@ class PollLog:
 class OutageLog:
     """Logs an outage of Redis once for all its users: the catalogs, and the leases.
 
-    It starts with the first user that fails and ends when none does any more. Errors with the same
+    It starts when a first user fails, and ends when no user fails any more. Errors with the same
     advice are one outage, since a lost connection shows in many messages.
     """
 
     def __init__(self) -> None:
         self._advice: dict[str, str] = {}
-        """Of the error that each failing user met last."""
+        """The advice of the last error of each failing user."""
 
     def failed(self, user: str, error: RedisError) -> None:
         """Note that Redis failed `user`, a catalog's name or LEASES."""
         if error.advice not in self._advice.values():
+            # an error, since nothing is published meanwhile; a consumer only warns (`OutageRetry`)
             log.error("redis unavailable, retrying", error=str(error))
         self._advice[user] = error.advice
 

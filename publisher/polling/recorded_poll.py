@@ -73,26 +73,26 @@ async def _record(
         with server.explain_errors():
             result = await REPEAT_AFTER_RACE(RaceLost, poll)
     except (Held, NoHold):
-        raise  # an approval that came too late writes only the hold (contract, 6)
+        raise  # a refused approval writes only the hold (contract, 6)
     except Error as failure:
         error, outcome, counts = failure, "failed", Counts()
     else:
         outcome, counts = result.outcome, result.counts
-    due = max(started_at + catalog.poll_every, earliest_retry(started_at, error))
+    default_due = max(started_at + catalog.poll_every, earliest_retry(started_at, error))
     status = {
         "outcome": outcome,
         "error": str(error or ""),
         **{name: str(number) for name, number in counts._asdict().items()},
         "polled_at": clock.rfc3339(started_at),
         "duration_ms": str(round((time.monotonic() - monotonic_start) * 1000)),
-        "next_poll_at": clock.rfc3339(next_due(started_at, error) if next_due else due),
+        "next_poll_at": clock.rfc3339(next_due(started_at, error) if next_due else default_due),
     }
     if outcome in {"changed", "unchanged"}:
         status["succeeded_at"] = status["polled_at"]
     try:
         await catalog.store.write_status(status)
     except (redis.exceptions.RedisError, OSError) as refusal:
-        if not isinstance(error, RedisError):  # else the caller reports that Redis fails
+        if not isinstance(error, RedisError):  # which is raised below and says that Redis fails
             reason = server.error(refusal)
             if on_unwritten:
                 on_unwritten(reason)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 
 class Answer(NamedTuple):
-    """A complete JSON document from a source, not parsed yet.
+    """The complete body of a response or a file: JSON, not parsed yet.
 
     `bare_list`: the document may be a list of categories instead of the API's envelope.
     """

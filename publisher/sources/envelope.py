@@ -1,4 +1,7 @@
-"""Parses TikTok Shop's envelope and quotes it without secrets. Pure."""
+"""Parses TikTok Shop's envelope, and describes it without secrets.
+
+The source `http` uses it too: its server may return answers of TikTok Shop.
+"""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +11,7 @@ import orjson
 
 LONGEST_QUOTE: Final = 200
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-SUCCESS: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*0\s*,')
+STARTS_WITH_SUCCESS: Final = re.compile(rb'\s*\{\s*"code"\s*:\s*0\s*,')
 
 
 class Envelope(NamedTuple):
@@ -55,7 +58,7 @@ def starts_with_success(body: bytes) -> bool:
     A good answer has up to 25 MB and is parsed in `core`. This check of its first bytes saves a
     second parse; an envelope whose keys have another order is parsed twice.
     """
-    return SUCCESS.match(body) is not None
+    return STARTS_WITH_SUCCESS.match(body) is not None
 
 
 def _quote(text: str, secrets: Iterable[str]) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, repr=False)
 class SourceFactory:
-    """Opens sources. One per process, because the catalogs of a shop share limits and tokens.
+    """Opens sources, once per process: catalogs of one shop share limits and tokens.
 
     `open_session` is called once, for the first source that needs HTTP. The session should not
     limit its connections itself: one host could then delay all others. `limiter` stays the same
@@ -56,7 +56,7 @@ class SourceFactory:
 
                 return HttpSource(catalog, self._session, self.limiter)
             case "tiktok_shop":
-                return self._tiktok.open(name, settings)
+                return self._tiktok.open_shops(name, settings)
 
     @cached_property
     def _session(self) -> "aiohttp.ClientSession":

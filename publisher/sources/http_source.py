@@ -30,7 +30,7 @@ class HttpSource:
         self._limiter = limiter
 
     async def fetch(self) -> Answer:
-        """Return the response's body; retries transient errors, follows redirects to http(s)."""
+        """Return the response's body, after retries and redirects (to http(s) only)."""
         return Answer(await retry_transient(self._request), bare_list=True)
 
     async def _request(self) -> bytes:

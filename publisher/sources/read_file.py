@@ -7,7 +7,10 @@ from pathlib import Path
 
 
 class Unreadable(Exception):
-    """A file or the output of a command cannot be read. The text continues after its name."""
+    """A file, or a command's output, cannot be read.
+
+    The text is the end of a sentence that begins with its name.
+    """
 
 
 class FileMissing(Unreadable):

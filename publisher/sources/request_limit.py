@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RequestLimiter:
-    """Allows `at_once` requests for each pair of host and app, first come, first served."""
+    """Allows `at_once` requests per host and app, in the order of their arrival."""
 
     def __init__(self, at_once: int) -> None:
         self._slots: defaultdict[tuple[URL, str], asyncio.Semaphore] = defaultdict(
@@ -21,7 +21,7 @@ class RequestLimiter:
         )
 
     def slot(self, url: "URL", app: str = "") -> asyncio.Semaphore:
-        """Return the semaphore to hold with `async with` during one request of `app` to `url`.
+        """Return the semaphore to hold (`async with`) while `app` requests `url` once.
 
         Two URLs have the same host if scheme, host name and port are equal.
         """

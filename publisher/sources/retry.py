@@ -1,6 +1,6 @@
-"""Repeats a failed request within one poll: a few times, with back-off, for about a minute.
+"""Repeats a failed request within one poll, with back-off, for about a minute.
 
-The next poll is the real retry. This one bridges a short failure or a short `Retry-After`.
+The next poll is the real retry. This one only bridges a short failure or a short `Retry-After`.
 """
 
 import time
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 ATTEMPTS: Final = 5
 LAST_START: Final = 45.0
-"""Seconds after the first attempt's start after which back-off starts no further attempt."""
+"""Seconds after the start of the first attempt. No attempt starts later because of back-off."""
 LONGEST_REQUESTED_WAIT: Final = 60.0
-"""Seconds, in total, to wait because the source asks for it."""
+"""The most seconds, in total, to wait because the source asks for it."""
 
 
 async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of `call`; repeat it after a Transient error, with back-off and jitter.
+    """Return the result of `call`; repeat it, with back-off, after a Transient error.
 
     Waits as long as the error's `not_before` says, if that fits into LONGEST_REQUESTED_WAIT;
     otherwise raises at once. Raises the last error unchanged.

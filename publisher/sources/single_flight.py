@@ -1,4 +1,4 @@
-"""Runs work once for all who ask at the same time, and runs work that must not be interrupted."""
+"""Runs work once for simultaneous callers, and runs work without interruption."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ class _Run(Generic[T]):
 
 
 async def run_to_completion(work: Awaitable[T]) -> T:
-    """Await `work` to its end even if cancelled meanwhile: a stop must not lose new tokens."""
+    """Await `work` to its end even if cancelled: a stop must not lose new tokens."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -55,7 +55,7 @@ class RequestLimits(NamedTuple):
 
 @dataclass(frozen=True)
 class Reply:
-    """A complete response of any status. `location` is its address without secrets."""
+    """A complete HTTP response of any status; `location` is its URL without secrets."""
 
     location: str
     status: int
@@ -99,7 +99,10 @@ class Reply:
 
 
 def open_session() -> aiohttp.ClientSession:
-    """Return an HTTP session without cookies. RequestLimiter limits its requests, not its pool."""
+    """Return an HTTP session without cookies and without a limit of connections.
+
+    RequestLimiter limits its requests.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
     )
@@ -113,11 +116,11 @@ async def get(
     headers: Mapping[str, str] | None = None,
     follow: bool,
 ) -> Reply:
-    """Request `url` once and read the whole response; `follow` redirects, to http(s) only.
+    """Request `url` once and read the whole response.
 
-    aiohttp itself repeats a GET once if the server closes the connection without an answer.
-    Raises Transient (Unreachable if nothing was sent), SourceError if a retry is useless, and
-    BadSnapshot for a body over the limit.
+    `follow` redirects, to http(s) only. aiohttp itself repeats a GET once if the server closes the
+    connection without a response. Raises Transient (Unreachable if nothing was sent), SourceError
+    if a retry is useless, and BadSnapshot for a body over the limit.
     """
     location = location_of(url)
     try:

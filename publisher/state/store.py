@@ -62,7 +62,7 @@ class PollStart(NamedTuple):
 
     stored_position: StoredPosition
     origin: dict[str, Any] | None
-    """As it is stored in meta; None if that is no JSON object."""
+    """The origin that is stored in meta; None if it is not a JSON object."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class State:
     """
 
     @property
-    def damaged(self) -> bool:
+    def is_damaged(self) -> bool:
         """Whether something is stored that is not a valid state."""
         return self.position is None and bool(self.meta or self.tree or self.invalid_fields)
 
@@ -153,16 +153,16 @@ class Store:
             await self._client.script_load(COMMIT_SCRIPT)
         all_arguments: list[Any] = [*arguments.header, arguments]
         reply = await self._script(keys=written, args=all_arguments)
-        verdict, *details = (as_text(each) for each in reply)
-        if verdict == "lost":
+        outcome, *details = (as_text(each) for each in reply)
+        if outcome == "lost":
             expected = _format_position(as_text(each) for each in commit.expected)
             raise RaceLost(
                 f"catalog {self.catalog}: another publisher has committed meanwhile (it is at "
                 f"{_format_position(details)}, not {expected})"
             )
-        if verdict == "wrongtype":
+        if outcome == "wrongtype":
             raise _wrong_type(*details)
-        return arguments.end
+        return arguments.end  # correct now: all arguments were sent
 
     async def read_hold(self) -> Hold | None:
         """Return the hold, or None. Raises WrongType."""

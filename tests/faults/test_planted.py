@@ -92,7 +92,7 @@ BUGS: Final = [
         "diff: the events of a repair are reversed",
         "publisher/polling/poll.py",
         "changes=changes,",
-        "changes=changes[::-1] if state.damaged else changes,",
+        "changes=changes[::-1] if state.is_damaged else changes,",
         step=Scenario.damaged,
     ),
     Bug(
@@ -186,7 +186,7 @@ BUGS: Final = [
         "poll: no guard at a repair",
         "publisher/polling/poll.py",
         "[] if new_origin else",
-        "[] if new_origin or state.damaged else",
+        "[] if new_origin or state.is_damaged else",
         step=Scenario.damaged_and_implausible,
     ),
     Bug(

@@ -28,7 +28,7 @@ async def test_repair(
         await reading.snapshot()
 
     result = await poll_once(catalog)
-    assert result.repaired
+    assert result.is_repaired
     after = await read_keys(real_client)
     check_consistent(after)
     assert after.rows == before.rows

@@ -1,4 +1,4 @@
-"""The source `tiktok_shop`: signed requests, error codes, tokens and fallback shops.
+"""The source `tiktok_shop`: signed requests, error codes, tokens, fallback shops.
 
 Imports the modules of `sources`.
 """

@@ -1,4 +1,7 @@
-"""Exchanges an authorization code for stored tokens (TikTok Shop API, Tokens); lists the shops."""
+"""Exchanges an authorization code for tokens, and stores them; lists the shops.
+
+See TikTok Shop API, Tokens.
+"""
 
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -66,7 +69,7 @@ async def authorize(
 
 
 def parse_code(text: str) -> str:
-    """Return the authorization code: `text` itself, or the code in the query of an address."""
+    """Return the authorization code: `text` itself, or the code in an address."""
     text = text.strip()
     if "://" in text:
         query = parse_qs(text.partition("?")[2].partition("#")[0])

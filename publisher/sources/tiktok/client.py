@@ -1,4 +1,4 @@
-"""Sends signed requests to TikTok Shop as one app, and raises our errors for its refusals.
+"""Sends one app's signed requests to TikTok Shop; raises our errors for refusals.
 
 Redirects are not followed: the tokens would go along. Each request is sent once; `sources.retry`
 repeats it.
@@ -96,7 +96,7 @@ class TikTokClient:
             raise
         except Transient as error:
             raise Transient(
-                f"{error}. The tokens may have been replaced all the same and the new ones lost: "
+                f"{error}. The tokens may have been replaced anyway and the new ones lost: "
                 f"if the old ones are refused from now on, run `{self.authorize_command}`"
             ) from error
         self._raise_for_error(reply, used_up)

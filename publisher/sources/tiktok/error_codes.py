@@ -1,7 +1,7 @@
-"""Maps TikTok Shop's error codes to actions and messages (TikTok Shop API, Errors and Tokens).
+"""Maps TikTok Shop's error codes to actions and messages.
 
-The envelope's code decides, whatever the HTTP status. The status decides only where there is no
-code, or an unknown one.
+See TikTok Shop API, Errors and Tokens. The envelope's code decides, whatever the HTTP status. The
+status decides only if there is no code, or an unknown one.
 """
 
 import re
@@ -53,7 +53,7 @@ ERROR_RULES: Final[Mapping[int, Rule]] = {
     101000: Rule(
         ShopClosed,
         "the access token does not fit the shop",
-        f"check shop_cipher in {{section}}; {CIPHERS}, and stores tokens that fit them",
+        f"check shop_cipher in {{section}}; {CIPHERS}, and stores the tokens of these shops",
     ),
     105005: Rule(
         SourceError,
@@ -77,14 +77,14 @@ ERROR_RULES: Final[Mapping[int, Rule]] = {
     36009014: Rule(SourceError, "API version retired", "install a newer category-publisher"),
     36004001: Rule(
         NotAuthorized,
-        "the refresh token has expired, or is used up: by a refresh whose answer was lost, or by "
-        "another system that has the same tokens",
+        "the refresh token has expired, or was already used: by a refresh whose answer was lost, "
+        "or by another system that has the same tokens",
         AUTHORIZE_AGAIN,
     ),
     36004004: Rule(
         NotAuthorized,
         "the authorization code is wrong, too old or used up",
-        "let the seller authorize the app again, and use the new code at once, and once",
+        "let the seller authorize the app again, and use the new code immediately and only once",
     ),
     36004005: Rule(
         NotAuthorized,
@@ -92,7 +92,7 @@ ERROR_RULES: Final[Mapping[int, Rule]] = {
         AUTHORIZE_AGAIN,
     ),
 }
-TOO_MANY: Final = 36009002
+TOO_MANY_REQUESTS_CODE: Final = 36009002
 HOURLY_LIMIT: Final = 36009037
 AMBIGUOUS: Final = 36009004
 RULES_BY_MESSAGE: Final[Mapping[str, Rule]] = {
@@ -158,7 +158,7 @@ def _rule_for(envelope: Envelope, status: int) -> Rule:
     if envelope.code in ERROR_RULES:
         return ERROR_RULES[envelope.code]
     if status == TOO_MANY_REQUESTS:
-        return ERROR_RULES[TOO_MANY]
+        return ERROR_RULES[TOO_MANY_REQUESTS_CODE]
     error = Transient if status >= 500 else SourceError  # noqa: PLR2004  5xx
     advice = "look the code up at TikTok Shop, or ask its support with request_id"
     return Rule(error, f"HTTP {status}, an error that is not in our list", advice)

@@ -1,4 +1,4 @@
-"""Opens sources `tiktok_shop` from settings: one shop or several, with shared tokens."""
+"""Opens sources `tiktok_shop`: one shop or several, with shared tokens."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ TokenStoreFor = Callable[[TikTokShopSettings, str], TokenStore]
 
 @dataclass(eq=False, repr=False)
 class TikTokSourceFactory:
-    """Opens sources `tiktok_shop`. All catalogs of a shop share its limit and its tokens."""
+    """Opens sources `tiktok_shop`; the catalogs of a shop share limit and tokens."""
 
     session: aiohttp.ClientSession
     token_store_for: TokenStoreFor
@@ -40,8 +40,11 @@ class TikTokSourceFactory:
         )
         self._providers = WeakValueDictionary[TikTokShopSettings, TokenProvider]()
 
-    def open(self, name: str, settings: Settings) -> Source:
-        """Return the source of catalog `name`; raises ConfigError as `SourceFactory.open` does."""
+    def open_shops(self, name: str, settings: Settings) -> Source:
+        """Return the source of catalog `name`.
+
+        Raises ConfigError as `SourceFactory.open` does.
+        """
         count = 1 + len(settings.catalog(name).stand_ins)
         shops = [self._shop(name, settings, stand_in) for stand_in in range(count)]
         return StandInSource(name, shops) if count > 1 else shops[0]
@@ -66,7 +69,7 @@ class TikTokSourceFactory:
 
 
 def token_expiries(sources: Iterable[Source]) -> Iterator[TokenExpiry]:
-    """Yield the known expiries of the tokens of `sources` that this publisher refreshes."""
+    """Yield the expiries, if known, of the refreshed tokens of `sources`."""
     shops = (
         shop
         for source in sources

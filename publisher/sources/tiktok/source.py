@@ -1,4 +1,7 @@
-"""The source `tiktok_shop` requests one shop's categories (TikTok Shop API, Get Categories)."""
+"""The source `tiktok_shop` requests the categories of one shop.
+
+See TikTok Shop API, Get Categories.
+"""
 
 from typing import Final
 

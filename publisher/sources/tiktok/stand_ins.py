@@ -1,11 +1,11 @@
-"""Several shops of one market as one source: the first, and fallback shops (`stand_ins`).
+"""Makes the first shop and its fallback shops (`stand_ins`) one source.
 
 All shops of a market have the same tree (contract, 2: another shop may take a catalog over). So a
 shop that is inactive, or whose seller has withdrawn the authorization, need not stop the catalog.
 Errors that any shop would have (network, rates, bad snapshots) do not switch to the next shop.
 
-Once the first shop has failed, a fallback shop is skipped after any error that is not transient: it
-may have an app and tokens of its own, so asking the next one can only help.
+Once the first shop has failed, a transient error of a fallback shop ends the fetch. After any other
+error the next fallback shop is asked: it may have an app and tokens of its own.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ FIRST: Final = 0
 
 
 class StandInSource:
-    """Asks the sources of several shops in their order, at every fetch from the first on."""
+    """Asks several shops in order; each fetch begins with the first shop."""
 
     def __init__(self, catalog: str, shops: Sequence[Source]) -> None:
         self._catalog = catalog
@@ -74,7 +74,10 @@ class StandInSource:
 
 
 def answering_shop(source: Source) -> int | None:
-    """Return the index of the shop that answered last; None if unknown, or without fallbacks."""
+    """Return the index of the shop that answered last.
+
+    None if no shop has answered yet, or if there are no fallback shops.
+    """
     return source.answering_shop if isinstance(source, StandInSource) else None
 
 

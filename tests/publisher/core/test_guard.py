@@ -1,4 +1,4 @@
-"""The guard: which snapshots are withheld (contract, 6)."""
+"""The guard: which snapshots are held (contract, 6)."""
 
 import pytest
 
@@ -29,7 +29,7 @@ from tests.support.catalogs import make_limits
     ],
 )
 def test_limits_are_strict(removed: int, updated: int, count: int, *, held: bool) -> None:
-    """Neither the share alone nor the number alone withholds a snapshot."""
+    """Neither the share alone nor the number alone holds a snapshot."""
     assert bool(hold_reasons(Counts(0, updated, removed), count, make_limits())) is held
 
 

@@ -229,7 +229,7 @@ async def test_a_cache_that_is_cleared_during_a_fetch_stays_empty(polling: Polli
     """No connection is kept for it any more."""
     cache: CatalogCache = polling.catalog.cache
 
-    polling.source.meanwhile = cache.clear
+    polling.source.meanwhile = cache.close
     assert await polling.loads() == 1
     assert cache.size == len(SMALL)
 

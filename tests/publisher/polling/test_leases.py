@@ -28,7 +28,7 @@ def rounds_until_settled(names: list[str], publishers: list[str], owners: dict[s
         for who in random.sample(publishers, len(publishers)):
             planned = plan(owners, who, waiting[who])
             waiting[who] = {name for name in names if owners[name] == FREE}
-            owners |= dict.fromkeys([*planned.take, *planned.steal], who)
+            owners |= dict.fromkeys([*planned.take_free, *planned.take_from_others], who)
         if owners == before:
             return rounds
     raise AssertionError("they never settle")
@@ -52,8 +52,8 @@ def test_catalogs_that_others_do_not_want_are_taken_next() -> None:
     """A publisher with only some of the catalogs configured leaves the others free."""
     owners = {name: FREE if name != "c0" else "other" for name in NAMES}
     first = plan(owners, "me", ())
-    assert len(first.take) == 5
-    assert len(plan(owners, "me", set(NAMES) - {"c0"}).take) == 9
+    assert len(first.take_free) == 5
+    assert len(plan(owners, "me", set(NAMES) - {"c0"}).take_free) == 9
 
 
 @pytest.mark.contract("2")

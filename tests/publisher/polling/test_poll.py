@@ -145,11 +145,11 @@ async def test_damage_is_repaired_under_a_new_epoch(
     polled = await poll_once(catalog)
     found = await read_keys(client)
     check_consistent(found)
-    assert polled.repaired
+    assert polled.is_repaired
     assert found.rows == old.rows
     assert found.meta["epoch"] != old.meta["epoch"]
     assert (await poll_once(catalog)).outcome == "unchanged"
-    assert not (await poll_once(catalog)).repaired
+    assert not (await poll_once(catalog)).is_repaired
 
 
 @pytest.mark.contract("5.2")
@@ -215,7 +215,7 @@ async def test_a_repair_is_guarded(
 async def test_a_hold_and_its_approval(
     client: redis.asyncio.Redis, catalog: Catalog, source: ScriptedSource
 ) -> None:
-    """An implausible snapshot is withheld entirely, and committed once it is approved."""
+    """An implausible snapshot is held entirely, and committed once it is approved."""
     source.set_tree(wide(100))
     await poll_once(catalog)
     before = await dump_keys(client)

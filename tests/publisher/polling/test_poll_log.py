@@ -67,7 +67,7 @@ def test_a_warning_is_logged_when_it_is_new(logged: Any) -> None:
 @pytest.mark.contract("5.2")
 def test_a_repair_is_logged(logged: Any) -> None:
     """The new epoch makes all consumers resync."""
-    PollLog("us").poll_succeeded(UNCHANGED._replace(repaired=True))
+    PollLog("us").poll_succeeded(UNCHANGED._replace(is_repaired=True))
     assert messages(logged) == ["state was damaged, new epoch started"]
 
 

@@ -1,4 +1,4 @@
-"""A scripted TikTok Shop on loopback: it gives the answers of a test and records the requests.
+"""A scripted TikTok Shop on loopback, which records the requests.
 
 The sandbox checks the client as a whole, this shop each single answer.
 """
@@ -99,7 +99,10 @@ def settings_at(
 
 
 class FakeShop:
-    """Use it as `async with`. `answers` is a script per path, whose last answer is repeated."""
+    """A shop to use as `async with`; `answers` has a script per path.
+
+    A script's last answer is repeated.
+    """
 
     def __init__(self) -> None:
         self.requests: list[ReceivedRequest] = []

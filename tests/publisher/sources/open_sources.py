@@ -1,4 +1,4 @@
-"""Opens sources and clients for tests: tokens in files, a session that the test owns."""
+"""Opens sources and clients for tests, with tokens in files."""
 
 import time
 from collections.abc import Callable

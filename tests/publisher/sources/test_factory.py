@@ -45,7 +45,7 @@ async def test_an_unknown_catalog_is_an_error_of_the_configuration(
 async def test_a_catalogs_own_token_needs_its_own_file(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The shared file would win over it as soon as it exists, with another seller's tokens."""
+    """Else the shared file, with another seller's tokens, would win once it exists."""
     with pytest.raises(ConfigError, match=r"catalogs\.us: access_token needs a token_file"):
         open_source(session, shop.settings(tmp_path, {"access_token": "access-9"}))
 

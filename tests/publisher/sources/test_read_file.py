@@ -27,7 +27,7 @@ NOBODY = 65534
     ids=["missing", "folder", "loop", "below a file", "long name", "NUL"],
 )
 def test_the_reason_is_named(tmp_path: Path, name: str, message: str) -> None:
-    """One line about each kind of unreadable path; a missing file has a class of its own."""
+    """Each unreadable path is one line; a missing file has a class of its own."""
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "plain").touch()
     with pytest.raises(Unreadable, match=message) as caught:
@@ -70,7 +70,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 @pytest.mark.contract("7")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_private_file_is_its_owners_alone(tmp_path: Path, mode: int) -> None:
-    """With `private`, a file that others can use is refused, with the command that closes it."""
+    """With `private`, a file that others can use is refused; advice: chmod."""
     path = tmp_path / "token"
     path.write_text("hush")
     path.chmod(mode)

@@ -71,7 +71,7 @@ async def test_one_app_has_a_limit_of_requests_at_once(
 async def test_newer_settings_share_the_limit(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Sources opened by a reload, with another `polls_at_once`, share the limit of the old ones."""
+    """Sources that a reload opens share the old limit, not a new `polls_at_once`."""
     answer = BlockingAnswer()
     shop.answers[CATEGORIES] = [answer]
     old, names = catalogs_of(shop, tmp_path, 4)
@@ -111,7 +111,7 @@ async def test_another_app_and_another_host_have_a_limit_of_their_own(
 async def test_a_catalog_that_backs_off_holds_no_slot(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """With a limit of one, another catalog goes first while one waits for `Retry-After`."""
+    """With a limit of one, a catalog waiting for `Retry-After` delays no other."""
     arrived: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -35,7 +35,7 @@ async def test_retry_after_in_seconds_is_waited_for(
 async def test_a_long_retry_after_ends_the_poll(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, ahead: int
 ) -> None:
-    """`not_before` has the wait; a date is compared with the server's clock, not with ours."""
+    """`not_before` has the wait; a date is compared with the server's clock."""
     server_time = time.time() + ahead
     headers = {"Retry-After": formatdate(server_time + 900, usegmt=True)}
     headers["Date"] = formatdate(server_time, usegmt=True)
@@ -52,7 +52,7 @@ async def test_a_long_retry_after_ends_the_poll(
 async def test_a_meaningless_retry_after_means_back_off(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, value: str
 ) -> None:
-    """A value that is no time in the future counts as no header."""
+    """A value that is not a time in the future counts as no header."""
     too_many = raw_answer(b"", status=429, headers={"Retry-After": value})
     shop.answers[CATEGORIES] = [too_many, envelope(data=GOOD_DATA)]
     assert (await fetch(shop, session, tmp_path)).body

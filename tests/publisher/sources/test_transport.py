@@ -65,7 +65,7 @@ async def get(
 async def test_a_damaged_answer_is_worth_a_retry(
     session: aiohttp.ClientSession, answer: bytes, message: str
 ) -> None:
-    """The error is Transient; it names host, port and path, and its traceback no secret."""
+    """The error is Transient, names host, port and path, and shows no secret."""
     async with serve_raw(answer) as url:
         with pytest.raises(Transient, match=message) as caught:
             await get(session, url)
@@ -124,7 +124,7 @@ def _self_signed(folder: Path) -> ssl.SSLContext:
 async def test_the_limit_counts_while_reading(
     session: aiohttp.ClientSession, *, length: bool
 ) -> None:
-    """A body of exactly the limit is read; one more byte is refused, with the setting's name."""
+    """A body of the limit's size is read; one more byte is refused, with advice."""
     for size, is_read in ((1000, True), (1001, False)):
         head = f"Content-Length: {size}\r\n\r\n".encode() if length else b"\r\n"
         async with serve_raw(OK + head + b" " * size) as url:

@@ -1,4 +1,4 @@
-"""Runs `token_refresher` and `token_storer` as processes that a test kills or stops."""
+"""Runs `token_refresher` and `token_storer` as processes to kill or stop."""
 
 import asyncio
 import contextlib

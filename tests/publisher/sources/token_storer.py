@@ -1,4 +1,4 @@
-"""A process that stores one pair after the other in a token file until it is killed.
+"""A process that stores one token pair after another in a file until killed.
 
 python -m tests.publisher.sources.token_storer FOLDER
 """

@@ -17,7 +17,7 @@ async def start(client: redis.asyncio.Redis) -> KeyWatch:
 
 @pytest.mark.contract("5.3")
 async def test_keys_that_nobody_touched_are_unchanged(client: redis.asyncio.Redis) -> None:
-    """Reading them is no change, nor is writing another key."""
+    """Reading them is not a change, nor is writing another key."""
     watch = await start(client)
     await client.hgetall(KEYS[0])
     await client.set("other", "1")

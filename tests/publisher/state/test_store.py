@@ -91,7 +91,7 @@ async def test_a_row_may_have_unknown_fields(
     assert more is not None
     await client.hset(f"{KEYS}categories", "2", orjson.dumps({**orjson.loads(more), "more": 1}))
     polled = await poll_once(catalog)
-    assert (polled.outcome, polled.repaired) == ("unchanged", False)
+    assert (polled.outcome, polled.is_repaired) == ("unchanged", False)
 
 
 @pytest.mark.contract("5.1")

@@ -43,7 +43,7 @@ async def test_no_problem_after_normal_operation(
     await poll_once(replace(catalog, max_events=1))
     assert await problem_texts(client) == []
     await client.hdel(META, "digest")
-    assert (await poll_once(catalog)).repaired
+    assert (await poll_once(catalog)).is_repaired
     assert await problem_texts(client) == []
     other = replace(catalog, origin=replace(catalog.origin, locale="x"))
     await poll_once(other, accept_origin=True)

@@ -24,7 +24,7 @@ was not killed, may hold it open."""
 
 
 class ExternalTokens:
-    """Provides the access token that `read` returns; `location` names its origin in messages."""
+    """Provides the access token that `read` returns, from `location` (for messages)."""
 
     def __init__(self, location: str, read: Callable[[], Awaitable[bytes]]) -> None:
         self._location = location

@@ -1,4 +1,7 @@
-"""Stores the token pair in a JSON file of mode 0600, replaced atomically, with a lock beside it."""
+"""Stores the token pair in a JSON file with a lock file beside it.
+
+The file has mode 0600 and is replaced atomically.
+"""
 
 import asyncio
 import os
@@ -19,9 +22,10 @@ MAX_FILE_BYTES: Final = 64 * 1024
 
 
 class FileTokenStore:
-    """A TokenStore for the processes of one machine. Call `store` and `replace` under its lock.
+    """A TokenStore for the processes of one machine.
 
-    `authorize_command` gets a new pair, for messages.
+    `store` and `replace` must be called under its lock. `authorize_command`, for messages,
+    gets a new pair.
     """
 
     def __init__(self, path: Path, authorize_command: str = AUTHORIZE_COMMAND) -> None:
@@ -56,7 +60,7 @@ class FileTokenStore:
         return True
 
     async def check_writable(self) -> None:
-        """Do the steps of `store` except for the replacement; raises TokenError if one fails."""
+        """Do all of `store` except the replacement. Raises TokenError if that fails."""
         await asyncio.to_thread(self._check_writable)
 
     @asynccontextmanager

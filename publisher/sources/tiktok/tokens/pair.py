@@ -53,7 +53,7 @@ class TokenPair(BaseModel):
             ) from None
 
     def is_due(self, now: float) -> bool:
-        """Return whether to refresh: a day, or a fifth of the token's life, before its end."""
+        """Return whether to refresh: a day, or a fifth of its life, before the end."""
         if self.access_token_expires_at is None or self.stored_at is None:
             return False
         lifetime = self.access_token_expires_at - self.stored_at
@@ -72,13 +72,13 @@ class TokenStore(Protocol):
         """The name of the file or key, for messages."""
 
     async def load(self) -> TokenPair | None:
-        """Return the pair, or None if there is none; raises TokenError if it cannot be used."""
+        """Return the pair, or None without one. Raises TokenError if it is unusable."""
 
     async def store(self, pair: TokenPair) -> None:
         """Store `pair` instead of any other; it is safely stored when this returns."""
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
-        """Replace `old` with `new`; return False and change nothing if another pair is stored."""
+        """Replace `old` with `new`; return False, without effect, if another is stored."""
 
     async def check_writable(self) -> None:
         """Raise what `store` would raise, as far as that can be known before.
@@ -103,9 +103,9 @@ def describe_errors(error: ValidationError) -> str:
 
 
 def _expiry(value: Any, now: float) -> float | None:
-    """Return Unix seconds, which may exceed 32 bits; None for any value that is not after `now`.
+    """Return `value` as Unix seconds; None unless it is a time after `now`.
 
-    A time in the past is a misunderstanding. It must not make every poll refresh: without a time,
-    error 105002 tells when to refresh.
+    It may exceed 32 bits. A time in the past is a misunderstanding. It must not make every poll
+    refresh: without a time, error 105002 tells when to refresh.
     """
     return float(value) if isinstance(value, int) and now < value < 2**53 else None

@@ -1,4 +1,4 @@
-"""Chooses where a catalog's access tokens come from: our own refreshed pair, or another system."""
+"""Chooses the origin of a catalog's tokens: our own pair, or another system."""
 
 import asyncio
 import shlex

@@ -1,4 +1,4 @@
-"""Stores the token pair in Redis for several publishers, encrypted with `token_key`.
+"""Stores the token pair in Redis, encrypted with `token_key`, for all publishers.
 
 The swap keeps the pair safe: it replaces only the pair that the refresh started from. The lock only
 saves refreshes, because its holder may be paused for longer than the lock lasts.
@@ -86,7 +86,7 @@ class RedisTokenStore:
             await self.client.set(self.key, self._encrypt(pair))
 
     async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
-        """Replace `old` with `new`; return False and change nothing if another pair is stored."""
+        """Replace `old` with `new`; return False, without effect, if another is stored."""
         encrypted_new = self._encrypt(new)
         while self._decrypt(found := await self._get()) == old:
             if await self._swap(found, encrypted_new):

@@ -20,12 +20,12 @@ log = logs.logger(__name__)
 ENV_TOKEN: Final = f"{ENV_PREFIX}TIKTOK_SHOP__ACCESS_TOKEN"
 ENV_REFRESH: Final = f"{ENV_PREFIX}TIKTOK_SHOP__REFRESH_TOKEN"
 PAUSE: Final = 60.0
-"""Seconds without another refresh after one failed, if it can wait or would fail again: ten
-thousand catalogs share one token."""
+"""Seconds without another refresh after one failed: ten thousand catalogs may share one token. The
+pause applies while the access token is valid, and to a refresh token that was refused."""
 
 
 class TokenExpiry(NamedTuple):
-    """When tokens expire, in Unix seconds; None if unknown. `location` is their store's."""
+    """When the tokens in `location` expire, in Unix seconds; None if unknown."""
 
     location: str
     access_token: float | None
@@ -40,7 +40,7 @@ class _Refresh(NamedTuple):
 
 
 class _Refusal(NamedTuple):
-    """A refresh token that TikTok Shop refused: the error is raised again `until` then."""
+    """A refused refresh token; until `until` its error is raised without a request."""
 
     refresh_token: str
     error: str
@@ -48,7 +48,7 @@ class _Refusal(NamedTuple):
 
 
 class RefreshedTokens:
-    """Provides access tokens from the store; before the first refresh, from the settings.
+    """Provides access tokens from the store, or from the settings until it has some.
 
     The store is read at every call, to see what others have refreshed or authorized. All catalogs
     with the same tokens share one object, and concurrent calls share one read.
@@ -66,8 +66,8 @@ class RefreshedTokens:
         self._paused_until = 0.0
         self._edge_log = EdgeLog(log)
         self._seen: TokenPair | None = None
-        self._not_refreshed = ""
-        """The access token whose refresh was tried last."""
+        self._last_tried = ""
+        """The access token that we tried last to refresh."""
 
     @property
     def expiry(self) -> TokenExpiry | None:
@@ -79,7 +79,7 @@ class RefreshedTokens:
         pair = self._seen
         if pair is None:
             return None
-        is_known = pair.access_token == self._not_refreshed or not pair.is_due(self._client.clock())
+        is_known = pair.access_token == self._last_tried or not pair.is_due(self._client.clock())
         return TokenExpiry(
             self._store.location,
             pair.access_token_expires_at if is_known else None,
@@ -120,12 +120,12 @@ class RefreshedTokens:
         return await retry_transient(lambda: self._refresh_once(refused, lock_seconds=LOCK_SECONDS))
 
     async def _refresh_once(self, old: str, *, lock_seconds: float) -> str:
-        """Refresh the token `old`, unless somebody did while we waited for the lock."""
+        """Refresh the token `old`, unless another has while we waited for the lock."""
         async with self._store.locked(lock_seconds):
             stored = await self._restore(await self._store.load())
             pair = self._choose(stored)
             if pair.access_token == old:
-                self._not_refreshed = old
+                self._last_tried = old
                 pair = await run_to_completion(self._refresh(stored, pair))
         self._edge_log.up("token refresh recovered")
         return pair.access_token
@@ -156,7 +156,7 @@ class RefreshedTokens:
         return self._choose(await self._restore(stored))
 
     async def _restore(self, stored: TokenPair | None) -> TokenPair | None:
-        """Store the pair of our last refresh if it is missing; return the pair stored then.
+        """Store the pair of our last refresh if it is missing; return the stored pair.
 
         It is missing if storing it failed, or if Redis lost its last second of writes.
         """
@@ -167,7 +167,10 @@ class RefreshedTokens:
         return await self._store.load()
 
     def _choose(self, stored: TokenPair | None) -> TokenPair:
-        """Return the stored pair, or else the configured one; raises NotAuthorized without any."""
+        """Return `stored`, or the configured pair, and record it for `expiry`.
+
+        Raises NotAuthorized if there is neither.
+        """
         pair = stored or self._configured
         if pair is None:
             raise NotAuthorized(

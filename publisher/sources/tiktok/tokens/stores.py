@@ -1,4 +1,4 @@
-"""Chooses the store of a shop's token pair: a file, or Redis if there is a `token_key`.
+"""Chooses the store of a shop's tokens: a file, or Redis with a `token_key`.
 
 The store in Redis is imported only when it is used: cryptography takes 0.02 s.
 """
@@ -22,7 +22,7 @@ def token_store(
     server: Server,
     authorize_command: str = AUTHORIZE_COMMAND,
 ) -> TokenStore:
-    """Return the store of the tokens of `shop`: Redis if it has a `token_key`, else a file.
+    """Return the token store of `shop`: Redis if it has a `token_key`, else a file.
 
     `authorize_command` gets a new pair, for messages.
     """
@@ -42,7 +42,7 @@ def token_store(
 async def open_token_store(
     settings: Settings, shop: TikTokShopSettings, authorize_command: str
 ) -> AsyncIterator[TokenStore]:
-    """Open the token store of `shop`; connects to Redis only if the tokens are stored there."""
+    """Open the token store of `shop`; connect to Redis only if the tokens are there."""
     if shop.token_key is None:
         yield FileTokenStore(shop.token_file, authorize_command)
         return

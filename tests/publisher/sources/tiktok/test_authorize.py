@@ -104,7 +104,7 @@ async def test_only_sellers_are_accepted(
 async def test_a_bad_code_is_a_clear_error(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """36004004: one request, advice, and neither the code nor the app's secret in the message."""
+    """36004004: one request; the message has advice, and neither code nor secret."""
     shop.answers[GET_TOKEN] = [envelope(36004004, "code hush-code is bad for hush-app")]
     with pytest.raises(TokenError, match=r"wrong, too old or used up.*use the new code") as caught:
         await authorize_in_file("hush-code", shop.settings(tmp_path).tiktok_shop, session)
@@ -115,7 +115,7 @@ async def test_a_bad_code_is_a_clear_error(
 async def test_an_old_pair_stays_until_the_new_one_is_stored(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """A failed authorization changes nothing; a successful one replaces even a damaged file."""
+    """A failed authorization changes nothing; a success replaces a damaged file."""
     settings = shop.settings(tmp_path).tiktok_shop
     path = tmp_path / "tokens.json"
     path.touch(mode=0o600)

@@ -49,7 +49,7 @@ async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
 def sandbox_settings(
     sandbox: Sandbox, folder: Path, catalog: dict[str, Any] | None = None, **tiktok_shop: Any
 ) -> Settings:
-    """Return settings whose catalog `us` is in the sandbox; the last arguments override them."""
+    """Return settings whose catalog `us` is in the sandbox, with overrides."""
     newest = sandbox.api.tokens.newest
     first: dict[str, Any] = {
         "app_key": sandbox.options.app_key,
@@ -92,7 +92,7 @@ async def test_each_snapshot_arrives_as_it_was_served(
 async def test_tokens_are_refreshed_for_weeks(
     sandbox: Sandbox, session: aiohttp.ClientSession, clock: Clock, tmp_path: Path
 ) -> None:
-    """By a server that ends the old refresh token at once: one refresh a week, no failure."""
+    """The server ends old refresh tokens at once: one refresh a week, no failure."""
     source = open_source(session, sandbox_settings(sandbox, tmp_path), clock=clock)
     for _ in range(8 * 7):
         await source.fetch()

@@ -44,7 +44,7 @@ async def test_an_error_to_fix_is_not_retried(
     advice: str,
     status: int,
 ) -> None:
-    """At any HTTP status: one request; the message has the advice, code and request_id."""
+    """At any HTTP status: one request; the message has advice, code, request_id."""
     shop.answers[CATEGORIES] = [envelope(code, "The shop's text.", status=status)]
     error = await fetch_error(shop, session, tmp_path)
     assert advice in str(error)
@@ -91,7 +91,7 @@ async def test_a_transient_error_is_retried(
 async def test_the_hourly_limit_waits_for_the_next_hour(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """36009037: one request; `not_before` ends at the full hour of TikTok Shop's clock."""
+    """36009037: one request; `not_before` ends at TikTok Shop's next full hour."""
     headers = {"Date": "Mon, 23 Nov 2026 09:40:00 GMT"}
     shop.answers[CATEGORIES] = [envelope(36009037, "hourly limit", headers=headers)]
     assert (await fetch_error(shop, session, tmp_path)).not_before == 20 * 60

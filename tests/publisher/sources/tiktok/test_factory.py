@@ -28,7 +28,7 @@ from tests.publisher.sources.open_sources import catalogs_of, open_source, sourc
 async def test_the_expiry_of_a_due_token_is_known_only_after_a_failed_refresh(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Another publisher may have refreshed it, so what was seen before is not reported."""
+    """Another publisher may have refreshed it, so the old expiry is not reported."""
     file = FileTokenStore(tmp_path / "tokens.json")
     now = 1000.0
     await file.store(TokenPair.from_answer({**pair_data(1), "access_token_expire_in": 2000}, now))

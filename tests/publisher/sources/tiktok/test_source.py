@@ -28,7 +28,7 @@ from tests.publisher.sources.open_sources import fetch, fetch_error
 async def test_a_request_is_signed_and_has_all_settings(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Token only in the header, decoded values signed, each setting sent under its name."""
+    """The token is only in the header; decoded values are signed; settings are sent."""
     answer = await fetch(
         shop,
         session,
@@ -82,7 +82,7 @@ async def test_booleans_are_sent_as_text(
 async def test_a_refused_token_is_renewed_once(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, expired: Any
 ) -> None:
-    """One refresh, one more request with the new token; a second refusal is a TokenError."""
+    """One refresh and one more request; a second refusal is a TokenError."""
     shop.answers[CATEGORIES] = [expired, envelope(data=GOOD_DATA)]
     shop.answers[REFRESH] = [envelope(data=pair_data(1))]
     assert (await fetch(shop, session, tmp_path)).body

@@ -132,7 +132,7 @@ async def test_an_error_that_any_shop_would_have_does_not_switch(
 async def test_a_failing_fallback_shop_is_skipped(
     market: Market, source: Source, failure: Any
 ) -> None:
-    """After any error that is not transient; if no shop answers, each reason is in the message."""
+    """Any other error asks the next; if none answers, the message has each reason."""
     market.failures |= {"hush-one": CLOSED[0], "hush-two": failure}
     await source.fetch()
     assert answering_shop(source) == 2

@@ -1,4 +1,4 @@
-"""Access tokens of another system: read before each fetch, never refreshed (contract, 7)."""
+"""Another system's access tokens: read before each fetch, never refreshed."""
 
 import asyncio
 import shlex
@@ -95,7 +95,7 @@ async def test_the_same_token_again_is_not_sent(
 async def test_a_file_without_a_token_is_named(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """A file that is missing, open to others, a folder, empty, or has several words or binary."""
+    """Missing, open to others, a folder, empty, several words, or binary."""
     path = tmp_path / "token"
     failure = partial(fetch_failure, shop, session, tmp_path, access_token_file=path)
     assert f"access_token_file {path} does not exist" in await failure()

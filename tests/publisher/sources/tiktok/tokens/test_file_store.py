@@ -29,7 +29,7 @@ async def test_a_stored_pair_is_loaded(tmp_path: Path) -> None:
 
 
 async def test_no_file_is_no_pair(tmp_path: Path) -> None:
-    """That is no error: the settings may have tokens."""
+    """That is not an error: the settings may have tokens."""
     assert await FileTokenStore(tmp_path / "none").load() is None
 
 
@@ -70,7 +70,7 @@ async def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> No
     ],
 )
 async def test_a_damaged_file_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
-    """The message has its path and the command that replaces it, but nothing of its content."""
+    """The message has its path and the advice, but nothing of its content."""
     file = FileTokenStore(tmp_path / "tokens.json")
     file.path.write_bytes(content)
     file.path.chmod(0o600)

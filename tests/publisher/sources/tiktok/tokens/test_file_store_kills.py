@@ -1,4 +1,4 @@
-"""Whenever a process is stopped or killed, the token file contains a complete pair.
+"""After a stop or a kill at any moment, the token file has a complete pair.
 
 The processes are real. The shop kills them at the moment that the test is about.
 """
@@ -105,7 +105,7 @@ async def test_stopped_in_the_middle_of_a_refresh(
 
 
 async def test_killed_at_any_moment_of_a_store(file: FileTokenStore) -> None:
-    """The file is never written in part: its tokens belong together, and its mode is 0600."""
+    """The file is always complete: tokens that belong together, and mode 0600."""
     moments = random.Random(7)
     for _ in range(8):
         async with run_process("token_storer", file.path.parent) as process:

@@ -1,4 +1,4 @@
-"""The pair in Redis: encrypted, shared by all publishers, never replaced by an older one."""
+"""The pair in Redis: encrypted, shared, never replaced by an older one."""
 
 import asyncio
 import os
@@ -82,13 +82,13 @@ async def test_the_pair_is_encrypted(store: TokenStore, client: redis.asyncio.Re
 
 
 async def test_a_missing_key_is_no_pair(store: TokenStore) -> None:
-    """That is no error: the settings may have tokens."""
+    """That is not an error: the settings may have tokens."""
     assert await store.load() is None
     await store.check_writable()
 
 
 async def test_only_the_expected_pair_is_replaced(store: TokenStore) -> None:
-    """A pair that another publisher has stored meanwhile stays; a repeated swap succeeds."""
+    """Another publisher's newer pair stays; a repeated swap succeeds."""
     assert await store.replace(None, PAIR)
     assert await store.replace(PAIR, NEW)
     assert await store.replace(PAIR, NEW)
@@ -238,7 +238,7 @@ async def test_paused_beyond_its_lock(
     *,
     other_succeeds: bool,
 ) -> None:
-    """The refresher that wakes up replaces no newer pair; without one, its own is stored."""
+    """A resumed refresher replaces no newer pair; without one, it stores its own."""
     await store.store(PAIR)
     paused: list[asyncio.subprocess.Process] = []
     is_known, is_paused, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -288,7 +288,7 @@ async def test_after_a_refusal_the_store_is_read_again(
 async def test_redis_fails_before_the_store(
     publisher: Publisher, shop: FakeShop, folder: Path
 ) -> None:
-    """The new pair stays in memory; it is stored, then used, when Redis is available again."""
+    """The new pair stays in memory; it is stored, then used, after the outage."""
     with Valkey(folder) as valkey:
         server = Server(valkey.url)
         async with server.client() as client:

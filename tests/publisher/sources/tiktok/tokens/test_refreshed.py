@@ -1,4 +1,4 @@
-"""Tokens that the publisher refreshes: which one is used, and when it is refreshed."""
+"""Tokens that the publisher refreshes: their use, and when they are refreshed."""
 
 import asyncio
 import time
@@ -72,7 +72,7 @@ async def test_no_tokens_are_a_clear_error(
 async def test_without_a_refresh_token_there_is_no_renewal(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """The access token is used until it is refused; then the missing variable is named."""
+    """The access token is used until refused; the error names the missing variable."""
     tokens = refreshed_tokens(shop, session, tmp_path, refresh_token=None)
     assert await tokens.current() == "access-0"
     with pytest.raises(TokenError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"):
@@ -153,7 +153,7 @@ async def test_an_expired_token_is_not_sent(
 
 @pytest.mark.parametrize(
     ("code", "meaning"),
-    [(36004001, "expired, or is used up"), (36004005, "no such authorization")],
+    [(36004001, "expired, or was already used"), (36004005, "no such authorization")],
 )
 async def test_a_refused_refresh_needs_an_authorization(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, code: int, meaning: str

@@ -43,7 +43,7 @@ def test_token_files_in_other_folders_have_other_keys(
     token_file: str,
     name: str,
 ) -> None:
-    """Named as configured: sellers never share a pair, and all machines use the same key."""
+    """Its name is from the settings: one per seller, the same on all machines."""
     settings = shop.settings(
         tmp_path, token_key=TOKEN_KEY, token_file=tmp_path / token_file
     ).tiktok_shop
