@@ -169,7 +169,7 @@ async def test_waits_while_a_slot_has_no_node(cluster: Cluster, catalog: Publish
 async def test_flushed_scripts_are_loaded_again(
     cluster: Cluster, catalog: PublishedCatalog
 ) -> None:
-    """This happens after a failover to a replica that never ran the script."""
+    """A replica that never ran the script may become the primary in a failover."""
     for node in cluster.primaries:
         execute_on(node, "SCRIPT FLUSH")
     await catalog.poll(3)
