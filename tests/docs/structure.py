@@ -36,9 +36,9 @@ class Module(NamedTuple):
         return [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
 
 
-def modules() -> list[Module]:
-    """Return all modules of the product."""
-    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+def modules(*folders: str) -> list[Module]:
+    """Return all modules of `folders`, or else of the product."""
+    paths = sorted(path for folder in folders or PACKAGES for path in (ROOT / folder).rglob("*.py"))
     texts = [path.read_text("utf-8") for path in paths]
     return [Module(path, text, ast.parse(text)) for path, text in zip(paths, texts, strict=True)]
 

@@ -1,5 +1,6 @@
 """The structure of the code: folders, sizes and names that a stranger can rely on."""
 
+import ast
 import collections
 import re
 
@@ -9,6 +10,8 @@ from tests.docs.structure import PACKAGES, Module, functions, length, modules, s
 from tests.support.paths import ROOT
 
 LONGEST_FUNCTION = 40
+LONGEST_FIRST_LINE = 80
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SINGLE_USE_SHARE = 0.15
 PARTICIPLE = re.compile(
     r"_([a-z]+ed|built|found|given|held|kept|known|made|seen|sent|shown|taken|told|written)"
@@ -73,3 +76,20 @@ def test_functions_are_not_named_by_a_bare_participle(code: list[Module]) -> Non
     """
     names = [(m.path, f.name) for m in code for f in functions(m)]
     assert [each for each in names if PARTICIPLE.fullmatch(each[1])] == []
+
+
+def test_docstrings_begin_with_a_short_statement() -> None:
+    """A docstring's first line has at most 80 characters, and is no question."""
+    first_lines = [
+        (str(module.path.relative_to(ROOT)), docstring.splitlines()[0])
+        for module in modules(*PACKAGES, "tests")
+        for node in ast.walk(module.tree)
+        if isinstance(node, DOCUMENTED) and (docstring := ast.get_docstring(node))
+    ]
+    wrong = [
+        (path, line)
+        for path, line in first_lines
+        if len(line) > LONGEST_FIRST_LINE or line.endswith("?")
+    ]
+    assert first_lines
+    assert wrong == []
