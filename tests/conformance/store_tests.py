@@ -168,7 +168,7 @@ class StoreTests(ProjectionTests):
                 [one, other], timeout=20, return_when=asyncio.FIRST_COMPLETED
             )
             with pytest.raises(
-                CheckpointConflict, match=f"store's {self.projection.kind} of catalog us"
+                CheckpointConflict, match=f"database's {self.projection.kind} of catalog us"
             ):
                 await done.pop()
             await publisher.commit(tree(HOME, TOYS))

@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 KEY = "catalog:{us}:"
 ROW = '{"id":"1","parent_id":"0","local_name":"by hand","is_leaf":false}'
-STORE_TAKEN: Final = "another consumer writes to this store"
+STORE_TAKEN: Final = "another consumer writes to this database"
 BEGIN: Final = "before BEGIN IMMEDIATE"
 """The point before SQLite's lock: what is written after it was read before it."""
 OVERTAKEN: Final = 4
