@@ -55,8 +55,10 @@ def history(
 ) -> None:
     """Record the history of a catalog, or print what was recorded.
 
-    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0. With --as-of or --between it
-    reads the database, needs no Redis, and exits: 0 printed, 1 not recorded.
+    Runs until it is stopped (SIGINT, SIGTERM). With --as-of or --between it only reads the
+    database, needs no Redis, and exits.
+
+    Exit codes: 0 stopped, caught up or printed, 1 failed or not recorded.
     """
     check_catalog_name(catalog)
     if as_of is not None and between is not None:
@@ -74,8 +76,8 @@ def history(
 
     async def work() -> int:
         show = show_tree if as_of is not None else show_changes
-        async with open_database(to, must_exist=True) as store:
-            summary = await show(await open_history(store, catalog), output, *points)
+        async with open_database(to, must_exist=True) as database:
+            summary = await show(await open_history(database, catalog), output, *points)
         output.flush()
         sys.stderr.write(f"{catalog}: {summary}\n")
         return 0

@@ -1,4 +1,4 @@
-"""`category-consumer map …`: links a user's own categories with a catalog's."""
+"""`category-consumer map …`: links your categories with those of a catalog."""
 
 import asyncio
 import sys
@@ -77,17 +77,17 @@ def import_(
     if not separator.strip():
         raise ConfigError("--separator: must not be empty")
     columns = Columns(key_column, name_column, path_column)
-    owns = read_own_categories(_read_csv(file), columns, separator) if file is not None else None
+    from_file = None if file is None else read_own_categories(_read_csv(file), columns, separator)
 
     async def work(service: MappingService) -> str:
-        found = owns
-        if found is None:
+        own_categories = from_file
+        if own_categories is None:
             rows = await read_table(service.database, table or "", columns)
-            found = read_own_categories(rows, columns, separator)
-        counts = await service.import_categories(found)
+            own_categories = read_own_categories(rows, columns, separator)
+        counts = await service.import_categories(own_categories)
         return output.format_import(catalog, table or _name_of(file or ""), counts)
 
-    _run(work, to, catalog, must_exist=owns is None)
+    _run(work, to, catalog, must_exist=from_file is None)
 
 
 @app.command()
@@ -112,8 +112,8 @@ def suggest(
     _check(catalog, config)
     if json and csv:
         raise ConfigError("map suggest: --json or --csv, not both")
-    formatted = output.suggestions_to_csv if csv else output.format_suggestions
-    formatted = output.suggestions_to_json if json else formatted
+    format_found = output.suggestions_to_csv if csv else output.format_suggestions
+    format_found = output.suggestions_to_json if json else format_found
 
     async def work(service: MappingService) -> str:
         snapshot = await service.read_all()
@@ -125,7 +125,7 @@ def suggest(
             own = snapshot.mappings[key].own
             found.append(Suggestions(own, index.find_similar(own.name, own.path, limit, min_score)))
             await asyncio.sleep(0)  # lets a stop signal interrupt the loop
-        return formatted(found)
+        return format_found(found)
 
     _run(work, to, catalog)
 
@@ -203,9 +203,9 @@ def review(
     json: JsonOption = False,
     config: UnusedConfigOption = None,
 ) -> None:
-    """Show which links to review, why and since when.
+    """Show the mappings to review.
 
-    For a broken link also shows what else could be linked.
+    Each with its reason and the time since when. For a broken link other leaves are suggested.
     """
     _check(catalog, config)
 
@@ -248,9 +248,11 @@ def watch(
     once: OnceOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Keep the states of the mappings in sync with a catalog.
+    """Update the mappings when the catalog changes.
 
-    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
+    Runs until it is stopped (SIGINT, SIGTERM).
+
+    Exit codes: 0 stopped, or caught up with --once, 1 failed.
     """
     follow(MapProjection, catalog, to, name, config, once=once)
 
@@ -286,8 +288,8 @@ def _run(
     """Open the database, print the text that `work` returns, and exit."""
 
     async def main() -> int:
-        async with open_database(to, must_exist=must_exist) as store:
-            text = await work(MappingService(store, catalog))
+        async with open_database(to, must_exist=must_exist) as database:
+            text = await work(MappingService(database, catalog))
         sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr]
         with ignore_closed_stdout():
             sys.stdout.write(text)

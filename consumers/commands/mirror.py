@@ -19,6 +19,8 @@ def mirror(
 ) -> None:
     """Keep a copy of a catalog in a database.
 
-    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
+    Runs until it is stopped (SIGINT, SIGTERM).
+
+    Exit codes: 0 stopped, or caught up with --once, 1 failed.
     """
     follow(Mirror, catalog, to, name, config, once=once)

@@ -56,7 +56,9 @@ def tail(
     Errors in the history are written to standard error, whatever types are printed. On a
     terminal the lines have colours, unless the environment variable NO_COLOR is set.
 
-    Runs until it is stopped (SIGINT, SIGTERM); then it exits with 0.
+    Runs until it is stopped (SIGINT, SIGTERM).
+
+    Exit codes: 0 stopped, or caught up with --once, 1 failed.
     """
     check_catalog_name(catalog)
     if since is not None and lines is not None:

@@ -79,7 +79,7 @@ class HistoryProjection(VerifiableProjection):
         if resync is None:
             raise StoreError(
                 f"{self.address}: somebody deleted the resyncs of catalog {self.catalog} from "
-                "history_resyncs: start this consumer again, and it will resync"
+                "history_resyncs: restart this consumer, and it will resync"
             )
         ids = {event.category.id for event in events}
         valid = await self._store.read_valid(connection, ids)

@@ -12,7 +12,7 @@ from consumers.history.tables import BEGIN, CATEGORY, END, PositionColumns
 from consumers.history.versions import RecordPosition
 
 BATCH: Final = 10_000
-"""Sequences read in one query: some 10 MB of changes."""
+"""Sequences read in one query: about 10 MB of changes."""
 TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 

@@ -18,24 +18,30 @@ NO_END: Final = (None,) * len(RecordPosition._fields)
 class Resync(NamedTuple):
     """A resync, and the last event recorded after it.
 
-    Positions are written like event ids (contract, 3). `from_position` is the last recorded before
-    the resync, None if it is the first; `to_position` is that of the state found, and `epoch` and
-    `first_sequence` are parts of it. `last_sequence`, `last_position` and `last_at` are those of
-    the last event recorded since, or of the state if there is none. Counts are of categories.
+    Positions are written like event ids (contract, 3), times are RFC 3339.
     """
 
     number: int
+    """Counts the resyncs of the catalog from 1."""
     resynced_at: str
     from_position: str | None
+    """The last position recorded before the resync; None for the first resync."""
     to_position: str
+    """The position of the state to which the resync went."""
     added: int
+    """Categories that the resync found added; `updated` and `removed` likewise."""
     updated: int
     removed: int
     epoch: str
+    """The epoch in `to_position`."""
     first_sequence: int
+    """The sequence in `to_position`."""
     last_sequence: int
+    """That of the last event recorded after the resync; without events, that of the state."""
     last_position: str
+    """That of the same event or state."""
     last_at: str
+    """The time of the same event or state."""
 
     @classmethod
     def to(
@@ -77,7 +83,7 @@ class HistoryStore:
 
     def __init__(self, catalog: str) -> None:
         self._catalog = catalog
-        self._is_ours = history_resyncs.c.catalog == catalog
+        self._catalog_condition = history_resyncs.c.catalog == catalog
 
     def select_versions(self, *columns: Any) -> Select[Any]:
         """Return a query for `columns` of all versions of the catalog."""
@@ -103,12 +109,14 @@ class HistoryStore:
 
     async def read_resyncs(self, connection: AsyncConnection) -> list[Resync]:
         """Return all resyncs, in order."""
-        query = select(*RESYNC).where(self._is_ours).order_by(history_resyncs.c.number)
+        query = select(*RESYNC).where(self._catalog_condition).order_by(history_resyncs.c.number)
         return [Resync(*row) for row in await connection.execute(query)]
 
     async def read_last_resync(self, connection: AsyncConnection) -> Resync | None:
         """Return the last resync; None if there is none."""
-        query = select(*RESYNC).where(self._is_ours).order_by(history_resyncs.c.number.desc())
+        query = (
+            select(*RESYNC).where(self._catalog_condition).order_by(history_resyncs.c.number.desc())
+        )
         row = (await connection.execute(query.limit(1))).one_or_none()
         return Resync(*row) if row else None
 
@@ -120,7 +128,9 @@ class HistoryStore:
     async def advance(self, connection: AsyncConnection, number: int, last: RecordPosition) -> None:
         """Store `last` as the last position recorded after resync `number`."""
         values = {"last_sequence": last.sequence, "last_position": last.event, "last_at": last.at}
-        query = update(history_resyncs).where(self._is_ours, history_resyncs.c.number == number)
+        query = update(history_resyncs).where(
+            self._catalog_condition, history_resyncs.c.number == number
+        )
         await connection.execute(query.values(values))
 
     async def next_resync_number(self, connection: AsyncConnection) -> int:
@@ -129,7 +139,9 @@ class HistoryStore:
         Versions are asked, too: somebody may have deleted resyncs.
         """
         used = union_all(
-            select(func.max(history_resyncs.c.number).label("number")).where(self._is_ours),
+            select(func.max(history_resyncs.c.number).label("number")).where(
+                self._catalog_condition
+            ),
             self.select_versions(func.max(BEGIN.resync)),
             self.select_versions(func.max(END.resync)),
         ).subquery()

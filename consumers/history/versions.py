@@ -13,16 +13,16 @@ from consumers.contract.model import Category, Event, Rows
 
 
 class RecordPosition(NamedTuple):
-    """Where something was recorded: an event, or a resync if `event` is None.
-
-    `at` is RFC 3339; `event` an event's id; `resync` the number of the last resync until then;
-    `sequence` that of the event, or of the state to which the resync went.
-    """
+    """Where something was recorded: at an event, or at a resync if `event` is None."""
 
     at: str
+    """The time, RFC 3339."""
     event: str | None
+    """The event's id."""
     resync: int
+    """The number of the resync: this one, or the last one before the event."""
     sequence: int
+    """That of the event, or of the state to which the resync went."""
 
 
 class Version(NamedTuple):

@@ -1,7 +1,7 @@
 """Evaluates a mapping: compares the linked category with its present row. Pure.
 
 Only the category's own row counts: if one of its ancestors was renamed, it still is the same
-category. So the result does not depend on how the row came, by events or by a resync.
+category. So the result is the same whether events or a resync brought the row.
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,10 @@ def evaluate(linked: LinkedCategory | None, category: Category | None) -> Evalua
 
 
 def with_evaluation(status: Status, new: Evaluation, since: str, event: str | None) -> Status:
-    """Return `status` with `new`; `since` and `event` change only if it differs."""
+    """Return `status` if its evaluation is `new`, else `new` since the time `since`.
+
+    `event` is the id of the event that caused it, None if a user or a resync did.
+    """
     if new == (status.state, status.reason):
         return status
     return Status(*new, since, event)

@@ -1,4 +1,4 @@
-"""Checks the links that a user requests, and returns the mappings they make. Pure."""
+"""Checks the links that a user requests, and returns the new mappings. Pure."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class LinkRequest(NamedTuple):
 def read_link_requests(table: TextTable) -> list[LinkRequest]:
     """Return a request for each row of `table` that has a `category_id`.
 
-    Raises MappingRejected if the columns `key` and `category_id` are not there.
+    Raises MappingRejected if the column `key` or `category_id` is missing.
     """
     if problems := table.column_problems("key", "category_id"):
         raise MappingRejected(f"{table.name}: nothing was linked", problems)
@@ -46,12 +46,12 @@ def link(
     if problems:
         raise MappingRejected("nothing was linked", problems)
     tree = Tree(snapshot.rows)
-    made = []
+    mappings = []
     for key, id_, _ in requests:
         row = tree.rows[id_]
         linked = LinkedCategory(id_, row.local_name, row.parent_id, tree.path(id_), now)
-        made.append(_with_link(snapshot.mappings[key], linked, now))
-    return made
+        mappings.append(_with_link(snapshot.mappings[key], linked, now))
+    return mappings
 
 
 def unlink(keys: Sequence[str], mappings: Mappings, now: str) -> list[CategoryMapping]:

@@ -1,9 +1,9 @@
 """What a user does with mappings, each in one transaction.
 
 `map watch` may run at the same time: every change locks the checkpoint's row first, as the
-projection does. So a link is checked against the tree that the states refer to, and the removal of
-a category is committed either before a link with it, which is then rejected, or after it, and then
-breaks it.
+projection does. So a link is checked against the tree that the states refer to. If a category is
+removed before a link with it is committed, the link is rejected. If it is removed afterwards, the
+mapping becomes broken.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -76,8 +76,10 @@ class MappingService:
         async with self.database.writing() as connection:
             yield connection, await self._checkpoint.lock(connection)
 
-    async def import_categories(self, owns: Sequence[OwnCategory]) -> ImportCounts:
-        """Import `owns`: known keys get their names and paths, and keep their links.
+    async def import_categories(self, imported: Sequence[OwnCategory]) -> ImportCounts:
+        """Import own categories.
+
+        Known keys get the new names and paths, and keep their links.
 
         Needs no copy of the tree.
         """
@@ -86,8 +88,8 @@ class MappingService:
             await self._checkpoint.lock(connection)
             stored = await self._mappings.read_all(connection)
             status = Status(*UNLINKED, rfc3339(now()), None)
-            new = [CategoryMapping(own, None, status) for own in owns if own.key not in stored]
-            known = [stored[own.key]._replace(own=own) for own in owns if own.key in stored]
+            new = [CategoryMapping(own, None, status) for own in imported if own.key not in stored]
+            known = [stored[own.key]._replace(own=own) for own in imported if own.key in stored]
             changed = [each for each in known if each != stored[each.own.key]]
             await self._mappings.add(connection, new)
             await self._mappings.write_own(connection, changed)

@@ -22,18 +22,18 @@ class MappingStore:
 
     def __init__(self, catalog: str) -> None:
         self._catalog = catalog
-        self._is_ours = mappings.c.catalog == catalog
+        self._catalog_condition = mappings.c.catalog == catalog
 
     async def read_all(self, connection: AsyncConnection) -> Mappings:
         """Return all mappings by key."""
-        rows = await connection.execute(select(*FIELDS).where(self._is_ours))
+        rows = await connection.execute(select(*FIELDS).where(self._catalog_condition))
         return {mapping.own.key: mapping for mapping in sorted(map(_mapping, rows))}
 
     async def read_linked(
         self, connection: AsyncConnection, ids: Collection[str] | None = None
     ) -> list[CategoryMapping]:
         """Return the mappings linked with the categories `ids`, or with any if None."""
-        query = select(*FIELDS).where(self._is_ours, mappings.c.category_id.is_not(None))
+        query = select(*FIELDS).where(self._catalog_condition, mappings.c.category_id.is_not(None))
         if ids is not None:
             query = query.where(in_ids(mappings.c.category_id, ids, connection.dialect))
         return [_mapping(row) for row in await connection.execute(query)]
@@ -65,15 +65,16 @@ class MappingStore:
 
         All are unlinked first: else two that exchange their categories would break the unique key.
         """
-        is_one = in_ids(mappings.c.own_key, [each.own.key for each in changed], connection.dialect)
-        unlink = update(mappings).where(self._is_ours, is_one)
+        keys = [each.own.key for each in changed]
+        condition = in_ids(mappings.c.own_key, keys, connection.dialect)
+        unlink = update(mappings).where(self._catalog_condition, condition)
         await connection.execute(unlink.values(dict.fromkeys(NAMES[LINKED])))
         await self._update(connection, LINKED_AND_STATUS, changed)
 
     async def remove(self, connection: AsyncConnection, keys: list[str]) -> None:
         """Delete the mappings of `keys`."""
-        is_one = mappings.c.own_key.in_(keys)
-        await connection.execute(delete(mappings).where(self._is_ours, is_one))
+        condition = mappings.c.own_key.in_(keys)
+        await connection.execute(delete(mappings).where(self._catalog_condition, condition))
 
     async def _update(
         self, connection: AsyncConnection, fields: slice, changed: Iterable[CategoryMapping]
@@ -86,11 +87,14 @@ class MappingStore:
         rows = []
         for own, linked, status in changed:
             values = (*own, *(linked or NO_LINK), *status)
+            # the key's parameter must not be named like a column
             rows.append({"k_own_key": own.key, **dict(zip(names, values[fields], strict=True))})
         if rows:
-            is_it = mappings.c.own_key == bindparam("k_own_key")
+            condition = mappings.c.own_key == bindparam("k_own_key")
             parameters: dict[str, Any] = {name: bindparam(name) for name in names}
-            statement = update(mappings).where(self._is_ours, is_it).values(parameters)
+            statement = (
+                update(mappings).where(self._catalog_condition, condition).values(parameters)
+            )
             await connection.execute(statement, rows)
 
 

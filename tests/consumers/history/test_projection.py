@@ -101,7 +101,7 @@ async def test_resyncs_deleted_meanwhile(database_url: str) -> None:
     async with open_projection(database_url) as history:
         publisher = await record_example(history)
         await execute(database_url, "DELETE FROM history_resyncs")
-        with pytest.raises(StoreError, match="from history_resyncs: start this consumer again"):
+        with pytest.raises(StoreError, match="from history_resyncs: restart this consumer"):
             await apply(history, publisher.events(THIRD))
         assert (await history.read())[1] == FOURTH
 
