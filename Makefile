@@ -19,7 +19,7 @@ test: $(READY) lint ## Lint, type-check and run all tests except the slow ones
 	$(BIN)/pytest -n 3 -m "not slow and not faults"
 
 test-slow: $(READY) ## Run the tests that take minutes
-	$(BIN)/pytest --hypothesis-profile=full -m slow
+	$(BIN)/pytest -n 3 --hypothesis-profile=full -m slow
 
 faults: $(READY) ## Run the fault suite on Valkey and Redis 7, and write docs/faults.md (SEED=n repeats a run, writes nothing)
 	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest --hypothesis-profile=full -n 4 -m faults tests/faults
