@@ -187,20 +187,24 @@ async def publishing(
         victim.events.append(event)
         return orjson.dumps(event).decode()
 
+    async def may_continue() -> bool:
+        return is_over.is_set() or await victim.is_near(publisher)
+
     async def publish() -> None:
-        while True:
+        while not is_over.is_set():
             size = FEW if victim.reached else MANY
             await publisher.commit(edited(publisher.tree, chance, size))
-            await eventually(lambda: victim.is_near(publisher), within=60)
+            await eventually(may_continue, within=60)
 
     publisher.encode = encode
     await publisher.commit(edited({}, chance, MANY))
+    is_over = asyncio.Event()
     task = asyncio.create_task(publish())
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        is_over.set()  # a cancelled commit may be known to `publisher` only, and not to Redis
+        await task
 
 
 def edited(old: Tree, chance: random.Random, size: int) -> Tree:
