@@ -1,7 +1,7 @@
 """The errors of a poll. Each message says what happened, where, and what to do.
 
 plumbing.errors.Error
-├── SourceError         the source returned no snapshot; the next poll is at its normal time
+├── SourceError         the source returned no snapshot; the next poll comes as usual, or later
 │   ├── Transient       worth a retry within this poll (may say how long to wait)
 │   │   └── Unreachable there was no connection, so nothing was sent
 │   ├── TokenExpired    worth one refresh of the token and one retry
@@ -11,7 +11,7 @@ plumbing.errors.Error
 │   └── NotAuthorized   the seller has to authorize again; a fallback shop may answer
 ├── BadSnapshot         the answer is rejected entirely (contract, 6)
 ├── OriginChanged       another origin under the same catalog name (contract, 5.11)
-├── Held                a snapshot is held until it is approved (contract, 6); exit code 3
+├── Held                the source returns another snapshot than the approved one; exit code 3
 ├── RaceLost            another publisher has committed meanwhile (contract, 5.3)
 ├── NoHold              there is nothing to approve
 ├── NoState             the catalog has no state to export
@@ -77,7 +77,7 @@ class OriginChanged(Error):
 
 
 class Held(Error):
-    """The snapshot's changes look implausible; a person has to approve them."""
+    """The source does not return the approved snapshot any more (contract, 6)."""
 
     exit_code: ClassVar[int] = 3
 

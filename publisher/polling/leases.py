@@ -2,8 +2,8 @@
 
 They spread the catalogs evenly, and let the others take over from a publisher that died. They are
 never what makes a write safe (contract, 5.3): two owners at once cost a call to the source and
-nothing else. So GET, SET and PEXPIRE are enough, with time in between, and no lock, no script and
-no list of publishers are needed:
+nothing else. So GET, SET, PEXPIRE and DEL are enough, with time in between, and no lock, no script
+and no list of publishers are needed:
 
 - A publisher takes free leases up to a fair share, and those that nobody took by the next round.
 - A publisher with fewer leases than the busiest one takes some from it until they have the same, as
