@@ -17,7 +17,7 @@ from publisher.status.overview import CatalogOverview
 
 PREFIX: Final = "category_publisher"
 MAX_CONSUMERS: Final = 100
-"""Consumers of a catalog that have samples: whoever can write one name can write a million."""
+"""The most consumers of a catalog that get samples: anybody may write a million names."""
 
 Family: TypeAlias = type[GaugeMetricFamily | CounterMetricFamily]
 Sample: TypeAlias = tuple[Sequence[str], float | None]

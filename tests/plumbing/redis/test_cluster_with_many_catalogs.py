@@ -92,7 +92,7 @@ async def is_published(client: Client, generation: int) -> bool:
 
 
 async def check_history(client: Client, catalog: str) -> None:
-    """Assert that no sequence of an epoch is missing or doubled."""
+    """Assert that no sequence of an epoch is missing or a duplicate."""
     entries: Any = await client.xrange(f"catalog:{{{catalog}}}:events")
     events = [orjson.loads(fields[b"event"]) for _, fields in entries]
     for one, next_ in pairwise(events):
