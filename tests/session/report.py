@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 SLOWEST: Final = 10
-LONG_SECONDS: Final = 3.0
+LONG_SECONDS: Final = 5.0
 
 
 class CaseWithFile(TestCase):
