@@ -12,6 +12,7 @@ from typing import Final, Self
 import redis.asyncio
 import redis.exceptions
 from redis.asyncio.client import Pipeline
+from redis.asyncio.connection import Connection
 
 from plumbing.redis.server import Client
 
@@ -47,21 +48,37 @@ class KeyWatch:
     async def finish_unchanged(self) -> bool:
         """Stop watching; return whether the keys are certainly as at the start."""
         connection = self._pipeline.connection
-        if connection is None or not connection.is_connected:
-            return False  # redis-py would connect again, and that connection watches nothing
         try:
+            if connection is None or not connection.is_connected:
+                return False  # redis-py would connect again, and that connection watches nothing
             with suppress(*UNCERTAIN):
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    self._pipeline.multi()  # type: ignore[no-untyped-call]
-                    self._pipeline.exists(self._key)
-                    await self._pipeline.execute()
-                    return True
+                    return await self._execute_transaction(connection)
             return False
         finally:
             await self.close()
 
     async def close(self) -> None:
         """Return the connection to its pool."""
+        connection = self._pipeline.connection
+        if connection is not None and not connection.is_connected:
+            self._pipeline.watching = False  # else redis-py connects again, to send UNWATCH
         with suppress(*UNCERTAIN):  # a lost connection watches nothing
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self._pipeline.reset()  # type: ignore[no-untyped-call]
+
+    async def _execute_transaction(self, connection: Connection) -> bool:
+        """Return whether the server executes a transaction; raise what it refuses.
+
+        Not with `Pipeline.execute`: cut short by a time limit or a cancellation, that connects
+        again and waits for the reply to UNWATCH, for as long as any command may take.
+        """
+        commands = [("MULTI",), ("EXISTS", self._key), ("EXEC",)]
+        try:
+            await connection.send_packed_command(connection.pack_commands(commands))
+            replies = [await connection.read_response() for _ in commands]
+        except BaseException:
+            await connection.disconnect(nowait=True)  # there may be more replies to read
+            raise
+        self._pipeline.watching = False  # EXEC ends it
+        return replies[-1] is not None

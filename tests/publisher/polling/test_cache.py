@@ -16,10 +16,12 @@ from publisher.polling import cache as caches
 from publisher.polling.cache import CatalogCache, StateCache
 from publisher.polling.poll import poll_once
 from publisher.state.store import State, Store
+from tests.support.cancelling import cancelled_at_each_await
 from tests.support.catalogs import make_catalog
 from tests.support.scripted_source import ScriptedSource
-from tests.support.trees import tree
-from tests.support.valkey import Valkey
+from tests.support.trees import tree, wide
+from tests.support.valkey import Valkey, fake_client
+from tests.support.waiting import eventually
 
 SMALL = tree(("1", "0"), ("2", "1"), ("3", "1"))
 KEY = "catalog:{us}:"
@@ -53,6 +55,10 @@ class Polling:
         before = self.store.loads
         await poll_once(self.catalog)
         return self.store.loads - before
+
+    async def read_state(self) -> State:
+        """Read the state as a poll does."""
+        return await self.catalog.cache.read_state(await self.store.read_position())
 
     async def fill_cache(self) -> None:
         """Poll until the state is cached."""
@@ -210,6 +216,71 @@ async def test_a_user_who_may_not_watch(real_client: redis.asyncio.Redis) -> Non
             assert [await polling.loads() for _ in range(3)] == [1, 1, 1]
     finally:
         await real_client.acl_deluser("blind")
+
+
+def connections_in_use(client: redis.asyncio.Redis) -> int:
+    """Return how many connections of `client` are not in its pool."""
+    return len(client.connection_pool._in_use_connections)
+
+
+@pytest.mark.contract("5.3")
+async def test_a_read_that_is_cancelled_trusts_and_keeps_nothing(
+    polling: Polling, client: redis.asyncio.Redis
+) -> None:
+    """At whichever of its awaits; an edit meanwhile is noticed by the next poll."""
+    async for _ in cancelled_at_each_await(polling.read_state):
+        await client.hset(f"{KEY}categories", "2", "{}")
+        assert await polling.loads() == 1
+        assert await client.hget(f"{KEY}categories", "2") != b"{}"
+        await polling.fill_cache()
+        assert connections_in_use(client) == 1
+    assert await polling.loads() == 0
+    await polling.catalog.cache.close()
+    assert connections_in_use(client) == 0
+
+
+async def test_a_load_that_is_cancelled_keeps_no_connection(client: redis.asyncio.Redis) -> None:
+    """The first poll watches before it loads."""
+    await Polling(client, None).loads()
+    async with aclosing(StateCache()) as cache:
+        polling = Polling(client, cache)
+        async for _ in cancelled_at_each_await(polling.read_state):
+            await eventually(lambda: asyncio.sleep(0, connections_in_use(client) == 0))
+        assert connections_in_use(client) == 1
+        assert await polling.loads() == 0
+
+
+async def test_at_most_a_hundred_catalogs_are_watched() -> None:
+    """Each takes a connection: a thousand of them for each publisher would be too many."""
+    client = fake_client()
+    client.connection_pool.max_connections = 200
+    async with client, aclosing(StateCache()) as cache:
+        catalogs = [Polling(client, cache, f"c{number}") for number in range(103)]
+        for each in catalogs:
+            await each.loads()
+            await each.loads()
+        assert connections_in_use(client) == 100
+        assert [await each.loads() for each in (catalogs[-1], catalogs[0])] == [0, 1]
+        assert connections_in_use(client) == 100
+        await cache.aclose()
+        assert connections_in_use(client) == 0
+
+
+async def test_the_cached_categories_are_limited(
+    real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalog that was polled the longest ago is evicted; one that is too large at once."""
+    monkeypatch.setattr(caches, "MOST_CATEGORIES", 2 * len(SMALL))
+    async with aclosing(StateCache()) as cache:
+        three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]
+        for each in three:
+            await each.loads()
+            await each.loads()
+        assert [await each.loads() for each in reversed(three)] == [0, 0, 1]
+        assert connections_in_use(real_client) == 2
+        three[2].source.set_tree(wide(2 * len(SMALL) + 1))
+        assert [await three[2].loads() for _ in range(3)] == [1, 1, 1]
+        assert connections_in_use(real_client) == 0
 
 
 async def test_the_oldest_catalog_is_evicted(

@@ -1,9 +1,17 @@
 """A watch says that keys are unchanged only if that is certain (contract, 5.3)."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 import pytest
 import redis.asyncio
 
+from plumbing.redis.server import COMMAND_TIMEOUT
+from publisher.state import key_watch
 from publisher.state.key_watch import KeyWatch
+from tests.support.cancelling import cancelled_at_each_await
+from tests.support.valkey import Valkey
+from tests.support.waiting import eventually
 
 KEYS = ("catalog:{us}:categories", "catalog:{us}:meta")
 
@@ -48,3 +56,126 @@ async def test_a_lost_connection_knows_nothing(real_client: redis.asyncio.Redis)
     watch = await start(real_client)
     await real_client.client_kill_filter(_type="normal", skipme=True)
     assert not await watch.finish_unchanged()
+
+
+async def test_a_connection_that_was_closed_knows_nothing(client: redis.asyncio.Redis) -> None:
+    """The client closed it, as it does with all of a pool; it goes back to the pool."""
+    watch = await start(client)
+    await client.connection_pool.disconnect()
+    assert not await watch.finish_unchanged()
+    await check_next_watches(client)
+
+
+async def no_connection_in_use(client: redis.asyncio.Redis) -> bool:
+    """Return whether all connections of `client` are back in its pool."""
+    return not client.connection_pool._in_use_connections
+
+
+async def check_next_watches(client: redis.asyncio.Redis) -> None:
+    """Check that nothing is left of a cancelled watch: no connection, no reply, no trust."""
+    await eventually(lambda: no_connection_in_use(client))
+    assert await (await start(client)).finish_unchanged()
+    watch = await start(client)
+    await client.hset(KEYS[1], "1", "x")
+    assert not await watch.finish_unchanged()
+    assert await no_connection_in_use(client)
+    await client.flushall()
+
+
+@pytest.mark.contract("5.3")
+@pytest.mark.parametrize("connections", ["connected", "new"])
+async def test_a_start_that_is_cancelled_leaves_nothing(
+    client: redis.asyncio.Redis, connections: str
+) -> None:
+    """At whichever of its awaits, also while it connects."""
+
+    async def start_and_close() -> None:
+        if connections == "new":
+            await client.connection_pool.disconnect()
+        await (await start(client)).close()
+
+    async for _ in cancelled_at_each_await(start_and_close):
+        await check_next_watches(client)
+
+
+@pytest.mark.contract("5.3")
+async def test_an_end_that_is_cancelled_leaves_nothing(client: redis.asyncio.Redis) -> None:
+    """At whichever await of its question; asked again, it knows nothing."""
+    watch: KeyWatch | None = None
+
+    async def finish() -> bool:
+        assert watch is not None
+        return await watch.finish_unchanged()
+
+    watch = await start(client)
+    async for _ in cancelled_at_each_await(finish):
+        assert not await watch.finish_unchanged()
+        await check_next_watches(client)
+        watch = await start(client)
+
+
+async def test_a_close_that_is_cancelled_leaves_nothing(client: redis.asyncio.Redis) -> None:
+    """At whichever of its awaits the connection goes back, and watches nothing."""
+    watch: KeyWatch | None = None
+
+    async def close() -> None:
+        assert watch is not None
+        await watch.close()
+
+    watch = await start(client)
+    async for _ in cancelled_at_each_await(close):
+        assert not await watch.finish_unchanged()
+        await check_next_watches(client)
+        watch = await start(client)
+
+
+async def in_time(awaited: Awaitable[object]) -> object:
+    """Return the result of `awaited`, which must come well before a command's time is over."""
+    async with asyncio.timeout(COMMAND_TIMEOUT / 6):
+        return await awaited
+
+
+Step = Callable[[redis.asyncio.Redis, KeyWatch], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda client, _watch: KeyWatch.start(client, *KEYS),
+        lambda _client, watch: watch.finish_unchanged(),
+        lambda _client, watch: watch.close(),
+    ],
+    ids=["start", "finish", "close"],
+)
+async def test_a_server_that_hangs_delays_no_poll(
+    valkey: Valkey, real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    """After a short time nothing is known, and the connection is given up."""
+    assert key_watch.ANSWER_SECONDS <= COMMAND_TIMEOUT / 6
+    watch = await start(real_client)
+    monkeypatch.setattr(key_watch, "ANSWER_SECONDS", 0.05)
+    valkey.pause()
+    try:
+        assert not await in_time(step(real_client, watch))
+    finally:
+        valkey.resume()
+    monkeypatch.undo()
+    await watch.close()
+    await check_next_watches(real_client)
+
+
+async def test_a_server_that_hangs_delays_no_cancellation(
+    valkey: Valkey, real_client: redis.asyncio.Redis
+) -> None:
+    """A publisher that is stopped meanwhile ends soon."""
+    watch = await start(real_client)
+    valkey.pause()
+    try:
+        asking = asyncio.create_task(watch.finish_unchanged())
+        await asyncio.wait([asking], timeout=0.02)
+        asking.cancel()
+        await in_time(asyncio.wait([asking]))
+    finally:
+        valkey.resume()
+    assert asking.cancelled()
+    await check_next_watches(real_client)
