@@ -40,9 +40,9 @@ class _CancelledAt(Generic[T]):
 async def cancelled_at_each_await(
     work: Callable[[], Coroutine[Any, Any, T]],
 ) -> AsyncIterator[int]:
-    """Cancel `work` at its first await, then a new one at its second, until one is not reached.
+    """Cancel `work` at its first await, then a new one at its second, and so on.
 
-    Yields the number of the await after each cancellation, for the caller to check what it left.
+    Ends once an await is not reached. Yields the number of each, to check what it left.
     Raises AssertionError if `work` ignored a cancellation, or never suspends.
     """
 
