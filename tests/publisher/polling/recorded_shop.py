@@ -1,4 +1,4 @@
-"""A catalog whose recorded polls are compared with every field that they should have written.
+"""A catalog, and every field that its recorded polls should have written.
 
 Its times stand still unless a test, or its source, moves them.
 """
@@ -93,7 +93,7 @@ class RecordedShop:
         took: float = 1.5,
         **more: str,
     ) -> dict[str, str]:
-        """Return the status that is expected after a poll that took so many seconds until now."""
+        """Return the expected status of a poll that took so many seconds until now."""
         added, updated, removed = map(str, counts)
         polled_at = self.times.after(seconds=-took)
         return {

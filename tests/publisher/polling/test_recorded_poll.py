@@ -16,7 +16,8 @@ from plumbing import clock
 from plumbing.errors import Error, RedisError
 from plumbing.redis.replies import as_texts
 from plumbing.redis.server import Server
-from publisher.core.model import Counts
+from publisher.core.event import Position
+from publisher.core.model import Counts, Hold
 from publisher.errors import (
     BadSnapshot,
     Held,
@@ -31,7 +32,7 @@ from publisher.errors import (
 )
 from publisher.polling import recorded_poll
 from publisher.polling.cache import StateCache
-from publisher.polling.poll import Catalog, poll_once
+from publisher.polling.poll import Catalog, PollResult, poll_once
 from publisher.polling.recorded_poll import approve_and_record, earliest_retry, poll_and_record
 from publisher.sources import Answer
 from publisher.state.store import Store
@@ -178,7 +179,7 @@ def test_a_source_may_say_when_to_ask_again() -> None:
 async def shop(
     client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RecordedShop]:
-    """Give a catalog of 100 categories that has just been published for the first time."""
+    """Give a catalog of 100 categories that has just been published."""
     times = Times()
     monkeypatch.setattr(clock, "now", lambda: times.now)
     monkeypatch.setattr(recorded_poll, "time", times)
@@ -216,7 +217,10 @@ async def test_all_fields_after_a_commit(shop: RecordedShop) -> None:
 async def test_all_fields_after_a_poll_without_changes(shop: RecordedShop) -> None:
     """Only the status is written."""
     before = await shop.keys()
-    await shop.poll(wide(100))
+    result = await shop.poll(wide(100))
+    assert "containers without children" in result.warnings[0]
+    position = Position(before["meta"]["epoch"], 100, int(text_digest(wide(100)), 16))
+    assert result == PollResult("unchanged", Counts(), position, result.warnings)
     assert await shop.keys() == {**before, "status": shop.status("unchanged")}
 
 
@@ -226,14 +230,18 @@ async def test_all_fields_while_a_snapshot_is_held(shop: RecordedShop) -> None:
 
     The last success stays that of the commit.
     """
-    before = await shop.keys()
+    before, store = await shop.keys(), shop.catalog.store
     last_success = before["status"]["succeeded_at"]
     since = ""
     for count, is_new in ((50, True), (50, False), (40, True)):
         result = await shop.poll(wide(count))
         since = shop.times.after() if is_new else since
         counts = Counts(0, 0, 100 - count)
-        assert (result.outcome, result.counts, result.is_damaged) == ("held", counts, False)
+        position = Position(before["meta"]["epoch"], 100, int(text_digest(wide(100)), 16))
+        warnings = result.warnings
+        assert "containers without children" in warnings[0]
+        hold = await store.read_hold()
+        assert result == PollResult("held", counts, position, warnings, hold=hold)
         assert await shop.keys() == {
             **before,
             "status": shop.status("held", counts, succeeded_at=last_success),
@@ -331,7 +339,7 @@ async def test_a_poll_that_does_not_end_properly_writes_nothing(
 @pytest.mark.contract("6")
 @pytest.mark.parametrize("first_poll", ["same", "other"])
 async def test_all_fields_after_an_approval(shop: RecordedShop, first_poll: str) -> None:
-    """The held snapshot is committed, and the status is that of a poll that changed something."""
+    """The held snapshot is committed, and the status is that of a changed poll."""
     epoch = (await shop.keys())["meta"]["epoch"]
     if first_poll == "other":
         await shop.poll(wide(40))
@@ -353,7 +361,7 @@ async def test_all_fields_after_an_approval(shop: RecordedShop, first_poll: str)
 async def test_an_approval_that_is_refused_writes_no_field_but_the_hold(
     shop: RecordedShop, held: int | None, now: int, kind: type[Error]
 ) -> None:
-    """The source returns another implausible snapshot now, or a plausible one, or none is held."""
+    """The source returns another snapshot now, plausible or not, or none is held."""
     if held:
         await shop.poll(wide(held))
     before = await shop.keys()
@@ -366,7 +374,7 @@ async def test_an_approval_that_is_refused_writes_no_field_but_the_hold(
 
 @pytest.mark.contract("6")
 async def test_all_fields_after_an_approval_that_failed(shop: RecordedShop) -> None:
-    """The hold stays, and the status has the error and when the source may be asked again."""
+    """The hold stays, and the status has the error and its wait."""
     await shop.poll(wide(50))
     before = await shop.keys()
     shop.source.error = SourceError("busy", not_before=7200)
@@ -428,7 +436,7 @@ async def test_all_fields_while_a_repair_is_held(shop: RecordedShop) -> None:
 async def test_the_daemon_decides_when_the_next_poll_is_due(
     shop: RecordedShop, error: Error | None
 ) -> None:
-    """Its function gets the start of the poll and the error; its result is stored as it is."""
+    """Its function gets the start of the poll and the error."""
     calls: list[tuple[datetime, Error | None]] = []
 
     def next_due(started_at: datetime, failure: Error | None) -> datetime:
@@ -461,3 +469,62 @@ async def test_a_status_that_cannot_be_written_is_told_once(
     assert len(refusals) == is_told
     told = {"event": "status not written", "log_level": "warning", "catalog": "us"}
     assert logged == [told | {"error": str(each)} for each in refusals]
+
+
+async def test_an_error_of_redis_ends_the_poll_with_its_address(shop: RecordedShop) -> None:
+    """The error of redis-py becomes ours, in the status too."""
+    shop.source.error = redis.exceptions.ConnectionError("closed")
+    with pytest.raises(RedisError, match="Redis at redis://test: closed") as raised:
+        await shop.poll(wide(100))
+    assert (await shop.keys())["status"]["error"] == str(raised.value)
+
+
+async def test_a_connection_that_the_system_closes_fails_no_poll(shop: RecordedShop) -> None:
+    """An OSError while the status is written is an error of Redis too."""
+
+    class WithoutStatus(Store):
+        async def write_status(self, status: Mapping[str, str]) -> None:
+            raise OSError(status["outcome"])
+
+    errors: list[RedisError] = []
+    catalog = replace(shop.catalog, store=WithoutStatus(shop.client, "us"), state_cache=None)
+    result = await poll_and_record(catalog, SERVER, on_unwritten=errors.append)
+    assert result.outcome == "unchanged"
+    assert ["unchanged" in str(error) for error in errors] == [True]
+
+
+@pytest.mark.contract("6")
+async def test_a_hold_is_written_once(shop: RecordedShop) -> None:
+    """As long as the same snapshot is held, nothing but the status is written."""
+
+    class WithoutNewHold(Store):
+        async def write_hold(self, hold: Hold) -> None:
+            raise AssertionError(hold)
+
+    await shop.poll(wide(50))
+    store = WithoutNewHold(shop.client, "us")
+    shop.catalog = replace(shop.catalog, store=store, state_cache=None)
+    assert (await shop.poll(wide(50))).hold == await store.read_hold()
+
+
+@pytest.mark.contract("5.11")
+async def test_all_fields_after_an_accepted_origin(shop: RecordedShop) -> None:
+    """The status is that of a poll without changes, and meta has the new origin."""
+    before = await shop.keys()
+    shop.catalog = replace(shop.catalog, origin=replace(shop.catalog.origin, locale="de-DE"))
+    await shop.poll(wide(100), accept_origin=True)
+    meta = await shop.meta(wide(100), before["meta"]["epoch"], 100)
+    assert await shop.keys() == {**before, "status": shop.status("unchanged"), "meta": meta}
+
+
+@pytest.mark.contract("2")
+@pytest.mark.parametrize("is_approval", [False, True])
+async def test_each_poll_adds_the_catalogs_name(shop: RecordedShop, *, is_approval: bool) -> None:
+    """A name that somebody removed from the set comes back, with an approval too."""
+    await shop.poll(wide(50))
+    await shop.client.delete("catalogs")
+    if is_approval:
+        await approve_and_record(shop.catalog, SERVER, text_digest(wide(50)))
+    else:
+        await shop.poll(wide(50))
+    assert await shop.client.smembers("catalogs") == {b"us"}
