@@ -194,7 +194,7 @@ async def publishing(
         while not is_over.is_set():
             size = FEW if victim.reached else MANY
             await publisher.commit(edited(publisher.tree, chance, size))
-            await eventually(may_continue, within=60)
+            await eventually(may_continue)
 
     publisher.encode = encode
     await publisher.commit(edited({}, chance, MANY))

@@ -18,7 +18,7 @@ from tests.consumers.logged import logged
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.consumers.stream_faults import another
 from tests.support.small_reads import BATCH
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 NAMES: Final = [
@@ -165,7 +165,7 @@ class StoreTests(ProjectionTests):
             await eventually(logged(logs, "started", times=2))
             await publisher.commit(tree(HOME, GARDEN))
             done, (remaining,) = await asyncio.wait(
-                [one, other], timeout=20, return_when=asyncio.FIRST_COMPLETED
+                [one, other], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED
             )
             with pytest.raises(
                 CheckpointConflict, match=f"database's {self.projection.kind} of catalog us"

@@ -13,6 +13,7 @@ from consumers.verify import Verdict, verify_projection
 from plumbing.redis.server import Server
 from tests.consumers.mirrors import execute, mirror_once
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.support.waiting import PATIENCE
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
@@ -90,7 +91,7 @@ async def test_damage_is_reported_at_once(
     await mirror_once(server, to)
     execute(to, "DELETE FROM categories")
     await publisher.commit(tree(HOME))
-    assert len((await verified(server, to, within=60)).differences) == 1
+    assert len((await verified(server, to, within=PATIENCE)).differences) == 1
     await publisher.client.flushall()
     assert len((await verified(server, to)).differences) == 1
 
@@ -103,7 +104,7 @@ async def test_a_copy_that_lags(server: Server, publisher: PretendPublisher, to:
     await publisher.commit(tree(HOME, GARDEN))
     with pytest.raises(CannotCompare, match=f"copy is at {before}, .* {publisher.position}"):
         await verified(server, to)
-    verifying = asyncio.create_task(verified(server, to, within=20))
+    verifying = asyncio.create_task(verified(server, to, within=PATIENCE))
     await asyncio.wait([verifying], timeout=0.1)
     await mirror_once(server, to)
     assert (await verifying).differences == []

@@ -20,7 +20,7 @@ from plumbing.redis.server import Server
 from tests.consumers.mirrors import QUICK, run_once
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.databases import execute, fetch
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 DAMAGE = {
@@ -146,7 +146,7 @@ async def test_a_repair_waits_for_a_consumer_that_lags(
     await run_once(real_server, to)
     await publisher.commit(tree(HOME, GARDEN))
     await execute(to, DAMAGE["mirror"])
-    repairing = asyncio.create_task(repaired(real_server, to, within=20))
+    repairing = asyncio.create_task(repaired(real_server, to, within=PATIENCE))
     await asyncio.wait([repairing], timeout=0.1)
     assert not repairing.done()
     await run_once(real_server, to)

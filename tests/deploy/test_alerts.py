@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 RULES = ROOT / "deploy" / "alerts.yml"
 RUNBOOKS = ROOT / "docs" / "alerts.md"
@@ -75,7 +76,7 @@ def promtool(*arguments: str | Path) -> str:
         ["promtool", *arguments],  # noqa: S607  found in PATH
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,8 +16,8 @@ from plumbing.config.load import load
 from tests.deploy.files import COMPOSE_FILE, compose, final_stage, services
 from tests.security.acl_server import server_with_users
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
-SECONDS = 60.0
 REQUIRED = {
     "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_KEY": "key",
     "CATEGORY_PUBLISHER_TIKTOK_SHOP__APP_SECRET": "hush",
@@ -35,7 +35,7 @@ def check_schema(file: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file],
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -56,7 +56,7 @@ def check_config(
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -22,10 +22,9 @@ from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import CONSUMER, PUBLISHER, call, start
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 MODULES = {"category-publisher": PUBLISHER, "category-consumer": CONSUMER}
-STOP_SECONDS = 20.0
 
 
 class ServiceRunner:
@@ -131,7 +130,7 @@ async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> Non
             await stack.enter_async_context(running(runner.start(name)))
             for name in ("publisher", "mirror")
         ]
-        await eventually(lambda: runner.is_healthy("mirror"), within=60)
+        await eventually(lambda: runner.is_healthy("mirror"))
         assert await runner.health("publisher") == 0
         valkey.kill()
         assert await runner.health("publisher") == 0
@@ -139,5 +138,5 @@ async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> Non
         for process in started:
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, STOP_SECONDS) == 0
+            assert await asyncio.to_thread(process.wait, PATIENCE) == 0
         assert await runner.health("publisher") == 1

@@ -12,13 +12,12 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.processes import PUBLISHER, start
 from tests.support.trees import body, tree
-from tests.support.waiting import WAIT_SECONDS
+from tests.support.waiting import PATIENCE
 
 UNITS = ("category-publisher.service", "category-consumer@.service")
 INSTALLED = "/opt/category-publisher/bin"
 EXPOSURE = 1.5
 """Of 10; systemd calls up to 2 safe. The rest is the network, which the daemon needs."""
-SECONDS = 60.0
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -27,7 +26,7 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     if program is None:
         pytest.skip("systemd-analyze is not installed (Debian package systemd)")
     return subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False
+        [program, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -83,7 +82,7 @@ def test_the_daemon_follows_the_protocol(folder: Path) -> None:
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(folder / "n"))
-        systemd.settimeout(WAIT_SECONDS)
+        systemd.settimeout(PATIENCE)
         daemon = start(
             PUBLISHER, "run", cwd=folder, NOTIFY_SOCKET=str(folder / "n"), WATCHDOG_USEC="200000"
         )
@@ -94,7 +93,7 @@ def test_the_daemon_follows_the_protocol(folder: Path) -> None:
             assert "RELOADING=1" in _read_until(systemd, "READY=1")
             daemon.send_signal(signal.SIGTERM)
             _read_until(systemd, "STOPPING=1")
-            assert daemon.wait(WAIT_SECONDS) == 0
+            assert daemon.wait(PATIENCE) == 0
         finally:
             daemon.kill()
             daemon.communicate()

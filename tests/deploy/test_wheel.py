@@ -11,8 +11,7 @@ import pytest
 
 from tests.deploy.files import copied_sources, project, run_commands
 from tests.support.paths import ROOT
-
-SECONDS = 60.0
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (build,) = (command for command in run_commands() if command[:2] == ["pip", "wheel"])
     assert {"--no-index", "--no-build-isolation", "--no-deps"} <= set(build)
     subprocess.run(
-        [sys.executable, "-m", *build], cwd=folder, check=True, capture_output=True, timeout=SECONDS
+        [sys.executable, "-m", *build],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=PATIENCE,
     )
     (built,) = (folder / build[build.index("--wheel-dir") + 1]).glob("*.whl")
     return built

@@ -26,7 +26,7 @@ from tests.support.processes import PUBLISHER, replace, start
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 PAGE = (DOCS / "writing-a-consumer.md").read_text("utf-8")
 KEY = "catalog:{us}:meta"
@@ -83,7 +83,7 @@ async def test_its_consumer_follows(consumer: Path, real_client: redis.asyncio.R
     catalog = make_catalog(Store(real_client, "us"), source)
 
     async def equals_state() -> bool:
-        with closing(sqlite3.connect(consumer, timeout=10)) as copy:
+        with closing(sqlite3.connect(consumer, timeout=PATIENCE)) as copy:
             tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master")}
             rows = copy.execute("SELECT * FROM category").fetchall() if "category" in tables else []
         found = {row[0]: dict(zip(FIELDS, [*row[:3], bool(row[3])], strict=True)) for row in rows}
@@ -143,7 +143,7 @@ def running(program: str, *arguments: str, cwd: Path) -> Iterator[None]:
         try:
             yield
             process.terminate()
-            assert b"Traceback" not in process.communicate(timeout=20)[1]
+            assert b"Traceback" not in process.communicate(timeout=PATIENCE)[1]
             assert process.returncode == 0
         finally:
             process.kill()

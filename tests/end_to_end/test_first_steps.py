@@ -11,6 +11,7 @@ import redis.asyncio
 
 from tests.support.processes import PUBLISHER, call, start
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 SECRETS = ("sandbox-app-secret", "ROW_sandbox-access-token", "ROW_sandbox-refresh-token")
 EXPORTS = {
@@ -51,7 +52,7 @@ class Shop:
     def close(self) -> int:
         """End the sandbox and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE)
         return self.process.returncode
 
 

@@ -20,7 +20,7 @@ from tests.support.processes import environment
 from tests.support.raw_keys import check_consistent, read_keys
 from tests.support.trees import body, tree
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import LOAD, eventually, patience
 
 CATALOGS: Final = 1000
 INTERVAL: Final = 20.0
@@ -31,8 +31,6 @@ DURATION: Final = 100.0
 """Seconds in which publishers are killed."""
 CHANGES_EVERY: Final = 45.0
 """Seconds between two versions of a tree."""
-START_LIMIT: Final = 60.0
-"""Seconds within which all catalogs are polled for the first time."""
 
 
 class SourceCall(NamedTuple):
@@ -181,7 +179,7 @@ async def test_killed_publishers_are_replaced_within_the_lease(
     async with source.open() as address:
         configure(folder, valkey, address)
         with run_publishers(folder, count) as publishers:
-            await eventually(lambda: all_polled(source), within=START_LIMIT)
+            await eventually(lambda: all_polled(source))
             start, takeovers = time.monotonic(), []
             while time.monotonic() - start < DURATION:
                 await asyncio.sleep(KILL_EVERY)
@@ -197,7 +195,7 @@ async def test_killed_publishers_are_replaced_within_the_lease(
         assert {event["epoch"] for event in found.events} == {found.meta["epoch"]}
         assert len(found.events) == int(found.meta["sequence"])
     assert (folder / "log").read_text() == ""
-    assert max(takeovers) < LEASE + 1
+    assert max(takeovers) < LEASE + patience(1)
 
 
 async def all_polled(source: ChangingTrees) -> bool:
@@ -220,5 +218,5 @@ def report(source: ChangingTrees, start: float, takeovers: list[float], count: i
         f"{rate:.2f} polls per catalog and interval, longest gap {max(gaps):.1f} s of {INTERVAL} s, "
         f"takeovers {min(takeovers):.1f} to {max(takeovers):.1f} s of a lease of {LEASE} s"
     )
-    assert 0.8 < rate < 1.5
-    assert max(gaps) < 1.1 * INTERVAL + 2 * LEASE
+    assert 0.8 / LOAD < rate < 1.5
+    assert max(gaps) < 1.1 * INTERVAL + patience(2 * LEASE)

@@ -11,13 +11,13 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.support.processes import CONSUMER, PUBLISHER, environment, forked
+from tests.support.waiting import PATIENCE
 
 __all__ = ["CONSUMER", "PUBLISHER", "Process", "has_ended", "is_stopped"]
 
-END_SECONDS: Final = 30.0
 
 Before: TypeAlias = Callable[[Path], Callable[[], Any]]
 """Takes the folder of the logs, and returns what the process calls before its command."""
@@ -77,7 +77,7 @@ class Process:
     def kill(self) -> None:
         """Kill it (SIGKILL), and wait until it has ended."""
         self._signal(signal.SIGKILL)
-        self._process.join(END_SECONDS)
+        self._process.join(PATIENCE)
 
     def end(self) -> int:
         """Terminate it (SIGTERM), and return its exit code."""
@@ -92,7 +92,7 @@ class Process:
         """Let it continue (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
-    def wait(self, seconds: float = END_SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait until it has ended, and return its exit code. Raises TimeoutError."""
         self._process.join(seconds)
         if self._process.exitcode is None:
@@ -100,7 +100,7 @@ class Process:
             raise TimeoutError(f"{' '.join(self.words)} still runs after {seconds} s: {self.err}")
         return self._process.exitcode
 
-    async def wait_async(self, seconds: float = END_SECONDS) -> int:
+    async def wait_async(self, seconds: float = PATIENCE) -> int:
         """Do the same without blocking the source, which answers in this process."""
         return await asyncio.to_thread(self.wait, seconds)
 

@@ -19,10 +19,9 @@ from tests.support.contract import ORIGIN, digest_of
 from tests.support.paths import ROOT
 from tests.support.processes import CONSUMER, PUBLISHER, environment
 from tests.support.redis_servers import execute_on
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 EVENTS: Final = "catalog:{us}:events"
-SECONDS: Final = 60.0
 
 Step: TypeAlias = Callable[["Scenario"], Awaitable[None]]
 
@@ -180,7 +179,7 @@ class Scenario:
         )
 
     async def _wait(self, process: Process) -> None:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await process.wait()
 
 

@@ -19,7 +19,7 @@ from tests.faults.processes import has_ended, is_stopped
 from tests.faults.system import System
 from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 FAKETIME: Final = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
@@ -178,7 +178,7 @@ class Clock:
 
     def shows(self, seconds: float) -> bool:
         """Return whether `seconds` (Unix) are its time, within a minute."""
-        return abs(seconds - time.time() - self.days * DAY) < 60
+        return abs(seconds - time.time() - self.days * DAY) < PATIENCE
 
     def wrap(self, folder: Path, binary: str) -> str:
         """Return a program that starts the server with this clock."""

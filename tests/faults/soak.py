@@ -22,14 +22,13 @@ from tests.faults.network import Network, open_network, random_schedule
 from tests.faults.system import LEASE_SECONDS, System, Verdict
 from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 ACTIONS_PER_ROUND: Final = 12
 ACTIONS_UNTIL_REST: Final = 3
 """Then everything may become equal: so many changes must not cause a hold."""
 CATEGORIES: Final = 400
 LIMITS: Final = "max_body_bytes = 10000000\n"
-SETTLE_SECONDS: Final = 100.0
-"""Until everything is equal again; after bad answers the source is asked less often."""
 
 Action: TypeAlias = Callable[[System], Awaitable[None]]
 
@@ -203,10 +202,10 @@ async def _run_actions(folder: Path, server: Valkey, seed: int) -> tuple[str, Ve
         await system.settle()
         for number, action in enumerate(actions, 1):
             if action in BREAKING:
-                await system.settle(within=SETTLE_SECONDS)
+                await system.settle(within=PATIENCE)
             await _do(system, network, action)
             if action in BREAKING or number % ACTIONS_UNTIL_REST == 0:
-                await system.settle(within=SETTLE_SECONDS)
+                await system.settle(within=PATIENCE)
         return ", ".join(
             action.__name__.replace("_", " ") for action in actions
         ), await system.verdict()

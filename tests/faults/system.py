@@ -24,11 +24,11 @@ from tests.faults.changing_source import ChangingSource, random_tree, serving
 from tests.faults.processes import CONSUMER, PUBLISHER, Process
 from tests.faults.projection_checker import KINDS, ProjectionChecker, ProjectionKind
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, patience
 
 CHECK_SECONDS: Final = 0.02
 """Between two checks; there may be several polls between them, or none."""
-SETTLE_SECONDS: Final = 45.0
+RECOVERY_SECONDS: Final = patience(45)
 """From the end of a fault; what takes longer counts as lost."""
 LEASE_SECONDS: Final = 2.0
 CATEGORIES: Final = 60
@@ -177,7 +177,7 @@ class System:
 
         await eventually(has_checked)
 
-    async def settle(self, *, within: float = SETTLE_SECONDS) -> None:
+    async def settle(self, *, within: float = RECOVERY_SECONDS) -> None:
         """Wait until state and projections equal the source; then allow no breaks."""
         begin, checks = time.monotonic(), self._checks
 

@@ -18,7 +18,6 @@ from tests.faults.network import (
     random_schedule,
 )
 from tests.faults.results_table import ResultsRecorder
-from tests.faults.system import SETTLE_SECONDS
 from tests.support.proxy import STRIKES, Fault, Proxy, Strike
 from tests.support.valkey import Valkey
 from tests.support.waiting import eventually
@@ -79,10 +78,10 @@ async def test_duplicated(
             before = len(proxy.repeats)
             proxy.suffer(fault)
             await system.change(6)
-            await eventually(partial(is_repeated, proxy, before, request), within=SETTLE_SECONDS)
+            await eventually(partial(is_repeated, proxy, before, request))
             proxy.recover()
             await system.settle()
-        await eventually(partial(have_come, proxy), within=SETTLE_SECONDS)
+        await eventually(partial(have_come, proxy))
         await system.change(1)
         await system.settle()
         verdict = await system.verdict()
@@ -128,7 +127,7 @@ async def test_a_strike(
         for number in range(1, ROUNDS + 1):
             network[link].strike(word, strike)
             await system.change(1)
-            await eventually(partial(is_hit, network[link], number), within=SETTLE_SECONDS)
+            await eventually(partial(is_hit, network[link], number))
             await system.change(1)
             await system.settle()
         verdict = await system.verdict()

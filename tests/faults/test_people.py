@@ -12,7 +12,7 @@ from tests.faults.changing_source import ChangingSource, changed_tree, serving
 from tests.faults.processes import Process
 from tests.faults.projection_checker import KINDS, MIRROR, ProjectionChecker, ProjectionKind
 from tests.faults.results_table import ResultsRecorder
-from tests.faults.system import SETTLE_SECONDS, System, open_system
+from tests.faults.system import System, open_system
 from tests.support import kill_points
 from tests.support.databases import Postgres, execute
 from tests.support.redis_servers import execute_on
@@ -279,10 +279,10 @@ async def test_two_on_one_store(
         mirrors = [system.consumers["mirror"]]
         for number in range(1, 5):
             mirrors.append(system.start_consumer(system.projections[0]))
-            await eventually(partial(_has_started, mirrors[-1]), within=SETTLE_SECONDS)
+            await eventually(partial(_has_started, mirrors[-1]))
             await system.change()
             await system.settle()
-            await eventually(partial(_have_ended, mirrors, number), within=SETTLE_SECONDS)
+            await eventually(partial(_have_ended, mirrors, number))
         verdict = await system.verdict()
     results.record("two consumers on one store", verdict, runs=4, seed=seed)
     assert [each.exit_code for each in mirrors if STORE_TAKEN in each.err] == [1] * 4
@@ -315,7 +315,7 @@ async def test_overtaken_on_one_store(
         for _ in range(OVERTAKEN):
             await _publish_next(system)
             first = _start_stopping(system, projection, at=at)
-            await eventually(partial(_is_stopped, first), within=SETTLE_SECONDS)
+            await eventually(partial(_is_stopped, first))
             assert kill_points.points(first.logs)[-1] == BEGIN
             await _publish_next(system)
             assert await system.consumer(projection, "--once").wait_async() == 0

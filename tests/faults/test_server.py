@@ -14,12 +14,12 @@ from tests.faults.conftest import StartServer
 from tests.faults.processes import Process
 from tests.faults.results_table import ResultsRecorder
 from tests.faults.servers import Clock
-from tests.faults.system import LEASE_SECONDS, SETTLE_SECONDS, System, open_system
+from tests.faults.system import LEASE_SECONDS, System, open_system
 from tests.support import full_disk
 from tests.support.processes import PUBLISHER, start
 from tests.support.redis_servers import Sentinels, execute_on, is_answered_again, times_answered
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 ROUNDS = 4
 WAITING = "no valid state, waiting"
@@ -144,7 +144,7 @@ async def _unrepaired(system: System) -> AsyncIterator[None]:
 
     await _pause(system.publishers)
     yield
-    await eventually(is_seen, within=SETTLE_SECONDS)
+    await eventually(is_seen)
     for publisher in system.publishers:
         publisher.resume()
 
@@ -187,7 +187,7 @@ async def test_lagging_replica(
             system.publisher_redis = system.consumer_redis = sentinels.url
             system.start(publishers=2)
             await system.settle()
-            await system.client.wait(1, 5000)
+            await system.client.wait(1, round(1000 * PATIENCE))
             sentinels.replica.pause()
             execute_on(sentinels.primary, "CLIENT", "KILL", "TYPE", "replica")
             await system.change(5)
@@ -262,7 +262,7 @@ async def test_full_disk(binary: str, folder: Path, results: ResultsRecorder, se
                 full_disk.fill(server)
                 await system.change()
                 is_refused = partial(is_answered_again, earlier, {"MISCONF"}, server)
-                await eventually(is_refused, within=SETTLE_SECONDS)
+                await eventually(is_refused)
                 if number % 2:
                     system.checker.allow_break("what was only in memory is lost")
                     lost += await servers.restart(system)
@@ -335,7 +335,7 @@ async def test_stopped_consumers(
             for consumer in system.consumers.values():
                 consumer.resume()
             await system.settle()
-            await eventually(partial(_all_log, system, RESYNCED, before), within=SETTLE_SECONDS)
+            await eventually(partial(_all_log, system, RESYNCED, before))
         verdict = await system.verdict()
     results.record("consumers stopped while the stream is trimmed", verdict, runs=ROUNDS, seed=seed)
 
@@ -355,7 +355,7 @@ async def _commit_next(system: System) -> None:
         return system.checker.tree == system.source.tree
 
     await system.change(1)
-    await eventually(is_state, within=SETTLE_SECONDS)
+    await eventually(is_state)
 
 
 async def _pause(processes: Collection[Process]) -> None:
@@ -366,7 +366,7 @@ async def _pause(processes: Collection[Process]) -> None:
 
     for process in processes:
         process.pause()
-    await eventually(stand, within=SETTLE_SECONDS)
+    await eventually(stand)
 
 
 def _count_logged(system: System, what: str) -> dict[str, int]:

@@ -19,7 +19,7 @@ from tests.faults.system import System, open_system
 from tests.support.contract import Tree
 from tests.support.redis_servers import execute_on
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 LIMITS = "max_body_bytes = 10000000\n"
 MAX_MEMORY = bad_answers.BOMB_BYTES // 2
@@ -28,8 +28,6 @@ REFRESHING = 3
 """Error codes after which a new access token may help."""
 MANY_CATEGORIES = 100_000
 LOCK_SECONDS = 90.0
-MAX_SECONDS = 90.0
-"""Seconds until a bad answer is over: it is retried after 1, 2, 4 and 8 s."""
 
 
 @pytest.mark.parametrize("name", bad_answers.GROUPS)
@@ -71,7 +69,7 @@ async def check_all_rejected(system: System, bad: list[Answer]) -> None:
     (publisher,) = system.publishers
     position, peak = system.checker.position, publisher.peak
     system.source.answer_next(bad)
-    await eventually(lambda: all_answered(system), within=MAX_SECONDS)
+    await eventually(lambda: all_answered(system))
     if system.checker.position != position:
         system.checker.report("unguarded", "a bad answer was accepted")
     assert publisher.peak - peak < MAX_MEMORY
@@ -101,7 +99,7 @@ async def test_held(
         await system.settle()
         good, position = system.source.tree, system.checker.position
         system.source.serve_tree(other(good))
-        await eventually(lambda: has_outcome(system, b"held"), within=MAX_SECONDS)
+        await eventually(lambda: has_outcome(system, b"held"))
         if system.checker.position != position:
             system.checker.report("unguarded", f"{name}: it was accepted")
         system.source.serve_tree(changed_tree(good, system.rng))
@@ -141,7 +139,7 @@ async def test_as_much_as_may_be(
         await system.settle()
         good = system.source.tree
         system.source.serve_tree(other(good, most + 1))
-        await eventually(lambda: has_outcome(system, b"held"), within=MAX_SECONDS)
+        await eventually(lambda: has_outcome(system, b"held"))
         system.source.serve_tree(other(good, most))
         await system.settle()
         verdict = await system.verdict()
@@ -198,13 +196,13 @@ async def test_access_tokens_end(
             tokens.expire()
             await system.change(1)
             if "killed" in fault:
-                await eventually(partial(has_refreshed, tokens, before), within=MAX_SECONDS)
+                await eventually(partial(has_refreshed, tokens, before))
                 for publisher in system.publishers:
                     publisher.kill()
                 system.start_publisher()
                 tokens.expire()
             await system.change(1)
-            await system.settle(within=MAX_SECONDS + LOCK_SECONDS)
+            await system.settle(within=PATIENCE + LOCK_SECONDS)
             assert tokens.refreshed > before
             assert tokens.refused == 0
         verdict = await system.verdict()
@@ -217,19 +215,19 @@ async def test_many_at_once(
     """100,000 new categories at once; the publisher is killed near its commit."""
     async with open_system(folder, server, seed=seed, checking=False) as system:
         system.start()
-        await eventually(lambda: all_have_count(system), within=MAX_SECONDS)
+        await eventually(lambda: all_have_count(system))
         await system.checker.check()
         many = {str(number) for number in range(10**6, 10**6 + MANY_CATEGORIES)}
         new = (row(id_, str(system.rng.randint(1, 60)), f"New {id_}") for id_ in many)
         system.source.serve_tree(system.source.tree | {each["id"]: each for each in new})
         begin, asked_before = time.monotonic(), system.source.requests
         before = servers.position(server)
-        await eventually(lambda: is_requested(system, asked_before + 1), within=MAX_SECONDS)
+        await eventually(lambda: is_requested(system, asked_before + 1))
         await asyncio.sleep(system.rng.uniform(1.0, 4.0))
         system.publishers[0].kill()
         when = "before its commit" if servers.position(server) == before else "after its commit"
         system.start_publisher()
-        await eventually(lambda: all_have_count(system), within=2 * MAX_SECONDS)
+        await eventually(lambda: all_have_count(system), within=2 * PATIENCE)
         system.longest_recovery = time.monotonic() - begin
         verdict = await system.verdict()
     results.record(f"100,000 new categories at once, killed {when}", verdict, seed=seed)

@@ -12,6 +12,7 @@ import redis
 
 from tests.support.processes import PUBLISHER, replace, start
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 QUIET = {"CATEGORY_PUBLISHER_LOG_FORMAT": "json", "CATEGORY_PUBLISHER_HTTP_LISTEN": "off"}
 
@@ -37,7 +38,7 @@ def running_publisher(workdir: Path, **variables: str) -> Iterator[subprocess.Po
 def stop(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     """Stop a publisher with SIGTERM, check that it exits with 0, and return its log."""
     process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=20)
+    _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, log
     return [json.loads(line) for line in log.splitlines()]
 

@@ -12,10 +12,10 @@ import redis
 import typer.main
 
 from publisher.cli import COMMANDS
-from tests.support.processes import PUBLISHER, TIMEOUT, call, start
+from tests.support.processes import PUBLISHER, call, start
 from tests.support.trees import body, tree, wide
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_signal_at_the_start_leaves_no_server(
     me = psutil.Process(process.pid)
     servers = eventually_now(lambda: me.children(recursive=True))
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode in ({0} if command == "run" else {0, 128 + number})
     assert not [server for server in servers if psutil.pid_exists(server.pid)]
 
@@ -71,7 +71,7 @@ def test_output_that_cannot_be_written(workdir: Path) -> None:
     """A full disk is an error of one line; an ASCII terminal gets escapes."""
     assert call(PUBLISHER, "sync", "us", cwd=workdir).returncode == 0
     ascii_only = start(PUBLISHER, "diff", "uk", cwd=workdir, PYTHONIOENCODING="ascii")
-    out, err = ascii_only.communicate(timeout=TIMEOUT)
+    out, err = ascii_only.communicate(timeout=PATIENCE)
     assert ascii_only.returncode == 0, err
     assert "K\\xe4se" in out
     with Path("/dev/full").open("w", encoding="utf-8") as full:

@@ -20,7 +20,7 @@ from tests.support.ports import free_port
 from tests.support.processes import replace
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def wait_for_a_poll(keys: redis.Redis, name: str) -> None:
 def readiness(web: str) -> str:
     """Return the response of /readyz; empty while nothing listens."""
     try:
-        with urllib.request.urlopen(f"http://{web}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{web}/readyz", timeout=PATIENCE) as answer:
             return str(answer.read().decode().strip())
     except urllib.error.HTTPError as error:
         return error.read().decode()

@@ -31,7 +31,7 @@ from tests.support.ports import free_port
 from tests.support.processes import PUBLISHER, replace, start
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
-from tests.support.waiting import WAIT_SECONDS, eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 LARGE = wide(101)
 SMALL = wide(10)
@@ -84,7 +84,7 @@ class CommandRunner:
     def request(self, page: str) -> None:
         """Request a page of the daemon; its status does not matter here."""
         with contextlib.suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(f"{self.pages}/{page}", timeout=WAIT_SECONDS).close()  # noqa: S310  ours
+            urllib.request.urlopen(f"{self.pages}/{page}", timeout=PATIENCE).close()  # noqa: S310  ours
 
     def _run(self, app: object, user: str, *arguments: str) -> tuple[int, str]:
         config = ["--config", str(self.folder / "publisher.toml")]
@@ -149,7 +149,7 @@ def run_daemon(user: str, runner: CommandRunner, monitor: CommandMonitor) -> Non
         for page in ("healthz", "readyz", "metrics", ""):
             runner.request(page)
         daemon.send_signal(signal.SIGTERM)
-        assert daemon.wait(WAIT_SECONDS) == 0
+        assert daemon.wait(PATIENCE) == 0
     finally:
         daemon.kill()
         daemon.communicate()
@@ -184,12 +184,10 @@ def run_sandbox() -> Iterator[Sandbox]:
     thread.start()
     sandbox = Sandbox(SandboxOptions(categories=50, advance="command"))
     try:
-        asyncio.run_coroutine_threadsafe(sandbox.__aenter__(), loop).result(WAIT_SECONDS)
+        asyncio.run_coroutine_threadsafe(sandbox.__aenter__(), loop).result(PATIENCE)
         yield sandbox
     finally:
-        asyncio.run_coroutine_threadsafe(sandbox.__aexit__(None, None, None), loop).result(
-            WAIT_SECONDS
-        )
+        asyncio.run_coroutine_threadsafe(sandbox.__aexit__(None, None, None), loop).result(PATIENCE)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -34,6 +34,7 @@ from tests.security.acl_server import (
 )
 from tests.support.paths import ROOT
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 PARTS = ("categories", "meta", "events", "hold", "status", "lease", "consumers")
 ALWAYS = {"auth", "hello", "quit", "reset"}
@@ -184,7 +185,7 @@ def test_a_wrong_line_is_rejected(line: str, message: str, folder: Path) -> None
         env={"PATH": os.environ["PATH"], "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 2

@@ -33,7 +33,7 @@ from tests.security.acl_server import client_of, server_with_users, url_of
 from tests.support.ports import free_port
 from tests.support.processes import CONSUMER, PUBLISHER, call, environment
 from tests.support.valkey import Valkey
-from tests.support.waiting import WAIT_SECONDS, eventually
+from tests.support.waiting import PATIENCE, eventually
 
 HUSH = "hush"
 """Part of every secret of this module, and of the passwords in tests.security.acl_server."""
@@ -326,7 +326,7 @@ async def test_the_daemon_shows_no_secret(trial: Trial) -> None:
         pages = [await asyncio.to_thread(page, trial.listen, each) for each in PAGES]
     finally:
         daemon.terminate()
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await daemon.wait()
         log.close()
     status = await asyncio.to_thread(
@@ -354,7 +354,7 @@ async def failed_twice(log: Path) -> bool:
 def page(listen: str, path: str) -> str:
     """Return a page of the daemon with its headers, whatever its status is."""
     try:
-        with urllib.request.urlopen(f"http://{listen}{path}", timeout=WAIT_SECONDS) as answer:
+        with urllib.request.urlopen(f"http://{listen}{path}", timeout=PATIENCE) as answer:
             return f"{answer.headers}{answer.read().decode()}"
     except urllib.error.HTTPError as error:
         return f"{error.headers}{error.read().decode()}"

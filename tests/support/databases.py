@@ -26,10 +26,10 @@ import asyncpg
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE
 
 Server = TypeVar("Server", bound="DatabaseServer")
 
-START_SECONDS = 60.0
 NOBODY = "nobody"
 """The user that runs PostgreSQL if root runs the tests: PostgreSQL refuses root."""
 
@@ -66,7 +66,7 @@ class DatabaseServer(ABC):
             self._process = subprocess.Popen(
                 self._command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._user()
             )
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 return self._try_out()

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from publisher.cli import COMMANDS
+from tests.support.waiting import PATIENCE
 
 PUBLISHER = "publisher"
 CONSUMER = "consumers"
-TIMEOUT = 60.0
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -43,11 +43,11 @@ def call(
         folder = Path(name)
         process = forked(module, words, cwd, environment(variables), folder, given=given)
         process.start()
-        process.join(TIMEOUT)
+        process.join(PATIENCE)
         if process.exitcode is None:
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(command, TIMEOUT)
+            raise subprocess.TimeoutExpired(command, PATIENCE)
         out, err = ((folder / each).read_bytes().decode() for each in ("out", "err"))
     return subprocess.CompletedProcess(command, process.exitcode, out, err)
 

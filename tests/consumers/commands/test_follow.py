@@ -14,7 +14,7 @@ from tests.consumers.mirrors import (
 )
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.support.processes import CONSUMER, call
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
 
@@ -33,7 +33,7 @@ async def test_a_stop_signal_is_a_success(
         await publisher.commit(tree(HOME, GARDEN))
         await wait_until_equal(to, publisher)
         process.send_signal(number)
-        _, printed = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
     assert [orjson.loads(line)["event"] for line in printed.splitlines()] == ["started", "resynced"]
     assert await publisher.client.hexists("catalog:{us}:consumers", "mine")

@@ -15,6 +15,7 @@ from tests.consumers.mirrors import (
 )
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.support.processes import CONSUMER, call
+from tests.support.waiting import PATIENCE
 
 HOME, GARDEN = row("1", "Home"), row("2", "Garden", "1")
 
@@ -55,7 +56,7 @@ async def test_a_disk_that_fills_up(publisher: PretendPublisher, to: str, cwd: P
     await publisher.commit(numbered(5_000))
     limited = ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, *mirror]
     done = subprocess.run(  # noqa: ASYNC221  nothing else is going on
-        limited, cwd=cwd, capture_output=True, encoding="utf-8", timeout=60, check=False
+        limited, cwd=cwd, capture_output=True, encoding="utf-8", timeout=PATIENCE, check=False
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {to}: ")

@@ -13,6 +13,7 @@ import pytest
 from tests.consumers.commands.consumer_process import started
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.support.processes import CONSUMER, call
+from tests.support.waiting import PATIENCE
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
 
@@ -34,7 +35,7 @@ async def test_tail(publisher: PretendPublisher, cwd: Path) -> None:
         await publisher.commit(tree(HOME, GARDEN, TOYS))
         assert orjson.loads(process.stdout.readline())["id"] == publisher.position
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20) == ("", "")
+        assert process.communicate(timeout=PATIENCE) == ("", "")
         assert process.returncode == 0
 
 
@@ -85,7 +86,7 @@ def on_a_terminal(*words: str, cwd: Path, **variables: str) -> str:
             env={"PATH": os.environ["PATH"], **variables},
             stdin=subprocess.DEVNULL,
             stdout=theirs,
-            timeout=60,
+            timeout=PATIENCE,
             check=True,
         )
         return os.read(terminal, 10_000).decode()
@@ -105,4 +106,4 @@ async def test_tail_into_a_pipe_that_ends(publisher: PretendPublisher, cwd: Path
             process.stdout.close()
             assert process.stderr is not None
             assert process.stderr.read() == ""
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=PATIENCE) == 0

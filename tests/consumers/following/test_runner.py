@@ -12,7 +12,7 @@ from plumbing.redis.server import Server
 from tests.consumers.mirrors import mirror_once, running_mirror, wait_until_equal
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 HOME = row("1", "Home")
 
@@ -104,5 +104,5 @@ async def test_a_permanent_error_ends_it(
 async def run_until_it_ends(server: Server, to: str) -> None:
     """Run a mirror until it ends by itself."""
     async with running_mirror(server, to) as task:
-        await asyncio.wait([task], timeout=20)
+        await asyncio.wait([task], timeout=PATIENCE)
         assert task.done()

@@ -27,7 +27,7 @@ from tests.consumers.mirrors import (
 )
 from tests.consumers.pretend_publisher import TIME, PretendPublisher, numbered, row, tree
 from tests.consumers.sql.snapshots import checkpoint_of, snapshot
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 NOTHING = Snapshot({}, TIME)
 
@@ -97,7 +97,9 @@ async def test_two_mirrors_on_one_file(
             tasks.append(asyncio.create_task(run_projection(mirror, Reader(events, "mirror"))))
         await eventually(logged(logs, "started", times=2))
         await publisher.commit(numbered(3))
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        done, pending = await asyncio.wait(
+            tasks, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE
+        )
         assert [type(task.exception()) for task in done] == [CheckpointConflict]
         await wait_until_equal(to, publisher)
         await publisher.commit(numbered(5))

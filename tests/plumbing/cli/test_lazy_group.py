@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import TIMEOUT, environment
+from tests.support.processes import environment
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 OTHERS_MODULES = {
     "cryptography.fernet",
@@ -58,7 +59,7 @@ def test_commands_import_only_their_own_needs(
         env=environment({"CATEGORY_PUBLISHER_REDIS_URL": valkey.url}),
         capture_output=True,
         encoding="utf-8",
-        timeout=TIMEOUT,
+        timeout=PATIENCE,
         check=False,
     )
     imported = set(done.stdout.splitlines()[-1].split())

@@ -22,12 +22,10 @@ from tests.plumbing.redis.conftest import short_folder
 from tests.support.processes import CONSUMER, PUBLISHER, call, replace
 from tests.support.redis_servers import Cluster
 from tests.support.trees import body
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 CATALOGS: Final = [f"c{number}" for number in range(1000)]
 FOLLOWED: Final = CATALOGS[::250]
-WITHIN: Final = 90.0
-"""Seconds for all catalogs to be polled, on two busy cores."""
 SLOTS_TO_MOVE: Final = 2000
 
 
@@ -64,7 +62,7 @@ def running(module: str, *words: str, folder: Path) -> Iterator[None]:
     try:
         yield
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0, (folder / "log").read_text()[-2000:]
+        assert process.wait(timeout=PATIENCE) == 0, (folder / "log").read_text()[-2000:]
     finally:
         process.kill()
         process.wait()
@@ -79,7 +77,7 @@ async def metas(client: Client) -> list[dict[bytes, bytes]]:
 
 async def wait_until_published(server: Server, generation: int) -> None:
     async with server.client() as client:
-        await eventually(partial(is_published, client, generation), within=WITHIN)
+        await eventually(partial(is_published, client, generation))
 
 
 async def is_published(client: Client, generation: int) -> bool:
@@ -111,7 +109,7 @@ def reshard(cluster: Cluster) -> None:
         ],
         check=True,
         stdout=subprocess.DEVNULL,
-        timeout=WITHIN,
+        timeout=PATIENCE,
     )
 
 

@@ -8,6 +8,7 @@ from redis.asyncio.connection import Connection
 
 from plumbing.redis.connections import cancellable_connection
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("ticks", range(20))
@@ -29,7 +30,7 @@ async def test_a_cancellation_is_not_lost(valkey: Valkey, ticks: int) -> None:
     for _ in range(ticks):
         await asyncio.sleep(0)
     task.cancel()
-    await asyncio.wait([task], timeout=10)
+    await asyncio.wait([task], timeout=PATIENCE)
     assert task.cancelled()
     await connection.disconnect(nowait=True)
 

@@ -19,6 +19,7 @@ from plumbing.errors import EmbeddedServerError
 from plumbing.redis import embedded, embedded_process
 from plumbing.redis.embedded import open_embedded_server
 from plumbing.redis.embedded_mode import EmbeddedMode
+from plumbing.redis.embedded_process import EmbeddedProcess
 from tests.plumbing.redis.embedded_servers import embedded_servers
 from tests.support.waiting import eventually
 
@@ -159,7 +160,32 @@ async def test_reports_damaged_files(folder: Path) -> None:
             pass
 
 
-async def test_starts_no_second_server_while_it_is_busy(folder: Path) -> None:
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Return the results of all checks whether a server listens, which are done often."""
+    monkeypatch.setattr(embedded, "CHECK_SECONDS", 0.01)
+    results: list[bool] = []
+    is_listening = EmbeddedProcess.is_listening
+
+    def recorded(process: EmbeddedProcess) -> bool:
+        results.append(is_listening(process))
+        return results[-1]
+
+    monkeypatch.setattr(EmbeddedProcess, "is_listening", recorded)
+    return results
+
+
+async def checked_again(checks: list[bool]) -> None:
+    """Wait until the server was checked two more times."""
+    wanted = len(checks) + 2
+
+    async def is_checked() -> bool:
+        return len(checks) >= wanted
+
+    await eventually(is_checked)
+
+
+async def test_starts_no_second_server_while_it_is_busy(folder: Path, checks: list[bool]) -> None:
     """Two servers would corrupt the same files: all its users wait."""
     async with (
         open_embedded_server(folder, EmbeddedMode.KEEP_RUNNING) as url,
@@ -171,7 +197,7 @@ async def test_starts_no_second_server_while_it_is_busy(folder: Path) -> None:
                 "local t = redis.call('TIME')[1] + 3 repeat until redis.call('TIME')[1] + 0 > t", 0
             )  # type: ignore[arg-type]
         )
-        await asyncio.sleep(embedded.CHECK_SECONDS * 1.5)
+        await checked_again(checks)
         server_of(folder)
         async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
             server_of(folder)
@@ -180,7 +206,9 @@ async def test_starts_no_second_server_while_it_is_busy(folder: Path) -> None:
         server_of(folder)
 
 
-async def test_starts_no_second_server_while_it_is_suspended(folder: Path) -> None:
+async def test_starts_no_second_server_while_it_is_suspended(
+    folder: Path, checks: list[bool]
+) -> None:
     """It does not answer for a while."""
     async with (
         open_embedded_server(folder, EmbeddedMode.KEEP_RUNNING) as url,
@@ -188,7 +216,7 @@ async def test_starts_no_second_server_while_it_is_suspended(folder: Path) -> No
     ):
         server = server_of(folder)
         server.suspend()
-        await asyncio.sleep(embedded.CHECK_SECONDS * 2.5)
+        await checked_again(checks)
         assert server_of(folder) == server
         server.resume()
         assert await client.ping()

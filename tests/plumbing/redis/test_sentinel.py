@@ -9,7 +9,7 @@ from tests.plumbing.redis.published_catalog import PublishedCatalog, published_c
 from tests.support.ports import free_port
 from tests.support.redis_servers import MASTER, Sentinels, url_of
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 
 @pytest.mark.contract("5.1")
@@ -38,7 +38,7 @@ async def lose_primary(sentinels: Sentinels, *lost: int) -> None:
     ):
         await catalog.poll(2)
         assert len(await stream.read("0-0", wait=True)) == 2
-        await catalog.client.wait(1, 5000)
+        await catalog.client.wait(1, round(1000 * PATIENCE))
         for port in lost:
             sentinels.kill_sentinel(port)
         sentinels.primary.kill()

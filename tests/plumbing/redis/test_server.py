@@ -11,6 +11,7 @@ from plumbing.redis.server import Server, check_server
 from tests.support.processes import CONSUMER, PUBLISHER, call, replace
 from tests.support.redis_servers import Cluster, Sentinels
 from tests.support.valkey import Valkey
+from tests.support.waiting import patience
 
 ONE = [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": False}]
 TWO = [*ONE, {"id": "2", "parent_id": "1", "local_name": "Lamps", "is_leaf": True}]
@@ -72,7 +73,7 @@ async def test_a_missing_client_certificate_is_named(tls_url: str) -> None:
 async def test_a_port_without_tls_is_an_error_soon(own_valkey: Valkey) -> None:
     """The message asks about TLS: such a server answers nothing to a TLS client."""
     url = own_valkey.tcp_url.replace("redis://", "rediss://:hunter2@")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(patience(15)):
         with pytest.raises(RedisError, match="does it speak TLS on this port") as raised:
             await check_server(Server(url))
     assert raised.value.is_transient

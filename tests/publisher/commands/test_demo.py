@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.support.processes import PUBLISHER, call, start
-from tests.support.waiting import eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -17,7 +17,7 @@ def test_stopping_leaves_no_process(folder: Path, number: signal.Signals) -> Non
     me = psutil.Process(process.pid)
     started = eventually_now(lambda: _child_pids(me))
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert not [child for child in started if psutil.pid_exists(child)]
 

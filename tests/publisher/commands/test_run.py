@@ -19,7 +19,7 @@ from tests.publisher.running import (
 from tests.support.processes import PUBLISHER, replace, start
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_it_publishes_until_stopped(workdir: Path, keys: redis.Redis) -> None:
     eventually_now(lambda: keys.hget("catalog:{us}:meta", "count") == "10")
     eventually_now(lambda: keys.hget("catalog:{us}:status", "outcome") == "unchanged")
     process.send_signal(signal.SIGTERM)
-    _, logs = process.communicate(timeout=20)
+    _, logs = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     events = [orjson.loads(line) for line in logs.splitlines()]
     failures = [each for each in events if each["event"] == "poll failed"]

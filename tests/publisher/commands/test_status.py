@@ -15,7 +15,7 @@ from tests.support.processes import PUBLISHER, call, replace, start
 from tests.support.redis_servers import Cluster, execute_on
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually_now
+from tests.support.waiting import PATIENCE, eventually_now
 
 FINE = "everything is fine"
 
@@ -123,7 +123,7 @@ def test_watch_waits_for_redis(folder: Path, own_valkey: Valkey) -> None:
         own_valkey.start()
         eventually_now(lambda: "the catalog was never polled" in next(iter(process.stdout or [])))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.communicate()
@@ -200,7 +200,7 @@ def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:
     assert process.stdout is not None
     assert "catalog" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 

@@ -16,7 +16,7 @@ from publisher.sources import Answer
 from publisher.state.store import Store
 from tests.support.catalogs import make_catalog
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, patience
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -143,7 +143,7 @@ async def test_a_dead_publishers_catalogs_are_taken_over(valkey: Valkey, ours: C
     of = catalogs(ours, 10)
     await dead.round(of)
     async with running(valkey, ours, of) as heir:
-        await eventually(lambda: enough(heir, 10), within=2)
+        await eventually(lambda: enough(heir, 10), within=patience(2))
         await eventually(lambda: all_of(calls(of), 1))
 
 

@@ -19,6 +19,7 @@ from tests.publisher.sources.fake_shop import (
     raw_answer,
 )
 from tests.publisher.sources.open_sources import catalogs_of, source_factory
+from tests.support.waiting import PATIENCE
 
 
 class BlockingAnswer:
@@ -38,7 +39,7 @@ class BlockingAnswer:
 
     async def reached(self, number: int) -> None:
         """Wait until `number` requests wait."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while self.waiting < number:
                 await asyncio.sleep(0.01)
 
@@ -62,7 +63,7 @@ async def test_one_app_has_a_limit_of_requests_at_once(
     with fetching(source_factory(session, at_once=3), settings, names) as tasks:
         await answer.reached(3)
         answer.may_answer.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*tasks)
     assert answer.most == 3
     assert len(shop.requests_for(CATEGORIES)) == 12
@@ -80,7 +81,7 @@ async def test_newer_settings_share_the_limit(
     with fetching(sources, old, names) as tasks, fetching(sources, new, names) as more:
         await answer.reached(3)
         answer.may_answer.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*tasks, *more)
     assert answer.most == 3
 
@@ -103,7 +104,7 @@ async def test_another_app_and_another_host_have_a_limit_of_their_own(
             await answer.reached(6)
             async with FakeShop() as healthy:
                 settings, others = catalogs_of(healthy, tmp_path, 4)
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     await asyncio.gather(*(sources.open(n, settings).fetch() for n in others))
         assert answer.most == 6
 

@@ -16,6 +16,7 @@ from tests.publisher.sources.fake_shop import (
     raw_answer,
 )
 from tests.publisher.sources.open_sources import fetch, fetch_error
+from tests.support.waiting import patience
 
 
 @pytest.mark.parametrize("status", [200, 429])
@@ -28,7 +29,7 @@ async def test_retry_after_in_seconds_is_waited_for(
     with stamina.set_testing(False):
         await fetch(shop, session, tmp_path)
     first, second = shop.requests
-    assert 2.0 <= second.at - first.at < 4.0
+    assert 2.0 <= second.at - first.at < patience(4)
 
 
 @pytest.mark.parametrize("ahead", [0, -7200])

@@ -19,6 +19,7 @@ from publisher.errors import BadSnapshot, SourceError, Transient, Unreachable
 from publisher.sources import transport
 from publisher.sources.transport import Reply, RequestLimits
 from tests.publisher.sources.fake_shop import CATEGORIES, FakeShop, raw_answer
+from tests.support.waiting import PATIENCE
 
 MIB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -110,7 +111,7 @@ def _self_signed(folder: Path) -> ssl.SSLContext:
             [*command, "-keyout", key, "-out", certificate],
             check=True,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     except FileNotFoundError:
         pytest.skip("needs the openssl command to make a certificate")

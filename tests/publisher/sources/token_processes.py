@@ -10,9 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.support.paths import ROOT
-
-SECONDS = 30.0
-"""How long to wait for a line or the end of a process."""
+from tests.support.waiting import PATIENCE
 
 
 @asynccontextmanager
@@ -38,7 +36,7 @@ async def run_process(
 async def read_line(process: asyncio.subprocess.Process) -> str:
     """Return the next line that the process prints; empty at its end."""
     assert process.stdout
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         return (await process.stdout.readline()).decode().strip()
 
 
@@ -50,5 +48,5 @@ async def kill_process(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE):
         await process.wait()

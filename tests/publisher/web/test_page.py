@@ -21,9 +21,9 @@ from tests.publisher.status.overviews import overview
 from tests.publisher.web.conftest import Site
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
+from tests.support.waiting import PATIENCE
 
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=1</script>&amp;'
-BROWSER_SECONDS = 60.0
 
 
 async def open_in_browser(site: Site, folder: Path) -> str:
@@ -40,7 +40,7 @@ def _dump_document(browser: str, url: str, folder: Path) -> str:
         [browser, *flags, f"--user-data-dir={folder}", "--dump-dom", url],
         capture_output=True,
         encoding="utf-8",
-        timeout=BROWSER_SECONDS,
+        timeout=PATIENCE,
         check=True,
     )
     return done.stdout

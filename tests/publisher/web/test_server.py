@@ -10,7 +10,7 @@ from publisher.web import Metrics, http_server
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.scripted_source import ScriptedSource
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 POLLED_ONCE = 'category_publisher_poll_duration_seconds_count{outcome="changed"} 1.0'
 
@@ -35,7 +35,7 @@ async def test_without_redis_it_is_alive_but_not_ready(
             "/metrics", "category_publisher_redis_up 0.0"
         )  # a look is good for a while
         paths = ("/healthz", "/readyz", "/", "/metrics")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             answers = await asyncio.gather(*(site.get(path) for path in paths))
         assert [status for status, _ in answers] == [200, 503, 503, 200]
         _, ready, page, text = (text for _, text in answers)
@@ -98,7 +98,7 @@ async def test_a_huge_header_is_refused(site: Site) -> None:
     """A huge header does not fill the memory."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(site.url.rpartition(":")[2]))
     writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert b" 400 " in await reader.readline()
     writer.close()
 

@@ -15,7 +15,7 @@ from publisher.sources.read_file import Unreadable
 from publisher.sources.tiktok.tokens.external import run_command
 from tests.publisher.sources.fake_shop import CATEGORIES, GOOD_DATA, FakeShop, envelope
 from tests.publisher.sources.open_sources import open_source
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.contract("7")
 
@@ -164,6 +164,6 @@ def _is_running(pid: int) -> bool:
 @pytest.mark.parametrize("script", ["sleep 600", "echo hush; sleep 600 & exit 0"])
 async def test_a_command_that_does_not_end_is_killed(script: str) -> None:
     """Even if only a child of it keeps the output open."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(Unreadable, match=r"did not end within 0\.2 s"):
             await run_command(["sh", "-c", script], seconds=0.2)

@@ -18,7 +18,8 @@ from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair_data
 from tests.publisher.sources.open_sources import tiktok_client
-from tests.publisher.sources.token_processes import SECONDS, kill_process, read_line, run_process
+from tests.publisher.sources.token_processes import kill_process, read_line, run_process
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def test_killed_before_the_request(shop: FakeShop, file: FileTokenStore) -
         await kill_process(process)
     assert not shop.requests
     assert await stored_tokens(file) == ("access-0", "refresh-0")
-    async with asyncio.timeout(SECONDS), file.locked():
+    async with asyncio.timeout(PATIENCE), file.locked():
         pass
 
 
@@ -99,7 +100,7 @@ async def test_stopped_in_the_middle_of_a_refresh(
     async with run_process("token_refresher", shop.url, file.path.parent) as process:
         victim.append(process)
         is_known.set()
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
     assert await stored_tokens(file) == ("access-1", "refresh-1")
 

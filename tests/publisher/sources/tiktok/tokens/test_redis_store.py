@@ -30,8 +30,9 @@ from tests.publisher.sources.fake_shop import (
     pair_data,
 )
 from tests.publisher.sources.open_sources import tiktok_client
-from tests.publisher.sources.token_processes import SECONDS, kill_process, read_line, run_process
+from tests.publisher.sources.token_processes import kill_process, read_line, run_process
 from tests.support.valkey import Valkey
+from tests.support.waiting import PATIENCE
 
 KEY = "tiktok_shop:{key-1}:tokens:tokens.json"
 LOCK = f"{KEY}:lock"
@@ -255,7 +256,7 @@ async def test_paused_beyond_its_lock(
     async with run_process("token_refresher", shop.url, tmp_path, valkey.url) as process:
         paused.append(process)
         is_known.set()
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await is_paused.wait()
         may_answer.set()
         await client.pexpire(LOCK, 1)

@@ -17,6 +17,7 @@ from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair_data, raw_answer
 from tests.publisher.sources.open_sources import tiktok_client
+from tests.support.waiting import PATIENCE
 
 DAY = 24 * 3600
 
@@ -234,7 +235,7 @@ async def test_a_cancelled_refresh_stores_its_answer(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await stored_pair(tmp_path)).access_token == "access-1"
-    async with asyncio.timeout(10), FileTokenStore(tmp_path / "tokens.json").locked():
+    async with asyncio.timeout(PATIENCE), FileTokenStore(tmp_path / "tokens.json").locked():
         pass
 
 
