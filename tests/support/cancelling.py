@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from itertools import count
 from typing import Any, Generic, TypeVar
 
-from tests.support.waiting import WAIT_SECONDS
+from tests.support.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ async def cancelled_at_each_await(
 
     for number in count(1):
         task = asyncio.create_task(run(cancelled := _CancelledAt(work(), number)))
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait([task])
         assert task.cancelled() == cancelled.is_cancelled, f"ignored at await {number}"
         if not task.cancelled():

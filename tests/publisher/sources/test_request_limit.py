@@ -19,7 +19,7 @@ from tests.publisher.sources.fake_shop import (
     raw_answer,
 )
 from tests.publisher.sources.open_sources import catalogs_of, source_factory
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 
 class BlockingAnswer:
@@ -39,9 +39,11 @@ class BlockingAnswer:
 
     async def reached(self, number: int) -> None:
         """Wait until `number` requests wait."""
-        async with asyncio.timeout(PATIENCE):
-            while self.waiting < number:
-                await asyncio.sleep(0.01)
+
+        async def is_reached() -> bool:
+            return self.waiting >= number
+
+        await eventually(is_reached)
 
 
 @contextlib.contextmanager

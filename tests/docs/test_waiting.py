@@ -1,0 +1,79 @@
+"""Tests wait for conditions, with one patience: no number of seconds of their own."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.support.paths import ROOT
+
+WAITS: Final = {
+    "communicate", "eventually", "eventually_now", "join", "Popen", "result", "run", "settimeout",
+    "timeout", "urlopen", "wait", "wait_async", "wait_for",
+}  # fmt: skip
+"""Calls that fail, or end a test, after a number of seconds."""
+MOMENT: Final = 1.0
+"""Seconds; a wait that is not longer is a moment in which a test requires that nothing happens."""
+TIME_UNDER_TEST: Final = {
+    "end_to_end/test_many_publishers.py": "publishers are killed every few seconds",
+    "faults/test_network.py": "an answer is late",
+    "faults/test_server.py": "leases expire, or nearly",
+    "faults/test_source.py": "a kill at a random moment",
+    "plumbing/cli/test_signals.py": "a signal arrives before the next is sent",
+    "publisher/sources/tiktok/tokens/test_file_store_kills.py": "a kill at a random moment",
+    "publisher/sources/tiktok/test_source.py": "an answer is late",
+}
+"""Test modules that let time pass, and why."""
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Yield each call in the module, with the last part of its name."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            match node.func:
+                case ast.Attribute(attr=name) | ast.Name(id=name):
+                    yield name, node
+
+
+def seconds(node: ast.expr | None) -> float:
+    """Return the number that `node` is, 0 if it is none."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return float(node.value)
+    return 0.0
+
+
+def limits(name: str, call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the arguments of `call` that limit how long it waits."""
+    if name in WAITS:
+        yield from call.args[:1]
+        yield from (each.value for each in call.keywords if each.arg in {"timeout", "within"})
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Yield the modules of the tests, with their paths below tests/."""
+    tests = ROOT / "tests"
+    for path in sorted(tests.rglob("*.py")):
+        yield path.relative_to(tests).as_posix(), path
+
+
+def test_no_test_has_a_patience_of_its_own() -> None:
+    """Whatever waits longer than a moment uses PATIENCE or `patience(seconds)`."""
+    found = [
+        f"{name}:{call.lineno}"
+        for name, path in modules()
+        for function, call in calls(path)
+        if any(seconds(limit) > MOMENT for limit in limits(function, call))
+    ]
+    assert found == []
+
+
+def test_only_time_that_is_under_test_passes() -> None:
+    """A test module sleeps only if it is listed, with the reason; `sleep(0)` may stay."""
+    sleeping = {
+        name
+        for name, path in modules()
+        if path.name.startswith("test_")
+        for function, call in calls(path)
+        if function == "sleep" and call.args and ast.unparse(call.args[0]) != "0"
+    }
+    assert sleeping == set(TIME_UNDER_TEST)
