@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _CancelledAt(Generic[T]):
-    """An awaitable that runs `work` and cancels its task where it suspends for the nth time."""
+    """Runs `work`, and cancels its task where it suspends for the nth time."""
 
     def __init__(self, work: Coroutine[Any, Any, T], number: int) -> None:
         self.is_cancelled = False

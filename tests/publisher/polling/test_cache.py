@@ -251,7 +251,7 @@ async def test_a_load_that_is_cancelled_keeps_no_connection(client: redis.asynci
 
 
 async def test_at_most_a_hundred_catalogs_are_watched() -> None:
-    """Each takes a connection: a thousand of them for each publisher would be too many."""
+    """Each takes a connection; a thousand for each publisher would be too many."""
     client = fake_client()
     client.connection_pool.max_connections = 200
     async with client, aclosing(StateCache()) as cache:
@@ -269,7 +269,7 @@ async def test_at_most_a_hundred_catalogs_are_watched() -> None:
 async def test_the_cached_categories_are_limited(
     real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The catalog that was polled the longest ago is evicted; one that is too large at once."""
+    """The catalog that was polled the longest ago is evicted; a huge one at once."""
     monkeypatch.setattr(caches, "MOST_CATEGORIES", 2 * len(SMALL))
     async with aclosing(StateCache()) as cache:
         three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]

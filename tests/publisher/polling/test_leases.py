@@ -102,7 +102,7 @@ def test_leases_that_nobody_took_come_first() -> None:
 
 
 def test_publishers_that_start_together_want_different_leases() -> None:
-    """A random choice of equal ones, free or of another; else they meet at each of them."""
+    """Each chooses at random, among free leases and among those of another."""
     names = [f"c{number}" for number in range(100)]
     free = dict.fromkeys(names, FREE) | {"c0": "other"}
     one, two = (set(plan(free, who, ()).take_free) for who in ("p1", "p2"))
@@ -124,7 +124,7 @@ async def test_one_publisher_has_all(client: redis.asyncio.Redis) -> None:
 
 @pytest.mark.contract("2")
 async def test_a_lease_is_renewed_often_and_moves_in_time(client: redis.asyncio.Redis) -> None:
-    """It outlives two missed rounds; two rounds after it expired, the lease time is over."""
+    """It outlives two missed rounds; two rounds after its end another has it."""
     lease_time = timedelta(minutes=1)
     leases = Leases(client, lease_time)
     await leases.round(["c0"])

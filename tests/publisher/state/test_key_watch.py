@@ -72,7 +72,7 @@ async def no_connection_in_use(client: redis.asyncio.Redis) -> bool:
 
 
 async def check_next_watches(client: redis.asyncio.Redis) -> None:
-    """Check that nothing is left of a cancelled watch: no connection, no reply, no trust."""
+    """Check that a cancelled watch left no connection, no reply and no trust."""
     await eventually(lambda: no_connection_in_use(client))
     assert await (await start(client)).finish_unchanged()
     watch = await start(client)
@@ -130,7 +130,7 @@ async def test_a_close_that_is_cancelled_leaves_nothing(client: redis.asyncio.Re
 
 
 async def in_time(awaited: Awaitable[object]) -> object:
-    """Return the result of `awaited`, which must come well before a command's time is over."""
+    """Return the result of `awaited`; it must come long before a command times out."""
     async with asyncio.timeout(COMMAND_TIMEOUT / 6):
         return await awaited
 
