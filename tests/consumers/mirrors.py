@@ -91,6 +91,13 @@ def execute(to: str, statement: str) -> None:
         file.execute(statement)
 
 
+def tables_in(to: str) -> list[str]:
+    """Return the names of all tables and views in the SQLite file."""
+    with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
+        found = file.execute("SELECT name FROM sqlite_master WHERE type != 'index' ORDER BY name")
+        return [name for (name,) in found]
+
+
 async def wait_until_equal(to: str, publisher: PretendPublisher) -> None:
     """Wait until rows and checkpoint are those that `publisher` committed."""
 

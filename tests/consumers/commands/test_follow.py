@@ -13,6 +13,7 @@ from tests.consumers.mirrors import (
     wait_until_equal,
 )
 from tests.consumers.pretend_publisher import PretendPublisher, numbered, row, tree
+from tests.support.databases import fetch
 from tests.support.processes import CONSUMER, call
 from tests.support.waiting import PATIENCE, eventually
 
@@ -69,13 +70,25 @@ async def has_moved(to: str, before: str | None) -> bool:
 
 
 async def test_a_missing_catalog(publisher: PretendPublisher, cwd: Path) -> None:
-    """With --once it is an error in one line, and no table is filled."""
-    del publisher
-    for command in (["mirror", "us", "--to", "sqlite:///copy.sqlite"], ["tail", "us"]):
+    """With --once it is an error in one line, and nothing is written."""
+    await publisher.commit(tree(HOME))
+    to = ("--to", "sqlite:///copy.sqlite")
+    for command in (
+        ["mirror", "uk", *to],
+        ["history", "uk", *to],
+        ["map", "watch", "uk", *to],
+        ["tail", "uk"],
+        ["tail", "uk", "--since", "1", "--json"],
+    ):
         done = call(CONSUMER, *command, "--once", cwd=cwd)
-        assert done.returncode == 1
+        assert (done.returncode, done.stdout) == (1, "")
         last = done.stderr.splitlines()[-1]
-        assert last == "error: catalog us is not in Redis: has a publisher polled it yet?"
+        assert last == "error: catalog uk is not in Redis: has a publisher polled it yet?"
+    copy = f"sqlite:///{cwd / 'copy.sqlite'}"
+    query = "SELECT catalog FROM checkpoints UNION SELECT catalog FROM categories "
+    query += "UNION SELECT catalog FROM category_history UNION SELECT catalog FROM map_categories"
+    assert await fetch(copy, query) == []
+    assert await publisher.client.keys("catalog:{uk}:*") == []
 
 
 @pytest.mark.contract("5.8")

@@ -20,6 +20,7 @@ from tests.consumers.history.history_builder import (
     reader_of,
     record_example,
 )
+from tests.consumers.mirrors import execute, tables_in
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.processes import CONSUMER, call
 from tests.support.valkey import Valkey
@@ -72,6 +73,44 @@ def test_no_such_file(folder: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == f"error: {STORE}: there is no such file\n"
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.contract("7")
+@pytest.mark.parametrize("words", [("--as-of", "5"), ("--between", "1", "2", "--json")])
+@pytest.mark.parametrize("tables", [[], ["other"], ["history_resyncs"]], ids=str)
+async def test_a_database_without_a_history(
+    folder: Path, words: tuple[str, ...], tables: list[str]
+) -> None:
+    """It exits with 1 and the command to run first, and creates no table."""
+    to = f"sqlite:///{folder / 'history.sqlite'}"
+    (folder / "history.sqlite").touch()
+    if tables == ["history_resyncs"]:
+        async with open_projection(to, "uk") as other:
+            await record_example(other)
+    elif tables:
+        execute(to, "CREATE TABLE other (id INTEGER)")
+    before = tables_in(to)
+    done = call_history(*words, cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: {STORE}: there is no history of catalog us: "
+        "run `category-consumer history us --to … --once` first\n"
+    )
+    assert tables_in(to) == before
+
+
+@pytest.mark.parametrize(
+    "words", [("history", "--as-of", "5"), ("history", "--once"), ("mirror", "--once")]
+)
+def test_a_file_that_is_no_database(folder: Path, words: tuple[str, ...]) -> None:
+    """Each command says so in one line, and leaves the file as it is."""
+    (folder / "history.sqlite").write_text("a letter, and no database" * 100)
+    (folder / "publisher.toml").write_text('redis_url = "redis://127.0.0.1:1/0"\n')
+    done = call(CONSUMER, words[0], "us", "--to", STORE, *words[1:], cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {STORE}: file is not a database (name another file)\n"
+    assert (folder / "history.sqlite").read_text() == "a letter, and no database" * 100
+    assert len(list(folder.iterdir())) == 2
 
 
 async def test_closed_stdout(folder: Path) -> None:

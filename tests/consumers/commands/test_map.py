@@ -16,6 +16,7 @@ from consumers.cli import app
 from plumbing.errors import Error
 from plumbing.redis.server import Server
 from tests.consumers.mapping.mapping_catalog import CUPS, HOME, MUGS, TREE, changed
+from tests.consumers.mirrors import execute, tables_in
 from tests.consumers.pretend_publisher import TIME, PretendPublisher, Row, row, tree
 from tests.support.databases import fetch
 from tests.support.processes import CONSUMER, call
@@ -176,6 +177,83 @@ def test_a_database_that_is_not_there(words: list[str], folder: Path) -> None:
     """Only an import from a file and `watch` create a database."""
     to = f"sqlite:///{folder / 'm'}"
     assert call_map(words[0], "us", *words[1:], to=to, code=1) == f"{to}: there is no such file"
+    assert list(folder.iterdir()) == []
+
+
+NEEDING_TABLES = {
+    "suggest": ["suggest", "us"],
+    "suggest one": ["suggest", "us", "a", "--csv"],
+    "review": ["review", "us"],
+    "review json": ["review", "us", "--json"],
+    "export": ["export", "us"],
+    "export csv": ["export", "us", "--format", "csv"],
+    "link": ["link", "us", "a", "1"],
+    "link replace": ["link", "us", "a", "1", "--replace"],
+    "link from": ["link", "us", "--from", "-"],
+    "unlink": ["unlink", "us", "a", "b"],
+    "remove": ["remove", "us", "a", "b"],
+}
+"""All commands of `map` that need the tables which `map watch` or an import creates."""
+RUN_FIRST = "run `category-consumer map watch us --to … --once` first"
+
+
+@pytest.mark.contract("7")
+@pytest.mark.parametrize("words", NEEDING_TABLES.values(), ids=NEEDING_TABLES)
+def test_a_database_without_tables(words: list[str], to: str) -> None:
+    """It exits with 1 and the command to run first, and creates no table."""
+    execute(to, "CREATE TABLE other (id INTEGER)")
+    error = call_map(*words, to=to, given="key,category_id\na,1\n", code=1)
+    assert error == f"{to}: there is no copy of catalog us:\n{RUN_FIRST}"
+    assert tables_in(to) == ["other"]
+
+
+@pytest.mark.parametrize(
+    "words", [*NEEDING_TABLES.values(), ["import", "us", "--table", "own"]], ids=str
+)
+def test_a_file_that_is_no_database(words: list[str], folder: Path) -> None:
+    """It is one line, and the file stays as it is."""
+    file = folder / "m"
+    file.write_text("a letter, and no database" * 100)
+    to = f"sqlite:///{file}"
+    error = call_map(*words, to=to, given="key,category_id\na,1\n", code=1)
+    assert error == f"{to}: file is not a database (name another file)"
+    assert [path.name for path in folder.iterdir()] == ["m"]
+    assert file.read_text() == "a letter, and no database" * 100
+
+
+@pytest.mark.contract("7")
+@pytest.mark.parametrize("words", NEEDING_TABLES.values(), ids=NEEDING_TABLES)
+def test_before_the_first_watch(words: list[str], to: str) -> None:
+    """After an import alone, only `unlink` and `remove` can work; nothing else is written."""
+    call_map("import", "us", "-", to=to, given="key,name\na,A\nb,B\n")
+    before = asyncio.run(fetch(to, "SELECT * FROM mappings"))
+    unneeding = {"unlink": "us: 2 unlinked\n", "remove": "us: 2 removed\n"}
+    if words[0] in unneeding:
+        assert call_map(*words, to=to) == unneeding[words[0]]
+        return
+    error = call_map(*words, to=to, given="key,category_id\na,1\n", code=1)
+    assert error == f"{to}: there is no copy of catalog us:\n{RUN_FIRST}"
+    assert asyncio.run(fetch(to, "SELECT * FROM mappings")) == before
+
+
+def test_an_error_on_the_terminal(folder: Path) -> None:
+    """The process writes it to standard error, and nothing to standard output."""
+    (folder / "m").touch()
+    done = call(CONSUMER, "map", "review", "us", "--to", "sqlite:///m", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = ["sqlite:///m: there is no copy of catalog us:", RUN_FIRST]
+    assert done.stderr.splitlines() == [f"error: {line}" for line in lines]
+
+
+def test_a_table_that_is_not_there(to: str, folder: Path) -> None:
+    """An import from it creates neither a file nor a table."""
+    words = ("import", "us", "--table", "own")
+    assert call_map(*words, to=to, code=1) == f"{to}: there is no such file"
+    assert list(folder.iterdir()) == []
+    execute(to, "CREATE TABLE other (id INTEGER)")
+    error = call_map(*words, to=to, code=1)
+    assert error == "nothing was imported:\nthis database has no table or view 'own'"
+    assert tables_in(to) == ["other"]
 
 
 async def test_a_table_as_the_source(folder: Path) -> None:

@@ -10,6 +10,7 @@ from plumbing.redis.server import Server
 from tests.consumers.mirrors import (
     execute,
     run_once,
+    tables_in,
 )
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.processes import CONSUMER, call
@@ -37,6 +38,52 @@ async def test_verify_without_anything(publisher: PretendPublisher, to: str, cwd
     done = call(CONSUMER, *verify, cwd=cwd, **nowhere)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.contract("7")
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (None, ()),
+        (None, ("--repair",)),
+        ("mirror", ("--json",)),
+        ("history", ("--repair",)),
+        ("map", ()),
+    ],
+)
+async def test_verify_of_a_database_without_tables(
+    publisher: PretendPublisher, to: str, cwd: Path, kind: str | None, words: tuple[str, ...]
+) -> None:
+    """It exits with 2 and one line, and creates nothing, also with --repair."""
+    await publisher.commit(tree(HOME))
+    execute(to, "CREATE TABLE other (id INTEGER)")
+    chosen = ("--projection", kind) if kind else ()
+    done = call(CONSUMER, "verify", "us", "--to", to, *chosen, *words, cwd=cwd)
+    about = f"us: {kind}: " if kind else ""
+    reason = f"{to}: no such table: checkpoints (has a projection ever written to it?)"
+    assert done.returncode == 2
+    assert done.stderr == f"error: {about}{reason}\n"
+    if kind and words == ("--json",):
+        nothing: dict[str, object] = {"position": None, "categories": None, "differences": []}
+        expected = nothing | {"catalog": "us", "projection": kind, "outcome": "not compared"}
+        assert orjson.loads(done.stdout) == expected | {"error": reason}
+    else:
+        assert done.stdout == ""
+    assert tables_in(to) == ["other"]
+    assert await publisher.client.exists("catalog:{us}:consumers") == 0
+
+
+async def test_verify_of_a_file_that_is_no_database(
+    publisher: PretendPublisher, to: str, cwd: Path
+) -> None:
+    """It exits with 2 and one line, and leaves the file as it is."""
+    await publisher.commit(tree(HOME))
+    file = Path(to.removeprefix("sqlite:///"))
+    file.write_text("a letter, and no database" * 100)
+    done = call(CONSUMER, "verify", "us", "--to", to, "--repair", cwd=cwd)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {to}: file is not a database (name another file)\n"
+    assert file.read_text() == "a letter, and no database" * 100
 
 
 @pytest.mark.contract("7")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect
 
 from consumers.errors import MappingRejected
 from consumers.mapping.linking import LinkRequest
@@ -130,7 +131,21 @@ async def test_without_a_copy(database_url: str) -> None:
 
 
 async def test_a_database_without_tables(database_url: str) -> None:
-    """Reading it is an error that names the command to run first."""
+    """Every change and every reading names the command to run first, and creates nothing."""
+    message = (
+        "there is no copy of catalog us:\nrun `category-consumer map watch us --to … --once` first"
+    )
     async with open_database(database_url) as opened:
-        with pytest.raises(MappingRejected, match="map watch us --to … --once` first"):
-            await MappingService(opened, "us").read_all()
+        service = MappingService(opened, "us")
+        for refused in (
+            service.read_all(),
+            service.link([LinkRequest("a", "2")]),
+            service.link([], replace=True),
+            service.unlink(["a"]),
+            service.remove(["a"]),
+        ):
+            with pytest.raises(MappingRejected) as raised:
+                await refused
+            assert str(raised.value) == f"{opened.address}: {message}"
+        async with opened.reading() as connection:
+            assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == []
