@@ -1,22 +1,27 @@
 """The daemon: polls the catalogs whose leases it holds, each when it is due."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from plumbing.errors import RedisError
 from plumbing.redis.server import Client, Server
+from publisher.polling import daemon as daemons
 from publisher.polling.daemon import Daemon, FinishedPoll, PollObserver
 from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
 from publisher.sources import Answer
 from publisher.state.store import Store
+from publisher.web.server import GRACE_SECONDS
 from tests.support.catalogs import make_catalog
+from tests.support.paths import ROOT
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually, patience
+from tests.support.waiting import PATIENCE, eventually, patience
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -207,3 +212,88 @@ async def at_least(observer: RecordingObserver, count: int) -> bool:
 async def succeeded(observer: RecordingObserver) -> bool:
     """Return whether the last poll succeeded."""
     return observer.polls[-1].result is not None
+
+
+class StubbornSource(CountingSource):
+    """A source that needs a while to end, as a refresh of tokens does; perhaps for ever."""
+
+    def __init__(self, *, ends: bool) -> None:
+        super().__init__()
+        self.gate.clear()
+        self.steps: list[str] = []
+        self._ends = ends
+
+    async def fetch(self) -> Answer:
+        """Answer as the others, but end later than asked."""
+        try:
+            return await super().fetch()
+        finally:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            while not self._ends:
+                with suppress(asyncio.CancelledError):
+                    await self.gate.wait()
+                    break
+            self.steps.append("ended")
+
+
+class WatchedLeases(Leases):
+    """Leases that note in `steps` when they are released."""
+
+    steps: list[str]
+
+    async def release(self, names: Iterable[str]) -> None:
+        """Note it."""
+        self.steps += ["released"] if list(names) else []
+        await super().release(names)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_stop_waits_for_polls_but_not_for_ever(
+    valkey: Valkey, ours: Client, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """Then it releases the leases, since another publisher can continue."""
+    if not ends:
+        monkeypatch.setattr(daemons, "STOP_SECONDS", 0.05)
+    source, leases = StubbornSource(ends=ends), WatchedLeases(ours, HOUR)
+    leases.steps = source.steps
+    of = {"c0": make_catalog(Store(ours, "c0"), source, poll_every=HOUR)}
+    daemon = Daemon(Server(valkey.url), ours, leases, of, RecordingObserver())
+    run: asyncio.Task[None] = asyncio.create_task(daemon.run())
+    await eventually(lambda: more_than(of["c0"], 0))
+    run.cancel()
+    await asyncio.wait([run], timeout=PATIENCE)
+    assert run.cancelled()
+    assert source.steps == (["ended", "released"] if ends else ["released"])
+    assert await ours.exists("catalog:{c0}:lease") == 0
+    source.gate.set()
+    await eventually(lambda: all_of([len(source.steps)], 2))
+
+
+async def test_a_stop_does_not_wait_for_a_redis_that_hangs(
+    valkey: Valkey, ours: Client, monkeypatch: pytest.MonkeyPatch, logged: Any
+) -> None:
+    """The leases expire instead, and the log says so."""
+    monkeypatch.setattr(daemons, "RELEASE_SECONDS", 0.05)
+    of = catalogs(ours, 3)
+    try:
+        async with asyncio.timeout(PATIENCE), running(valkey, ours, of, lease=HOUR):
+            await eventually(lambda: all_of(calls(of), 1))
+            valkey.pause()
+    finally:
+        valkey.resume()
+    assert logged[-1] == {
+        "event": "leases not released, they expire",
+        "error": "Redis did not answer within 0 s",
+        "log_level": "warning",
+    }
+
+
+def test_a_stop_ends_before_systemd_kills_the_publisher() -> None:
+    """Polls, leases and HTTP together, with time left to stop an embedded server."""
+    (limit,) = re.findall(
+        r"^TimeoutStopSec=(\d+)s$",
+        (ROOT / "deploy" / "category-publisher.service").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert int(limit) > daemons.STOP_SECONDS + daemons.RELEASE_SECONDS + GRACE_SECONDS

@@ -16,7 +16,7 @@ from publisher.polling.leases import Leases
 from publisher.polling.poll import Catalog
 from tests.publisher.polling.stepped_daemon import HOUR, SteppedDaemon, catalogs, fetch_of
 from tests.support.valkey import fake_client
-from tests.support.waiting import WAIT_SECONDS, eventually
+from tests.support.waiting import PATIENCE, eventually
 
 ELSEWHERE = "elsewhere:1:00000000:00000000"
 DOWN = redis.exceptions.ConnectionError("connection refused")
@@ -164,7 +164,7 @@ async def test_a_catalog_without_a_lease_is_not_polled(client: redis.asyncio.Red
     """The process slept, or Redis was away: another publisher may have it."""
     of = catalogs(client, 1)
     daemon = SteppedDaemon(client, of)
-    async with asyncio.timeout(WAIT_SECONDS):
+    async with asyncio.timeout(PATIENCE):
         await daemon._keep_in_sync(daemon._scheduled["c0"])
     assert fetch_of(of["c0"]).calls == 0
 

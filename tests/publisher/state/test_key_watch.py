@@ -1,7 +1,7 @@
 """A watch says that keys are unchanged only if that is certain (contract, 5.3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import redis.asyncio
@@ -11,7 +11,7 @@ from publisher.state import key_watch
 from publisher.state.key_watch import KeyWatch
 from tests.support.cancelling import cancelled_at_each_await
 from tests.support.valkey import Valkey
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 KEYS = ("catalog:{us}:categories", "catalog:{us}:meta")
 
@@ -129,10 +129,12 @@ async def test_a_close_that_is_cancelled_leaves_nothing(client: redis.asyncio.Re
         watch = await start(client)
 
 
-async def in_time(awaited: Awaitable[object]) -> object:
-    """Return the result of `awaited`; it must come long before a command times out."""
-    async with asyncio.timeout(COMMAND_TIMEOUT / 6):
-        return await awaited
+@pytest.fixture
+async def patient_client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
+    """Give a client of an empty real Valkey whose commands may take hours."""
+    async with valkey.client(timeout=10_000) as made:
+        await made.flushall()
+        yield made
 
 
 Step = Callable[[redis.asyncio.Redis, KeyWatch], Awaitable[object]]
@@ -148,34 +150,35 @@ Step = Callable[[redis.asyncio.Redis, KeyWatch], Awaitable[object]]
     ids=["start", "finish", "close"],
 )
 async def test_a_server_that_hangs_delays_no_poll(
-    valkey: Valkey, real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch, step: Step
+    valkey: Valkey, patient_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch, step: Step
 ) -> None:
     """After a short time nothing is known, and the connection is given up."""
     assert key_watch.ANSWER_SECONDS <= COMMAND_TIMEOUT / 6
-    watch = await start(real_client)
+    watch = await start(patient_client)
     monkeypatch.setattr(key_watch, "ANSWER_SECONDS", 0.05)
     valkey.pause()
     try:
-        assert not await in_time(step(real_client, watch))
+        async with asyncio.timeout(PATIENCE):
+            assert not await step(patient_client, watch)
     finally:
         valkey.resume()
     monkeypatch.undo()
     await watch.close()
-    await check_next_watches(real_client)
+    await check_next_watches(patient_client)
 
 
 async def test_a_server_that_hangs_delays_no_cancellation(
-    valkey: Valkey, real_client: redis.asyncio.Redis
+    valkey: Valkey, patient_client: redis.asyncio.Redis
 ) -> None:
     """A publisher that is stopped meanwhile ends soon."""
-    watch = await start(real_client)
+    watch = await start(patient_client)
     valkey.pause()
     try:
         asking = asyncio.create_task(watch.finish_unchanged())
         await asyncio.wait([asking], timeout=0.02)
         asking.cancel()
-        await in_time(asyncio.wait([asking]))
+        await asyncio.wait([asking], timeout=PATIENCE)
     finally:
         valkey.resume()
     assert asking.cancelled()
-    await check_next_watches(real_client)
+    await check_next_watches(patient_client)
