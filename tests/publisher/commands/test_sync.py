@@ -1,12 +1,14 @@
 """`category-publisher sync`: exit codes, output, and what it writes to Redis."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
+from plumbing.clock import rfc3339
 from tests.support.processes import PUBLISHER, call
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
@@ -37,6 +39,36 @@ def test_status_and_names_are_written(workdir: Path, keys: redis.Redis) -> None:
         *("added", "updated", "removed"),
     }
     assert keys.smembers("catalogs") == {"us", "uk-en"}
+
+
+@pytest.mark.contract("2")
+def test_the_whole_status_of_each_outcome(workdir: Path, keys: redis.Redis) -> None:
+    """The next poll is due an interval after this one, whatever its outcome."""
+    success = ""
+    file = workdir / "us.json"
+    for content, outcome, counts in (
+        (b"[]", "failed", (0, 0, 0)),
+        (body(wide(100)), "changed", (100, 0, 0)),
+        (body(wide(100)), "unchanged", (0, 0, 0)),
+        (body(wide(50)), "held", (0, 0, 50)),
+        (b"[]", "failed", (0, 0, 0)),
+    ):
+        file.write_bytes(content)
+        done = call(PUBLISHER, "sync", "us", cwd=workdir)
+        status: Any = keys.hgetall("catalog:{us}:status")
+        polled_at = datetime.fromisoformat(status["polled_at"])
+        success = status["polled_at"] if outcome in {"changed", "unchanged"} else success
+        error = done.stderr.partition("error: catalog us: ")[2].strip()
+        assert status.pop("duration_ms").isdecimal()
+        assert status == {
+            "outcome": outcome,
+            "error": error,
+            **dict(zip(("added", "updated", "removed"), map(str, counts), strict=True)),
+            "polled_at": rfc3339(polled_at),
+            "next_poll_at": rfc3339(polled_at + timedelta(milliseconds=100)),
+            "succeeded_at": success,
+        }
+        assert bool(error) == (outcome == "failed")
 
 
 @pytest.mark.contract("7")

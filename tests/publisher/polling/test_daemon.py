@@ -4,13 +4,18 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from plumbing.clock import rfc3339
 from plumbing.errors import RedisError
+from plumbing.redis.replies import as_texts
 from plumbing.redis.server import Client, Server
+from publisher.core import schedule
+from publisher.errors import SourceError
 from publisher.polling import daemon as daemons
 from publisher.polling.daemon import Daemon, FinishedPoll, PollObserver
 from publisher.polling.leases import Leases
@@ -37,10 +42,11 @@ async def ours(valkey: Valkey) -> AsyncIterator[Client]:
 
 
 class CountingSource:
-    """A source that counts its calls, and answers once `gate` is set."""
+    """A source that counts its calls, and answers or fails once `gate` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.calls = 0
+        self.error = error
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -48,6 +54,8 @@ class CountingSource:
         """Return two categories."""
         self.calls += 1
         await self.gate.wait()
+        if self.error is not None:
+            raise self.error
         return Answer(TREE, bare_list=True)
 
 
@@ -120,6 +128,34 @@ async def test_all_catalogs_are_polled_and_all_leases_released(
         assert daemon.leases.held() == set(of)
         assert daemon.overdue() == []
     assert [key async for key in ours.scan_iter("*:lease")] == []
+
+
+@pytest.mark.contract("2")
+@pytest.mark.parametrize(
+    ("error", "waits"), [(None, 0), (SourceError("busy", not_before=7200), 7200)], ids=repr
+)
+async def test_the_whole_status_of_a_daemons_poll(
+    valkey: Valkey, ours: Client, error: SourceError | None, waits: int
+) -> None:
+    """The next poll is due at the catalog's own time, or when the source may be asked again."""
+    of = catalogs(ours, 1)
+    source = CountingSource(error)
+    async with running(valkey, ours, {"c0": replace(of["c0"], source=source)}):
+        status = await eventually(lambda: ours.hgetall("catalog:{c0}:status"))
+    found = as_texts(status)
+    polled_at = datetime.fromisoformat(found["polled_at"])
+    due = schedule.next_due("c0", HOUR, polled_at)
+    assert 0 <= int(found.pop("duration_ms")) <= patience(60) * 1000
+    assert found == {
+        "outcome": "failed" if error else "changed",
+        "error": "busy" if error else "",
+        "added": "0" if error else "2",
+        "updated": "0",
+        "removed": "0",
+        "polled_at": rfc3339(polled_at),
+        "next_poll_at": rfc3339(max(due, polled_at + timedelta(seconds=waits))),
+        "succeeded_at": "" if error else rfc3339(polled_at),
+    }
 
 
 async def all_of(counts: list[int], number: int) -> bool:
