@@ -28,7 +28,13 @@ def test_hold_diff_approve(workdir: Path, keys: redis.Redis) -> None:
     assert other.returncode == 3
     assert digest in other.stderr
     assert keys.hget("catalog:{us}:meta", "count") == "100"
-    assert call(PUBLISHER, "approve", "us", digest, cwd=workdir).returncode == 0
+    approved = call(PUBLISHER, "approve", "us", digest, cwd=workdir)
+    assert approved.returncode == 0
+    assert approved.stdout == "us: approved: 0 added, 0 updated, 50 removed (sequence 150)\n"
     assert keys.hget("catalog:{us}:meta", "count") == "50"
     assert call(PUBLISHER, "approve", "us", digest, cwd=workdir).returncode == 1
-    assert call(PUBLISHER, "approve", "us", "short", cwd=workdir).returncode == 2
+    for wrong in ("short", f"{digest}0", digest.upper() if digest.upper() != digest else "X" * 16):
+        done = call(PUBLISHER, "approve", "us", wrong, cwd=workdir)
+        assert done.returncode == 2
+        expected = f"digest {wrong!r} is not 16 lower-case hex digits, as `status` shows"
+        assert done.stderr == f"error: {expected}\n"

@@ -13,9 +13,13 @@ from tests.support.processes import PUBLISHER, call
 @pytest.mark.contract("7")
 def test_json_and_csv(workdir: Path, keys: redis.Redis) -> None:
     """A `file` source reads the JSON to the same digest, and the CSV has every blank."""
-    assert call(PUBLISHER, "export", "us", cwd=workdir).returncode == 1
+    empty = call(PUBLISHER, "export", "us", cwd=workdir)
+    assert (empty.returncode, empty.stdout, empty.stderr.count("\n")) == (1, "", 1)
+    assert empty.stderr.startswith("error: ")
+    assert keys.keys("*") == []
     call(PUBLISHER, "sync", "us", cwd=workdir)
     exported = call(PUBLISHER, "export", "us", "--format", "json", cwd=workdir).stdout
+    assert call(PUBLISHER, "export", "us", cwd=workdir).stdout == exported
     (workdir / "uk.json").write_text(exported)
     call(PUBLISHER, "sync", "uk-en", cwd=workdir)
     digests = {keys.hget(f"catalog:{{{name}}}:meta", "digest") for name in ("us", "uk-en")}
@@ -26,4 +30,6 @@ def test_json_and_csv(workdir: Path, keys: redis.Redis) -> None:
         ["1", "0", "Home", "false"],
         ["2", "1", "Käse & <b>\n", "true"],
     ]
-    assert call(PUBLISHER, "export", "us", "--format", "xml", cwd=workdir).returncode == 2
+    for words in (("us", "--format", "xml"), ("US",)):
+        wrong = call(PUBLISHER, "export", *words, cwd=workdir)
+        assert (wrong.returncode, wrong.stdout, wrong.stderr.count("\n")) == (2, "", 1)

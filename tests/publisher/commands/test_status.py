@@ -204,6 +204,25 @@ def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize(("height", "shown"), [(5, ["c", "a"]), (1, ["c"])])
+def test_watch_shows_what_fits(
+    folder: Path, keys: redis.Redis, height: int, shown: list[str]
+) -> None:
+    """Half of the lines are for catalogs, at least one; those with problems come first."""
+    keys.delete("catalog:{c}:categories")
+    process = start(PUBLISHER, "status", "--watch", cwd=folder, LINES=str(height))
+    assert process.stdout is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(len(shown) + 4)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert [line.split()[0] for line in lines[1 : len(shown) + 1]] == shown
+    assert lines[len(shown) + 1] == f"… and {3 - len(shown)} more\n"
+    assert lines[len(shown) + 2].startswith("c: Redis key catalog:{c}:categories has 0 of 3 rows")
+    assert lines[len(shown) + 3] == "1 problem\n"
+
+
 @pytest.mark.slow
 def test_a_cluster_without_one_primary(folder: Path) -> None:
     """Catalogs on other nodes are shown, although the set of names is lost."""
