@@ -18,6 +18,7 @@ from publisher.polling.poll import poll_once
 from publisher.state.store import State, Store
 from tests.support.cancelling import cancelled_at_each_await
 from tests.support.catalogs import make_catalog
+from tests.support.paths import ROOT
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
 from tests.support.valkey import Valkey, fake_client
@@ -333,3 +334,32 @@ async def test_two_polls_at_once(real_client: redis.asyncio.Redis) -> None:
         start = await polling.store.read_position()
         await asyncio.gather(one.read_state(start), one.read_state(start))
         assert await watched_keys(real_client) == 2
+        assert connections_in_use(real_client) == 1
+
+
+@pytest.mark.contract("5.3")
+async def test_a_late_poll_shares_no_tree_with_a_newer_state(polling: Polling) -> None:
+    """Another poll has cached it meanwhile."""
+    cache = polling.catalog.cache
+    old = await polling.read_state()
+    snapshot = cache.decode(await polling.source.fetch())
+    polling.source.set_tree(tree(("1", "0"), ("2", "1")))
+    await polling.fill_cache()
+    cache.share_tree(snapshot, old)
+    assert (await polling.read_state()).tree == tree(("1", "0"), ("2", "1"))
+
+
+async def test_a_closed_cache_is_empty(polling: Polling) -> None:
+    """It keeps no tree, and none from then on."""
+    cache = polling.catalog.cache
+    assert cache.size == len(SMALL)
+    await cache.close()
+    assert cache.size == 0
+    await polling.read_state()
+    assert cache.size == 0
+
+
+def test_the_limits_are_those_in_the_changelog() -> None:
+    """They decide how much memory and how many connections a publisher takes."""
+    limits = f"{caches.MOST_CATALOGS} catalogs ({caches.MOST_CATEGORIES:,} categories in all)"
+    assert f"up to {limits}" in (ROOT / "CHANGELOG.md").read_text("utf-8")

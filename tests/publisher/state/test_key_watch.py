@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import redis.asyncio
 
-from plumbing.redis.server import COMMAND_TIMEOUT
+from plumbing.redis.server import COMMAND_TIMEOUT, Server
 from publisher.state import key_watch
 from publisher.state.key_watch import KeyWatch
 from tests.support.cancelling import cancelled_at_each_await
@@ -64,6 +64,32 @@ async def test_a_connection_that_was_closed_knows_nothing(client: redis.asyncio.
     await client.connection_pool.disconnect()
     assert not await watch.finish_unchanged()
     await check_next_watches(client)
+
+
+@pytest.mark.parametrize("connection", ["open", "closed"])
+async def test_a_finished_watch_needs_no_unwatch(
+    real_client: redis.asyncio.Redis, connection: str
+) -> None:
+    """EXEC has ended it, or the end of the connection, which is not opened again."""
+    await real_client.config_resetstat()
+    watch = await start(real_client)
+    if connection == "closed":
+        await real_client.connection_pool.disconnect()
+    assert await watch.finish_unchanged() == (connection == "open")
+    stats: dict[str, object] = await real_client.info("commandstats")
+    assert ("cmdstat_watch" in stats, "cmdstat_unwatch" in stats) == (True, False)
+
+
+async def test_a_cluster_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py watches nothing there; so it is not tried."""
+    cluster = Server("redis-cluster://127.0.0.1:1").client()
+
+    def fail(**_options: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(cluster, "pipeline", fail)
+    assert await KeyWatch.start(cluster, *KEYS) is None
+    await cluster.aclose()
 
 
 async def no_connection_in_use(client: redis.asyncio.Redis) -> bool:
