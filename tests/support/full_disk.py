@@ -25,16 +25,30 @@ def deaf(folder: Path, binary: str | None = None) -> Path:
 
 def fill(server: Valkey) -> None:
     """Limit the server's files to a few bytes more than its append-only file has."""
-    size = max(file.stat().st_size for file in (server.folder / "appendonlydir").iterdir())
-    _limit(server, size + 10)
+    fill_process(_process(server), server.folder)
 
 
 def make_room(server: Valkey) -> None:
     """Remove the limit."""
-    _limit(server, resource.RLIM_INFINITY)
+    make_room_for(_process(server))
 
 
-def _limit(server: Valkey, size: int) -> None:
+def fill_process(process: int, folder: Path) -> None:
+    """Do as `fill` for the server with this process id, whose data are in `folder`."""
+    size = max(file.stat().st_size for file in (folder / "appendonlydir").iterdir())
+    _limit(process, size + 10)
+
+
+def make_room_for(process: int) -> None:
+    """Do as `make_room` for the server with this process id."""
+    _limit(process, resource.RLIM_INFINITY)
+
+
+def _process(server: Valkey) -> int:
     process: int = execute_on(server, "INFO", "server")["process_id"]
+    return process
+
+
+def _limit(process: int, size: int) -> None:
     _soft, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
     resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))

@@ -21,6 +21,7 @@ from plumbing.redis.embedded import open_embedded_server
 from plumbing.redis.embedded_mode import EmbeddedMode
 from plumbing.redis.embedded_process import EmbeddedProcess
 from tests.plumbing.redis.embedded_servers import embedded_servers
+from tests.support import full_disk
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.contract("7")
@@ -183,6 +184,47 @@ async def checked_again(checks: list[bool]) -> None:
         return len(checks) >= wanted
 
     await eventually(is_checked)
+
+
+async def wait_until_files_are(written: str, client: redis.asyncio.Redis) -> None:
+    """Return once the server reports this state of its append-only file."""
+
+    async def are_so() -> bool:
+        info: dict[str, Any] = await client.info("persistence")
+        return bool(info["aof_last_write_status"] == written)
+
+    await eventually(are_so)
+
+
+async def use_until_its_disk_is_full(folder: Path) -> None:
+    """Use the server; what is written last is in its memory only."""
+    async with (
+        open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
+        redis.asyncio.Redis.from_url(url) as client,
+    ):
+        await client.set("first", "v")
+        full_disk.fill_process(server_of(folder).pid, folder)
+        await client.set("last", "v" * 1000)
+        await wait_until_files_are("err", client)
+
+
+async def test_is_not_stopped_while_its_files_cannot_be_written(folder: Path) -> None:
+    """Its last user gets an error that says what to do; then nothing is lost."""
+    message = rf"cannot write to its files in {folder}: .* left running: make room on that disk"
+    with pytest.raises(EmbeddedServerError, match=message):
+        await use_until_its_disk_is_full(folder)
+    full_disk.make_room_for(server_of(folder).pid)
+    async with (
+        open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
+        redis.asyncio.Redis.from_url(url) as client,
+    ):
+        await wait_until_files_are("ok", client)
+    assert embedded_servers(folder) == []
+    async with (
+        open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED) as url,
+        redis.asyncio.Redis.from_url(url) as client,
+    ):
+        assert await client.mget("first", "last") == [b"v", b"v" * 1000]
 
 
 async def test_starts_no_second_server_while_it_is_busy(folder: Path, checks: list[bool]) -> None:

@@ -1,17 +1,26 @@
 """The same commands work with a Cluster, with Sentinels and with TLS."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
 import pytest
 
 from plumbing.errors import RedisError
-from plumbing.redis.server import Server, check_server
+from plumbing.redis import server as servers
+from plumbing.redis.server import (
+    Client,
+    NodeCommand,
+    Server,
+    check_server,
+    wait_until_available,
+)
 from tests.support.processes import CONSUMER, PUBLISHER, call, replace
-from tests.support.redis_servers import Cluster, Sentinels
+from tests.support.redis_servers import Cluster, Sentinels, execute_on
 from tests.support.valkey import Valkey
-from tests.support.waiting import patience
+from tests.support.waiting import PATIENCE, eventually, patience
 
 ONE = [{"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": False}]
 TWO = [*ONE, {"id": "2", "parent_id": "1", "local_name": "Lamps", "is_leaf": True}]
@@ -78,3 +87,100 @@ async def test_a_port_without_tls_is_an_error_soon(own_valkey: Valkey) -> None:
             await check_server(Server(url))
     assert raised.value.is_transient
     assert "hunter2" not in str(raised.value)
+
+
+@asynccontextmanager
+async def fake_server(info: str) -> AsyncIterator[Server]:
+    """Serve `info` to INFO on a port of loopback, as a server without a password does."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"INFO" not in await reader.read(1000):
+            writer.write(b"+OK\r\n")
+        writer.write(b"$%d\r\n%s\r\n" % (len(info), info.encode()))
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield Server(f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+
+
+def info_of(redis_version: str, **others: str) -> str:
+    """Return the part `server` of INFO, as Redis and Valkey write it."""
+    fields = {"redis_version": redis_version, "redis_mode": "standalone", **others}
+    return "# Server\r\n" + "".join(f"{name}:{value}\r\n" for name, value in fields.items())
+
+
+VALKEY = {"server_name": "valkey", "valkey_release_stage": "ga"}
+
+
+@pytest.mark.parametrize("version", ["2.8.24", "5.0.14", "6.0.20", "6.2.0", "6.2.14", "6.9.240"])
+async def test_a_server_older_than_7_0_is_refused(version: str) -> None:
+    """The message names it and what is needed; waiting does not help."""
+    async with fake_server(info_of(version)) as server:
+        with pytest.raises(RedisError) as raised:
+            await asyncio.wait_for(wait_until_available(server), PATIENCE)
+    assert str(raised.value) == (
+        f"Redis at {server.address} is version {version}: Redis 7.0, Valkey 7.2 or newer is needed"
+    )
+    assert not raised.value.is_transient
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        info_of("7.0.0"),
+        info_of("7.0.15"),
+        info_of("7.2.4"),
+        info_of("8.0.0"),
+        info_of("10.0.1"),
+        info_of("255.255.255"),
+        info_of("7.2.4", **VALKEY, valkey_version="7.2.11"),
+        info_of("7.2.4", **VALKEY, valkey_version="8.1.3"),
+        info_of("7.2.4", **VALKEY, valkey_version="9.0.0"),
+    ],
+)
+async def test_a_server_from_7_0_on_is_accepted(info: str) -> None:
+    """Valkey says which Redis it is compatible with."""
+    async with fake_server(info) as server:
+        await check_server(server)
+
+
+async def test_each_node_of_a_cluster_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the one that is too old."""
+    versions = {"a:1": "7.0.0", "b:2": "6.2.14", "c:3": "8.0.0"}
+
+    async def per_node(_client: Client) -> dict[str, NodeCommand]:
+        def answer(version: str) -> NodeCommand:
+            async def command(*words: str) -> dict[str, str]:
+                assert words == ("INFO", "server")
+                return {"redis_version": version}
+
+            return command
+
+        return {node: answer(version) for node, version in versions.items()}
+
+    monkeypatch.setattr(servers, "per_node", per_node)
+    with pytest.raises(RedisError, match=r"^Redis at b:2 is version 6\.2\.14: Redis 7\.0, "):
+        await check_server(Server("redis-cluster://127.0.0.1:1"))
+
+
+async def test_a_server_that_refuses_info_is_named(own_valkey: Valkey) -> None:
+    """The advice is that of the refusal."""
+    execute_on(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-info")
+    server = Server(own_valkey.tcp_url.replace("://", "://a:x@"))
+    with pytest.raises(RedisError, match=r"info.*ACL allow the command") as raised:
+        await check_server(server)
+    assert not raised.value.is_transient
+
+
+async def test_a_check_leaves_no_connection(own_valkey: Valkey) -> None:
+    """Neither after a success nor after a refusal."""
+    execute_on(own_valkey, "ACL SETUSER", "a", "on", "nopass", "~*", "+@all", "-info")
+    await check_server(Server(own_valkey.tcp_url))
+    with pytest.raises(RedisError):
+        await check_server(Server(own_valkey.tcp_url.replace("://", "://a:x@")))
+
+    async def only_asking() -> bool:
+        return len(execute_on(own_valkey, "CLIENT LIST")) == 1
+
+    await eventually(only_asking)

@@ -1,16 +1,20 @@
 """The response of each path, and the limits of the server."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from plumbing.errors import ConfigError
 from publisher.web import Metrics, http_server
+from publisher.web import server as web_server
+from publisher.web.server import Routes
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.scripted_source import ScriptedSource
 from tests.support.valkey import Valkey
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.waiting import PATIENCE, eventually, patience
 
 POLLED_ONCE = 'category_publisher_poll_duration_seconds_count{outcome="changed"} 1.0'
 
@@ -127,6 +131,42 @@ async def test_an_address_of_no_interface(site: Site, listen: str) -> None:
     with pytest.raises(ConfigError, match=listen):
         async with http_server(listen, site.daemon, Metrics(), required=True):
             pass
+
+
+@pytest.mark.parametrize("client", ["waits", "reads nothing", "sends half a request", "is idle"])
+async def test_a_client_that_hangs_delays_no_stop(
+    site: Site, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    """Its response may take a second more; then the connection is closed."""
+    hanging, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(_routes: Routes, _request: web.Request) -> web.Response:
+        hanging.set()
+        await release.wait()
+        return web.Response(text="x" * 50_000_000)
+
+    monkeypatch.setattr(Routes, "readyz", hang)
+    monkeypatch.setattr(web_server, "GRACE_SECONDS", 0.05)
+    serving = http_server("127.0.0.1:0", site.daemon, Metrics(), required=True)
+    async with AsyncExitStack() as stack, asyncio.timeout(patience(10)):
+        async with serving as url:
+            port = int(url.rpartition(":")[2])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+            stack.callback(writer.close)
+            if client != "is idle":
+                end = b"" if client == "sends half a request" else b"\r\n"
+                writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\n" + end)
+            if client in {"waits", "reads nothing"}:
+                await hanging.wait()
+            if client == "reads nothing":
+                release.set()
+                await reader.read(1)
+        await reader.read()  # until its end
+
+
+def test_a_stop_gives_responses_about_a_second() -> None:
+    """The rest of a service's time to stop is for polls and leases."""
+    assert 0.5 <= web_server.GRACE_SECONDS <= 2
 
 
 async def test_it_can_be_switched_off(site: Site) -> None:
