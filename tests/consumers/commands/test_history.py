@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from consumers.cli import app
@@ -65,6 +66,14 @@ async def test_recorded_and_printed(
     )
     assert done.stderr.startswith("us: 1 changes, 0 resyncs, after resync 1 to 9f3c1a2b-2-")
     assert f" up to {publisher.position} (" in done.stderr
+    done = call_history("--as-of", "2", "--json", cwd=folder)
+    assert [orjson.loads(line) for line in done.stdout.splitlines()] == [
+        row("1", "Home", is_leaf=False),
+        row("2", EVIL, "1"),
+    ]
+    done = call_history("--between", "2", "3", "--json", cwd=folder)
+    [change] = map(orjson.loads, done.stdout.splitlines())
+    assert (change["category"]["local_name"], done.returncode) == ("Home & Garden", 0)
 
 
 def test_no_such_file(folder: Path) -> None:

@@ -13,6 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from consumers.cli import app
+from consumers.sql.database import open_database
+from consumers.sql.mirror import Mirror
 from plumbing.errors import Error
 from plumbing.redis.server import Server
 from tests.consumers.mapping.mapping_catalog import CUPS, HOME, MUGS, TREE, changed
@@ -200,11 +202,25 @@ RUN_FIRST = "run `category-consumer map watch us --to … --once` first"
 @pytest.mark.contract("7")
 @pytest.mark.parametrize("words", NEEDING_TABLES.values(), ids=NEEDING_TABLES)
 def test_a_database_without_tables(words: list[str], to: str) -> None:
-    """It exits with 1 and the command to run first, and creates no table."""
+    """It exits with 1 and the command to run first, and creates no table.
+
+    The same is true if a mirror has its tables there.
+    """
     execute(to, "CREATE TABLE other (id INTEGER)")
-    error = call_map(*words, to=to, given="key,category_id\na,1\n", code=1)
-    assert error == f"{to}: there is no copy of catalog us:\n{RUN_FIRST}"
-    assert tables_in(to) == ["other"]
+    for create in (None, create_mirror):
+        if create is not None:
+            asyncio.run(create(to))
+        before = tables_in(to)
+        error = call_map(*words, to=to, given="key,category_id\na,1\n", code=1)
+        assert error == f"{to}: there is no copy of catalog us:\n{RUN_FIRST}"
+        assert tables_in(to) == before
+    assert "checkpoints" in before
+
+
+async def create_mirror(to: str) -> None:
+    """Create the tables of a mirror."""
+    async with open_database(to) as database:
+        await Mirror(database, "us").prepare()
 
 
 @pytest.mark.parametrize(

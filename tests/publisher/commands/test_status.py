@@ -204,6 +204,43 @@ def test_watch_continues_until_stopped(folder: Path, keys: redis.Redis) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.contract("7")
+@pytest.mark.parametrize(
+    ("configured", "codes"), [(["a", "d"], [1, 1]), (["a"], [0, 0]), ([], [1, 0]), (["b"], [1, 0])]
+)
+def test_catalogs_of_other_publishers(
+    folder: Path, keys: redis.Redis, valkey: Valkey, configured: list[str], codes: list[int]
+) -> None:
+    """All are shown, but only those configured here have to be polled in time.
+
+    Without any configured catalog all of them have to be.
+    """
+    names = sorted({"a", "b", "c", *configured})
+    configure(folder, valkey.url, *configured)
+    for due, code in zip(
+        ("2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"), codes, strict=True
+    ):
+        keys.hset("catalog:{b}:status", "next_poll_at", due)
+        done = call(PUBLISHER, "status", "--json", cwd=folder)
+        report = json.loads(done.stdout)
+        assert [each["catalog"] for each in report["catalogs"]] == names
+        assert (done.returncode, report["fine"]) == (code, code == 0)
+
+
+def test_the_names_may_not_be_read(folder: Path, keys: redis.Redis, valkey: Valkey) -> None:
+    """The exit code is 1, and one line says so; nothing is shown as if it were all."""
+    keys.acl_setuser(
+        "narrow", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-smembers"]
+    )
+    url = f"redis://narrow:x@127.0.0.1:{valkey.port}/0"
+    try:
+        done = call(PUBLISHER, "status", cwd=folder, CATEGORY_PUBLISHER_REDIS_URL=url)
+    finally:
+        keys.acl_deluser("narrow")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"error: Redis at redis://127.0.0.1:{valkey.port}/0: ")
+
+
 @pytest.mark.parametrize(("height", "shown"), [(5, ["c", "a"]), (1, ["c"])])
 def test_watch_shows_what_fits(
     folder: Path, keys: redis.Redis, height: int, shown: list[str]
