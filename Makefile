@@ -9,7 +9,7 @@ PYTEST = $(BIN)/pytest -n 4 --junitxml=.reports/$@.xml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-valkey-9.0 faults soak bench bench-smoke lint schemas lock audit \
-        mutants clean
+        mutants mutants-scripts clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -81,6 +81,9 @@ mutants: $(READY) $(VENV)/mutants ## Run mutation tests: each small change of th
 	rm -rf mutants
 	PYTHONHASHSEED=0 PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut run
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut results
+
+mutants-scripts: $(READY) $(VENV)/mutants ## Run mutation tests of the scripts that run inside Redis (4 minutes)
+	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m tests.mutants.scripts
 
 $(VENV)/mutants: requirements-mutants.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \

@@ -46,8 +46,8 @@ class Envelope(NamedTuple):
         """
         parts = [f"code {self.code}", f"message {_quote(self.message, secrets)}"]
         if self.request_id:
-            is_plain = PLAIN_ID.fullmatch(self.request_id)
-            shown = self.request_id if is_plain else _quote(self.request_id, secrets)
+            quoted = _quote(self.request_id, secrets)
+            shown = quoted[1:-1] if PLAIN_ID.fullmatch(quoted[1:-1]) else quoted
             parts.append(f"request_id {shown}")
         return ", ".join(parts)
 

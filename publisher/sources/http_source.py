@@ -22,8 +22,9 @@ class HttpSource:
         self, settings: CatalogSettings, session: aiohttp.ClientSession, limiter: RequestLimiter
     ) -> None:
         self._url = url = URL(settings.url or "")
-        login = encode_basic_auth(url.user or "", url.password or "") if url.password else ""
-        secrets = {url.raw_query_string, *url.query.values(), url.password or "", login}
+        user, password = url.user or "", url.password or ""  # a token may be either of them
+        login = encode_basic_auth(user, password)
+        secrets = {url.raw_query_string, *url.query.values(), user, password, login}
         self._secrets = sorted(secrets - {""}, key=len, reverse=True)  # longest first
         self._limits = RequestLimits.of(settings)
         self._session = session

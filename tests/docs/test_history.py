@@ -69,6 +69,7 @@ async def test_they_use_the_indexes(to: str) -> None:
     """No query reads the whole table."""
     async with open_projection(to) as history:
         await record_example(history)
+    assert queries()
     for query in queries():
         plan = await fetch(to, f"EXPLAIN QUERY PLAN {query}")
         details = [str(detail) for *_, detail in plan]

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import encode_basic_auth, web
 
 from plumbing.config.settings import Settings
+from plumbing.errors import Error
 from publisher.errors import BadSnapshot, SourceError, Transient
 from publisher.sources import Answer
 from tests.publisher.sources.fake_shop import FakeShop, raw_answer
@@ -35,15 +37,62 @@ async def test_the_login_of_the_address_is_sent(
 ) -> None:
     """In the header, and in no message."""
     shop.answers["/tree"] = [raw_answer(TREE), raw_answer(b"", status=401)]
-    url = f"{shop.url}/tree?key=hush".replace("http://", "http://ann:hush@")
+    url = f"{shop.url}/tree?key=hush-key".replace("http://", "http://ann:hush-password@")
     await fetch(url, session)
-    assert shop.requests[0].headers["Authorization"] == encode_basic_auth("ann", "hush")
+    assert shop.requests[0].headers["Authorization"] == encode_basic_auth("ann", "hush-password")
 
     with pytest.raises(SourceError, match="HTTP 401, access refused") as caught:
         await fetch(url, session)
     assert f"{shop.url}/tree" in str(caught.value)
     assert "hush" not in str(caught.value)
     assert "ann" not in str(caught.value)
+
+
+SECRETS = {
+    "user name": "secret-user",
+    "password": "secret-password",
+    "query": "key=secret-key&other=secret-other",
+    "value of the query": "secret-key",
+    "second value of the query": "secret-other",
+    "login": encode_basic_auth("secret-user", "secret-password"),
+}
+"""What the address contains that an answer may quote, each different from all others."""
+
+
+@pytest.mark.contract("7")
+@pytest.mark.parametrize("quoted", SECRETS)
+@pytest.mark.parametrize("field", ["message", "request_id"])
+@pytest.mark.parametrize("status", [200, 400])
+async def test_no_secret_that_an_answer_quotes_is_in_the_error(
+    shop: FakeShop, session: aiohttp.ClientSession, quoted: str, field: str, status: int
+) -> None:
+    """Each secret, in each text of an envelope, with any status; the code stays."""
+    body = {"code": 105005, "message": "no", field: f"x {SECRETS[quoted]} y"}
+    shop.answers["/tree"] = [raw_answer(orjson.dumps(body), status=status)]
+    login = "http://secret-user:secret-password@"
+    url = f"{shop.url}/tree?{SECRETS['query']}".replace("http://", login)
+    with pytest.raises(Error) as caught:
+        await fetch(url, session)
+    assert ("105005" in str(caught.value)) == (status == 200)
+    assert ("x *** y" in str(caught.value)) == (status == 200)
+    assert "secret" not in str(caught.value)
+    assert SECRETS["login"] not in str(caught.value)
+
+
+@pytest.mark.contract("7")
+@pytest.mark.parametrize("login", ["secret-token", "secret-token:", ":secret-token"])
+async def test_a_token_as_login_is_in_no_error(
+    shop: FakeShop, session: aiohttp.ClientSession, login: str
+) -> None:
+    """It may be the user name or the password alone."""
+    header = encode_basic_auth(*login.partition(":")[::2])
+    message = f"{header.split()[1]} {header} secret-token".encode()
+    shop.answers["/tree"] = [raw_answer(b'{"code":7,"message":"%s"}' % message)]
+    with pytest.raises(BadSnapshot) as caught:
+        await fetch(f"{shop.url}/tree".replace("http://", f"http://{login}@"), session)
+    assert shop.requests[0].headers["Authorization"] == header
+    assert "secret-token" not in str(caught.value)
+    assert header not in str(caught.value)
 
 
 @pytest.mark.contract("6")

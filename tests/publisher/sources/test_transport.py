@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
 
 import aiohttp
@@ -184,3 +185,42 @@ async def test_blanks_around_a_document_are_allowed(
 def test_a_location_contains_no_secret(url: str, location: str) -> None:
     """It has scheme, host, port and path; no user name, password, query or fragment."""
     assert transport.location_of(URL(url)) == location
+
+
+NOW = 1_800_000_000.0
+DAY = 24 * 3600.0
+ABSURD_DATES = [
+    "Fri, 31 Dec 99999 23:59:59 GMT",
+    "Fri, 31 Dec 0000 23:59:59 GMT",
+    "Mon, 01 Jan 0001 00:00:00 +2359",
+    "Fri, 31 Dec 9999 23:59:59 -2359",
+    "Fri, 31 Dec 2026 23:59:59 +99999999999999999999",
+    f"Fri, 31 Dec {'9' * 5000} 23:59:59 GMT",
+    "Fri, 99 Dec 2026 99:99:99 GMT",
+    "\x00",
+    "",
+]
+
+
+@pytest.mark.parametrize("date", ABSURD_DATES)
+def test_an_absurd_date_of_the_server_is_no_error(date: str) -> None:
+    """Without a usable `Date`, this machine's clock counts."""
+    until = formatdate(NOW + 900, usegmt=True)
+    reply = Reply("", 429, {"Date": date, "Retry-After": until}, b"")
+    clock = NOW if reply.date is None else reply.date
+    assert reply.retry_after(NOW) == min(max(NOW + 900 - clock, 0.0), DAY)
+
+
+@pytest.mark.parametrize("value", [*ABSURD_DATES, "-1", "1e400", "+5", "٣", "1.5", "0x10"])
+def test_an_absurd_time_to_wait_is_no_error(value: str) -> None:
+    """It waits for nothing, or for a day, which is the longest."""
+    assert Reply("", 429, {"Retry-After": value}, b"").retry_after(NOW) in {0.0, DAY}
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("0", 0.0), ("7", 7.0), ("86400", DAY), ("86401", DAY), ("9" * 5000, DAY), (" 7 ", 7.0)],
+)
+def test_a_time_to_wait_in_seconds(value: str, seconds: float) -> None:
+    """A day is the longest."""
+    assert Reply("", 429, {"Retry-After": value}, b"").retry_after(NOW) == seconds

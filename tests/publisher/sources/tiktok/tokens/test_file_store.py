@@ -92,6 +92,29 @@ async def test_a_failed_store_is_a_clear_error(tmp_path: Path, action: str) -> N
             await (file.store(PAIR) if action == "store" else file.check_writable())
 
 
+async def test_a_lock_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    """The folder is a file, or the lock a folder; the message has path and advice."""
+    (tmp_path / "plain").touch()
+    (tmp_path / "tokens.json.lock").mkdir()
+    for path in (tmp_path / "plain" / "tokens.json", tmp_path / "tokens.json"):
+        with pytest.raises(TokenError, match=rf"^{path}: tokens cannot be stored: .*token_file"):
+            async with FileTokenStore(path).locked():
+                pass
+
+
+@pytest.mark.parametrize("stored", [None, PAIR])
+async def test_only_the_expected_pair_is_replaced(tmp_path: Path, stored: TokenPair | None) -> None:
+    """What `replace` returns is what it did; another pair stays."""
+    file, new = FileTokenStore(tmp_path / "tokens.json"), PAIR.model_copy(update={"stored_at": NOW})
+    if stored is not None:
+        await file.store(stored)
+    for other in {None, PAIR, new} - {stored}:
+        assert await file.replace(other, new) is False
+        assert await file.load() == stored
+    assert await file.replace(stored, new) is True
+    assert await file.load() == new
+
+
 async def test_the_lock_makes_the_folder(tmp_path: Path) -> None:
     """`data_dir` need not exist; nobody but its owner can use it."""
     file = FileTokenStore(tmp_path / "data" / "deep" / "tokens.json")

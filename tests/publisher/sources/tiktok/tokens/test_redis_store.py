@@ -10,6 +10,7 @@ import pytest
 import redis.asyncio
 from aiohttp import web
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from plumbing.errors import RedisError
 from plumbing.redis.replies import as_bytes
@@ -18,6 +19,7 @@ from publisher.errors import RefreshUnderWay, TokenError
 from publisher.sources.tiktok.authorize import authorize
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.pair import TokenPair, TokenStore
+from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from publisher.sources.tiktok.tokens.stores import token_store
 from tests.publisher.sources.fake_shop import (
@@ -105,6 +107,104 @@ async def test_of_concurrent_swaps_one_succeeds(store: TokenStore) -> None:
     succeeded = await asyncio.gather(*(store.replace(PAIR, new) for new in news))
     assert succeeded.count(True) == 1
     assert await store.load() == news[succeeded.index(True)]
+
+
+class Interrupted(RedisTokenStore):
+    """Lets another publisher store `others` once, between a read of the pair and its swap."""
+
+    others: TokenPair | None = None
+
+    async def _swap(self, expected: bytes, encrypted: bytes) -> bool:
+        others, self.others = self.others, None
+        if others is not None:
+            await self.client.set(
+                self.key, Fernet(TOKEN_KEY).encrypt(others.model_dump_json().encode())
+            )
+        return await super()._swap(expected, encrypted)
+
+
+OTHERS = TokenPair(access_token="access-9", refresh_token="refresh-9")
+
+
+@pytest.fixture
+def interrupted(store: RedisTokenStore) -> Interrupted:
+    return Interrupted(store.key, store.token_key, store.file, store.client, store.server)
+
+
+@pytest.mark.parametrize(
+    ("others", "is_replaced", "stored"),
+    [(OTHERS, False, OTHERS), (PAIR, True, NEW), (NEW, True, NEW)],
+)
+async def test_another_publisher_stores_amid_a_replacement(
+    store: TokenStore,
+    interrupted: Interrupted,
+    others: TokenPair,
+    stored: TokenPair,
+    *,
+    is_replaced: bool,
+) -> None:
+    """Another pair stays; the expected one may be encrypted again, or ours be stored already."""
+    await store.store(PAIR)
+    interrupted.others = others
+    assert await interrupted.replace(PAIR, NEW) is is_replaced
+    assert await store.load() == stored
+
+
+async def test_another_publisher_stores_amid_a_check(
+    store: TokenStore, interrupted: Interrupted
+) -> None:
+    """Nothing is written over its pair."""
+    await store.store(PAIR)
+    interrupted.others = OTHERS
+    await interrupted.check_writable()
+    assert await store.load() == OTHERS
+
+
+@pytest.mark.parametrize(("others", "is_set_aside"), [(OTHERS, False), (PAIR, True)])
+async def test_another_publisher_stores_amid_the_move(
+    interrupted: Interrupted,
+    tmp_path: Path,
+    others: TokenPair,
+    *,
+    is_set_aside: bool,
+) -> None:
+    """The other's pair is used, and the file stays; unless both moved the same pair."""
+    await FileTokenStore(tmp_path / "tokens.json").store(PAIR)
+    interrupted.others = others
+    assert await interrupted.load() == others
+    assert (tmp_path / "tokens.json.moved").exists() == is_set_aside
+    assert (tmp_path / "tokens.json").exists() != is_set_aside
+
+
+async def test_another_publisher_stores_amid_a_rotation(
+    store: TokenStore, interrupted: Interrupted
+) -> None:
+    """The pair that was read is returned, and the other's stays."""
+    await store.store(PAIR)
+    rotated = Interrupted(
+        interrupted.key, SecretStr(f"{OTHER_KEY},{TOKEN_KEY}"), interrupted.file,
+        interrupted.client, interrupted.server,
+    )  # fmt: skip
+    rotated.others = OTHERS
+    assert await rotated.load() == PAIR
+    assert await store.load() == OTHERS
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"refresh_token":"hush"}', b'{"access_token":"hu sh"}']
+)
+async def test_a_value_that_is_no_pair_is_a_clear_error(
+    store: TokenStore, client: redis.asyncio.Redis, content: bytes
+) -> None:
+    """The message has the key and the advice, and nothing of the content; it is not overwritten."""
+    encrypted = Fernet(TOKEN_KEY).encrypt(content)
+    await client.set(KEY, encrypted)
+    message = rf"^Redis key {KEY} contains no tokens \(.+\): delete it and run `"
+    for attempt in (store.load(), store.replace(PAIR, NEW), store.check_writable()):
+        with pytest.raises(TokenError, match=message.replace("{", r"\{")) as caught:
+            await attempt
+        assert "hu" not in str(caught.value).partition("Redis key")[2].replace("authorize", "")
+    assert await client.get(KEY) == encrypted
 
 
 async def test_a_key_is_rotated_in_three_steps(

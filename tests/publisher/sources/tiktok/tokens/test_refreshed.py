@@ -141,6 +141,46 @@ async def test_an_early_refresh_may_fail_while_the_token_is_good(
     assert "refresh-1" not in str(log_lines)
 
 
+async def test_a_token_that_is_good_is_used_while_another_refreshes(
+    shop: FakeShop,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
+    log_lines: list[MutableMapping[str, Any]],
+) -> None:
+    """Without a wait, a request or a line in the log."""
+    shop.answers[REFRESH] = [envelope(data=pair_data(1))]
+    await refreshed_tokens(shop, session, tmp_path).renew("access-0")
+    tokens = refreshed_tokens(shop, session, tmp_path, 6.5 * DAY)
+    async with FileTokenStore(tmp_path / "tokens.json").locked():
+        assert await tokens.current() == "access-1"
+    assert len(shop.requests_for(REFRESH)) == 1
+    assert log_lines == []
+
+
+class Overtaken(FileTokenStore):
+    """Another process stores its pair just before each replacement."""
+
+    others = TokenPair(access_token="access-9", refresh_token="refresh-9")
+
+    async def replace(self, old: TokenPair | None, new: TokenPair) -> bool:
+        """Store the other's pair, then replace."""
+        await self.store(self.others)
+        return await super().replace(old, new)
+
+
+async def test_a_pair_that_another_stored_meanwhile_is_used(
+    shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Our new pair does not replace it."""
+    shop.answers[REFRESH] = [envelope(data=pair_data(1))]
+    settings = shop.settings(tmp_path).tiktok_shop
+    store = Overtaken(settings.token_file)
+    tokens = RefreshedTokens(settings, tiktok_client(settings, session), store)
+    assert await tokens.renew("access-0") == "access-9"
+    assert await stored_pair(tmp_path) == Overtaken.others
+    assert await tokens.current() == "access-9"
+
+
 async def test_an_expired_token_is_not_sent(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
