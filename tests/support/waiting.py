@@ -38,7 +38,7 @@ LOAD: Final = float(os.environ.setdefault(LOAD_VARIABLE, f"{measure_load():.1f}"
 
 
 def patience(seconds: float) -> float:
-    """Return how long a test waits for what takes at most `seconds` on an idle machine."""
+    """Return how long to wait for what takes `seconds` on an idle machine."""
     return seconds * LOAD
 
 

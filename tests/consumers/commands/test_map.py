@@ -240,7 +240,7 @@ def test_a_file_that_is_no_database(words: list[str], folder: Path) -> None:
 @pytest.mark.contract("7")
 @pytest.mark.parametrize("words", NEEDING_TABLES.values(), ids=NEEDING_TABLES)
 def test_before_the_first_watch(words: list[str], to: str) -> None:
-    """After an import alone, only `unlink` and `remove` can work; nothing else is written."""
+    """After an import alone, only `unlink` and `remove` can work."""
     call_map("import", "us", "-", to=to, given="key,name\na,A\nb,B\n")
     before = asyncio.run(fetch(to, "SELECT * FROM mappings"))
     unneeding = {"unlink": "us: 2 unlinked\n", "remove": "us: 2 removed\n"}

@@ -131,7 +131,7 @@ async def test_without_a_copy(database_url: str) -> None:
 
 
 async def test_a_database_without_tables(database_url: str) -> None:
-    """Every change and every reading names the command to run first, and creates nothing."""
+    """Each command names the one to run first, and creates nothing."""
     message = (
         "there is no copy of catalog us:\nrun `category-consumer map watch us --to … --once` first"
     )

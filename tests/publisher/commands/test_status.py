@@ -245,7 +245,7 @@ def test_the_names_may_not_be_read(folder: Path, keys: redis.Redis, valkey: Valk
 def test_watch_shows_what_fits(
     folder: Path, keys: redis.Redis, height: int, shown: list[str]
 ) -> None:
-    """Half of the lines are for catalogs, at least one; those with problems come first."""
+    """Half of the lines are for catalogs; those with problems come first."""
     keys.delete("catalog:{c}:categories")
     process = start(PUBLISHER, "status", "--watch", cwd=folder, LINES=str(height))
     assert process.stdout is not None

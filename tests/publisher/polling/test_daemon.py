@@ -137,7 +137,7 @@ async def test_all_catalogs_are_polled_and_all_leases_released(
 async def test_the_whole_status_of_a_daemons_poll(
     valkey: Valkey, ours: Client, error: SourceError | None, waits: int
 ) -> None:
-    """The next poll is due at the catalog's own time, or when the source may be asked again."""
+    """The next poll is due at the catalog's time, or when the source allows it."""
     of = catalogs(ours, 1)
     source = CountingSource(error)
     async with running(valkey, ours, {"c0": replace(of["c0"], source=source)}):
@@ -251,7 +251,7 @@ async def succeeded(observer: RecordingObserver) -> bool:
 
 
 class StubbornSource(CountingSource):
-    """A source that needs a while to end, as a refresh of tokens does; perhaps for ever."""
+    """A source that needs a while to end, as a refresh of tokens does."""
 
     def __init__(self, *, ends: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""commit.lua by itself, sent with arguments written by hand: what it compares, checks and writes."""
+"""What commit.lua compares, checks and writes, with arguments written by hand."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ async def test_a_first_commit_expects_no_meta(client: Any) -> None:
 @pytest.mark.contract("5.3")
 @pytest.mark.parametrize("stale", POSITION)
 async def test_a_commit_that_is_stale_in_one_part_writes_nothing(stored: Any, stale: str) -> None:
-    """Others may have come back to the same digest (A, B, A), or a restored server to the same sequence."""
+    """Others may have come back to the same digest (A, B, A)."""
     before = await raw(stored)
     for wrong in ("0", ""):
         reply = await run(
@@ -260,7 +260,10 @@ def server(request: pytest.FixtureRequest) -> Valkey:
 
 
 async def run_as(server: Valkey, *acl: str, events: Sequence[str]) -> Any:
-    """Run a commit as a user with these ACL rules; return its reply, or the error, with all keys."""
+    """Run a commit as a user with these rules; return the reply or the error.
+
+    And whether all keys are as before.
+    """
     async with server.client() as admin, server.client() as user:
         await admin.flushall()
         await store(admin)

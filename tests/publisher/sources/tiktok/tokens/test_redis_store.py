@@ -110,7 +110,7 @@ async def test_of_concurrent_swaps_one_succeeds(store: TokenStore) -> None:
 
 
 class Interrupted(RedisTokenStore):
-    """Lets another publisher store `others` once, between a read of the pair and its swap."""
+    """Lets another publisher store `others` between a read and its swap, once."""
 
     others: TokenPair | None = None
 
@@ -143,7 +143,7 @@ async def test_another_publisher_stores_amid_a_replacement(
     *,
     is_replaced: bool,
 ) -> None:
-    """Another pair stays; the expected one may be encrypted again, or ours be stored already."""
+    """Another pair stays; a new encryption of the expected one is replaced."""
     await store.store(PAIR)
     interrupted.others = others
     assert await interrupted.replace(PAIR, NEW) is is_replaced
@@ -196,7 +196,7 @@ async def test_another_publisher_stores_amid_a_rotation(
 async def test_a_value_that_is_no_pair_is_a_clear_error(
     store: TokenStore, client: redis.asyncio.Redis, content: bytes
 ) -> None:
-    """The message has the key and the advice, and nothing of the content; it is not overwritten."""
+    """The message has key and advice, nothing of the content, which stays."""
     encrypted = Fernet(TOKEN_KEY).encrypt(content)
     await client.set(KEY, encrypted)
     message = rf"^Redis key {KEY} contains no tokens \(.+\): delete it and run `"
