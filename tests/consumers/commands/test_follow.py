@@ -7,6 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumers.cli import app
+from plumbing.errors import ConfigError
 from tests.consumers.commands.consumer_process import check_fit, started
 from tests.consumers.mirrors import (
     stored_position,
@@ -89,6 +91,33 @@ async def test_a_missing_catalog(publisher: PretendPublisher, cwd: Path) -> None
     query += "UNION SELECT catalog FROM category_history UNION SELECT catalog FROM map_categories"
     assert await fetch(copy, query) == []
     assert await publisher.client.keys("catalog:{uk}:*") == []
+
+
+@pytest.mark.contract("1")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("mirror", "--once"),
+        ("history", "--once"),
+        ("history", "--as-of", "1"),
+        ("map watch", "--once"),
+        ("map review",),
+        ("tail", "--once"),
+        ("verify",),
+    ],
+    ids=str,
+)
+def test_a_wrong_name_or_configuration(to: str, folder: Path, words: tuple[str, ...]) -> None:
+    """Each command rejects it before it opens or creates anything."""
+    command, *options = words
+    target = [] if command == "tail" else ["--to", to]
+    for catalog, more, message in (
+        ("US", [], "catalog 'US': a catalog's name"),
+        ("us", ["--config", "nope.toml"], "nope.toml: no such file"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            app([*command.split(), catalog, *target, *options, *more], standalone_mode=False)
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.contract("5.8")

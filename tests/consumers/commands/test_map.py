@@ -17,7 +17,14 @@ from consumers.sql.database import open_database
 from consumers.sql.mirror import Mirror
 from plumbing.errors import Error
 from plumbing.redis.server import Server
-from tests.consumers.mapping.mapping_catalog import CUPS, HOME, MUGS, TREE, changed
+from tests.consumers.mapping.mapping_catalog import (
+    CUPS,
+    HOME,
+    MUGS,
+    TREE,
+    changed,
+    open_mapping_catalog,
+)
 from tests.consumers.mirrors import execute, tables_in
 from tests.consumers.pretend_publisher import TIME, PretendPublisher, Row, row, tree
 from tests.support.databases import fetch
@@ -153,6 +160,9 @@ def test_a_bad_import_changes_nothing(folder: Path) -> None:
         (["import", "us", "x.csv"], "x.csv: No such file or directory"),
         (["import", "us"], "map import: give a FILE"),
         (["import", "us", "x.csv", "--separator", " "], "--separator"),
+        (["import", "us", "x.csv", "--table", "x"], "map import: give a FILE"),
+        (["link", "us", "a", "1", "--from", "-"], "map link: give KEY and ID"),
+        (["link", "us", "a", "--from", "-"], "map link: give KEY and ID"),
         (["link", "us", "a"], "map link: give KEY and ID, or --from FILE"),
         (["link", "us", "a", "1", "--from", "x"], "map link: give KEY and ID"),
         (["link", "us", "--from", "x.csv"], "x.csv: No such file or directory"),
@@ -297,3 +307,82 @@ def test_a_watch_beside_a_mirror(shop: Shop) -> None:
     assert mirror.returncode == 0
     both = asyncio.run(fetch(shop.to, "SELECT projection FROM checkpoints ORDER BY projection"))
     assert both == [("map",), ("mirror",)]
+
+
+LEAVES = [row(str(number), name) for number, name in enumerate(["Mug", "Mugs", "Mugs!", "Mug."], 1)]
+
+
+@pytest.fixture
+def to_with_tree(to: str) -> str:
+    """Give the database of a catalog with four similar leaves, and own categories `a` and `b`."""
+
+    async def prepare() -> None:
+        async with open_mapping_catalog(to, *LEAVES) as it:
+            await it.import_own(a="Mug", b="Mugs")
+
+    asyncio.run(prepare())
+    return to
+
+
+@pytest.mark.contract("7")
+def test_a_link_is_replaced_only_with_an_option(to_with_tree: str) -> None:
+    """Without `--replace` it is refused, and the link stays."""
+    to = to_with_tree
+    assert call_map("link", "us", "a", "1", to=to) == "us: a is linked with 1: Mug\n"
+    error = call_map("link", "us", "a", "2", to=to, code=1)
+    assert error.splitlines()[0] == "nothing was linked:"
+    assert "use --replace to change that" in error
+    assert [each["category_id"] for each in exported(to)] == ["1", None]
+    linked = call_map("link", "us", "a", "2", "--replace", to=to)
+    assert linked == "us: a is linked with 2: Mugs\n"
+    assert [each["category_id"] for each in exported(to)] == ["2", None]
+
+
+def test_repeated_keys_count_once(to_with_tree: str) -> None:
+    """In what `suggest` lists, and in the numbers of `unlink` and `remove`."""
+    to = to_with_tree
+    found = call_map("suggest", "us", "b", "b", "a", "--json", to=to)
+    assert [each["key"] for each in orjson.loads(found)] == ["b", "a"]
+    assert call_map("unlink", "us", "a", "a", to=to) == "us: 1 unlinked\n"
+    assert call_map("remove", "us", "a", "a", "b", to=to) == "us: 2 removed\n"
+    assert exported(to) == []
+
+
+def test_what_suggest_suggests(to_with_tree: str) -> None:
+    """At most three free leaves of enough similarity, for all that have no link."""
+    to = to_with_tree
+    assert [len(ids) for ids in suggested(to).values()] == [3, 3]
+    assert suggested(to, "--limit", "4") == {"a": ["1", "4", "2", "3"], "b": ["2", "3", "1", "4"]}
+    assert suggested(to, "--min-score", "100") == {"a": ["1", "4"], "b": ["2", "3"]}
+    call_map("link", "us", "a", "2", to=to)
+    assert suggested(to) == {"b": ["3", "1", "4"]}
+    assert suggested(to, "a") == {"a": ["1", "4", "3"]}
+    error = call_map("suggest", "us", "a", "x", to=to, code=1)
+    assert error == "nothing was suggested:\nno category of yours has key 'x'"
+
+
+def suggested(to: str, *words: str) -> dict[str, list[str]]:
+    """Return the ids that `suggest` lists for each key."""
+    found = orjson.loads(call_map("suggest", "us", *words, "--json", to=to))
+    return {each["key"]: [one["id"] for one in each["suggestions"]] for each in found}
+
+
+def exported(to: str) -> list[dict[str, str | None]]:
+    """Return what `export` prints."""
+    found: list[dict[str, str | None]] = orjson.loads(call_map("export", "us", to=to))
+    return found
+
+
+def test_a_separator_of_ones_own(to: str, folder: Path) -> None:
+    """It splits the paths of a file and of a table, with columns of other names."""
+    text = "no,trail\na,Home / Mugs\n"
+    columns = ("--key-column", "no", "--path-column", "trail", "--separator", "/")
+    (folder / "own.csv").write_text(text)
+    call_map("import", "us", str(folder / "own.csv"), *columns, to=to)
+    execute(to, "CREATE TABLE own (no TEXT, trail TEXT)")
+    execute(to, "INSERT INTO own VALUES ('b', 'Home / Cups')")
+    call_map("import", "us", "--table", "own", *columns, to=to)
+    rows = asyncio.run(
+        fetch(to, "SELECT own_key, own_name, own_path FROM mappings ORDER BY own_key")
+    )
+    assert rows == [("a", "Mugs", "Home > Mugs"), ("b", "Cups", "Home > Cups")]
