@@ -42,6 +42,27 @@ async def test_a_stop_signal_is_a_success(
     assert await publisher.client.hexists("catalog:{us}:consumers", "mine")
 
 
+@pytest.mark.parametrize("command", ["history", "map watch"])
+async def test_it_follows_until_stopped(
+    publisher: PretendPublisher, to: str, cwd: Path, command: str
+) -> None:
+    """Without --once it goes on with what is committed later; a stop is a success."""
+
+    async def has_followed() -> bool:
+        stored = await publisher.client.hget("catalog:{us}:consumers", command.split(maxsplit=1)[0])
+        return stored is not None and orjson.loads(stored)["sequence"] == publisher.sequence
+
+    await publisher.commit(tree(HOME))
+    words = (*command.split(), "us", "--to", to)
+    with started(*words, cwd=cwd) as process:
+        await eventually(has_followed)
+        await publisher.commit(tree(HOME, GARDEN))
+        await eventually(has_followed)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+
+
 @pytest.mark.contract("5.8")
 async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: Path) -> None:
     """After each kill data and checkpoint fit, and in the end the copy is complete.
