@@ -1,10 +1,12 @@
 """What the daemon logs: each change once, not each poll."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from plumbing.errors import RedisError
+from publisher.core.event import Position
 from publisher.core.model import Counts, Hold
 from publisher.polling.poll import PollResult
 from publisher.polling.poll_log import LEASES, OutageLog, PollLog
@@ -102,3 +104,85 @@ def test_a_catalog_that_is_not_polled_here_any_more_ends_its_outage(logged: Any)
     assert messages(logged) == [str(REFUSED)]
     outages.keep_only({LEASES})
     assert messages(logged) == [str(REFUSED), RECOVERED]
+
+
+@pytest.mark.contract("6")
+def test_another_hold_is_logged(logged: Any) -> None:
+    """Its digest is what has to be approved."""
+    poll_log = PollLog("us")
+    another = replace(HOLD, digest="fedcba9876543210", reasons=("new reason",))
+    for hold in (HOLD, another, another):
+        poll_log.poll_succeeded(HELD._replace(hold=hold))
+    assert logged == [
+        {
+            "event": "snapshot is held",
+            "log_level": "warning",
+            "catalog": "us",
+            "digest": hold.digest,
+            "reasons": list(hold.reasons),
+            "state": "valid",
+        }
+        for hold in (HOLD, another)
+    ]
+
+
+def test_a_hold_of_a_damaged_state_says_so(logged: Any) -> None:
+    """Consumers wait for it."""
+    PollLog("us").poll_succeeded(HELD._replace(is_damaged=True))
+    assert [entry["state"] for entry in logged] == ["damaged, consumers wait"]
+
+
+def test_only_a_change_is_logged_as_published(logged: Any) -> None:
+    """With its counts and the position that it led to."""
+    position = Position("0123abcd", 9, 0)
+    counts = Counts(added=3, updated=2, removed=1)
+    poll_log = PollLog("us")
+    for outcome in ("unchanged", "changed", "unchanged"):
+        poll_log.poll_succeeded(PollResult(outcome, counts, position, ()))
+    assert logged == [
+        {
+            "event": "published",
+            "log_level": "info",
+            "catalog": "us",
+            **counts._asdict(),
+            "epoch": "0123abcd",
+            "sequence": 9,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "entries"),
+    [
+        ("HTTP 502 (request 20261123A1)", "HTTP 502 (request 20261123B2)", 1),
+        ("HTTP 502", "HTTP 503", 2),
+        ("code 106001", "code 106002", 2),
+        ("bad signature", "bad sequence", 2),
+    ],
+)
+def test_which_failures_are_the_same(logged: Any, one: str, two: str, entries: int) -> None:
+    """Those that differ in long words with digits only; a status or a code is short."""
+    poll_log = PollLog("us")
+    poll_log.poll_failed(one)
+    poll_log.poll_failed(two)
+    assert logged == [
+        {"event": "poll failed", "log_level": "error", "catalog": "us", "error": error}
+        for error in (one, two)[:entries]
+    ]
+
+
+def test_recoveries_without_an_outage_are_not_logged(logged: Any) -> None:
+    """Nearly all polls are such."""
+    outages = OutageLog()
+    outages.recovered("us")
+    outages.keep_only({LEASES})
+    assert logged == []
+
+
+def test_another_user_with_a_known_error_logs_nothing(logged: Any) -> None:
+    """An outage belongs to Redis, and not to a catalog."""
+    outages = OutageLog()
+    for user, error in (("us", REFUSED), ("uk", FULL), ("us", FULL), ("fr", FULL)):
+        outages.failed(user, error)
+    assert messages(logged) == [str(REFUSED), str(FULL)]
+    assert {entry["log_level"] for entry in logged} == {"error"}
