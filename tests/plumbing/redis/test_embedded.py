@@ -4,6 +4,9 @@ It keeps running for as long as it has users.
 """
 
 import asyncio
+import os
+import socket
+import stat
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import psutil
 import pytest
 import redis.asyncio
 import redis.exceptions
+import structlog.testing
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -99,6 +103,88 @@ async def test_keep_running_starts_it_again(folder: Path) -> None:
     assert not await is_running(folder)
 
 
+@pytest.mark.parametrize("mode", EmbeddedMode)
+async def test_only_a_mode_keeps_it_running(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, mode: EmbeddedMode
+) -> None:
+    """The keeper ends before the server is stopped; else it would start it again."""
+    steps = []
+
+    async def keep_running(_user: Any) -> None:
+        steps.append("kept")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            steps.append(f"ended with {len(embedded_servers(folder))}")
+
+    monkeypatch.setattr(embedded._EmbeddedServerUser, "keep_running", keep_running)
+    async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
+        async with open_embedded_server(folder, mode):
+            await asyncio.sleep(0)
+        steps.append("closed")
+    kept = ["kept", "ended with 1"] if mode is EmbeddedMode.KEEP_RUNNING else []
+    assert steps == [*kept, "closed"]
+
+
+async def test_its_files_are_for_its_user_only(folder: Path) -> None:
+    """Whatever the permissions of new files are: it has no password."""
+    umask = os.umask(0)
+    try:
+        async with open_embedded_server(folder / "data", EmbeddedMode.START_IF_NEEDED):
+            found = {
+                path.name: stat.S_IMODE(path.stat().st_mode)
+                for path in [folder / "data", *(folder / "data").glob("redis.*")]
+            }
+    finally:
+        os.umask(umask)
+    assert found == {"data": 0o700, "redis.lock": 0o600, "redis.log": 0o600, "redis.sock": 0o700}
+
+
+async def test_a_server_that_never_answers_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names its socket and its log; it is not waited for as for ever."""
+    assert embedded.START_SECONDS <= 60
+    monkeypatch.setattr(embedded, "START_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(folder / "redis.sock"))
+        silent.listen()
+        user = embedded._EmbeddedServerUser(folder, 0)
+        with pytest.raises(EmbeddedServerError, match=r"redis\.sock does not answer .*redis\.log"):
+            await user.connect(start=True)
+        await user._connection.aclose()
+    assert embedded_servers(folder) == []
+
+
+async def test_a_keeper_that_fails_tries_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It logs an outage when it begins and why it lasts, not each attempt."""
+    monkeypatch.setattr(embedded, "CHECK_SECONDS", 0.001)
+    user = embedded._EmbeddedServerUser(folder, 0)
+    attempts = 0
+
+    async def connect(*, start: bool) -> None:
+        nonlocal attempts
+        attempts += start
+        if attempts < 4:
+            raise EmbeddedServerError("no space")
+        monkeypatch.setattr(user._process, "is_listening", lambda: True)
+
+    monkeypatch.setattr(user, "connect", connect)
+    with structlog.testing.capture_logs() as logged:
+        keeper = asyncio.create_task(user.keep_running())
+        await eventually(lambda: asyncio.sleep(0, attempts == 4))
+        keeper.cancel()
+        await asyncio.wait([keeper])
+    assert attempts == 4
+    assert [(entry["event"], entry.get("error")) for entry in logged] == [
+        ("embedded server stopped, starting it again", None),
+        ("embedded server cannot be started, retrying", "no space"),
+    ]
+
+
 async def test_wait_starts_none(folder: Path) -> None:
     """A consumer continues once another command has started it."""
 
@@ -109,7 +195,11 @@ async def test_wait_starts_none(folder: Path) -> None:
         ):
             return bool(await client.ping())
 
-    waiting = asyncio.create_task(wait_and_ping())
+    with structlog.testing.capture_logs() as logged:
+        waiting = asyncio.create_task(wait_and_ping())
+        await eventually(lambda: asyncio.sleep(0, bool(logged)))
+    assert [entry["event"] for entry in logged] == ["embedded server not running, waiting"]
+    assert embedded_servers(folder) == []
     async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
         assert await waiting
 

@@ -92,7 +92,7 @@ async def test_each_poll_is_logged_and_reported(one: OneCatalog, logged: Any) ->
 
 async def test_a_bug_stops_no_polls(one: OneCatalog, logged: Any) -> None:
     """It is logged and reported, and the next poll is due as usual."""
-    one.source.error = ZeroDivisionError("a bug")
+    one.source.error = ValueError("a bug")
     before = clock.now()
     assert (await one.poll()).error is one.source.error
     assert events(logged) == ["poll ended unexpectedly"]
