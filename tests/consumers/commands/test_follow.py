@@ -114,7 +114,7 @@ async def test_a_missing_catalog(publisher: PretendPublisher, cwd: Path) -> None
     assert await publisher.client.keys("catalog:{uk}:*") == []
 
 
-@pytest.mark.contract("1")
+@pytest.mark.contract("7")
 @pytest.mark.parametrize(
     "words",
     [
