@@ -314,7 +314,7 @@ LEAVES = [row(str(number), name) for number, name in enumerate(["Mug", "Mugs", "
 
 @pytest.fixture
 def to_with_tree(to: str) -> str:
-    """Give the database of a catalog with four similar leaves, and own categories `a` and `b`."""
+    """Give a database with four similar leaves, and own categories `a` and `b`."""
 
     async def prepare() -> None:
         async with open_mapping_catalog(to, *LEAVES) as it:
