@@ -9,7 +9,7 @@ PYTEST = $(BIN)/pytest -n 4 --junitxml=.reports/$@.xml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-valkey-9.0 faults soak bench bench-smoke lint schemas lock audit \
-        mutants mutants-scripts clean
+        mutants mutants-core mutants-scripts mutants-sampled clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -77,13 +77,18 @@ audit: ## Check the locked packages for known vulnerabilities (needs the network
 	$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.txt
 
 # Each mutant is the code with one small change; docs/mutants.md explains those that no test noticed.
-mutants: $(READY) $(VENV)/mutants ## Run mutation tests: each small change of the core should fail a test (13 minutes)
+mutants: mutants-core mutants-scripts mutants-sampled ## Run all mutation tests: a small change should fail a test
+
+mutants-core: $(READY) $(VENV)/mutants ## Run mutation tests: each small change of the core (13 minutes)
 	rm -rf mutants
 	PYTHONHASHSEED=0 PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut run
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut results
 
 mutants-scripts: $(READY) $(VENV)/mutants ## Run mutation tests of the scripts that run inside Redis (4 minutes)
 	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m tests.mutants.scripts
+
+mutants-sampled: $(READY) $(VENV)/mutants ## Run mutation tests of N (240) small changes drawn outside the core (SEED=n repeats them)
+	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m tests.mutants.sampled -n $(or $(N),240) $(if $(SEED),--seed $(SEED))
 
 $(VENV)/mutants: requirements-mutants.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \

@@ -1,0 +1,1 @@
+"""Mutation tests beyond those of mutmut; docs/mutants.md explains them."""
