@@ -1,7 +1,7 @@
 """A copy of the code, in which mutants are tested.
 
-It has a Python environment of its own, whose interpreter imports the copy whatever directory and environment it is started with, so commands that
-tests start as processes are those of the mutant too.
+It has a Python environment of its own, whose interpreter imports the copy whatever directory and
+environment it is started with. So commands that tests start as processes are those of the mutant too.
 """
 
 import contextlib

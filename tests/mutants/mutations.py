@@ -102,7 +102,7 @@ class Module:
 
 
 def function_at(module: ast.Module, line: int) -> int | None:
-    """Return where the innermost function around `line` begins; None outside functions."""
+    """Return the first line of the innermost function around `line`, if any."""
     starts = [
         node.lineno
         for node in ast.walk(module)
