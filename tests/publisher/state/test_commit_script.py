@@ -1,6 +1,7 @@
 """What commit.lua compares, checks and writes, with arguments written by hand."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import redis.exceptions
 
 from publisher.state.store import COMMIT_SCRIPT
 from tests.support.redis_servers import execute_on
-from tests.support.valkey import Valkey
+from tests.support.valkey import Valkey, fake_client
 from tests.support.waiting import eventually
 
 KEY: Final = "catalog:{us}:"
@@ -122,6 +123,7 @@ async def test_a_commit_that_is_stale_in_one_part_writes_nothing(stored: Any, st
 async def test_a_commit_that_is_stored_already_is_not_repeated(stored: Any) -> None:
     """A client that lost the reply sends it again, with the position before it."""
     meta = {name: value for name, value in STORED.items() if name != "offset"}
+    meta |= {"origin": "epoch", "count": "2"}  # a value that is the name of a field
     before = await raw(stored)
     expected = {"epoch": "", "sequence": "", "digest": ""}
     for position in (expected, POSITION):
@@ -203,6 +205,17 @@ async def test_an_event_of_any_age_stays_if_the_limit_is_longer_than_all_time(
     await client.xadd(EVENTS, {"event": "x"}, id="0-1")
     await run(client, expected=dict.fromkeys(POSITION, ""))
     assert await offsets(client) == ["0-1"]
+
+
+@pytest.mark.contract("5.9")
+async def test_the_oldest_event_that_stays_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the millisecond of the server's clock, which is rounded down."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.999_9)
+    async with fake_client() as client:
+        for milliseconds in (1_799_999_990_998, 1_799_999_990_999, 1_799_999_991_000):
+            await client.xadd(EVENTS, {"event": "x"}, id=f"{milliseconds}-1")
+        await run(client, expected=dict.fromkeys(POSITION, ""), max_age_ms=10_000)
+        assert await offsets(client) == ["1799999990999-1", "1799999991000-1"]
 
 
 @pytest.mark.contract("5.9")
