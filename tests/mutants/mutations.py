@@ -110,3 +110,16 @@ def function_at(module: ast.Module, line: int) -> int | None:
         and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
     return max(starts, default=None)
+
+
+def importers_of(root: Path, path: str) -> set[str]:
+    """Return the paths of the modules that import from the module at `path`."""
+    name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return {
+        str(each.relative_to(root))
+        for package in PACKAGES
+        for each in (root / package).rglob("*.py")
+        for node in ast.walk(ast.parse(each.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module == name or name in {f"{node.module}.{one.name}" for one in node.names})
+    }

@@ -21,7 +21,13 @@ from typing import Annotated, Final, Self
 import typer
 
 from tests.mutants.copied_tree import NO_TESTS, CopiedTree
-from tests.mutants.mutations import Module, Mutant, function_at, modules_outside_the_core
+from tests.mutants.mutations import (
+    Module,
+    Mutant,
+    function_at,
+    importers_of,
+    modules_outside_the_core,
+)
 from tests.support.paths import ROOT
 
 FAST: Final = (
@@ -33,6 +39,8 @@ FAST: Final = (
     "--hypothesis-seed=0",
 )
 WANTED: Final = 0.92
+PATIENCE: Final = 60.0
+"""How many seconds a test may take longer than ten times as long as without a mutant."""
 KILLED: Final = "killed"
 TIMED_OUT: Final = "timed out"
 SURVIVED: Final = "survived"
@@ -57,20 +65,22 @@ class Tests:
         file.write_text(json.dumps([self.seconds, callers]), encoding="utf-8")
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that call the changed function, the most promising ones first.
+        """Return the tests that judge the mutant, the most promising ones first.
 
-        These are the tests of the module's own file, then fast ones. A change outside functions
-        is judged by all tests that call a function of the module.
+        These are the tests in the module's own file, then those that call the changed function, fast
+        ones first. A change outside functions is judged by the tests that call any function of
+        the module, or of a module that imports it.
         """
         module = ast.parse((ROOT / mutant.path).read_text("utf-8"))
         line = function_at(module, mutant.line)
-        found: set[str] = set()
+        concerned = {mutant.path} if line else {mutant.path, *importers_of(ROOT, mutant.path)}
+        folder, _, name = mutant.path.rpartition("/")
+        own = f"tests/{folder}/test_{name}::"
+        found = {test for test in self.seconds if test.startswith(own)}
         for function, callers in self.callers.items():
             path, _, number = function.rpartition(":")
-            if path == mutant.path and (line is None or number == str(line)):
+            if path in concerned and (line is None or number == str(line)):
                 found |= callers
-        folder, _, name = mutant.path.rpartition("/")
-        own = f"tests/{folder}/test_{name}"
         return sorted(found, key=lambda test: (not test.startswith(own), self.seconds[test], test))
 
 
@@ -108,7 +118,7 @@ def judge(tree: CopiedTree, mutant: Mutant, tests: Tests) -> tuple[str, str]:
     plan = {
         "tests": chosen,
         "others": sorted(tests.seconds.keys() - chosen),
-        "limits": {test: 20 + 10 * tests.seconds[test] for test in chosen},
+        "limits": {test: PATIENCE + 10 * tests.seconds[test] for test in chosen},
     }
     total = 120 + 3 * sum(tests.seconds[test] for test in chosen)
     with tree.changed(mutant.path, mutant.text):
