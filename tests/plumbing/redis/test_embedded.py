@@ -7,6 +7,7 @@ import asyncio
 import os
 import socket
 import stat
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,15 @@ async def test_runs_as_long_as_it_is_used(folder: Path) -> None:
         await first.aclose()
         assert await is_running(folder)
     assert not await is_running(folder)
+
+
+async def test_its_last_user_leaves_no_process(folder: Path) -> None:
+    """It has ended before the last user goes on, so that the folder may be removed."""
+    async with open_embedded_server(folder, EmbeddedMode.START_IF_NEEDED):
+        server = server_of(folder)
+        server.suspend()
+        threading.Timer(0.2, server.resume).start()  # so that its end takes a while
+    assert not server.is_running()
 
 
 async def test_keeps_running_for_another_client(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import redis.asyncio
 
 from plumbing.errors import RedisError
 from plumbing.redis import server as servers
@@ -184,3 +185,17 @@ async def test_a_check_leaves_no_connection(own_valkey: Valkey) -> None:
         return len(execute_on(own_valkey, "CLIENT LIST")) == 1
 
     await eventually(only_asking)
+
+
+async def test_the_limits_of_a_client() -> None:
+    """A commit of the largest catalog, and a thousand catalogs after a failover, fit into them."""
+    for client, timeout, retries in (
+        (Server("redis://127.0.0.1:1/0").client(), 60.0, 3),
+        (Server("redis://127.0.0.1:1/0").client(timeout=7.0, retries=1), 7.0, 1),
+    ):
+        assert isinstance(client, redis.asyncio.Redis)
+        options = client.connection_pool.connection_kwargs
+        assert client.connection_pool.max_connections == 5000
+        assert (options["socket_timeout"], options["socket_connect_timeout"]) == (timeout, 5.0)
+        assert options["retry"].get_retries() == retries
+        await client.aclose()
