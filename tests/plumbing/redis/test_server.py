@@ -188,7 +188,7 @@ async def test_a_check_leaves_no_connection(own_valkey: Valkey) -> None:
 
 
 async def test_the_limits_of_a_client() -> None:
-    """A commit of the largest catalog, and a thousand catalogs after a failover, fit into them."""
+    """They suit a large commit, and a thousand catalogs after a failover."""
     for client, timeout, retries in (
         (Server("redis://127.0.0.1:1/0").client(), 60.0, 3),
         (Server("redis://127.0.0.1:1/0").client(timeout=7.0, retries=1), 7.0, 1),
