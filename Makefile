@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Most tests wait for servers and processes, so two cores serve four workers.
-PYTEST = $(BIN)/pytest -n 4 --junitxml=.reports/$@.xml
+PYTEST = $(BIN)/pytest -n 4 --dist worksteal --junitxml=.reports/$@.xml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-valkey-9.0 faults soak bench bench-smoke lint schemas lock audit \
