@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -120,11 +121,11 @@ def test_continues_without_the_socket_and_logs_it_once(address: str) -> None:
     assert [line["event"] for line in lines] == ["systemd cannot be notified, continuing"]
 
 
-def test_uses_a_socket_again_once_it_is_back(folder: Path) -> None:
+def test_uses_a_socket_again_once_it_is_back(folder: Path, logs: list[Any]) -> None:
     """Its next outage is logged again."""
     path = folder / "n"
     notifier = SystemdNotifier(str(path))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as later, capture_logs() as lines:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as later:
         notifier.ready()
         later.bind(str(path))
         later.settimeout(PATIENCE)
@@ -132,7 +133,12 @@ def test_uses_a_socket_again_once_it_is_back(folder: Path) -> None:
         assert received(later) == {"READY": "1"}
         path.unlink()
         notifier.stopping()
-    assert len(lines) == 2
+    down = {
+        "event": "systemd cannot be notified, continuing",
+        "error": "[Errno 2] No such file or directory",
+        "log_level": "warning",
+    }
+    assert logs == [down, {"event": "systemd is notified again", "log_level": "info"}, down]
 
 
 def test_a_full_queue_does_not_block_the_daemon(folder: Path) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from publisher.core.model import Category, Change, Hold
 from publisher.status.overview import Lag
 from publisher.status.problems import CheckedCatalog, Problem
-from publisher.status.terminal import changes_table, status_table
+from publisher.status.terminal import COLUMNS, changes_table, status_table
 from tests.publisher.status.overviews import overview
 
 HOSTILE = "[red]\x1b[2J\u202e"
@@ -20,6 +20,13 @@ def printed(what: RenderableType) -> str:
     out = io.StringIO()
     Console(file=out, width=250, highlight=False).print(what, soft_wrap=True)
     return out.getvalue()
+
+
+def styles(what: RenderableType) -> list[tuple[str, str]]:
+    """Return the parts that have a style, with it."""
+    parts = Console(width=250, highlight=False).render(what)
+    found = [(part.text.strip(), str(part.style or "none")) for part in parts]
+    return [(text, style) for text, style in found if text and style != "none"]
 
 
 def test_changes() -> None:
@@ -37,6 +44,12 @@ def test_changes() -> None:
         "+ 1          Home",
         f"~ 2          {ESCAPED}  parent_id was 1; is_leaf was false",
         "… and 1 more",
+    ]
+    assert styles(changes_table([*changes, Change("removed", before)], 3)) == [
+        *(("+", "green"), ("1", "bold green"), ("Home", "green")),
+        *(("~", "yellow"), ("2", "bold yellow"), (ESCAPED, "yellow")),
+        ("parent_id was 1; is_leaf was false", "dim yellow"),
+        *(("-", "red"), ("2", "bold red"), (ESCAPED, "red"), ("… and 1 more", "dim")),
     ]
 
 
@@ -76,3 +89,22 @@ def test_a_table_with_problems() -> None:
         "3 problems",
     ]
     assert f"uk: {ESCAPED}" in printed(status_table([held, broken]))
+
+
+def test_what_a_table_emphasizes() -> None:
+    """Good is green, a hold yellow, what is bad red; the rest has no color."""
+    first = ({"type": "category.removed", "category": {"id": "1", "local_name": "A"}},)
+    hold = Hold("0123456789abcdef", reasons=("why",), first=first)
+    held = CheckedCatalog(overview("us", hold=hold), [Problem("it is held", is_hold=True)])
+    broken = CheckedCatalog(overview("uk", error="E", status={}), [Problem("it is broken")])
+    heading = [(column, "bold") for column in COLUMNS if column]
+    assert styles(status_table([CheckedCatalog(overview("de"), [])])) == [
+        *heading,
+        *(("de", "bold"), ("unchanged", "green"), ("everything is fine", "green")),
+    ]
+    assert styles(status_table([held, broken], ["redis is full"])) == [
+        *heading,
+        *(("us", "bold"), ("unchanged", "green"), ("uk", "bold"), ("unreadable", "bold red")),
+        *(("redis is full", "red"), ("us: it is held", "bold yellow"), ("- 1 A", "red")),
+        *(("uk: it is broken", "red"), ("3 problems", "bold red")),
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from plumbing.errors import ConfigError
 from publisher.web import Metrics, http_server
@@ -118,11 +119,27 @@ async def test_an_odd_accept_header(site: Site, accept: str) -> None:
 async def test_an_address_in_use(site: Site) -> None:
     """It is an error if the user has chosen it, and a warning if it is the default."""
     taken = site.url.removeprefix("http://")
-    with pytest.raises(ConfigError, match=r"http_listen '127\.0\.0\.1:.*choose another"):
+    host, _, port = taken.partition(":")
+    reason = (
+        f"http_listen {taken!r}: cannot listen there: error while attempting to bind on address "
+        f"({host!r}, {port}): address already in use"
+    )
+    with pytest.raises(ConfigError) as caught:
         async with http_server(taken, site.daemon, Metrics(), required=True):
             pass
-    async with http_server(taken, site.daemon, Metrics(), required=False) as url:
-        assert url == ""
+    assert str(caught.value) == (
+        f'{reason}: choose another address (port 0: any that is free), or "off"'
+    )
+    with capture_logs() as logs:
+        async with http_server(taken, site.daemon, Metrics(), required=False) as url:
+            assert url == ""
+    assert logs == [
+        {
+            "event": "health and metrics not served, set http_listen",
+            "reason": reason,
+            "log_level": "warning",
+        }
+    ]
 
 
 @pytest.mark.parametrize("listen", ["no.such.host.invalid:0", "192.0.2.1:0", "..:0"])

@@ -9,6 +9,15 @@ import aiohttp
 import pytest
 
 from publisher.errors import SourceError, Transient
+from publisher.sources.tiktok.error_codes import (
+    AMBIGUOUS,
+    ERROR_RULES,
+    RULES_BY_MESSAGE,
+    RequestContext,
+    Rule,
+    error_from,
+)
+from publisher.sources.transport import Reply
 from tests.publisher.sources.fake_shop import (
     CATEGORIES,
     GOOD_DATA,
@@ -152,3 +161,42 @@ async def test_4xx_without_an_envelope_is_not_retried(
     error = await fetch_error(shop, session, tmp_path)
     assert str(error).startswith(f"{shop.url}{CATEGORIES}: HTTP 404")
     assert len(shop.requests) == 1
+
+
+def test_what_a_user_reads_about_each_error() -> None:
+    """The page has each code's kind, meaning and advice, whole."""
+    rules: dict[object, Rule] = {**ERROR_RULES, **RULES_BY_MESSAGE}
+    found = [
+        f"{key}: {rule.error.__name__}: {rule.meaning}: {rule.advice}"
+        for key, rule in rules.items()
+    ]
+    page = Path(__file__).with_name("error_messages.txt").read_text("utf-8")
+    assert found == page.splitlines()
+
+
+def test_the_whole_message_of_an_error() -> None:
+    """It has the place, meaning, code, what the shop says, and advice with its command."""
+    body = b'{"code":105002,"message":"Expired s3cret.","request_id":"r-1"}'
+    context = RequestContext("[catalogs.us]", ["s3cret"], 1_000.0, "c-p authorize --shop x")
+    assert str(error_from(reply(body), context)) == (
+        "https://shop/x: TikTok Shop refused: the access token has expired (code 105002, "
+        "message 'Expired ***.', request_id r-1): run `c-p authorize --shop x`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "difference"),
+    [(1_000.0, "300 s behind"), (1_600.4, "300 s ahead of"), (1_300.0, "0 s behind")],
+)
+def test_the_difference_of_the_clocks(now: float, difference: str) -> None:
+    """A refused timestamp says how far the two clocks are apart."""
+    body = b'{"code":%d,"message":"bad timestamp","request_id":"r-1"}' % AMBIGUOUS
+    error = error_from(reply(body, Date=formatdate(1_300)), RequestContext("s", [], now, "a"))
+    assert str(error).endswith(
+        f": this machine's clock is {difference} TikTok Shop's: set this machine's clock right (NTP)"
+    )
+
+
+def reply(body: bytes, **headers: str) -> Reply:
+    """Return a reply of the shop."""
+    return Reply("https://shop/x", 200, headers, body)
