@@ -14,7 +14,6 @@ from publisher.sources.tiktok.error_codes import (
     ERROR_RULES,
     RULES_BY_MESSAGE,
     RequestContext,
-    Rule,
     error_from,
 )
 from publisher.sources.transport import Reply
@@ -165,17 +164,16 @@ async def test_4xx_without_an_envelope_is_not_retried(
 
 def test_what_a_user_reads_about_each_error() -> None:
     """The page has each code's kind, meaning and advice, whole."""
-    rules: dict[object, Rule] = {**ERROR_RULES, **RULES_BY_MESSAGE}
     found = [
         f"{key}: {rule.error.__name__}: {rule.meaning}: {rule.advice}"
-        for key, rule in rules.items()
+        for key, rule in [*ERROR_RULES.items(), *RULES_BY_MESSAGE.items()]
     ]
     page = Path(__file__).with_name("error_messages.txt").read_text("utf-8")
     assert found == page.splitlines()
 
 
 def test_the_whole_message_of_an_error() -> None:
-    """It has the place, meaning, code, what the shop says, and advice with its command."""
+    """It has the place, the meaning, what the shop says, and advice."""
     body = b'{"code":105002,"message":"Expired s3cret.","request_id":"r-1"}'
     context = RequestContext("[catalogs.us]", ["s3cret"], 1_000.0, "c-p authorize --shop x")
     assert str(error_from(reply(body), context)) == (
