@@ -15,7 +15,7 @@ import stamina
 import structlog
 from hypothesis import HealthCheck, settings
 
-from tests.session import longest_first
+from tests.session import longest_first, report
 from tests.support.databases import MariaDb, Postgres, empty_database, served
 from tests.support.paths import SHARED_DATA
 from tests.support.valkey import Valkey, fake_client
@@ -149,6 +149,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items
             if any(rule in mark.args for mark in item.iter_markers("contract"))
         ]
+    report.record_ids(items)
     workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
     if workers is not None:
         items[:] = longest_first.ordered(items, longest_first.read_seconds(), int(workers))

@@ -14,18 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from junitparser import Attr, JUnitXml, Skipped, TestCase
+import pytest
+from junitparser import JUnitXml, Properties, Skipped, TestCase
 from rich.console import Console
 from rich.table import Table
 
 SLOWEST: Final = 10
 LONG_SECONDS: Final = 5.0
-
-
-class CaseWithFile(TestCase):
-    """A JUnit case with the file that pytest names in its family xunit1."""
-
-    file = Attr()
+ID: Final = "test"
+"""The property of a JUnit case with the test's id; its other names do not determine the id."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,16 @@ class Result:
     skip_reason: str | None
 
 
+def record_ids(tests: Iterable[pytest.Item]) -> None:
+    """Let pytest write the ids of `tests` into its JUnit file."""
+    for test in tests:
+        test.user_properties.append((ID, test.nodeid))
+
+
 def read(files: Iterable[Path]) -> list[Result]:
     """Return the results in the JUnit `files`."""
     return [
-        _result(CaseWithFile.fromelem(case))  # type: ignore[no-untyped-call]
-        for file in files
-        for suite in JUnitXml.fromfile(str(file))
-        for case in suite
+        _result(case) for file in files for suite in JUnitXml.fromfile(str(file)) for case in suite
     ]
 
 
@@ -73,7 +73,7 @@ def print_report(results: Sequence[Result], console: Console) -> None:
     skips = Table("test", "reason", title=f"{len(skipped)} tests skipped")
     for result in skipped:
         skips.add_row(result.test, result.skip_reason)
-    for table in (by_file, slowest, skips):
+    for table in (by_file, slowest, skips if skipped else "No test was skipped."):
         console.print(table, markup=False)
 
 
@@ -90,13 +90,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_report(results, Console(width=160, highlight=False))
 
 
-def _result(case: CaseWithFile) -> Result:
-    """Return the result of a JUnit `case`."""
-    file = str(case.file)
-    module = file.removesuffix(".py").replace("/", ".")
-    classes = str(case.classname).removeprefix(module).split(".")
-    test = "::".join([file, *filter(None, classes), str(case.name)])
+def _result(case: TestCase) -> Result:
+    """Return the result of a JUnit `case`; one whose worker has crashed has no property."""
+    properties = case.child(Properties) or ()  # type: ignore[no-untyped-call]
+    ids = [str(each.value) for each in properties if each.name == ID]
+    test = ids[0] if ids else f"{case.classname}::{case.name}"
     reasons = [str(part.message) for part in case.result if isinstance(part, Skipped)]
+    file = test.partition("::")[0]
     return Result(file, test, float(case.time or 0), reasons[0] if reasons else None)
 
 

@@ -21,16 +21,21 @@ class TestGroup:
 def test_skipped(): pytest.skip("no such server")
 """
 
+CONFTEST = """
+from tests.session.report import record_ids
+
+def pytest_collection_modifyitems(items):
+    record_ids(items)
+"""
+
 
 @pytest.fixture
 def reports(pytester: pytest.Pytester) -> list[Path]:
     """Return the JUnit files of two sessions of pytest."""
-    pytester.makepyfile(**{"tests/test_some": TESTS})
+    pytester.makepyfile(**{"tests/test_some": TESTS, "conftest": CONFTEST})
     for name, *options in (("all",), ("fast", "-k", "fast")):
         file = f"--junitxml={name}.xml"
-        pytester.runpytest_inprocess(
-            "-p", "no:asyncio", "-o", "junit_family=xunit1", file, *options
-        )
+        pytester.runpytest_inprocess("-p", "no:asyncio", file, *options)
     return [pytester.path / "all.xml", pytester.path / "fast.xml"]
 
 
@@ -70,6 +75,17 @@ def test_reports_files_slowest_tests_and_skips() -> None:
     ]
     assert len(slowest) == 1 + SLOWEST
     assert skipped == [["test", "reason"], ["tests/test_a.py::test_z", "no [red]server[/red]"]]
+
+
+def test_reports_a_test_whose_worker_crashed(tmp_path: Path) -> None:
+    """It has no id, but its names; without a skip there is no table of skips."""
+    file = tmp_path / "crash.xml"
+    case = '<testcase classname="tests.test_a" name="test_x"><error message="crashed"/></testcase>'
+    file.write_text(f"<testsuites><testsuite>{case}</testsuite></testsuites>")
+    assert read([file]) == [Result("tests.test_a", "tests.test_a::test_x", 0.0, None)]
+    printed = StringIO()
+    print_report(read([file]), Console(file=printed, width=100))
+    assert printed.getvalue().endswith("\nNo test was skipped.\n")
 
 
 def test_lists_the_longest_first() -> None:
