@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _result(case: TestCase) -> Result:
-    """Return the result of a JUnit `case`; one whose worker has crashed has no property."""
+    """Return the result of a JUnit `case`; after a crash it has no property."""
     properties = case.child(Properties) or ()  # type: ignore[no-untyped-call]
     ids = [str(each.value) for each in properties if each.name == ID]
     test = ids[0] if ids else f"{case.classname}::{case.name}"
