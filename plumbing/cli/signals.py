@@ -75,5 +75,4 @@ async def _await_or_stop(
         return code_of(received[0])
     finally:
         for number in signals:
-            with contextlib.suppress(ValueError):
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(number)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import structlog
@@ -26,7 +27,9 @@ def test_writes_json_where_there_is_no_terminal(capsys: pytest.CaptureFixture[st
     written, errors = capsys.readouterr()
     assert written == ""
     line = json.loads(errors)
-    assert line.pop("timestamp").endswith("Z")
+    moment = line.pop("timestamp")
+    assert moment.endswith("Z")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(moment)) < timedelta(minutes=5)
     assert line == {
         "event": "snapshot has warnings", "level": "info", "catalog": "us", "name": "Käse"
     }  # fmt: skip

@@ -26,6 +26,7 @@ async def test_a_code_works_once() -> None:
         assert data["granted_scopes"] == ["seller.authorization.info", "seller.product.basic"]
         assert data["seller_base_region"] == "US"
         assert data["open_id"]
+        assert reply.headers["Content-Type"] == "application/json; charset=utf-8"
         assert (await caller.signed()).code == 0
         assert (await caller.tokens("get")).code == 36004004
 

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from plumbing.errors import ConfigError
 from publisher.web import Metrics, http_server
 from publisher.web import server as web_server
+from publisher.web.page import POLICY
 from publisher.web.server import Routes
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.scripted_source import ScriptedSource
@@ -88,6 +89,9 @@ async def test_a_late_poll_is_a_reason(site: Site, sources: dict[str, ScriptedSo
     await site.wait_for("/readyz", "ready")
 
 
+PER_ANSWER = {"Date", "Content-Type", "Content-Length"}
+
+
 async def test_other_methods_and_paths(site: Site) -> None:
     """They are refused, and no response has the version of a library."""
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
@@ -95,8 +99,13 @@ async def test_other_methods_and_paths(site: Site) -> None:
             assert answer.status == 405
     async with site.session.get(f"{site.url}/nothing") as answer:
         assert answer.status == 404
-        assert answer.headers["Server"] == "category-publisher"
-        assert answer.headers["Cache-Control"] == "no-store"
+        assert {key: value for key, value in answer.headers.items() if key not in PER_ANSWER} == {
+            "Server": "category-publisher",
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
 
 
 async def test_a_huge_header_is_refused(site: Site) -> None:
