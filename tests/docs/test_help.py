@@ -1,0 +1,34 @@
+"""What `--help` prints for each command."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import consumers.cli
+import publisher.cli
+
+PAGE = Path(__file__).with_name("help.txt")
+LINE = "─" * 60
+CLI = {"category-publisher": publisher.cli.app, "category-consumer": consumers.cli.app}
+
+
+def help_texts(command: Any, name: str, parent: typer.Context | None = None) -> Iterator[str]:
+    """Yield the help of a command, and of all commands below it."""
+    context = typer.Context(command, info_name=name, parent=parent, terminal_width=100)
+    yield command.get_help(context).strip()
+    if hasattr(command, "list_commands"):
+        for each in command.list_commands(context):
+            yield from help_texts(command.get_command(context, each), each, context)
+
+
+@pytest.mark.contract("7")
+def test_the_help_of_each_command() -> None:
+    """Commands, arguments, options and defaults are those of the page, with the same words."""
+    texts = [
+        text for name, app in CLI.items() for text in help_texts(typer.main.get_command(app), name)
+    ]
+    page = f"\n{LINE}\n".join(texts) + "\n"
+    assert page == PAGE.read_text("utf-8")
