@@ -59,10 +59,10 @@ class Cluster(RedisCluster):
         with _redis_errors_only():
             return await super().execute_command(*args, **options)
 
-    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:  # noqa: ARG002  redis-py's signature
         """Return a pipeline; with `transaction` all its keys must be in one slot."""
         if not transaction:
-            return super().pipeline(None, shard_hint)
+            return super().pipeline()
         commands = ClusterPipeline(self)  # type: ignore[abstract]
         commands._execution_strategy = _Transaction(commands, self)  # noqa: SLF001  redis-py's
         return commands

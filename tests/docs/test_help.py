@@ -26,7 +26,7 @@ def help_texts(command: Any, name: str, parent: typer.Context | None = None) -> 
 
 @pytest.mark.contract("7")
 def test_the_help_of_each_command() -> None:
-    """Commands, arguments, options and defaults are those of the page, with the same words."""
+    """Commands, arguments, options, defaults and words are those of the page."""
     texts = [
         text for name, app in CLI.items() for text in help_texts(typer.main.get_command(app), name)
     ]
