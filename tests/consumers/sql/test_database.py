@@ -1,5 +1,6 @@
 """The databases that `--to` may name, and the errors of wrong URLs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,20 @@ async def test_a_wrong_url(url: str, expected: str) -> None:
             pass
     assert caught.value.exit_code == 2
     assert "hunter2" not in str(caught.value)
+
+
+WRONG_URLS: dict[str, str] = json.loads(
+    Path(__file__).with_name("wrong_urls.json").read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize(("url", "message"), WRONG_URLS.items())
+async def test_the_whole_message_about_a_wrong_url(url: str, message: str) -> None:
+    """It says what is wrong, and what would be right."""
+    with pytest.raises(ConfigError) as caught:
+        async with open_database(url):
+            pass
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("missing", ["nope/copy.sqlite", "."])
