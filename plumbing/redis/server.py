@@ -133,7 +133,7 @@ async def check_server(server: Server) -> None:
     """
     client = server.client(retries=RETRIES_AT_START)
     try:
-        nodes = await per_node(client)
+        nodes = await per_node(client, replicas=False)
         infos = {node: await command("INFO", "server") for node, command in nodes.items()}
     except (redis.exceptions.RedisError, OSError) as error:
         raise server.error(error) from error
@@ -148,7 +148,7 @@ async def check_server(server: Server) -> None:
             )
 
 
-async def per_node(client: Client, *, replicas: bool = False) -> dict[str, NodeCommand]:
+async def per_node(client: Client, *, replicas: bool) -> dict[str, NodeCommand]:
     """Return a function per primary that sends a command to it.
 
     The keys are `host:port`. With `replicas` there is one per node. Of a single server the key is

@@ -63,7 +63,7 @@ async def write_refusals(server: Server, client: Client) -> list[str]:
     write, or too few replicas. A node that does not answer gives no line: every other command to it
     fails anyway.
     """
-    nodes = await per_node(client)
+    nodes = await per_node(client, replicas=False)
     return [
         f"Redis at {node or server.address} {reason}"
         for node, command in nodes.items()

@@ -1,6 +1,7 @@
 """The demo's consumer, and when its copy counts as up to date."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import orjson
@@ -37,3 +38,11 @@ async def test_it_waits_for_the_position(folder: Path, valkey: Valkey) -> None:
             async with asyncio.timeout(0.1):
                 await mirror.wait_until_at(client, POSITION)
         await client.flushall()
+
+
+async def test_ctrl_c_does_not_reach_the_consumer(folder: Path) -> None:
+    """It is in a session of its own, so that the demo stops it in order."""
+    async with MirrorProcess(folder, "demo").running() as mirror:
+        process = mirror._process
+        assert process is not None
+        assert os.getsid(process.pid) == process.pid
