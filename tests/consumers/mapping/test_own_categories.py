@@ -62,6 +62,29 @@ def test_a_file_with_wrong_lines_is_rejected(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_the_whole_message_about_wrong_lines() -> None:
+    """Each line has its fault and, if it has one, its key."""
+    wrong = f",A\n{'a' * 256},A\nb,\nc,A\0\nd,D\nd,E\n"
+    with pytest.raises(MappingRejected) as caught:
+        read(f"key,name\n{wrong}")
+    assert str(caught.value).splitlines() == [
+        "f: nothing was imported:",
+        "line 2: it has no key",
+        f"line 3: its key has more than 255 characters ({'a' * 256!r})",
+        "line 4: it has neither name nor path ('b')",
+        "line 5: it contains NUL, which no database accepts ('c')",
+        "line 7: its key is a duplicate ('d')",
+    ]
+    with pytest.raises(MappingRejected) as caught:
+        read("key;name\na;A\n")
+    assert str(caught.value).splitlines() == [
+        "f: nothing was imported:",
+        "there is neither a column 'name' nor 'path'",
+        "there is no column 'key'",
+        "columns: 'key;name'",
+    ]
+
+
 def test_many_wrong_lines() -> None:
     """Of a thousand wrong lines some are named, and the others counted."""
     with pytest.raises(MappingRejected) as caught:

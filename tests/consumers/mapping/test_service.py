@@ -72,6 +72,20 @@ async def test_links_that_are_rejected(database_url: str) -> None:
         assert await fetch(database_url, EVERYTHING) == before
 
 
+async def test_keys_that_nobody_has(database_url: str) -> None:
+    """The error says what was not done, and names each of them; nothing is written."""
+    async with open_mapping_catalog(database_url, *TREE) as it:
+        await it.import_own(a="A")
+        await it.link(a="2")
+        before = await fetch(database_url, EVERYTHING)
+        unknown = ["no category of yours has key 'x'", "no category of yours has key 'y'"]
+        for work, done in ((it.service.unlink, "unlinked"), (it.service.remove, "removed")):
+            with pytest.raises(MappingRejected) as caught:
+                await work(["x", "a", "y"])
+            assert str(caught.value).splitlines() == [f"nothing was {done}:", *unknown]
+        assert await fetch(database_url, EVERYTHING) == before
+
+
 async def test_replacing_links(database_url: str) -> None:
     """Links that are not broken are replaced only with `replace`; two may swap."""
     async with open_mapping_catalog(database_url, *TREE) as it:
