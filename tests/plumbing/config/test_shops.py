@@ -148,3 +148,25 @@ def test_rejects_a_token_key_in_a_file_that_others_can_read(tmp_path: Path) -> N
         load(file)
     file.chmod(0o600)
     assert load(file).tiktok_shop.token_key
+
+
+@pytest.mark.parametrize(
+    ("keys", "section"),
+    [
+        ("access_token_file = 'x'\naccess_token_command = 'y'", "catalogs.us"),
+        (
+            "stand_ins = [{ shop_cipher = 'c', access_token_file = 'x', access_token_command = 'y' }]",
+            "catalogs.us.stand_ins.0",
+        ),
+    ],
+)
+def test_two_owners_of_tokens_in_one_section(folder: Path, keys: str, section: str) -> None:
+    """The message names the section that has both."""
+    file = folder / "publisher.toml"
+    file.write_text(f"[catalogs.us]\nsource = 'tiktok_shop'\n{keys}\n")
+    with pytest.raises(ConfigError) as caught:
+        tiktok_shops_of(load(file), "us")
+    assert str(caught.value) == (
+        f"configuration: {section}: access_token_file and access_token_command exclude each other: "
+        "keep one"
+    )
