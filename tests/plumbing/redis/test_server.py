@@ -1,9 +1,10 @@
 """The same commands work with a Cluster, with Sentinels and with TLS."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import orjson
 import pytest
@@ -90,9 +91,11 @@ async def test_a_port_without_tls_is_an_error_soon(own_valkey: Valkey) -> None:
     assert "hunter2" not in str(raised.value)
 
 
-@asynccontextmanager
-async def fake_server(info: str) -> AsyncIterator[Server]:
-    """Serve `info` to INFO on a port of loopback, as a server without a password does."""
+Answer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def answer_with(info: str) -> Answer:
+    """Return what answers INFO with `info`, as a server without a password does."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while b"INFO" not in await reader.read(1000):
@@ -101,7 +104,13 @@ async def fake_server(info: str) -> AsyncIterator[Server]:
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+    return serve
+
+
+@asynccontextmanager
+async def fake_server(info: str) -> AsyncIterator[Server]:
+    """Serve `info` to INFO on a port of loopback."""
+    async with await asyncio.start_server(answer_with(info), "127.0.0.1", 0) as listening:
         yield Server(f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
 
 
@@ -199,3 +208,30 @@ async def test_the_limits_of_a_client() -> None:
         assert (options["socket_timeout"], options["socket_connect_timeout"]) == (timeout, 5.0)
         assert options["retry"].get_retries() == retries
         await client.aclose()
+
+
+async def test_waits_for_a_server_that_is_not_there_yet(logs: list[Any]) -> None:
+    """The log says once what is unavailable, where and why, and once that it is back."""
+    async with fake_server(info_of("7.2.4")) as server:
+        pass
+    waiting = asyncio.create_task(wait_until_available(server))
+
+    async def is_logged() -> bool:
+        return bool(logs)
+
+    await eventually(is_logged)
+    listening = await asyncio.start_server(
+        answer_with(info_of("7.2.4")), "127.0.0.1", int(server.address.rpartition(":")[2])
+    )
+    async with listening:
+        await asyncio.wait_for(waiting, PATIENCE)
+    error = logs[0].pop("error")
+    assert error.startswith(f"Redis at {server.address}: ")
+    assert logs == [
+        {
+            "event": "redis unavailable, retrying",
+            "address": server.address,
+            "log_level": "warning",
+        },
+        {"event": "redis available again", "address": server.address, "log_level": "info"},
+    ]
