@@ -1,8 +1,12 @@
 """Authorization codes, access tokens that expire and refresh tokens that rotate."""
 
+import re
+
 import pytest
 
 from publisher.sandbox import SandboxOptions
+from publisher.sandbox.responses import ErrorResponse
+from publisher.sandbox.tokens import TokenIssuer
 from tests.publisher.sandbox.caller import NOW, SHOPS, Clock, sandbox_caller
 
 DAY = 24 * 60 * 60
@@ -27,6 +31,7 @@ async def test_a_code_works_once() -> None:
         assert data["seller_base_region"] == "US"
         assert data["open_id"]
         assert reply.headers["Content-Type"] == "application/json; charset=utf-8"
+        assert re.fullmatch(r"[0-9]{14}[0-9A-F]{20}", reply.json["request_id"])
         assert (await caller.signed()).code == 0
         assert (await caller.tokens("get")).code == 36004004
 
@@ -122,3 +127,15 @@ async def test_the_user_type_is_an_option() -> None:
     """With it a test can check that a client rejects a buyer's token."""
     async with sandbox_caller(small(user_type=1)) as caller:
         assert (await caller.tokens("get")).json["data"]["user_type"] == 1
+
+
+def test_a_hundred_pairs_are_known() -> None:
+    """Older access tokens are invalid, so that a sandbox may run for ever."""
+    issuer = TokenIssuer(small())
+    first = issuer.newest
+    for _ in range(99):
+        issuer.refresh(issuer.newest.refresh_token)
+    issuer.check_access(first.access_token)
+    issuer.refresh(issuer.newest.refresh_token)
+    with pytest.raises(ErrorResponse):
+        issuer.check_access(first.access_token)

@@ -16,7 +16,13 @@ import pytest
 from publisher.core.model import Hold
 from publisher.status.overview import CatalogOverview, Lag
 from publisher.web.overview_cache import OverviewResult
-from publisher.web.page import POLICY, STYLE, PublisherInfo, render_page
+from publisher.web.page import (
+    POLICY,
+    STYLE,
+    PublisherInfo,
+    _describe_held_change,
+    render_page,
+)
 from tests.publisher.status.overviews import overview
 from tests.publisher.web.conftest import Site
 from tests.support.scripted_source import ScriptedSource
@@ -145,3 +151,24 @@ async def test_a_direction_mark_is_escaped(site: Site, sources: dict[str, Script
     site.daemon.replace({"us": site.daemon.catalogs["us"]}, [])
     await site.wait_for("/metrics", 'category_publisher_hold{catalog="us"} 1.0')
     assert "\u202e" not in await site.text("/")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {
+                "type": "category.updated",
+                "category": {"id": "12", "local_name": "Toys"},
+                "before": {"local_name": "Games", "is_leaf": True},
+                "changed": ["local_name", "is_leaf"],
+            },
+            "~ 12 Toys (local_name was Games; is_leaf was True)",
+        ),
+        ({"type": "category.added", "category": {"id": "1", "local_name": "A"}}, "+ 1 A"),
+        ({"changed": ["x"]}, "? None None (x was None)"),
+    ],
+)
+def test_a_held_change(change: dict[str, Any], line: str) -> None:
+    """It has the old value of each field that would change."""
+    assert _describe_held_change(change) == line
