@@ -159,7 +159,9 @@ async def test_each_node_of_a_cluster_is_checked(monkeypatch: pytest.MonkeyPatch
     """The message names the one that is too old."""
     versions = {"a:1": "7.0.0", "b:2": "6.2.14", "c:3": "8.0.0"}
 
-    async def per_node(_client: Client) -> dict[str, NodeCommand]:
+    async def per_node(_client: Client, *, replicas: bool) -> dict[str, NodeCommand]:
+        assert not replicas
+
         def answer(version: str) -> NodeCommand:
             async def command(*words: str) -> dict[str, str]:
                 assert words == ("INFO", "server")
