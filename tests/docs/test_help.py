@@ -1,5 +1,6 @@
 """What `--help` prints for each command."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,19 @@ def help_texts(command: Any, name: str, parent: typer.Context | None = None) -> 
             yield from help_texts(command.get_command(context, each), each, context)
 
 
-@pytest.mark.contract("7")
-def test_the_help_of_each_command() -> None:
-    """Commands, arguments, options, defaults and words are those of the page."""
+def page() -> str:
+    """Return the help of all commands."""
     texts = [
         text for name, app in CLI.items() for text in help_texts(typer.main.get_command(app), name)
     ]
-    page = f"\n{LINE}\n".join(texts) + "\n"
-    assert page == PAGE.read_text("utf-8")
+    return f"\n{LINE}\n".join(texts) + "\n"
+
+
+@pytest.mark.contract("7")
+def test_the_help_of_each_command() -> None:
+    """Commands, arguments, options, defaults and words are those of the page."""
+    assert page() == PAGE.read_text("utf-8")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
