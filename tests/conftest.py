@@ -19,6 +19,7 @@ from tests.session import longest_first, report
 from tests.support.databases import MariaDb, Postgres, empty_database, served
 from tests.support.paths import SHARED_DATA
 from tests.support.valkey import Valkey, fake_client
+from tests.support.waiting import LOAD, PATIENCE
 
 # Hypothesis's profiles: `quick` in `make test`, `full` in CI and in `make test-slow` and `make faults`.
 # `make mutants` uses Hypothesis's own profile `ci`, with the same examples each time.
@@ -137,6 +138,11 @@ async def real_client(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--rule 5.6`: run the tests that show this rule of docs/contract.md."""
     parser.addoption("--rule", help="run only the tests of this rule of docs/contract.md")
+
+
+def pytest_report_header() -> str:
+    """Say how long a test waits, because that depends on the load of the machine."""
+    return f"patience: {PATIENCE:.0f} s, for a load of {LOAD:g}"
 
 
 @pytest.hookimpl(trylast=True)
