@@ -6,8 +6,14 @@ They also know which values exclude each other.
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
-from plumbing.config.settings import Settings, TikTokShopSettings, check_catalog_name
+from plumbing.config.settings import (
+    CommonSettings,
+    Settings,
+    TikTokShopSettings,
+    check_catalog_name,
+)
 from plumbing.errors import ConfigError
 
 SHELF = {"source": "file", "url": "shelf.json"}
@@ -37,3 +43,12 @@ def test_rejects_a_wrong_name_of_a_catalog(name: str) -> None:
     """The message says what a name looks like."""
     with pytest.raises(ConfigError, match="has 1 to 63 characters of a-z, 0-9 and -"):
         check_catalog_name(name)
+
+
+@pytest.mark.parametrize("model", [CommonSettings, Settings, TikTokShopSettings])
+def test_an_error_of_a_model_has_no_values(model: type[BaseModel]) -> None:
+    """They may be secrets, also where nobody turns the error into a line of ours."""
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate({"hunter2": "hunter3", "log_level": "hunter4"})
+    assert "hunter3" not in str(caught.value)
+    assert "hunter4" not in str(caught.value)

@@ -77,3 +77,10 @@ def test_a_private_file_is_its_owners_alone(tmp_path: Path, mode: int) -> None:
     assert read_file(path, LIMIT) == b"hush"
     with pytest.raises(Unreadable, match=f"run `chmod 600 {path}`"):
         read_file(path, LIMIT, private=True)
+
+
+def test_only_the_limit_is_read(tmp_path: Path) -> None:
+    """A file that is too large does not fill the memory."""
+    path = tmp_path / "large.json"
+    path.write_bytes(b"x" * (LIMIT + 10))
+    assert read_file(path, LIMIT) == b"x" * LIMIT
