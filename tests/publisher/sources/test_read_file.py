@@ -30,7 +30,7 @@ def test_the_reason_is_named(tmp_path: Path, name: str, message: str) -> None:
     """Each unreadable path is one line; a missing file has a class of its own."""
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "plain").touch()
-    with pytest.raises(Unreadable, match=message) as caught:
+    with pytest.raises(Unreadable, match=f"^{message}$") as caught:
         read_file(Path(f"{tmp_path}/{name}"), LIMIT)
     assert isinstance(caught.value, FileMissing) == (name == "none.json")
 
