@@ -87,6 +87,7 @@ async def test_each_poll_is_logged_and_reported(one: OneCatalog, logged: Any) ->
     one.source.error = None
     assert (await one.poll()).error is None
     assert events(logged) == ["published", "poll failed", "poll recovered"]
+    assert logged[1]["error"] == "empty"
     assert len(one.daemon.polls) == 3
 
 
