@@ -26,7 +26,10 @@ from tests.support.waiting import eventually
 
 LEASE = timedelta(seconds=3)
 COUNT = "category_publisher_poll_duration_seconds_count"
-EXPIRY = TokenExpiry("tokens.json", 2_000_000_000.0, None)
+EXPIRIES = [
+    TokenExpiry("tokens.json", 2_000_000_000.0, 2_100_000_000.0),
+    TokenExpiry("others.json", None, None),
+]
 
 
 @dataclass
@@ -77,7 +80,7 @@ async def _running(
     valkey: Valkey, listen: str, sources: dict[str, ScriptedSource]
 ) -> AsyncIterator[Site]:
     server = Server(valkey.url)
-    metrics = Metrics(lambda _sources: [EXPIRY])
+    metrics = Metrics(lambda _sources: EXPIRIES)
     async with server.client() as client, aiohttp.ClientSession() as session:
         catalogs = {name: _catalog(client, name, source) for name, source in sources.items()}
         daemon = Daemon(server, client, Leases(client, LEASE), catalogs, metrics)
