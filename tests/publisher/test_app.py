@@ -10,6 +10,7 @@ from plumbing.errors import ConfigError
 from plumbing.redis.embedded_mode import EmbeddedMode
 from publisher.app import configured_names, open_app
 from publisher.sources.file_source import FileSource
+from tests.support.messages import whole
 from tests.support.valkey import Valkey
 
 
@@ -30,9 +31,17 @@ def test_names(settings: Settings) -> None:
     """Those given, once each, or all; a name that is not configured is an error."""
     assert configured_names(settings) == ["uk", "us"]
     assert configured_names(settings, ["us", "uk", "us"]) == ["us", "uk"]
-    with pytest.raises(ConfigError, match="configured: uk, us"):
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "catalog 'fr' is not configured (configured: uk, us): add a section [catalogs.fr] to publisher.toml"
+        ),
+    ):
         configured_names(settings, ["us", "fr"])
-    with pytest.raises(ConfigError, match="no catalog is configured"):
+    with pytest.raises(
+        ConfigError,
+        match=whole("no catalog is configured: add a section [catalogs.NAME] to publisher.toml"),
+    ):
         configured_names(Settings.model_construct(catalogs={}))
 
 

@@ -8,6 +8,7 @@ import redis.asyncio
 from publisher.errors import NoState
 from publisher.export import export_state
 from publisher.polling.poll import Catalog, poll_once
+from tests.support.messages import whole
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
 
@@ -36,5 +37,10 @@ async def test_no_state(
     source.set_tree(wide(3))
     await poll_once(catalog)
     await client.hdel("catalog:{us}:categories", "1")
-    with pytest.raises(NoState, match="damaged; the next poll repairs it"):
+    with pytest.raises(
+        NoState,
+        match=whole(
+            "catalog us: nothing to export: its state is damaged; the next poll repairs it"
+        ),
+    ):
         await export_state(catalog.store, "json")

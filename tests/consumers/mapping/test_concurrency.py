@@ -25,6 +25,7 @@ from tests.consumers.mapping.mapping_catalog import (
     without,
 )
 from tests.consumers.pretend_publisher import TIME, numbered, row
+from tests.support.messages import whole
 
 
 class HeldProjection(MapProjection):
@@ -74,7 +75,9 @@ async def test_a_removal_before_a_link(database_url: str) -> None:
         assert await is_waiting(linking)
         held.may_continue.set()
         await writing
-        with pytest.raises(MappingRejected, match="there is no category '2'"):
+        with pytest.raises(
+            MappingRejected, match=whole("nothing was linked:\nthere is no category '2'")
+        ):
             await linking
         assert await it.states() == {"a": "unlinked"}
 

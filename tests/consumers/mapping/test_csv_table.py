@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import FORMULA, format_csv, parse_csv
+from tests.support.messages import whole
 
 CELLS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("='+-@"),
@@ -18,7 +19,7 @@ CELLS = st.text(
 
 def test_another_encoding() -> None:
     """Bytes that are not UTF-8 are rejected with their line."""
-    with pytest.raises(MappingRejected, match="line 3 is not UTF-8"):
+    with pytest.raises(MappingRejected, match=whole("f: nothing was read:\nline 3 is not UTF-8")):
         parse_csv("key,name\na,A\nb,Öl\n".encode("latin-1"), "f")
 
 

@@ -5,6 +5,7 @@ import pytest
 from consumers.errors import MappingRejected
 from consumers.mapping.csv_table import parse_csv
 from consumers.mapping.linking import LinkRequest, read_link_requests
+from tests.support.messages import whole
 
 
 def test_links_from_a_file() -> None:
@@ -14,7 +15,17 @@ def test_links_from_a_file() -> None:
         LinkRequest("a", "7", "line 2: "),
         LinkRequest("=c", "8", "line 4: "),
     ]
-    with pytest.raises(MappingRejected, match="there is no column 'category_id'"):
+    with pytest.raises(
+        MappingRejected,
+        match=whole(
+            "f: nothing was linked:\nthere is no column 'category_id'\ncolumns: 'key', 'id'"
+        ),
+    ):
         read_link_requests(parse_csv(b"key,id\n", "f"))
-    with pytest.raises(MappingRejected, match="column 'category_id' occurs twice"):
+    with pytest.raises(
+        MappingRejected,
+        match=whole(
+            "f: nothing was linked:\ncolumn 'category_id' occurs twice\ncolumns: 'key', 'category_id', 'category_id'"
+        ),
+    ):
         read_link_requests(parse_csv(b"key,category_id,category_id\na,1,2\n", "f"))

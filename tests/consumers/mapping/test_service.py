@@ -20,6 +20,7 @@ from tests.consumers.mapping.mapping_catalog import (
 )
 from tests.consumers.pretend_publisher import row
 from tests.support.databases import fetch
+from tests.support.messages import whole
 
 EVERYTHING = "SELECT * FROM mappings ORDER BY own_key"
 
@@ -61,11 +62,23 @@ async def test_links_that_are_rejected(database_url: str) -> None:
             "no category of yours has key 'e': import it first",
             "there is no category '99'",
         ]
-        with pytest.raises(MappingRejected, match="'2' is linked with key 'a': unlink that first"):
+        with pytest.raises(
+            MappingRejected,
+            match=whole(
+                "nothing was linked:\ncategory '2' is linked with key 'a': unlink that first"
+            ),
+        ):
             await it.link(b="2", c="4")
-        with pytest.raises(MappingRejected, match="'4' is linked with key 'b'"):
+        with pytest.raises(
+            MappingRejected,
+            match=whole(
+                "nothing was linked:\ncategory '4' is linked with key 'b': unlink that first"
+            ),
+        ):
             await it.link(b="4", c="4")
-        with pytest.raises(MappingRejected, match="line 3: key 'b' occurs twice"):
+        with pytest.raises(
+            MappingRejected, match=whole("nothing was linked:\nline 3: key 'b' occurs twice")
+        ):
             await it.service.link(
                 [LinkRequest("b", "3", "line 2: "), LinkRequest("b", "4", "line 3: ")]
             )

@@ -11,6 +11,7 @@ from tests.consumers.pretend_publisher import (
     tree,
 )
 from tests.consumers.tail.recorded_tail import has_warned, shown, tail_once, tailing
+from tests.support.messages import whole
 from tests.support.small_reads import BATCH
 from tests.support.waiting import eventually
 
@@ -58,7 +59,9 @@ async def test_events_that_are_not_printed_are_checked(
 
 async def test_a_catalog_that_does_not_exist(server: Server) -> None:
     """A catalog that does not exist is an error with --once."""
-    with pytest.raises(NoState, match="catalog us is not in Redis"):
+    with pytest.raises(
+        NoState, match=whole("catalog us is not in Redis: has a publisher polled it yet?")
+    ):
         await tail_once(server)
 
 

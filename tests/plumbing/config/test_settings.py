@@ -15,20 +15,29 @@ from plumbing.config.settings import (
     check_catalog_name,
 )
 from plumbing.errors import ConfigError
+from tests.support.messages import whole
 
 SHELF = {"source": "file", "url": "shelf.json"}
 
 
 def test_rejects_two_owners_of_the_tokens() -> None:
     """They exclude each other."""
-    with pytest.raises(ValueError, match="access_token_file and access_token_command exclude each"):
+    with pytest.raises(
+        ValueError,
+        match=r"Value error, access_token_file and access_token_command exclude each other: keep one \[",
+    ):
         TikTokShopSettings(access_token_file=Path("a"), access_token_command="b")
 
 
 def test_an_unknown_catalog_is_an_error() -> None:
     """The message lists the known ones and says what to add."""
     settings = Settings.model_validate({"catalogs": {"us": SHELF, "shelf": SHELF}})
-    with pytest.raises(ConfigError, match=r"'uk' is not configured \(configured: shelf, us\)"):
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "catalog 'uk' is not configured (configured: shelf, us): add a section [catalogs.uk] to publisher.toml"
+        ),
+    ):
         settings.catalog("uk")
 
 

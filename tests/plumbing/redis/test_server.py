@@ -19,6 +19,7 @@ from plumbing.redis.server import (
     check_server,
     wait_until_available,
 )
+from tests.support.messages import whole
 from tests.support.processes import CONSUMER, PUBLISHER, call, replace
 from tests.support.redis_servers import Cluster, Sentinels, execute_on
 from tests.support.valkey import Valkey
@@ -172,7 +173,10 @@ async def test_each_node_of_a_cluster_is_checked(monkeypatch: pytest.MonkeyPatch
         return {node: answer(version) for node, version in versions.items()}
 
     monkeypatch.setattr(servers, "per_node", per_node)
-    with pytest.raises(RedisError, match=r"^Redis at b:2 is version 6\.2\.14: Redis 7\.0, "):
+    with pytest.raises(
+        RedisError,
+        match=whole("Redis at b:2 is version 6.2.14: Redis 7.0, Valkey 7.2 or newer is needed"),
+    ):
         await check_server(Server("redis-cluster://127.0.0.1:1"))
 
 

@@ -10,6 +10,7 @@ from publisher.core import digest, parse_checked, parse_fast, snapshot
 from publisher.core.model import Category
 from publisher.core.snapshot import Decoder
 from publisher.errors import BadSnapshot
+from tests.support.messages import whole
 from tests.support.trees import body, forests, rows_of, tree
 
 ROW: dict[str, Any] = {"id": "1", "parent_id": "0", "local_name": "Home", "is_leaf": True}
@@ -136,7 +137,12 @@ def test_another_tree_is_another_snapshot(row: dict[str, Any], more: dict[str, A
     for name in ("Garden", "Toys"):
         found = decoder.decode(envelope({**row, "local_name": name}, **more), bare_list=False)
         assert found.tree["1"].local_name == name
-    with pytest.raises(BadSnapshot, match="a branch is missing"):
+    with pytest.raises(
+        BadSnapshot,
+        match=whole(
+            "category '1' has the parent '9', which is not in the list: a branch is missing"
+        ),
+    ):
         decoder.decode(envelope({**row, "parent_id": "9"}, **more), bare_list=False)
 
 

@@ -18,6 +18,7 @@ from publisher.errors import (
 )
 from publisher.polling.poll import Catalog, approve, compare, poll_once
 from tests.support.contract import digest_of
+from tests.support.messages import whole
 from tests.support.raw_keys import check_consistent, dump_keys, read_keys, replay
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
@@ -86,7 +87,12 @@ async def test_a_rejected_snapshot_writes_nothing(
     await poll_once(catalog)
     before = await dump_keys(client)
     source.set_tree(tree(("2", "1"), ("3", "1")))
-    with pytest.raises(BadSnapshot, match="branch is missing"):
+    with pytest.raises(
+        BadSnapshot,
+        match=whole(
+            "category '2' has the parent '1', which is not in the list (and 1 more): a branch is missing"
+        ),
+    ):
         await poll_once(catalog)
     assert await dump_keys(client) == before
 
@@ -329,7 +335,12 @@ async def test_a_change_of_origin_must_be_accepted(
     before = await dump_keys(client)
     other = replace(catalog, origin=replace(catalog.origin, locale="de-DE"))
     source.set_tree(wide(50))
-    with pytest.raises(OriginChanged, match="locale was None, is 'de-DE'"):
+    with pytest.raises(
+        OriginChanged,
+        match=whole(
+            "catalog us: its origin has changed (locale was None, is 'de-DE'), which could change every category: publish the new origin under another catalog name, or accept it with `category-publisher sync us --accept-origin`"
+        ),
+    ):
         await poll_once(other)
     with pytest.raises(OriginChanged):
         await compare(other)

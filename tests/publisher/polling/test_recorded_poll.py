@@ -45,6 +45,7 @@ from tests.publisher.polling.recorded_shop import (
     text_digest,
 )
 from tests.support.catalogs import make_catalog
+from tests.support.messages import whole
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
 
@@ -474,7 +475,10 @@ async def test_a_status_that_cannot_be_written_is_told_once(
 async def test_an_error_of_redis_ends_the_poll_with_its_address(shop: RecordedShop) -> None:
     """The error of redis-py becomes ours, in the status too."""
     shop.source.error = redis.exceptions.ConnectionError("closed")
-    with pytest.raises(RedisError, match="Redis at redis://test: closed") as raised:
+    with pytest.raises(
+        RedisError,
+        match=whole("Redis at redis://test: closed (is it running, and is redis_url right?)"),
+    ) as raised:
         await shop.poll(wide(100))
     assert (await shop.keys())["status"]["error"] == str(raised.value)
 

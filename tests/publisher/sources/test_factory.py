@@ -11,6 +11,7 @@ from plumbing.redis.server import Server
 from publisher.sources.factory import open_source_factory
 from tests.publisher.sources.fake_shop import FakeShop
 from tests.publisher.sources.open_sources import open_source
+from tests.support.messages import whole
 
 
 @pytest.mark.contract("7")
@@ -38,7 +39,12 @@ async def test_an_unknown_catalog_is_an_error_of_the_configuration(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """The message names it."""
-    with pytest.raises(ConfigError, match="'uk' is not configured"):
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "catalog 'uk' is not configured (configured: us): add a section [catalogs.uk] to publisher.toml"
+        ),
+    ):
         open_source(session, shop.settings(tmp_path), "uk")
 
 
@@ -46,7 +52,12 @@ async def test_a_catalogs_own_token_needs_its_own_file(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """Else the shared file, with another seller's tokens, would win once it exists."""
-    with pytest.raises(ConfigError, match=r"catalogs\.us: access_token needs a token_file"):
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "catalogs.us: access_token needs a token_file of its own here: the inherited one would win, and is for other tokens"
+        ),
+    ):
         open_source(session, shop.settings(tmp_path, {"access_token": "access-9"}))
 
     own = {"access_token": "access-9", "token_file": str(tmp_path / "us.json")}

@@ -15,6 +15,7 @@ from publisher.polling.poll import Catalog, poll_once
 from publisher.state.commit import StoredPosition
 from publisher.state.store import State, Store
 from tests.support.catalogs import make_catalog
+from tests.support.messages import whole
 from tests.support.raw_keys import check_consistent, dump_keys, read_keys
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import tree, wide
@@ -117,7 +118,12 @@ async def test_another_contract_is_not_overwritten(
     """A newer publisher wrote the catalog."""
     source.set_tree(SMALL)
     await client.hset(f"{KEYS}meta", "contract", "2")
-    with pytest.raises(UnknownContract, match="update it"):
+    with pytest.raises(
+        UnknownContract,
+        match=whole(
+            "catalog:{us}:meta has contract '2', but this publisher writes contract 1: update it"
+        ),
+    ):
         await poll_once(catalog)
 
 
@@ -308,7 +314,10 @@ async def test_a_full_memory_writes_nothing(
     source.set_tree(wide(50))
     await real_client.config_set("maxmemory", "1")
     try:
-        with pytest.raises(redis.exceptions.ResponseError, match="maxmemory"):
+        with pytest.raises(
+            redis.exceptions.ResponseError,
+            match="maxmemory",
+        ):
             await poll_once(catalog)
     finally:
         await real_client.config_set("maxmemory", "0")

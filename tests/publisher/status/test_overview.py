@@ -10,6 +10,7 @@ from plumbing.errors import RedisError
 from publisher.polling.poll import Catalog, poll_once
 from publisher.status.overview import Lag, read_catalog_names, read_overviews
 from publisher.status.problems import find_problems
+from tests.support.messages import whole
 from tests.support.scripted_source import ScriptedSource
 from tests.support.trees import wide
 
@@ -100,5 +101,10 @@ async def test_keys_of_another_type(
 async def test_the_set_of_catalogs_has_another_type(client: redis.asyncio.Redis) -> None:
     """The error names the key."""
     await client.set("catalogs", "x")
-    with pytest.raises(RedisError, match="Redis key catalogs is not a set: something else writes"):
+    with pytest.raises(
+        RedisError,
+        match=whole(
+            "Redis key catalogs is not a set: something else writes there; rename or delete that key"
+        ),
+    ):
         await read_catalog_names(client)

@@ -20,6 +20,7 @@ from tests.publisher.sources.fake_shop import (
     pair_data,
     raw_answer,
 )
+from tests.support.messages import whole
 
 ROW = {
     "id": "749",
@@ -84,7 +85,12 @@ def test_the_whole_address_is_accepted_as_the_code(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "https://me.example/back?error=hush", "x://?code="])
 def test_no_code_is_a_clear_error(text: str) -> None:
     """It names what was expected, and quotes nothing."""
-    with pytest.raises(ConfigError, match="there is no authorization code") as caught:
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "there is no authorization code: expected the code, or the whole address that the seller was sent back to, with code=… in it"
+        ),
+    ) as caught:
         parse_code(text)
     assert "hush" not in str(caught.value)
 

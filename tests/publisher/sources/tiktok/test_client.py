@@ -20,6 +20,7 @@ from publisher.sources.tiktok.authorize import authorize
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from tests.publisher.sources.fake_shop import CATEGORIES, REFRESH, settings_at
 from tests.publisher.sources.open_sources import open_source
+from tests.support.messages import whole
 
 DAY = 24 * 3600
 
@@ -230,7 +231,12 @@ async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_p
     """A creator's authorization stores nothing."""
     async with Sandbox(SandboxOptions(categories=10, user_type=1)) as sandbox:
         settings = sandbox_settings(sandbox, tmp_path)
-        with pytest.raises(TokenError, match="user type 1"):
+        with pytest.raises(
+            TokenError,
+            match=whole(
+                "this authorization is of user type 1, not of a seller (0): nothing was stored; let the shop's seller authorize the app"
+            ),
+        ):
             await authorize(
                 sandbox.options.auth_code,
                 settings.tiktok_shop,

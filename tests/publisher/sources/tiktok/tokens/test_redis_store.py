@@ -33,6 +33,7 @@ from tests.publisher.sources.fake_shop import (
 )
 from tests.publisher.sources.open_sources import tiktok_client
 from tests.publisher.sources.token_processes import kill_process, read_line, run_process
+from tests.support.messages import whole
 from tests.support.valkey import Valkey
 from tests.support.waiting import PATIENCE
 
@@ -214,7 +215,12 @@ async def test_a_key_is_rotated_in_three_steps(
     await store.store(PAIR)
     for keys in (f"{TOKEN_KEY},{OTHER_KEY}", f"{OTHER_KEY}, {TOKEN_KEY}", OTHER_KEY):
         assert await publisher.store(client, server, keys).load() == PAIR
-    with pytest.raises(TokenError, match="token_key does not decrypt the tokens"):
+    with pytest.raises(
+        TokenError,
+        match=whole(
+            "Redis key tiktok_shop:{key-1}:tokens:tokens.json: token_key does not decrypt the tokens: set the key that encrypted them (several keys with commas between; the first encrypts), or, if it is lost, delete this Redis key and run `category-publisher authorize`"
+        ),
+    ):
         await store.load()
 
 
@@ -239,7 +245,12 @@ async def test_a_value_that_no_key_decrypts_is_not_overwritten(
         publisher.tokens(store).renew("access-0"),
         authorize("code-1", settings, session, store),
     ):
-        with pytest.raises(TokenError, match=f"{KEY}: token_key does not decrypt") as caught:
+        with pytest.raises(
+            TokenError,
+            match=whole(
+                "Redis key tiktok_shop:{key-1}:tokens:tokens.json: token_key does not decrypt the tokens: set the key that encrypted them (several keys with commas between; the first encrypts), or, if it is lost, delete this Redis key and run `category-publisher authorize`"
+            ),
+        ) as caught:
             await attempt
         assert TOKEN_KEY not in str(caught.value)
     assert await client.get(KEY) == before
@@ -320,7 +331,12 @@ async def test_killed_after_the_request_before_the_store(
         assert await read_line(process) == ""
     assert await store.load() == PAIR
     assert 60_000 < await client.pttl(LOCK) <= 90_000
-    with pytest.raises(RefreshUnderWay, match="another publisher has been refreshing"):
+    with pytest.raises(
+        RefreshUnderWay,
+        match=whole(
+            "Redis key tiktok_shop:{key-1}:tokens:tokens.json:lock: another publisher has been refreshing the tokens for 0 s: does it hang?"
+        ),
+    ):
         async with store.locked(0):
             pass
     await client.pexpire(LOCK, 1)

@@ -17,6 +17,7 @@ from publisher.sources.tiktok.tokens.pair import TokenPair
 from publisher.sources.tiktok.tokens.refreshed import RefreshedTokens
 from tests.publisher.sources.fake_shop import REFRESH, FakeShop, envelope, pair_data, raw_answer
 from tests.publisher.sources.open_sources import tiktok_client
+from tests.support.messages import whole
 from tests.support.waiting import PATIENCE
 
 DAY = 24 * 3600
@@ -76,7 +77,12 @@ async def test_without_a_refresh_token_there_is_no_renewal(
     """The access token is used until refused; the error names the missing variable."""
     tokens = refreshed_tokens(shop, session, tmp_path, refresh_token=None)
     assert await tokens.current() == "access-0"
-    with pytest.raises(TokenError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"):
+    with pytest.raises(
+        TokenError,
+        match=whole(
+            "the access token has expired, and there is no refresh token: set CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN, or run `category-publisher authorize`"
+        ),
+    ):
         await tokens.renew("access-0")
     assert not shop.requests
 
@@ -86,7 +92,12 @@ def test_an_invalid_token_is_an_error_of_the_configuration(
     shop: FakeShop, session: aiohttp.ClientSession, tmp_path: Path, bad: str
 ) -> None:
     """The message names the variable, but not its value."""
-    with pytest.raises(ConfigError, match="CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN") as caught:
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN or CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN is not a token: one word of printable ASCII is expected"
+        ),
+    ) as caught:
         refreshed_tokens(shop, session, tmp_path, access_token=bad)
     assert not bad or bad not in str(caught.value)
 
