@@ -17,8 +17,12 @@ help: ## List the targets
 demo: $(READY) ## Run a sandbox shop, a publisher and an SQLite copy; Ctrl-C stops it
 	@$(BIN)/category-publisher demo
 
-test: $(READY) lint ## Lint, type-check and run all tests except the slow ones
-	$(PYTEST) -m "not slow and not faults"
+# Lint runs beside the tests, because mypy alone uses one core; its output follows theirs.
+test: $(READY) ## Lint, type-check and run all tests except the slow ones
+	@mkdir -p .reports
+	@$(MAKE) --no-print-directory lint >.reports/lint.txt 2>&1 & lint=$$!; \
+	$(PYTEST) -m "not slow and not faults"; tests=$$?; \
+	wait $$lint; lint=$$?; cat .reports/lint.txt; exit $$((tests || lint))
 
 test-slow: $(READY) ## Run all tests that `make test` leaves out, those of the fault suite too
 	$(PYTEST) --hypothesis-profile=full -m "slow or faults"

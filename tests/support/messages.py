@@ -1,8 +1,8 @@
-"""Match the whole message of an error, so that no part of it can change unnoticed."""
+"""Match the whole message of an error: `pytest.raises(X, match=whole("…"))`."""
 
 import re
 
 
 def whole(message: str) -> str:
-    """Return the pattern for `pytest.raises(match=…)` that only the whole `message` matches."""
+    """Return the pattern that only the whole `message` matches."""
     return rf"\A{re.escape(message)}\Z"
