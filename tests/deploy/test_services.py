@@ -118,6 +118,7 @@ def secrets_of(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 async def test_the_services_work_together(folder: Path, sandbox: Sandbox) -> None:
     """A tree arrives in the copy; health checks are right; services end with 0."""
     (redis_folder := folder / "redis").mkdir()

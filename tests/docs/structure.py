@@ -7,6 +7,7 @@ import ast
 import collections
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -36,6 +37,7 @@ class Module(NamedTuple):
         return [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
 
 
+@cache
 def modules(*folders: str) -> list[Module]:
     """Return all modules of `folders`, or else of the product."""
     paths = sorted(path for folder in folders or PACKAGES for path in (ROOT / folder).rglob("*.py"))

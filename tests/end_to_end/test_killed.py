@@ -18,7 +18,8 @@ KILLS = 6
 
 
 @pytest.mark.contract("5.1")
-@pytest.mark.parametrize("publishers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("publishers", [1, 2])
 async def test_killed_at_random(
     publishers: int, folder: Path, valkey: Valkey, real_client: redis.asyncio.Redis
 ) -> None:

@@ -64,6 +64,7 @@ async def test_it_follows_until_stopped(
 
 
 @pytest.mark.contract("5.8")
+@pytest.mark.slow
 async def test_sigkill_at_any_moment(publisher: PretendPublisher, to: str, cwd: Path) -> None:
     """After each kill data and checkpoint fit, and in the end the copy is complete.
 

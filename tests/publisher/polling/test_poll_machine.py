@@ -308,6 +308,7 @@ def test_on_fakeredis() -> None:
 @pytest.mark.contract("5.2")
 @pytest.mark.contract("5.6")
 @pytest.mark.contract("5.7")
+@pytest.mark.slow
 def test_on_a_real_server(valkey: Valkey) -> None:
     """The same on Valkey."""
     run_machine(valkey, 12)

@@ -105,6 +105,7 @@ async def test_stopped_in_the_middle_of_a_refresh(
     assert await stored_tokens(file) == ("access-1", "refresh-1")
 
 
+@pytest.mark.slow
 async def test_killed_at_any_moment_of_a_store(file: FileTokenStore) -> None:
     """The file is always complete: tokens that belong together, and mode 0600."""
     moments = random.Random(7)
