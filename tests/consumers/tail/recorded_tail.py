@@ -23,6 +23,8 @@ class RecordedOutput:
 
     def __init__(self) -> None:
         self.seen: list[int | str] = []
+        self.has_start = asyncio.Event()
+        """Set once the tail knows after which event it begins."""
 
     def show(self, entry: Entry, event: Event) -> None:
         """Record the sequence."""
@@ -83,6 +85,7 @@ async def follow(
 ) -> None:
     """Run a tail as the command does."""
     offset = await start_of_last(events, lines, types)
+    output.has_start.set()
     await Tail(events, output, types, once=False).run(offset)
 
 

@@ -40,6 +40,7 @@ async def test_types(server: Server, publisher: PretendPublisher) -> None:
     assert await tail_once(server, 2, ["added", "updated"]) == [BATCH + 3, BATCH + 4]
     assert await tail_once(server, 10, ["removed"]) == [3]
     async with tailing(server, 0, ["added"]) as output:
+        await output.has_start.wait()
         await publisher.commit(numbered(BATCH + 1))
         await publisher.commit(numbered(BATCH + 2))
         await eventually(lambda: shown(output, BATCH + 6))
