@@ -4,7 +4,7 @@
 
 A mutant is a copy of the project with one change of one script: an operator, a condition, a number, a text, a row
 of a list, or a whole statement. The script's tests run on it; it survives if they pass. The exit code
-is 1 if one survives that EQUIVALENT does not explain.
+is 1 if one survives that EQUIVALENT does not explain, 2 if the tests fail without a change.
 """
 
 import shutil
@@ -147,7 +147,12 @@ def main(scripts: Sequence[str] = tuple(SCRIPTS)) -> int:
     ]
     survivors = 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
-        results = pool.map(Copies(Path(folder)).survives, found)
+        copies = Copies(Path(folder))
+        for script in scripts:
+            if not copies.survives(Mutant(script, 0, "unchanged", (ROOT / script).read_bytes())):
+                print(f"{script}: its tests fail without a change: {SCRIPTS[script]}")  # noqa: T201
+                return 2
+        results = pool.map(copies.survives, found)
         for mutant, has_survived in zip(found, results, strict=True):
             if has_survived and mutant.name not in EQUIVALENT:
                 survivors += 1

@@ -68,7 +68,7 @@ class RedisTokenStore:
         if pair is None:
             pair = await self.file.load()
             if pair is None:
-                return None
+                return self._decrypt(await self._get())  # another may just have moved it
             if not await self.replace(None, pair):
                 return await self.load()
             log.info("tokens moved to Redis", out_of=self.file.location, into=self.location)

@@ -177,6 +177,21 @@ async def test_another_publisher_stores_amid_the_move(
     assert (tmp_path / "tokens.json").exists() != is_set_aside
 
 
+async def test_another_publisher_moves_the_pair_between_two_reads(
+    store: RedisTokenStore, interrupted: Interrupted, tmp_path: Path
+) -> None:
+    """Redis has none yet, and then the file has none any more: the pair is found."""
+
+    class Moved(FileTokenStore):
+        async def load(self) -> TokenPair | None:
+            assert await store.load() == PAIR
+            return await super().load()
+
+    interrupted.file = Moved(tmp_path / "tokens.json")
+    await interrupted.file.store(PAIR)
+    assert await interrupted.load() == PAIR
+
+
 async def test_another_publisher_stores_amid_a_rotation(
     store: TokenStore, interrupted: Interrupted
 ) -> None:
