@@ -65,7 +65,7 @@ async def building(server: Server, to: str) -> AsyncIterator[asyncio.Task[None]]
 async def verified(server: Server, to: str, kind: str = "mirror") -> Verdict:
     """Compare as the command does."""
     async with opened(server, to, kind) as (events, projection):
-        return await verify_projection(events, projection, within=5)
+        return await verify_projection(events, projection, within=PATIENCE)
 
 
 async def repaired(server: Server, to: str, kind: str = "mirror", within: float = 0.0) -> Verdict:

@@ -8,18 +8,23 @@ import contextlib
 import itertools
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psutil
 
 from tests.support.paths import ROOT
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 NO_TESTS: Final = 5
 """pytest's exit code."""
@@ -135,6 +140,28 @@ class CopiedTree:
     def output(self) -> str:
         """Return what pytest printed last."""
         return (self._folder / "output").read_text("utf-8", errors="replace")
+
+
+def in_each(
+    trees: Sequence[CopiedTree], judge: Callable[[CopiedTree, T], R], mutants: Sequence[T]
+) -> Iterator[R]:
+    """Yield what `judge` returns for each mutant, in order.
+
+    Each tree has one mutant at a time.
+    """
+    free: queue.SimpleQueue[CopiedTree] = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def judge_one(mutant: T) -> R:
+        tree = free.get()
+        try:
+            return judge(tree, mutant)
+        finally:
+            free.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as threads:
+        yield from threads.map(judge_one, mutants)
 
 
 def _end(process: subprocess.Popen[bytes], seconds: float) -> int:

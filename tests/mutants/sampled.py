@@ -3,43 +3,29 @@
 It prints the seed; the same seed draws the same mutants as long as the code is the same.
 """
 
-import ast
 import itertools
-import json
-import queue
 import random
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from tests.mutants.copied_tree import NO_TESTS, CopiedTree
+from tests.mutants.calls import FAST, Tests, record
+from tests.mutants.copied_tree import NO_TESTS, CopiedTree, in_each
 from tests.mutants.mutations import (
     Module,
     Mutant,
-    function_at,
-    importers_of,
     modules_outside_the_core,
 )
 from tests.support.paths import ROOT
 
-FAST: Final = (
-    "-q",
-    "-p",
-    "no:cacheprovider",
-    "-m",
-    "not slow and not faults",
-    "--hypothesis-seed=0",
-)
 WANTED: Final = 0.92
-PATIENCE: Final = 60.0
+EXTRA_SECONDS: Final = 60.0
 """How many seconds a test may take longer than ten times as long as without a mutant."""
 READERS: Final = (
     "tests/consumers/sql/test_definitions.py",
@@ -52,67 +38,12 @@ TIMED_OUT: Final = "timed out"
 SURVIVED: Final = "survived"
 
 
-@dataclass
-class Tests:
-    """Which test calls which function, and how long it takes."""
+class Result(NamedTuple):
+    """What became of a mutant, and the test that noticed it or another reason."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    callers: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-
-    @classmethod
-    def read(cls, file: Path) -> Self:
-        """Return what `write` has written."""
-        seconds, callers = json.loads(file.read_text("utf-8"))
-        return cls(seconds, {function: set(tests) for function, tests in callers.items()})
-
-    def write(self, file: Path) -> None:
-        """Write all to a file, so that another run need not record it again."""
-        callers = {function: sorted(tests) for function, tests in self.callers.items()}
-        file.write_text(json.dumps([self.seconds, callers]), encoding="utf-8")
-
-    def of(self, mutant: Mutant) -> list[str]:
-        """Return the tests that judge the mutant, the most promising ones first.
-
-        These are the tests in the module's own file, then those that call the changed function, fast
-        ones first. A change outside functions is judged by the tests that call any function of
-        the module, or of a module that imports it.
-        """
-        module = ast.parse((ROOT / mutant.path).read_text("utf-8"))
-        line = function_at(module, mutant.line)
-        concerned = {mutant.path} if line else {mutant.path, *importers_of(ROOT, mutant.path)}
-        folder, _, name = mutant.path.rpartition("/")
-        own = f"tests/{folder}/test_{name}::"
-        found = {test for test in self.seconds if test.startswith(own)}
-        for function, callers in self.callers.items():
-            path, _, number = function.rpartition(":")
-            if path in concerned and (line is None or number == str(line)):
-                found |= callers
-        return sorted(found, key=lambda test: (not test.startswith(own), self.seconds[test], test))
-
-
-def record(trees: Sequence[CopiedTree]) -> Tests:
-    """Run the fast tests, one share in each tree."""
-    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
-    tests = Tests()
-    with ThreadPoolExecutor() as threads:
-        shares = [files[number :: len(trees)] for number in range(len(trees))]
-        list(threads.map(lambda tree, share: _record_share(tree, share, tests), trees, shares))
-    return tests
-
-
-def _record_share(tree: CopiedTree, files: Sequence[str], tests: Tests) -> None:
-    with tree.recorded() as log:
-        _, result = tree.run({}, [*FAST, *files], 3600)
-        if result is None:
-            sys.exit(tree.output())
-        names, seconds = result
-        calls = [line.split(" ") for line in log.read_text("utf-8").splitlines()]
-    tests.seconds.update(seconds)
-    for number, function in calls:
-        if names[int(number)] in seconds:
-            tests.callers[function].add(names[int(number)])
-    for name in sorted(set(names) - seconds.keys()):
-        typer.echo(f"not used, because it fails or is skipped without a mutant: {name}")
+    mutant: Mutant
+    verdict: str
+    note: str
 
 
 def judge(tree: CopiedTree, mutant: Mutant, tests: Tests) -> tuple[str, str]:
@@ -138,7 +69,7 @@ def _run_tests(
     plan = {
         "tests": chosen,
         "others": sorted(tests.seconds.keys() - chosen),
-        "limits": {test: PATIENCE + 10 * tests.seconds[test] for test in chosen},
+        "limits": {test: EXTRA_SECONDS + 10 * tests.seconds[test] for test in chosen},
     }
     total = 120 + 3 * sum(tests.seconds[test] for test in chosen)
     with tree.changed(mutant.path, mutant.text):
@@ -150,9 +81,9 @@ def _run_tests(
     return (TIMED_OUT, chosen[-1]) if code < 0 else (KILLED, "at import")
 
 
-def report(results: Sequence[tuple[Mutant, str, str]], seed: int) -> bool:
+def report(results: Sequence[Result], seed: int) -> bool:
     """Print what became of the mutants; return whether enough of them were noticed."""
-    for mutant, verdict, note in sorted(results, key=lambda each: each[0].name):
+    for mutant, verdict, note in sorted(results, key=lambda each: each.mutant.name):
         if verdict != KILLED:
             typer.echo(f"\n{verdict}: {mutant.name} ({note})")
             typer.echo(mutant.difference((ROOT / mutant.path).read_text("utf-8")))
@@ -191,30 +122,18 @@ def main(
         if calls:
             tests.write(calls)
         typer.echo(f"{len(tests.seconds)} tests take {sum(tests.seconds.values()):.0f} s")
-        results = judge_all(trees, [each for each in drawn if only in each.name], tests)
+        counter = itertools.count(1)
+
+        def judge_one(tree: CopiedTree, mutant: Mutant) -> Result:
+            began = time.monotonic()
+            verdict, note = judge(tree, mutant, tests)
+            took = time.monotonic() - began
+            typer.echo(f"{next(counter)} {verdict} {mutant.name} {note} {took:.0f} s")
+            return Result(mutant, verdict, note)
+
+        chosen = [mutant for mutant in drawn if only in mutant.name]
+        results = list(in_each(trees, judge_one, chosen))
     sys.exit(not report(results, seed))
-
-
-def judge_all(
-    trees: Sequence[CopiedTree], mutants: Sequence[Mutant], tests: Tests
-) -> list[tuple[Mutant, str, str]]:
-    """Judge the mutants, one in each tree at a time."""
-    free: queue.SimpleQueue[CopiedTree] = queue.SimpleQueue()
-    for tree in trees:
-        free.put(tree)
-    counter = itertools.count(1)
-
-    def judge_one(mutant: Mutant) -> tuple[Mutant, str, str]:
-        tree = free.get()
-        began = time.monotonic()
-        verdict, note = judge(tree, mutant, tests)
-        free.put(tree)
-        took = time.monotonic() - began
-        typer.echo(f"{next(counter)} {verdict} {mutant.name} {note} {took:.0f} s")
-        return mutant, verdict, note
-
-    with ThreadPoolExecutor(len(trees)) as threads:
-        return list(threads.map(judge_one, mutants))
 
 
 if __name__ == "__main__":

@@ -2,24 +2,21 @@
 
     PYTHONPATH=.venv/mutants .venv/bin/python -m tests.mutants.scripts
 
-A mutant is a copy of the project with one change of one script: an operator, a condition, a number, a text, a row
+A mutant is the project with one change of one script: an operator, a condition, a number, a text, a row
 of a list, or a whole statement. The script's tests run on it; it survives if they pass. The exit code
-is 1 if one survives that EQUIVALENT does not explain, 2 if the tests fail without a change.
+is 1 if one survives, 2 if the tests fail without a change.
 """
 
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import tree_sitter_lua
 from tree_sitter import Language, Node, Parser
 
+from tests.mutants.copied_tree import CopiedTree, in_each
 from tests.support.paths import ROOT
 
 SCRIPTS: Final = {
@@ -29,8 +26,8 @@ SCRIPTS: Final = {
     ],
 }
 """The scripts, each with its tests."""
-COPIED: Final = ("publisher", "consumers", "plumbing", "tests", "pyproject.toml", "schemas")
-WORKERS: Final = 2
+PROCESSES: Final = 2
+"""How many mutants are tested at a time."""
 LIMIT_SECONDS: Final = 120.0
 """Until a mutant that hangs is ended; that counts as killed."""
 OTHER_OPERATORS: Final = {
@@ -40,8 +37,6 @@ OTHER_OPERATORS: Final = {
 STATEMENTS: Final = {
     "assignment_statement", "for_statement", "function_call", "if_statement", "return_statement",
 }  # fmt: skip
-EQUIVALENT: Final[dict[str, str]] = {}
-"""Mutants that change nothing that anybody can notice, each with the reason."""
 
 
 class Mutant(NamedTuple):
@@ -105,56 +100,27 @@ def _short(text: bytes) -> str:
     return f"{first} …" if more else first
 
 
-class Copies:
-    """Copies of the project, one for each worker, in which mutants are tested."""
-
-    def __init__(self, folder: Path) -> None:
-        self._free: SimpleQueue[Path] = SimpleQueue()
-        for number in range(WORKERS):
-            copy = folder / str(number)
-            copy.mkdir()
-            for name in COPIED:
-                source = ROOT / name
-                if source.is_dir():
-                    shutil.copytree(source, copy / name)
-                else:
-                    shutil.copy(source, copy / name)
-            self._free.put(copy)
-
-    def survives(self, mutant: Mutant) -> bool:
-        """Return whether all tests of the script pass on `mutant`."""
-        copy = self._free.get()
-        script = copy / mutant.script
-        original = script.read_bytes()
-        script.write_bytes(mutant.text)
-        command = [sys.executable, "-m", "pytest", "-x", "-q", *SCRIPTS[mutant.script]]
-        try:
-            done = subprocess.run(
-                command, cwd=copy, capture_output=True, timeout=LIMIT_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        finally:
-            script.write_bytes(original)
-            self._free.put(copy)
-        return done.returncode == 0
+def survives(tree: CopiedTree, mutant: Mutant) -> bool:
+    """Return whether all tests of the script pass on `mutant`."""
+    nothing: dict[str, Any] = {"tests": [], "others": [], "limits": {}}
+    with tree.changed(mutant.script, mutant.text.decode()):
+        code, _ = tree.run(nothing, ["-x", "-q", *SCRIPTS[mutant.script]], LIMIT_SECONDS)
+    return code == 0
 
 
-def main(scripts: Sequence[str] = tuple(SCRIPTS)) -> int:
-    """Test all mutants of `scripts`; print the survivors, and return the exit code."""
-    found = [
-        mutant for script in scripts for mutant in mutants(script, (ROOT / script).read_bytes())
-    ]
-    survivors = 0
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
-        copies = Copies(Path(folder))
-        for script in scripts:
-            if not copies.survives(Mutant(script, 0, "unchanged", (ROOT / script).read_bytes())):
-                print(f"{script}: its tests fail without a change: {SCRIPTS[script]}")  # noqa: T201
+def main() -> int:
+    """Test all mutants of all scripts; print the survivors, and return the exit code."""
+    texts = {script: (ROOT / script).read_bytes() for script in SCRIPTS}
+    found = [mutant for script, text in texts.items() for mutant in mutants(script, text)]
+    with tempfile.TemporaryDirectory(prefix="cpm-", dir="/tmp") as folder:
+        trees = [CopiedTree(Path(folder) / str(number)) for number in range(PROCESSES)]
+        for script, text in texts.items():
+            if not survives(trees[0], Mutant(script, 0, "unchanged", text)):
+                print(f"{script}: its tests fail without a change, so they judge nothing")  # noqa: T201
                 return 2
-        results = pool.map(copies.survives, found)
-        for mutant, has_survived in zip(found, results, strict=True):
-            if has_survived and mutant.name not in EQUIVALENT:
+        survivors = 0
+        for mutant, has_survived in zip(found, in_each(trees, survives, found), strict=True):
+            if has_survived:
                 survivors += 1
                 print(f"survived: {mutant.name}", flush=True)  # noqa: T201  the result
     print(f"{len(found)} mutants, {survivors} survived")  # noqa: T201  the result

@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.session.longest_first import ordered, read_seconds
+from tests.support.paths import ROOT
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,13 @@ def test_no_worker_has_two_more_long_tests_than_another(workers: int) -> None:
     assert max(counts) - min(counts) <= 1
 
 
-def test_all_listed_tests_exist(request: pytest.FixtureRequest) -> None:
-    listed = {test.partition("::")[0] for test in read_seconds()}
+def test_all_listed_tests_exist() -> None:
+    """Their files and functions do; a function may be in a shared suite."""
+    files = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "tests").rglob("*.py")}
+    functions = {
+        name for path in files.values() for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    listed = [re.fullmatch(r"([\w/.]+)::(?:\w+::)?(\w+)(\[.*\])?", test) for test in read_seconds()]
     assert listed
-    assert all((request.config.rootpath / file).is_file() for file in listed)
+    assert {each and each[1] for each in listed} <= files.keys()
+    assert {each and each[2] for each in listed} <= functions

@@ -1,7 +1,7 @@
 """The definitions of all tables and views, in each database (contract, 8).
 
-`definitions/` has them as SQL. Databases keep the tables that an older version created, so whoever
-changes a definition also has to say how an existing copy gets it.
+`definitions/` has them as SQL. Databases keep the tables that an older version created. So a change of a
+definition also needs a way to bring existing tables to the new form.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ OURS = {
         ("mysql+asyncmy", "mariadb"),
     ],
 )
-def test_each_database_gets_the_same_definitions_as_ever(driver: str, name: str) -> None:
+def test_the_definitions_of_each_database(driver: str, name: str) -> None:
     """Names, types, lengths, keys, indexes and views are those of the file."""
     statements: list[str] = []
 
@@ -46,4 +46,7 @@ def test_each_database_gets_the_same_definitions_as_ever(driver: str, name: str)
     ours = [table for name, table in metadata.tables.items() if name in OURS]
     metadata.create_all(engine, ours, checkfirst=False)
     found = ";\n\n".join(sorted(statements)) + ";\n"
+    if name == "mariadb":  # which only has another name for the collation
+        found = found.replace("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+        name = "mysql"
     assert found == (DEFINITIONS / f"{name}.sql").read_text("utf-8")

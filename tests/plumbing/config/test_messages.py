@@ -38,7 +38,7 @@ def test_the_whole_message_of_a_redis_address(url: str, message: str) -> None:
 
 
 def test_the_defaults() -> None:
-    """They are those of ever: a change is an event for whoever has no such setting."""
+    """A changed default changes the publisher of each user who has not set it."""
     found = {
         "publisher.toml": Settings().model_dump(mode="json"),
         "[catalogs.NAME]": CatalogSettings(source="tiktok_shop").model_dump(mode="json"),

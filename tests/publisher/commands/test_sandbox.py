@@ -21,9 +21,9 @@ from publisher.sandbox.signature import expected_signature
 from tests.publisher.sandbox.caller import CATEGORIES
 from tests.support.paths import ROOT
 from tests.support.processes import PUBLISHER, call
+from tests.support.waiting import PATIENCE
 
 COMMAND = (sys.executable, "-c", "from publisher.cli import main; main()", "sandbox")
-LIMIT = 30
 """Seconds for anything that a process does."""
 
 
@@ -53,7 +53,7 @@ def run_to_end(*arguments: str, cwd: Path) -> tuple[int, str, str]:
 async def introduction(process: asyncio.subprocess.Process) -> str:
     """Return the introduction that it prints, up to the last line."""
     assert process.stdout is not None
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(PATIENCE):
         return (await process.stdout.readuntil(b"/sandbox/next\n")).decode()
 
 
@@ -107,7 +107,7 @@ async def test_it_prints_a_working_configuration(
         )
         assert len(rows) == 100
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
         assert (process.returncode, out, err) == (0, b"", b"")
 

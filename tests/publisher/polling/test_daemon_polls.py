@@ -136,7 +136,7 @@ def seconds_until_retry(scheduled: _ScheduledCatalog, error: Error) -> float:
 
 
 def test_a_poll_that_redis_failed_is_repeated_ever_later(scheduled: _ScheduledCatalog) -> None:
-    """The wait doubles up to a minute, and begins anew after a poll that Redis served."""
+    """The wait doubles up to a minute; a poll that Redis served resets it."""
     for limit in [1, 2, 4, 8, 16, 32, 60, 60]:
         assert limit / 2 - 0.2 <= seconds_until_retry(scheduled, TRANSIENT) <= limit
     assert LATEST_RETRY == 60

@@ -127,7 +127,7 @@ def test_a_full_catalog_does_not_overflow() -> None:
 @pytest.mark.parametrize(
     ("size", "digest"), [(30, "021fc6c673b6a517"), (2_700, "da1edcebf423eadb")]
 )
-def test_a_seed_gives_the_same_trees_as_ever(size: int, digest: str) -> None:
+def test_the_trees_of_a_seed_never_change(size: int, digest: str) -> None:
     """A failure of a seed can be repeated, and benchmarks compared, after years."""
     hashed = hashlib.sha256()
     for tree in islice(mutating_trees(size, seed=7), 15):
