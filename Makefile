@@ -88,7 +88,7 @@ mutants-core: $(READY) $(VENV)/mutants ## Run mutation tests: each small change 
 	PYTHONHASHSEED=0 PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut run
 	PYTHONPATH=$(CURDIR)/$(VENV)/mutants $(BIN)/python -m mutmut results
 
-mutants-scripts: $(READY) $(VENV)/mutants ## Run mutation tests of the scripts that run inside Redis (10 minutes)
+mutants-scripts: $(READY) $(VENV)/mutants ## Run mutation tests of the scripts that run inside Redis (5 minutes)
 	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m tests.mutants.scripts
 
 mutants-sampled: $(READY) $(VENV)/mutants ## Run mutation tests of N (240) small changes drawn outside the core (SEED=n repeats them)

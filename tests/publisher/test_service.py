@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from plumbing.config.settings import Settings
+from publisher.service import _settings_of_catalog
 from tests.publisher.running import (
     configure,
     connect,
@@ -133,3 +135,16 @@ def readiness(web: str) -> str:
         return error.read().decode()
     except OSError:
         return ""
+
+
+@pytest.mark.parametrize(("source", "is_other"), [("tiktok_shop", True), ("http", False)])
+def test_a_catalogs_settings_include_those_of_its_shop(source: str, *, is_other: bool) -> None:
+    """A reload continues with the poll of a catalog whose settings are the same."""
+    catalog = {"source": source, "url": "http://127.0.0.1/" if source == "http" else None}
+    one, two = (
+        Settings.model_validate({"catalogs": {"us": catalog}, "tiktok_shop": {"app_key": key}})
+        for key in ("one", "two")
+    )
+    assert (_settings_of_catalog(one, "us") != _settings_of_catalog(two, "us")) == is_other
+    assert _settings_of_catalog(one, "us") == _settings_of_catalog(one, "us") is not None
+    assert _settings_of_catalog(one, "uk") is None

@@ -233,3 +233,15 @@ async def test_a_key_of_another_type_is_checked_with_pauses(server: Server) -> N
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await events._wait_for_change(None)
+
+
+async def test_the_last_entries_are_as_many_as_asked_for(
+    server: Server, publisher: PretendPublisher
+) -> None:
+    """The oldest first."""
+    for number in range(1, 5):
+        await publisher.commit(tree(HOME | {"local_name": f"Home {number}"}))
+    async with connect(server, "us", once=True) as events:
+        entries, meta = await events.last_entries(2)
+    assert [entry.offset for entry in entries] == ["3-0", "4-0"]
+    assert meta.offset == "4-0"

@@ -2,13 +2,15 @@
 
 import errno
 import gc
+import io
+import os
 import signal
 import sys
 from collections.abc import Callable
 
 import pytest
 
-from plumbing.cli.main import gc_paused, import_command, run_app
+from plumbing.cli.main import _flush_output, gc_paused, import_command, run_app
 from plumbing.errors import ConfigError, Error
 
 pytestmark = pytest.mark.contract("7")
@@ -67,3 +69,38 @@ def test_pauses_the_garbage_collector_during_an_import() -> None:
 def test_imports_a_command_once() -> None:
     """Later calls return the same module."""
     assert import_command("plumbing.clock") is sys.modules["plumbing.clock"]
+
+
+class BrokenOutput(io.StringIO):
+    """A standard output that cannot be written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def flush(self) -> None:
+        """Fail."""
+        raise OSError(self._number, os.strerror(self._number))
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, 1), (3, 3)])
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EPIPE, ""),
+        (errno.ENOSPC, "error: standard output cannot be written: No space left on device\n"),
+    ],
+)
+def test_output_that_cannot_be_flushed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    expected: int,
+    number: int,
+    message: str,
+) -> None:
+    """A success becomes an error, an error keeps its code; a closed pipe needs no message."""
+    monkeypatch.setattr(sys, "stdout", BrokenOutput(number))
+    assert _flush_output(code) == expected
+    sys.stdout.close()  # what it discards the rest with
+    assert capsys.readouterr().err == message

@@ -24,7 +24,6 @@ from tests.support.processes import PUBLISHER, call
 from tests.support.waiting import PATIENCE
 
 COMMAND = (sys.executable, "-c", "from publisher.cli import main; main()", "sandbox")
-"""Seconds for anything that a process does."""
 
 
 @asynccontextmanager

@@ -1,18 +1,20 @@
 """The response of each path, and the limits of the server."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from structlog.testing import capture_logs
 
 from plumbing.errors import ConfigError
 from publisher.web import Metrics, http_server
 from publisher.web import server as web_server
 from publisher.web.page import POLICY
-from publisher.web.server import Routes
+from publisher.web.server import Routes, _ErrorHandler
 from tests.publisher.web.conftest import Serve, Site, sources_of
 from tests.support.scripted_source import ScriptedSource
 from tests.support.valkey import Valkey
@@ -72,6 +74,26 @@ async def test_a_bad_request_is_no_traceback(site: Site, capfd: pytest.CaptureFi
     writer.close()
     assert await site.get("/healthz") == (200, "alive\n")
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("error", "events"),
+    [
+        (BadHttpMessage("too long"), []),
+        (ValueError("a bug"), ["Error handling request"]),
+        (None, ["Error handling request"]),
+    ],
+)
+def test_an_error_of_aiohttp_is_logged_in_our_format(
+    error: Exception | None, events: list[str]
+) -> None:
+    """A client's bad request is only for the level debug, all else may be our fault."""
+    cause = (type(error), error, None) if error else None
+    record = logging.LogRecord("aiohttp", logging.ERROR, "", 1, "Error handling request", (), cause)
+    with capture_logs() as logged:
+        _ErrorHandler().emit(record)
+    assert [line["event"] for line in logged] == events
+    assert all(line["exc_info"] is error for line in logged)
 
 
 async def test_a_late_poll_is_a_reason(site: Site, sources: dict[str, ScriptedSource]) -> None:
