@@ -242,6 +242,8 @@ async def test_the_last_entries_are_as_many_as_asked_for(
     for number in range(1, 5):
         await publisher.commit(tree(HOME | {"local_name": f"Home {number}"}))
     async with connect(server, "us", once=True) as events:
-        entries, meta = await events.last_entries(2)
-    assert [entry.offset for entry in entries] == ["3-0", "4-0"]
+        last, meta = await events.last_entries(2)
+        before = await events.entries_before("4-0", 2)
+    assert [entry.offset for entry in last] == ["3-0", "4-0"]
     assert meta.offset == "4-0"
+    assert [entry.offset for entry in before] == ["2-0", "3-0"]

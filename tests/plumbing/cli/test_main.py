@@ -99,7 +99,7 @@ def test_output_that_cannot_be_flushed(
     number: int,
     message: str,
 ) -> None:
-    """A success becomes an error, an error keeps its code; a closed pipe needs no message."""
+    """A success becomes an error; an error keeps its exit code."""
     monkeypatch.setattr(sys, "stdout", BrokenOutput(number))
     assert _flush_output(code) == expected
     sys.stdout.close()  # what it discards the rest with
