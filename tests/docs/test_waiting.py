@@ -83,7 +83,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def test_no_test_has_a_patience_of_its_own() -> None:
-    """Whatever waits longer than a moment uses PATIENCE or `patience(seconds)`."""
+    """Each longer wait uses PATIENCE or `patience(seconds)`."""
     found = [
         f"{name}:{call.lineno}"
         for name, path in modules()

@@ -154,7 +154,7 @@ async def test_its_files_are_for_its_user_only(folder: Path) -> None:
 async def test_a_server_that_never_answers_is_an_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message names its socket and its log; it is not waited for as for ever."""
+    """The wait ends; the message names the socket and the log."""
     assert embedded.START_SECONDS <= 60
     monkeypatch.setattr(embedded, "START_SECONDS", 0.1)
     with socket.socket(socket.AF_UNIX) as silent:

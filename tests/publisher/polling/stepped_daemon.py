@@ -48,7 +48,7 @@ class ScriptedLeases(Leases):
 
 
 class SteppedDaemon(Daemon):
-    """A daemon that keeps when each poll is due that it starts, and what it reports."""
+    """A daemon that records when the polls that it starts are due, and its reports."""
 
     def __init__(self, client: redis.asyncio.Redis, of: Mapping[str, Catalog]) -> None:
         self.own_leases = ScriptedLeases(client)

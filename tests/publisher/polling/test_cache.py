@@ -228,7 +228,7 @@ def connections_in_use(client: redis.asyncio.Redis) -> int:
 async def test_a_read_that_is_cancelled_trusts_and_keeps_nothing(
     polling: Polling, client: redis.asyncio.Redis
 ) -> None:
-    """At whichever of its awaits; an edit meanwhile is noticed by the next poll."""
+    """The cancellation comes at each await; the next poll notices an edit."""
     async for _ in cancelled_at_each_await(polling.read_state):
         await client.hset(f"{KEY}categories", "2", "{}")
         assert await polling.loads() == 1
@@ -270,7 +270,7 @@ async def test_at_most_a_hundred_catalogs_are_watched() -> None:
 async def test_the_cached_categories_are_limited(
     real_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The catalog that was polled the longest ago is evicted; a huge one at once."""
+    """The least recently polled catalog is evicted; a huge one is never cached."""
     monkeypatch.setattr(caches, "MOST_CATEGORIES", 2 * len(SMALL))
     async with aclosing(StateCache()) as cache:
         three = [Polling(real_client, cache, name) for name in ("a", "b", "c")]

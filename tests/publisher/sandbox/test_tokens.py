@@ -130,7 +130,7 @@ async def test_the_user_type_is_an_option() -> None:
 
 
 def test_a_hundred_pairs_are_known() -> None:
-    """Older access tokens are invalid, so that a sandbox may run for ever."""
+    """Older access tokens become invalid, so a sandbox needs no more memory."""
     issuer = TokenIssuer(small())
     first = issuer.newest
     for _ in range(99):

@@ -303,7 +303,7 @@ async def test_the_rights_of_the_list_are_enough(server: Valkey) -> None:
 @pytest.mark.contract("5.1")
 @pytest.mark.parametrize(("command", "key"), RIGHTS)
 async def test_one_missing_right_writes_nothing(server: Valkey, command: str, key: str) -> None:
-    """Whichever it is, the commit is refused before the first write."""
+    """The commit is refused before its first write."""
     error, is_unchanged = await run_as(server, *rules((command, key)), events=[])
     assert is_unchanged
     named = (

@@ -113,7 +113,7 @@ async def check_next_watches(client: redis.asyncio.Redis) -> None:
 async def test_a_start_that_is_cancelled_leaves_nothing(
     client: redis.asyncio.Redis, connections: str
 ) -> None:
-    """At whichever of its awaits, also while it connects."""
+    """The cancellation comes at each await, also while it connects."""
 
     async def start_and_close() -> None:
         if connections == "new":
@@ -126,7 +126,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing(
 
 @pytest.mark.contract("5.3")
 async def test_an_end_that_is_cancelled_leaves_nothing(client: redis.asyncio.Redis) -> None:
-    """At whichever await of its question; asked again, it knows nothing."""
+    """The cancellation comes at each await; afterwards the watch knows nothing."""
     watch: KeyWatch | None = None
 
     async def finish() -> bool:
@@ -141,7 +141,7 @@ async def test_an_end_that_is_cancelled_leaves_nothing(client: redis.asyncio.Red
 
 
 async def test_a_close_that_is_cancelled_leaves_nothing(client: redis.asyncio.Redis) -> None:
-    """At whichever of its awaits the connection goes back, and watches nothing."""
+    """The cancellation comes at each await; the connection returns to its pool."""
     watch: KeyWatch | None = None
 
     async def close() -> None:
