@@ -20,6 +20,7 @@ from plumbing.redis.server import Server
 from tests.consumers.mirrors import QUICK, run_once
 from tests.consumers.pretend_publisher import PretendPublisher, row, tree
 from tests.support.databases import execute, fetch
+from tests.support.messages import whole
 from tests.support.waiting import PATIENCE, eventually
 
 HOME, GARDEN, TOYS = row("1", "Home"), row("2", "Garden", "1"), row("3", "Toys")
@@ -167,7 +168,11 @@ async def test_a_damaged_copy_that_lags(
         verdict = await repaired(real_server, database_url)
         assert verdict == repaired_verdict(publisher)
         with pytest.raises(
-            CheckpointConflict, match="another consumer writes to this database's mirror"
+            CheckpointConflict,
+            match=whole(
+                "<any>: another consumer writes to this database's mirror of catalog us: stop "
+                "one of the two"
+            ),
         ):
             await other.apply([], known._replace(sequence=7))
 
@@ -242,6 +247,12 @@ async def test_a_copy_at_another_position(
     await run_once(real_server, database_url)
     await execute(database_url, "UPDATE checkpoints SET sequence = sequence + 5")
     async with opened(real_server, database_url) as (events, projection):
-        with pytest.raises(PositionMismatch, match="is its consumer running"):
+        with pytest.raises(
+            PositionMismatch,
+            match=whole(
+                "the copy is at <any>-6-aadf6762fb503ed6, the state at "
+                "<any>-1-aadf6762fb503ed6: is its consumer running?"
+            ),
+        ):
             await verify_projection(events, projection, within=0)
     assert await repaired(real_server, database_url) == repaired_verdict(publisher)

@@ -32,7 +32,7 @@ async def test_no_state(
     catalog: Catalog, source: ScriptedSource, client: redis.asyncio.Redis
 ) -> None:
     """Neither a missing nor a damaged state is exported; the error says which it is."""
-    with pytest.raises(NoState, match=r"^catalog us: nothing to export: no state$"):
+    with pytest.raises(NoState, match=whole("catalog us: nothing to export: no state")):
         await export_state(catalog.store, "json")
     source.set_tree(wide(3))
     await poll_once(catalog)

@@ -190,7 +190,7 @@ def test_no_json_object(json_: bytes) -> None:
 @pytest.mark.contract("3")
 def test_an_entry_without_event() -> None:
     """An entry that somebody added by hand."""
-    with pytest.raises(BadEntry, match="entry 7-0 has no field event"):
+    with pytest.raises(BadEntry, match=whole("entry 7-0 has no field event")):
         decode(Entry("7-0", None), "us")
 
 
@@ -202,7 +202,8 @@ def test_before_is_only_for_updates() -> None:
     with pytest.raises(
         BadEntry,
         match=whole(
-            "entry 7-0 is not an event of the contract: before: missing, not of this category, or not allowed for this type"
+            "entry 7-0 is not an event of the contract: before: missing, not of this category, "
+            "or not allowed for this type"
         ),
     ):
         decode(entry(document), "us")

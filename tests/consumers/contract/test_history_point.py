@@ -4,6 +4,7 @@ import pytest
 
 from consumers.contract.history_point import EventRef, HistoryPoint, parse
 from plumbing.errors import ConfigError
+from tests.support.messages import whole
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,13 @@ def test_a_point(text: str, point: HistoryPoint) -> None:
 )
 def test_no_point(text: str) -> None:
     """Any other text is an error with valid examples."""
-    with pytest.raises(ConfigError, match=r"2026-11-23T09:40:03Z, .* 9f3c1a2b-105$") as refused:
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            f"{text!r} is not a point in history: use a time such as 2026-11-23 or "
+            "2026-11-23T09:40:03Z, a sequence such as 105, or an event's id such as 9f3c1a2b-105"
+        ),
+    ) as refused:
         parse(text)
     assert "\x1b" not in str(refused.value)
 

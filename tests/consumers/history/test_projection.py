@@ -19,6 +19,7 @@ from tests.consumers.history.history_builder import (
     tree_at,
 )
 from tests.support.databases import execute, fetch
+from tests.support.messages import whole
 
 
 async def test_a_clock_that_was_set_back(database_url: str) -> None:
@@ -101,7 +102,13 @@ async def test_resyncs_deleted_meanwhile(database_url: str) -> None:
     async with open_projection(database_url) as history:
         publisher = await record_example(history)
         await execute(database_url, "DELETE FROM history_resyncs")
-        with pytest.raises(StoreError, match="from history_resyncs: restart this consumer"):
+        with pytest.raises(
+            StoreError,
+            match=whole(
+                "<any>: somebody deleted the resyncs of catalog us from history_resyncs: "
+                "restart this consumer, and it will resync"
+            ),
+        ):
             await apply(history, publisher.events(THIRD))
         assert (await history.read())[1] == FOURTH
 
@@ -115,7 +122,11 @@ async def test_two_consumers(database_url: str) -> None:
         events = publisher.events(THIRD, TIMES[20])
         await apply(one, events)
         with pytest.raises(
-            CheckpointConflict, match="another consumer writes to this database's history"
+            CheckpointConflict,
+            match=whole(
+                "<any>: another consumer writes to this database's history of catalog us: stop "
+                "one of the two"
+            ),
         ):
             await apply(other, events)
         assert len(await changes_between(one, "12", "2030-01-01")) == len(events)

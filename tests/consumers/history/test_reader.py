@@ -19,6 +19,7 @@ from tests.consumers.history.history_builder import (
     resync,
     tree_at,
 )
+from tests.support.messages import whole
 
 
 async def test_a_tree_at_each_moment(database_url: str) -> None:
@@ -79,6 +80,12 @@ async def test_no_history(database_url: str) -> None:
     """The error for a database without a history of the catalog says what to do."""
     async with open_database(database_url) as store:
         for _ in range(2):
-            with pytest.raises(NotRecorded, match="run `category-consumer history us --to"):
+            with pytest.raises(
+                NotRecorded,
+                match=whole(
+                    "<any>: there is no history of catalog us: run `category-consumer history "
+                    "us --to … --once` first"
+                ),
+            ):
                 await open_history(store, "us")
             await HistoryProjection(store, "us").load()

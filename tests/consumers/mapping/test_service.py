@@ -154,7 +154,13 @@ async def test_without_a_copy(database_url: str) -> None:
     async with open_mapping_catalog(database_url) as it:
         await it.import_own(a="A")
         for refused in (it.service.read_all(), it.link(a="2")):
-            with pytest.raises(MappingRejected, match="run `category-consumer map watch us --to"):
+            with pytest.raises(
+                MappingRejected,
+                match=whole(
+                    "<any>: there is no copy of catalog us:\nrun `category-consumer map watch "
+                    "us --to … --once` first"
+                ),
+            ):
                 await refused
         await it.service.unlink(["a"])
         await it.service.remove(["a"])

@@ -27,6 +27,7 @@ from tests.consumers.mirrors import (
 )
 from tests.consumers.pretend_publisher import TIME, PretendPublisher, numbered, row, tree
 from tests.consumers.sql.snapshots import checkpoint_of, snapshot
+from tests.support.messages import whole
 from tests.support.waiting import PATIENCE, eventually
 
 NOTHING = Snapshot({}, TIME)
@@ -58,7 +59,11 @@ async def test_a_changed_checkpoint(to: str, field: str) -> None:
         await mirror.reset(NOTHING, BEGIN)
         execute(to, f"UPDATE checkpoints SET {field} = '12345678'")  # noqa: S608  of the test's
         with pytest.raises(
-            CheckpointConflict, match="another consumer writes to this database's mirror"
+            CheckpointConflict,
+            match=whole(
+                "<any>/copy.sqlite: another consumer writes to this database's mirror of "
+                "catalog us: stop one of the two"
+            ),
         ):
             await mirror.apply(events, events[-1].checkpoint)
         with pytest.raises(CheckpointConflict):
@@ -74,7 +79,13 @@ async def test_two_first_checkpoints(to: str) -> None:
         assert await second.load() is None
         state = snapshot(HOME)
         await first.reset(state, checkpoint_of(state))
-        with pytest.raises(CheckpointConflict, match="stop one of the two"):
+        with pytest.raises(
+            CheckpointConflict,
+            match=whole(
+                "<any>/copy.sqlite: another consumer writes to this database's mirror of "
+                "catalog us: stop one of the two"
+            ),
+        ):
             await second.reset(snapshot(GARDEN), BEGIN)
     assert stored_rows(to) == tree(HOME)
 

@@ -16,6 +16,7 @@ from consumers.sql.rows import RowsTable
 from plumbing.errors import ConfigError
 from tests.consumers.pretend_publisher import TIME
 from tests.support.databases import MariaDb, Postgres, execute
+from tests.support.messages import whole
 
 LONG = Snapshot({"x" * 300: Category("x" * 300, "0", "Name", is_leaf=True)}, TIME)
 
@@ -80,7 +81,13 @@ async def test_the_whole_message_about_a_wrong_url(url: str, message: str) -> No
 @pytest.mark.parametrize("missing", ["nope/copy.sqlite", "."])
 async def test_a_path_where_no_file_can_be(folder: Path, missing: str) -> None:
     """A missing folder, or a folder instead of a file, is an error in one line."""
-    with pytest.raises(StoreError, match=r"unable to open database file \(does its folder"):
+    with pytest.raises(
+        StoreError,
+        match=whole(
+            "<any>: unable to open database file (does its folder exist, and may this user "
+            "write there?)"
+        ),
+    ):
         async with open_database(f"sqlite:///{folder / missing}"):
             pass
 
@@ -88,7 +95,7 @@ async def test_a_path_where_no_file_can_be(folder: Path, missing: str) -> None:
 async def test_a_file_that_must_exist(folder: Path) -> None:
     """A file that is only read is not created, whatever its name."""
     for name in ("copy.sqlite", "a%20b?c.sqlite"):
-        with pytest.raises(StoreError, match="there is no such file"):
+        with pytest.raises(StoreError, match=whole("<any>: there is no such file")):
             async with open_database(f"sqlite:///{folder / name}", must_exist=True):
                 pass
     assert names(folder) == []
@@ -123,7 +130,10 @@ async def test_a_value_that_is_too_long_is_not_cut(mariadb: MariaDb) -> None:
         async with open_database(url) as opened:
             mirror = Mirror(opened, "us")
             await mirror.load()
-            with pytest.raises(StoreError, match="too long"):
+            with pytest.raises(
+                StoreError,
+                match=whole("<any>: Data too long for column 'id' at row 1 (error 1406)"),
+            ):
                 await mirror.reset(LONG, Checkpoint("9f3c1a2b", 1, "1-0", "0" * 16))
     finally:
         await execute(url, "SET GLOBAL sql_mode = DEFAULT")

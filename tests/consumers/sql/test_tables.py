@@ -12,6 +12,7 @@ from tests.consumers.mirrors import (
 )
 from tests.consumers.pretend_publisher import row
 from tests.consumers.sql.snapshots import checkpoint_of, snapshot
+from tests.support.messages import whole
 
 HOME, GARDEN, ROSES = row("1", "Home"), row("2", "Garden", "1"), row("3", "Roses", "2")
 
@@ -48,7 +49,13 @@ async def test_tables_of_another_program(to: str) -> None:
     """If a table of that name has other columns, nothing is created."""
     execute(to, "CREATE TABLE categories (id INTEGER, title TEXT)")
     async with open_mirror(to) as mirror:
-        with pytest.raises(StoreError, match="a table categories, and it is not this program's"):
+        with pytest.raises(
+            StoreError,
+            match=whole(
+                "<any>/copy.sqlite: there is a table categories, and it is not this program's: "
+                "name another database"
+            ),
+        ):
             await mirror.load()
     with closing(sqlite3.connect(to.removeprefix("sqlite:///"))) as file:
         assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("categories",)]

@@ -11,6 +11,7 @@ import pytest
 from plumbing.config.load import load, load_common
 from plumbing.config.settings import GuardSettings
 from plumbing.errors import ConfigError
+from tests.support.messages import whole
 
 pytestmark = pytest.mark.contract("7")
 
@@ -165,16 +166,18 @@ def test_a_mistake_in_the_environment_names_the_variable(
 
 def test_a_named_file_must_exist(folder: Path) -> None:
     """Only the default file may be missing."""
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(
+        ConfigError, match=whole("<any>/other.toml: no such file; name it with --config FILE")
+    ):
         load(folder / "other.toml")
 
 
 def test_a_file_that_cannot_be_read_is_an_error_line(folder: Path) -> None:
     """A folder, or a file that is not UTF-8, cannot be read."""
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match=whole("<any>: cannot be read: Is a directory")):
         load(folder)
     (folder / "x.toml").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match="not UTF-8"):
+    with pytest.raises(ConfigError, match=whole("<any>/x.toml: is not UTF-8 text")):
         load(folder / "x.toml")
 
 

@@ -104,7 +104,8 @@ def test_a_fallback_shop_with_a_token_needs_a_token_file(shop: FakeShop, tmp_pat
     with pytest.raises(
         ConfigError,
         match=whole(
-            "catalogs.us.stand_ins.0: access_token needs a token_file of its own here: the inherited one would win, and is for other tokens"
+            "catalogs.us.stand_ins.0: access_token needs a token_file of its own here: the "
+            "inherited one would win, and is for other tokens"
         ),
     ):
         tiktok_shops_of(settings, "us")
@@ -150,7 +151,9 @@ def test_a_wrong_token_key_is_an_error(key: str, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(
         ConfigError,
         match=whole(
-            "environment: CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY: must be a Fernet key, or several Fernet keys separated by commas: create a key with `openssl rand -base64 32 | tr +/ -_`"
+            "environment: CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY: must be a Fernet key, or "
+            "several Fernet keys separated by commas: create a key with `openssl rand -base64 "
+            "32 | tr +/ -_`"
         ),
     ) as caught:
         load()
@@ -161,7 +164,14 @@ def test_rejects_a_token_key_in_a_file_that_others_can_read(tmp_path: Path) -> N
     """A token key is a secret."""
     file = write_config(tmp_path, f'[tiktok_shop]\ntoken_key = "{KEY}"\n')
     file.chmod(0o644)
-    with pytest.raises(ConfigError, match="token_key is a secret, but other users"):
+    with pytest.raises(
+        ConfigError,
+        match=whole(
+            "<any>/publisher.toml: tiktok_shop.token_key is a secret, but other users can "
+            "read the file (mode 0644): run `chmod 600 <any>/publisher.toml`, or put the "
+            "secret into the environment variable CATEGORY_PUBLISHER_TIKTOK_SHOP__TOKEN_KEY"
+        ),
+    ):
         load(file)
     file.chmod(0o600)
     assert load(file).tiktok_shop.token_key

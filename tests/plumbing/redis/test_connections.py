@@ -7,6 +7,7 @@ import redis.exceptions
 from redis.asyncio.connection import Connection
 
 from plumbing.redis.connections import cancellable_connection
+from tests.support.messages import whole
 from tests.support.valkey import Valkey
 from tests.support.waiting import PATIENCE
 
@@ -54,7 +55,7 @@ async def test_a_send_that_takes_too_long_closes_the_connection() -> None:
         socket_timeout=0.1,  # type: ignore[call-arg]
     )
     async with server:
-        with pytest.raises(redis.exceptions.TimeoutError, match="Timeout writing to socket"):
+        with pytest.raises(redis.exceptions.TimeoutError, match=whole("Timeout writing to socket")):
             await connection.send_command("SET", "key", bytes(64 * 1024 * 1024))
         assert not connection.is_connected
         closing.set()

@@ -21,6 +21,7 @@ from plumbing.redis.error_advice import is_transient_for_reads, is_wrong_type
 from plumbing.redis.server import Server, check_server
 from tests.plumbing.redis.published_catalog import open_consumer, published_catalog
 from tests.support import full_disk
+from tests.support.messages import whole
 from tests.support.ports import free_port
 from tests.support.proxy import Strike, proxied
 from tests.support.redis_servers import execute_on, is_answered_again, times_answered
@@ -317,7 +318,14 @@ async def test_a_consumer_with_once_does_not_wait_for_a_lost_primary(own_valkey:
         await catalog.poll(2)
         make_replica(own_valkey, stale=False)
         async with connect(Server(own_valkey.url), "us", once=True) as stream:
-            with pytest.raises(RedisError, match="it is a replica that has lost its primary"):
+            with pytest.raises(
+                RedisError,
+                match=whole(
+                    "Redis at unix://<any>/s: Command # 1 (HGETALL catalog:{us}:meta) of pipeline "
+                    'caused error: ("Link with MASTER is down and replica-serve-stale-data is set '
+                    "to 'no'.\",) (it is a replica that has lost its primary)"
+                ),
+            ):
                 await stream.snapshot()
 
 

@@ -90,7 +90,8 @@ async def test_a_rejected_snapshot_writes_nothing(
     with pytest.raises(
         BadSnapshot,
         match=whole(
-            "category '2' has the parent '1', which is not in the list (and 1 more): a branch is missing"
+            "category '2' has the parent '1', which is not in the list (and 1 more): a branch "
+            "is missing"
         ),
     ):
         await poll_once(catalog)
@@ -264,7 +265,14 @@ async def test_approval_when_the_source_gives_another_snapshot(
     first = (await poll_once(catalog)).hold
     before = await dump_keys(client)
     source.set_tree(wide(40))
-    with pytest.raises(Held, match="now returns the snapshot"):
+    with pytest.raises(
+        Held,
+        match=whole(
+            "catalog us: the source now returns the snapshot 30bf7c955ea79dde, not "
+            "45fcddf325de9f41: nothing was committed; check it with `category-publisher "
+            "diff us` and approve that one"
+        ),
+    ):
         await approve(catalog, first.digest if first else "")
     after = await dump_keys(client)
     assert orjson.loads(after[b"hold"])["removed"] == 60
@@ -282,7 +290,14 @@ async def test_approval_when_the_source_is_plausible_again(
     hold = (await poll_once(catalog)).hold
     before = await dump_keys(client)
     source.set_tree(wide(101))
-    with pytest.raises(Held, match="plausible"):
+    with pytest.raises(
+        Held,
+        match=whole(
+            "catalog us: the source now returns another snapshot than 45fcddf325de9f41, "
+            "which is plausible: the hold was deleted, nothing was committed; the next poll "
+            "commits it"
+        ),
+    ):
         await approve(catalog, hold.digest if hold else "")
     assert await dump_keys(client) == {**before, b"hold": None}
 
@@ -338,7 +353,9 @@ async def test_a_change_of_origin_must_be_accepted(
     with pytest.raises(
         OriginChanged,
         match=whole(
-            "catalog us: its origin has changed (locale was None, is 'de-DE'), which could change every category: publish the new origin under another catalog name, or accept it with `category-publisher sync us --accept-origin`"
+            "catalog us: its origin has changed (locale was None, is 'de-DE'), which could "
+            "change every category: publish the new origin under another catalog name, or "
+            "accept it with `category-publisher sync us --accept-origin`"
         ),
     ):
         await poll_once(other)

@@ -7,6 +7,7 @@ import pytest
 
 from publisher.sandbox import CannotListen, Fault, Sandbox, SandboxOptions
 from tests.publisher.sandbox.caller import CATEGORIES, Caller, faulty, sandbox_caller
+from tests.support.messages import whole
 from tests.support.waiting import eventually, patience
 
 SMALL = SandboxOptions(categories=60)
@@ -22,7 +23,13 @@ async def test_a_taken_port_is_one_clear_error() -> None:
 
 async def test_an_impossible_port_is_one_clear_error() -> None:
     """A number above 65535 is not a port."""
-    with pytest.raises(CannotListen, match="port 70000"):
+    with pytest.raises(
+        CannotListen,
+        match=whole(
+            "the sandbox cannot listen on 127.0.0.1, port 70000: a port is a number up to "
+            "65535; choose another with --port"
+        ),
+    ):
         await Sandbox(SandboxOptions(port=70_000, categories=60)).__aenter__()
 
 

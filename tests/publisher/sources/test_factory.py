@@ -42,7 +42,8 @@ async def test_an_unknown_catalog_is_an_error_of_the_configuration(
     with pytest.raises(
         ConfigError,
         match=whole(
-            "catalog 'uk' is not configured (configured: us): add a section [catalogs.uk] to publisher.toml"
+            "catalog 'uk' is not configured (configured: us): add a section [catalogs.uk] to "
+            "publisher.toml"
         ),
     ):
         open_source(session, shop.settings(tmp_path), "uk")
@@ -55,7 +56,8 @@ async def test_a_catalogs_own_token_needs_its_own_file(
     with pytest.raises(
         ConfigError,
         match=whole(
-            "catalogs.us: access_token needs a token_file of its own here: the inherited one would win, and is for other tokens"
+            "catalogs.us: access_token needs a token_file of its own here: the inherited one "
+            "would win, and is for other tokens"
         ),
     ):
         open_source(session, shop.settings(tmp_path, {"access_token": "access-9"}))
@@ -74,5 +76,5 @@ async def test_the_session_is_closed_with_the_factory(shop: FakeShop, tmp_path: 
     ):
         source = sources.open("us", settings)
         await source.fetch()
-    with pytest.raises(RuntimeError, match="Session is closed"):
+    with pytest.raises(RuntimeError, match=whole("Session is closed")):
         await source.fetch()

@@ -13,6 +13,7 @@ from publisher.errors import BadSnapshot, SourceError, Transient
 from publisher.sources import Answer
 from tests.publisher.sources.fake_shop import FakeShop, raw_answer
 from tests.publisher.sources.open_sources import open_source
+from tests.support.messages import whole
 
 TREE = b'[{"id":"1","parent_id":"0","local_name":"Home","is_leaf":true}]'
 
@@ -41,7 +42,13 @@ async def test_the_login_of_the_address_is_sent(
     await fetch(url, session)
     assert shop.requests[0].headers["Authorization"] == encode_basic_auth("ann", "hush-password")
 
-    with pytest.raises(SourceError, match="HTTP 401, access refused") as caught:
+    with pytest.raises(
+        SourceError,
+        match=whole(
+            "http://127.0.0.1:<any>/tree: HTTP 401, access refused: are user name, password "
+            "and rights right?"
+        ),
+    ) as caught:
         await fetch(url, session)
     assert f"{shop.url}/tree" in str(caught.value)
     assert "hush" not in str(caught.value)
@@ -161,7 +168,9 @@ async def test_redirects_in_a_circle_end(shop: FakeShop, session: aiohttp.Client
         raise web.HTTPFound("/tree?key=hush")
 
     shop.answers["/tree"] = [again]
-    with pytest.raises(SourceError, match="too many redirects") as caught:
+    with pytest.raises(
+        SourceError, match=whole("http://127.0.0.1:<any>/tree: too many redirects")
+    ) as caught:
         await fetch(f"{shop.url}/tree?key=hush", session)
     assert "hush" not in str(caught.value)
 
@@ -172,7 +181,13 @@ async def test_an_answer_over_the_limit_is_refused(
 ) -> None:
     """The message names `max_body_bytes`."""
     shop.answers["/tree"] = [raw_answer(TREE)]
-    with pytest.raises(BadSnapshot, match="max_body_bytes"):
+    with pytest.raises(
+        BadSnapshot,
+        match=whole(
+            "http://127.0.0.1:<any>/tree: the answer has more than 10 bytes: if that is "
+            "right, raise max_body_bytes"
+        ),
+    ):
         await fetch(f"{shop.url}/tree", session, max_body_bytes=10)
     assert len(shop.requests) == 1
 

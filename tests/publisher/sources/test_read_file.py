@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from publisher.sources.read_file import FileMissing, Unreadable, read_file
+from tests.support.messages import whole
 
 LIMIT = 1000
 NOBODY = 65534
@@ -75,7 +76,12 @@ def test_a_private_file_is_its_owners_alone(tmp_path: Path, mode: int) -> None:
     path.write_text("hush")
     path.chmod(mode)
     assert read_file(path, LIMIT) == b"hush"
-    with pytest.raises(Unreadable, match=f"run `chmod 600 {path}`"):
+    with pytest.raises(
+        Unreadable,
+        match=whole(
+            f"can be used by others than its owner (mode {mode:04o}): run `chmod 600 {path}`"
+        ),
+    ):
         read_file(path, LIMIT, private=True)
 
 

@@ -88,7 +88,8 @@ def test_no_code_is_a_clear_error(text: str) -> None:
     with pytest.raises(
         ConfigError,
         match=whole(
-            "there is no authorization code: expected the code, or the whole address that the seller was sent back to, with code=… in it"
+            "there is no authorization code: expected the code, or the whole address that the "
+            "seller was sent back to, with code=… in it"
         ),
     ) as caught:
         parse_code(text)
@@ -112,7 +113,15 @@ async def test_a_bad_code_is_a_clear_error(
 ) -> None:
     """36004004: one request; the message has advice, and neither code nor secret."""
     shop.answers[GET_TOKEN] = [envelope(36004004, "code hush-code is bad for hush-app")]
-    with pytest.raises(TokenError, match=r"wrong, too old or used up.*use the new code") as caught:
+    with pytest.raises(
+        TokenError,
+        match=whole(
+            "http://127.0.0.1:<any>/api/v2/token/get: TikTok Shop refused: the "
+            "authorization code is wrong, too old or used up (code 36004004, message 'code "
+            "*** is bad for ***', request_id req-7): let the seller authorize the app "
+            "again, and use the new code immediately and only once"
+        ),
+    ) as caught:
         await authorize_in_file("hush-code", shop.settings(tmp_path).tiktok_shop, session)
     assert "hush" not in str(caught.value)
     assert len(shop.requests) == 1
@@ -142,7 +151,14 @@ async def test_shops_that_cannot_be_listed_do_not_hide_the_success(
     """The code is used up, so the message starts with what was done."""
     shop.answers[SHOPS] = [envelope(105005, "no scope")]
     with pytest.raises(
-        SourceError, match=r"the tokens are stored in .*tokens\.json, but the shops"
+        SourceError,
+        match=whole(
+            "the tokens are stored in <any>/tokens.json, but the shops cannot be listed: "
+            "http://127.0.0.1:<any>/authorization/202309/shops: TikTok Shop refused: scope "
+            "missing (code 105005, message 'no scope', request_id req-7): enable the scope "
+            "of this request for the app in TikTok Shop's Partner Center, then let the "
+            "seller authorize the app again and run `category-publisher authorize`"
+        ),
     ):
         await authorize_in_file("code-1", shop.settings(tmp_path).tiktok_shop, session)
     assert await FileTokenStore(tmp_path / "tokens.json").load()

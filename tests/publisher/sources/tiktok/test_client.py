@@ -176,7 +176,13 @@ async def test_a_decompression_bomb_is_refused(
 ) -> None:
     """The limit counts the bytes after decompression."""
     sandbox.api.faults = [Fault.parse("bomb=200")]
-    with pytest.raises(BadSnapshot, match="max_body_bytes"):
+    with pytest.raises(
+        BadSnapshot,
+        match=whole(
+            "http://127.0.0.1:<any>/product/202309/categories: the answer has more than "
+            "67108864 bytes: if that is right, raise max_body_bytes"
+        ),
+    ):
         await fetch(sandbox_settings(sandbox, tmp_path), session, clock)
 
 
@@ -187,7 +193,16 @@ async def test_an_answer_that_takes_too_long_is_refused(
     """After `request_timeout`."""
     sandbox.api.faults = [Fault.parse(f"{kind}=60")]
     settings = sandbox_settings(sandbox, tmp_path, {"request_timeout": "200ms"})
-    with stamina.set_testing(True, attempts=1), pytest.raises(SourceError, match="request_timeout"):
+    with (
+        stamina.set_testing(True, attempts=1),
+        pytest.raises(
+            SourceError,
+            match=whole(
+                "http://127.0.0.1:<any>/product/202309/categories: no complete answer within "
+                "0.2 s (request_timeout)"
+            ),
+        ),
+    ):
         await fetch(settings, session, clock)
 
 
@@ -206,7 +221,14 @@ async def test_authorize_and_fetch(
 ) -> None:
     """From the address in the browser to the first snapshot; the code works once."""
     settings = sandbox_settings(sandbox, tmp_path, access_token=None, refresh_token=None)
-    with pytest.raises(TokenError, match="run `category-publisher authorize`"):
+    with pytest.raises(
+        TokenError,
+        match=whole(
+            "there is no access token: run `category-publisher authorize`, which writes "
+            "<any>/tokens.json, or set CATEGORY_PUBLISHER_TIKTOK_SHOP__ACCESS_TOKEN and "
+            "CATEGORY_PUBLISHER_TIKTOK_SHOP__REFRESH_TOKEN"
+        ),
+    ):
         await fetch(settings, session, clock)
 
     address = f"https://me.example/back?app_key=x&code={sandbox.options.auth_code}&locale=en"
@@ -218,7 +240,15 @@ async def test_authorize_and_fetch(
     assert [shop.cipher for shop in found.shops] == [sandbox.options.shops[0].cipher]
     assert rows(await fetch(settings, session, clock))
 
-    with pytest.raises(TokenError, match="code 36004004"):
+    with pytest.raises(
+        TokenError,
+        match=whole(
+            "http://127.0.0.1:<any>/api/v2/token/get: TikTok Shop refused: the "
+            "authorization code is wrong, too old or used up (code 36004004, message "
+            "'Invalid auth code.', request_id <any>): let the seller authorize the app "
+            "again, and use the new code immediately and only once"
+        ),
+    ):
         await authorize(
             sandbox.options.auth_code,
             settings.tiktok_shop,
@@ -234,7 +264,8 @@ async def test_only_sellers_are_authorized(session: aiohttp.ClientSession, tmp_p
         with pytest.raises(
             TokenError,
             match=whole(
-                "this authorization is of user type 1, not of a seller (0): nothing was stored; let the shop's seller authorize the app"
+                "this authorization is of user type 1, not of a seller (0): nothing was stored; "
+                "let the shop's seller authorize the app"
             ),
         ):
             await authorize(
@@ -254,7 +285,16 @@ async def test_tokens_used_up_elsewhere_need_an_authorization(
     settings = sandbox_settings(sandbox, tmp_path)
     clock.now += 8 * DAY
     await fetch(other, session, clock)
-    with pytest.raises(Error, match=r"36004001.*run `category-publisher authorize`"):
+    with pytest.raises(
+        Error,
+        match=whole(
+            "http://127.0.0.1:<any>/api/v2/token/refresh: TikTok Shop refused: the refresh "
+            "token has expired, or was already used: by a refresh whose answer was lost, or "
+            "by another system that has the same tokens (code 36004001, message 'rt has "
+            "expired', request_id 2027012308000000000000000000000005): run "
+            "`category-publisher authorize`"
+        ),
+    ):
         await fetch(settings, session, clock)
 
 

@@ -15,6 +15,7 @@ from publisher.sources.read_file import Unreadable
 from publisher.sources.tiktok.tokens.external import run_command
 from tests.publisher.sources.fake_shop import CATEGORIES, GOOD_DATA, FakeShop, envelope
 from tests.publisher.sources.open_sources import open_source
+from tests.support.messages import whole
 from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.contract("7")
@@ -165,5 +166,5 @@ def _is_running(pid: int) -> bool:
 async def test_a_command_that_does_not_end_is_killed(script: str) -> None:
     """Even if only a child of it keeps the output open."""
     async with asyncio.timeout(PATIENCE):
-        with pytest.raises(Unreadable, match=r"did not end within 0\.2 s"):
+        with pytest.raises(Unreadable, match=whole("did not end within 0.2 s")):
             await run_command(["sh", "-c", script], seconds=0.2)
