@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ from tests.support.waiting import PATIENCE, eventually
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 ODD = 'a"b\\c\n<b>\u202e'
 METRICS_PAGE = DOCS / "metrics.md"
+HEADERS = Path(__file__).parent / "metrics.txt"
 
 
 async def scraped(site: Site) -> dict[tuple[str, ...], float]:
@@ -186,6 +188,15 @@ async def test_the_fallback_shop_that_answers_is_a_metric(
     site = await serve(empty_valkey, us=market, uk=sources["uk"])
     text = await site.wait_for("/metrics", 'category_publisher_stand_in{catalog="us"} 1.0')
     assert 'stand_in{catalog="uk"}' not in text
+
+
+async def test_each_metric_says_what_it_is(site: Site) -> None:
+    """Help and type of our metrics are those of metrics.txt."""
+    text = await site.text("/metrics")
+    headers = re.findall(
+        r"^# (?:HELP|TYPE) category_publisher_(?!\w+_created ).*", text, re.MULTILINE
+    )
+    assert headers == HEADERS.read_text().splitlines()
 
 
 async def test_the_page_lists_each_metric(site: Site) -> None:
