@@ -74,8 +74,9 @@ class ProjectionChecker:
 
     async def read(self) -> ProjectionState | None:
         """Return what the tables hold; None without tables, rows or server."""
+        had_rows = self._had_rows  # another task may see the first rows while this one reads
         found = await self._read_rows()
-        if found == [] and self._had_rows and not self.is_edited:
+        if found == [] and had_rows and not self.is_edited:
             self._checker.report("lost", f"{self.kind.name}: its checkpoint is missing")
         if not found:
             return None

@@ -1,6 +1,7 @@
 """The service of `category-publisher run`: reloads, and outages of Redis."""
 
 import signal
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.publisher.running import (
     stop,
 )
 from tests.support.ports import free_port
-from tests.support.processes import replace
+from tests.support.processes import PUBLISHER, replace, start
 from tests.support.trees import body, wide
 from tests.support.valkey import Valkey
 from tests.support.waiting import PATIENCE, eventually_now
@@ -52,6 +53,18 @@ def test_reload(workdir: Path, keys: redis.Redis, valkey: Valkey) -> None:
     restart = next(each for each in log if each["event"].startswith("restart needed"))
     assert restart["settings"] == ["log_level"]
     assert lease_owners(keys, "abe") == [None, None, None]
+
+
+def test_a_chosen_address_in_use_is_an_error(workdir: Path, valkey: Valkey) -> None:
+    """One line and exit code 2, before any poll."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        configure(workdir, valkey, ["a"], f'http_listen = "{address}"')
+        process = start(PUBLISHER, "run", cwd=workdir)
+        _, log = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert f"http_listen '{address}': cannot listen there" in log
+    assert "Traceback" not in log
 
 
 def test_a_hangup_during_the_start_does_not_stop_it(

@@ -11,7 +11,9 @@ from tests.consumers.history.history_builder import (
     open_projection,
     reader_of,
     record_example,
+    rows,
 )
+from tests.consumers.pretend_publisher import row
 
 
 async def test_json(to: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -39,6 +41,18 @@ async def test_json(to: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None
     tulips = {"id": "5", "parent_id": "1", "local_name": "Tulips", "is_leaf": True}
     assert added == {**position, "type": "added", "category": tulips}
     assert (updated["type"], updated["changed"]) == ("updated", ["local_name"])
+
+
+def test_siblings_are_in_the_order_of_their_names(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """Those with the same name are in the order of their ids."""
+    output = TextHistoryOutput()
+    names = {"1": "B", "2": "A", "4": "B", "3": "B"}
+    output.tree(rows(*(row(id_, name) for id_, name in names.items())))
+    output.flush()
+    lines = capsysbinary.readouterr().out.decode().splitlines()
+    assert [line.split()[0] for line in lines] == ["2", "1", "3", "4"]
 
 
 async def test_a_resync_is_shown_as_one(

@@ -6,6 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from publisher.sources import transport
 from tests.publisher.sources.fake_shop import FakeShop
 
 
@@ -17,7 +18,7 @@ async def shop() -> AsyncIterator[FakeShop]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
+    async with transport.open_session() as session:
         yield session
 
 

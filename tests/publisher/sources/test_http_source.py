@@ -32,6 +32,15 @@ async def test_the_body_is_the_answer(shop: FakeShop, session: aiohttp.ClientSes
     assert shop.requests[0].query == {"a": "b&c"}
 
 
+async def test_cookies_are_not_sent_back(shop: FakeShop, session: aiohttp.ClientSession) -> None:
+    """A poll does not depend on the answers before it."""
+    cookie = {"Set-Cookie": "visit=1; Path=/"}
+    shop.answers["/tree"] = [raw_answer(TREE, headers=cookie), raw_answer(TREE)]
+    for _ in range(2):
+        await fetch(f"{shop.url}/tree".replace("127.0.0.1", "localhost"), session)
+    assert "Cookie" not in shop.requests[1].headers
+
+
 @pytest.mark.contract("7")
 async def test_the_login_of_the_address_is_sent(
     shop: FakeShop, session: aiohttp.ClientSession

@@ -65,6 +65,14 @@ def test_an_answer_without_both_tokens_is_refused(data: Any) -> None:
     assert "hush" not in str(error.value)
 
 
+def test_a_token_has_at_most_8192_characters() -> None:
+    """As many as fit into a header that servers accept."""
+    token = "t" * 8192
+    assert TokenPair.from_answer(answer(access_token=token), NOW).access_token == token
+    with pytest.raises(SourceError, match=r"access_token: string_too_long\Z"):
+        TokenPair.from_answer(answer(access_token=token + "t"), NOW)
+
+
 @pytest.mark.parametrize(
     ("lifetime", "margin"), [(7 * DAY, DAY), (5 * DAY, DAY), (DAY, DAY / 5), (100, 20)]
 )

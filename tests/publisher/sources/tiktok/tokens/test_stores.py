@@ -6,6 +6,7 @@ import pytest
 import redis.asyncio
 
 from plumbing.redis.server import Server
+from publisher.errors import TokenError
 from publisher.sources.tiktok.tokens.file_store import FileTokenStore
 from publisher.sources.tiktok.tokens.redis_store import RedisTokenStore
 from publisher.sources.tiktok.tokens.stores import token_store
@@ -15,14 +16,17 @@ from tests.publisher.sources.fake_shop import (
 )
 
 
-def test_without_a_token_key_the_pair_is_in_a_file(
+async def test_without_a_token_key_the_pair_is_in_a_file(
     shop: FakeShop, client: redis.asyncio.Redis, server: Server, tmp_path: Path
 ) -> None:
-    """The default."""
+    """The default. Its messages name the command that gets a new pair."""
     settings = shop.settings(tmp_path).tiktok_shop
-    assert isinstance(
-        token_store(settings, data_dir=tmp_path, client=client, server=server), FileTokenStore
-    )
+    store = token_store(settings, tmp_path, client, server, "authorize --stand-in 1")
+    assert isinstance(store, FileTokenStore)
+    settings.token_file.write_text("{")
+    settings.token_file.chmod(0o600)
+    with pytest.raises(TokenError, match=r"run `authorize --stand-in 1`, which replaces it\Z"):
+        await store.load()
 
 
 @pytest.mark.parametrize(
